@@ -1,0 +1,1 @@
+"""Separable's software: importer, intermediate representation, golden model and tools."""

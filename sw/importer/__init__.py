@@ -1,0 +1,63 @@
+"""Import of quantised TensorFlow Lite files."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+from sw.errors import ModelFormatError, SeparableError
+from sw.importer.constraints import supported_operators
+from sw.importer.convert import convert
+from sw.importer.read import read
+from sw.ir import Graph
+
+__all__ = ["load", "loads", "supported_operators"]
+
+MAX_FILE = 1 << 28
+"""Largest file accepted, in bytes; it is read into memory whole."""
+
+
+def loads(data: bytes, name: str = "model") -> Graph:
+    """Import a model from the bytes of a ``.tflite`` file.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    name : str
+        The graph's name, which starts every error message.
+
+    Returns
+    -------
+    Graph
+        Checked; tensors keep the numbers they have in the file.
+
+    Raises
+    ------
+    ModelFormatError
+        If the file is not a TensorFlow Lite model, or damaged.
+    UnsupportedError
+        If an operator breaks a constraint, naming operator, tensor, rule and remedy.
+    """
+    try:
+        return convert(read(data), name)
+    except SeparableError as error:
+        raise type(error)(f"{name}: {error}") from None
+
+
+def load(path: str | PathLike[str]) -> Graph:
+    """Import a ``.tflite`` file; the graph is named after the file without its extension.
+
+    Raises
+    ------
+    ModelFormatError, UnsupportedError
+        See :func:`loads`; the former too if the file cannot be read.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_FILE:
+            raise ModelFormatError(f"{path}: larger than {MAX_FILE} bytes, too large for a model")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelFormatError(f"{path}: cannot be read ({error.strerror})") from None
+    return loads(data, path.stem)
