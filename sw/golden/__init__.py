@@ -1,0 +1,19 @@
+"""Golden model: what every tensor must be, in plain NumPy.
+
+- :mod:`sw.golden.primitives`: fixed-point arithmetic, one function per hardware block;
+- :mod:`sw.golden.kernels` and :mod:`sw.golden.softmax`: layers on plain arrays;
+- :mod:`sw.golden.params`: multipliers, shifts and clamps of a graph's operators;
+- :mod:`sw.golden.model`: whole networks.
+"""
+
+from sw.golden.model import check_input, compute, run
+from sw.golden.params import activation_range, arguments, requantize_params
+
+__all__ = [
+    "activation_range",
+    "arguments",
+    "check_input",
+    "compute",
+    "requantize_params",
+    "run",
+]

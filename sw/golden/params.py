@@ -1,0 +1,187 @@
+"""The integers that hardware is configured with, derived from a graph's scales.
+
+Which products are taken in float32 and which in float64 matters: the last bit of a multiplier
+depends on it.  Each function names the code it follows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sw import ir
+from sw.golden.primitives import activation_range as primitive_activation_range
+from sw.golden.primitives import quantize_multiplier
+from sw.golden.softmax import softmax_params
+
+__all__ = ["activation_range", "arguments", "requantize_params"]
+
+Int32s = npt.NDArray[np.int32]
+HasActivation = (
+    ir.Conv2D
+    | ir.DepthwiseConv2D
+    | ir.FullyConnected
+    | ir.Add
+    | ir.Sub
+    | ir.Mul
+    | ir.AveragePool2D
+)
+
+
+def activation_range(graph: ir.Graph, op: ir.Operator) -> tuple[int, int]:
+    """Return the integers that an operator clamps its output to.
+
+    For operators without a fused activation that is the range of the output type.
+    """
+    output = graph.tensors[op.output]
+    activation = op.activation if isinstance(op, HasActivation) else "NONE"
+    return primitive_activation_range(
+        activation, output.dtype, output.q.scale, output.q.zero_point
+    )
+
+
+def _real_multipliers(graph: ir.Graph, op: ir.Operator) -> list[float]:
+    """Return the real factors from accumulator to output, one or one per channel."""
+    x = np.float32(graph.tensors[op.inputs[0]].q.scale)
+    y = np.float32(graph.tensors[op.output].q.scale)
+    match op:
+        case ir.Conv2D() | ir.DepthwiseConv2D() | ir.FullyConnected():
+            weights = graph.tensors[op.weights]
+            scales = [np.float32(s) for s in weights.q.scales]
+            per_layer = isinstance(op, ir.FullyConnected) and not weights.q.per_channel
+            if weights.dtype == "uint8" or per_layer:
+                # GetQuantizedConvolutionMultipler: the product is a float32.
+                return [float(x * s) / float(y) for s in scales]
+            # PopulateConvolutionQuantizationParams: everything is a double.
+            return [float(x) * float(s) / float(y) for s in scales]
+        case ir.Mul():
+            # Prepare in mul.cc: everything is a float32.
+            return [float(x * np.float32(graph.tensors[op.input2].q.scale) / y)]
+        case ir.Quantize() | ir.Mean():
+            return [float(x) / float(y)]
+        case _:
+            raise TypeError(f"{op.kind} has no single requantisation")
+
+
+def _mean_multiplier(multiplier: int, shift: int, count: int) -> tuple[int, int]:
+    """Put the division by ``count`` into the multiplier.
+
+    ``QuantizedMeanOrSum`` in reference/reduce.h.
+    """
+    extra = min(count.bit_length() - 1, 32, 31 + shift)
+    return (multiplier << extra) // count, shift - extra
+
+
+def requantize_params(graph: ir.Graph, op: ir.Operator) -> tuple[Int32s, Int32s]:
+    """Return the requantisation of an operator, for every output channel.
+
+    Parameters
+    ----------
+    graph : Graph
+    op : Conv2D, DepthwiseConv2D, FullyConnected, Mul, Mean or Quantize
+
+    Returns
+    -------
+    multiplier, shift : (C,) int32
+        C is the output's last dimension.  See
+        :func:`sw.golden.primitives.multiply_by_quantized_multiplier`.
+
+    Raises
+    ------
+    TypeError
+        For operators that have none (pooling) or several (ADD, SUB: see :func:`arguments`).
+    """
+    pairs = [quantize_multiplier(real) for real in _real_multipliers(graph, op)]
+    if isinstance(op, ir.Mean):
+        shape = graph.tensors[op.input].shape
+        count = int(np.prod([shape[axis] for axis in op.axes]))
+        pairs = [_mean_multiplier(*pairs[0], count)]
+    output_shape = graph.tensors[op.output].shape
+    channels = output_shape[-1] if output_shape else 1
+    if len(pairs) == 1:
+        pairs *= channels
+    multiplier, shift = np.array(pairs, np.int64).T
+    return multiplier.astype(np.int32), shift.astype(np.int32)
+
+
+def _add_params(graph: ir.Graph, op: ir.Add | ir.Sub) -> dict[str, int]:
+    """Return the scaling of both operands and of the result.
+
+    ``Prepare`` in add.cc and ``PrepareGeneralSubOp`` in sub.cc.
+    """
+    x1, x2 = graph.tensors[op.input1].q, graph.tensors[op.input2].q
+    y = graph.tensors[op.output].q
+    twice_max = 2 * max(x1.scale, x2.scale)
+    params = {
+        "input1_zero_point": x1.zero_point,
+        "input2_zero_point": x2.zero_point,
+        "output_zero_point": y.zero_point,
+    }
+    for name, real in (
+        ("input1", x1.scale / twice_max),
+        ("input2", x2.scale / twice_max),
+        ("output", twice_max / ((1 << 20) * y.scale)),
+    ):
+        params[f"{name}_multiplier"], params[f"{name}_shift"] = quantize_multiplier(real)
+    return params
+
+
+def arguments(graph: ir.Graph, op: ir.Operator) -> dict[str, Any]:
+    """Return the keyword arguments of an operator's kernel in :mod:`sw.golden.kernels`.
+
+    They are the complete configuration of the operator besides its arrays: zero points,
+    multipliers, shifts, clamps, strides and padding.
+    """
+    x, y = graph.tensors[op.inputs[0]], graph.tensors[op.output]
+    activation_min, activation_max = activation_range(graph, op)
+    clamp = {"activation_min": activation_min, "activation_max": activation_max}
+    match op:
+        case ir.Conv2D() | ir.DepthwiseConv2D() | ir.FullyConnected():
+            multiplier, shift = requantize_params(graph, op)
+            result = {
+                "input_zero_point": x.q.zero_point,
+                "weights_zero_point": graph.tensors[op.weights].q.zero_point,
+                "output_zero_point": y.q.zero_point,
+                "multiplier": multiplier,
+                "shift": shift,
+                **clamp,
+            }
+            if not isinstance(op, ir.FullyConnected):
+                result |= {"stride": op.stride, "dilation": op.dilation, "padding": op.padding}
+            return result
+        case ir.Add() | ir.Sub():
+            return {**_add_params(graph, op), **clamp}
+        case ir.Mul():
+            multiplier, shift = quantize_multiplier(_real_multipliers(graph, op)[0])
+            return {
+                "input1_zero_point": x.q.zero_point,
+                "input2_zero_point": graph.tensors[op.input2].q.zero_point,
+                "output_zero_point": y.q.zero_point,
+                "multiplier": multiplier,
+                "shift": shift,
+                **clamp,
+            }
+        case ir.AveragePool2D():
+            return {"window": op.window, "stride": op.stride, "padding": op.padding, **clamp}
+        case ir.Mean() | ir.Quantize():
+            multipliers, shifts = requantize_params(graph, op)
+            common = {
+                "input_zero_point": x.q.zero_point,
+                "output_zero_point": y.q.zero_point,
+                "multiplier": int(multipliers[0]),
+                "shift": int(shifts[0]),
+            }
+            if isinstance(op, ir.Mean):
+                return {"axes": op.axes, "keep_dims": op.keep_dims, **common}
+            return {"dtype": y.dtype, **common}
+        case ir.Pad():
+            return {"paddings": op.paddings, "value": y.q.zero_point}
+        case ir.Softmax():
+            multiplier, shift, diff_min = softmax_params(op.beta, x.q.scale)
+            return {"multiplier": multiplier, "shift": shift, "diff_min": diff_min}
+        case ir.Reshape():
+            return {"shape": y.shape}
+        case ir.Transpose():
+            return {"permutation": op.permutation}
