@@ -3,11 +3,12 @@
 - :mod:`sw.golden.primitives`: fixed-point arithmetic, one function per hardware block;
 - :mod:`sw.golden.kernels` and :mod:`sw.golden.softmax`: layers on plain arrays;
 - :mod:`sw.golden.params`: multipliers, shifts and clamps of a graph's operators;
+- :mod:`sw.golden.rounding`: integers for the one kernel that the reference computes in float64;
 - :mod:`sw.golden.model`: whole networks.
 """
 
 from sw.golden.model import check_input, compute, run
-from sw.golden.params import activation_range, arguments, requantize_params
+from sw.golden.params import activation_range, arguments, requantize_params, rounds_once
 
 __all__ = [
     "activation_range",
@@ -15,5 +16,6 @@ __all__ = [
     "check_input",
     "compute",
     "requantize_params",
+    "rounds_once",
     "run",
 ]

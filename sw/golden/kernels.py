@@ -13,11 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sw.golden.primitives import (
+    INT32_MAX,
+    INT32_MIN,
     IntLike,
     Ints,
     divide_round_half_away,
     multiply_by_quantized_multiplier,
     requantize,
+    round_half_away,
     wrap_int32,
 )
 from sw.ir import NO_PADDING, Padding, conv_output_size
@@ -309,19 +312,21 @@ def fully_connected(
     input_zero_point: int,
     weights_zero_point: int = 0,
     output_zero_point: int,
-    multiplier: IntLike,
-    shift: IntLike,
+    real_multiplier: float | npt.NDArray[np.float64],
     activation_min: int,
     activation_max: int,
 ) -> Array:
-    """Multiply by a matrix and requantise.
+    """Multiply by a matrix and scale, rounding once.
 
     Parameters
     ----------
     x : (…) int8 or uint8, a multiple of C elements
     weights : (K, C) of the same type
     bias : (K,) int32 or None
-    multiplier, shift : int or (K,) int
+    real_multiplier : float or (K,) float64
+        Input scale × weight scale ÷ output scale.  :func:`sw.golden.requantize_params` has the
+        integers that give the same outputs with
+        :func:`sw.golden.primitives.multiply_rounding_once`.
 
     Returns
     -------
@@ -329,7 +334,9 @@ def fully_connected(
 
     Notes
     -----
-    ``FullyConnected`` in reference/integer_ops/fully_connected.h and reference/fully_connected.h.
+    ``FullyConnected`` and ``FullyConnectedPerChannel`` in reference/integer_ops/fully_connected.h,
+    and their uint8 twin: LiteRT's reference multiplies in float64 here and rounds once, unlike
+    all its other kernels, and unlike TensorFlow Lite Micro, which rounds twice here too.
     """
     accumulator = fully_connected_accumulate(
         x,
@@ -338,14 +345,10 @@ def fully_connected(
         input_zero_point=input_zero_point,
         weights_zero_point=weights_zero_point,
     )
-    return requantize(
-        accumulator,
-        multiplier,
-        shift,
-        output_zero_point=output_zero_point,
-        activation_min=activation_min,
-        activation_max=activation_max,
-    ).astype(x.dtype)
+    # Saturated before the zero point is added, as no scaled value beyond 32 bits is defined.
+    scaled = np.clip(accumulator.astype(np.float64) * real_multiplier, INT32_MIN, INT32_MAX)
+    output = round_half_away(scaled) + output_zero_point
+    return np.clip(output, activation_min, activation_max).astype(x.dtype)
 
 
 def _scaled_operand(x: Array, zero_point: int, multiplier: int, shift: int) -> Ints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -72,9 +73,7 @@ def check_input(tensor: ir.Tensor, value: npt.NDArray[np.generic]) -> None:
         )
 
 
-def run(
-    graph: ir.Graph, inputs: Array | Sequence[Array] | Mapping[int, Array]
-) -> dict[int, Array]:
+def run(graph: ir.Graph, inputs: Array | Sequence[Array] | Mapping[int, Array]) -> dict[int, Array]:
     """Run a network.
 
     Parameters
@@ -116,4 +115,4 @@ def run(
 
 def _value(graph: ir.Graph, tensors: Mapping[int, Array], index: int) -> Array:
     data = graph.tensors[index].data
-    return tensors[index] if data is None else data
+    return tensors[index] if data is None else cast(Array, data)

@@ -12,21 +12,24 @@ import numpy as np
 import numpy.typing as npt
 
 from sw import ir
+from sw.errors import UnsupportedError
 from sw.golden.primitives import activation_range as primitive_activation_range
 from sw.golden.primitives import quantize_multiplier
+from sw.golden.rounding import equivalent_multiplier
 from sw.golden.softmax import softmax_params
 
-__all__ = ["activation_range", "arguments", "requantize_params"]
+__all__ = [
+    "accumulator_range",
+    "activation_range",
+    "arguments",
+    "requantize_params",
+    "rounds_once",
+]
 
+Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
 HasActivation = (
-    ir.Conv2D
-    | ir.DepthwiseConv2D
-    | ir.FullyConnected
-    | ir.Add
-    | ir.Sub
-    | ir.Mul
-    | ir.AveragePool2D
+    ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected | ir.Add | ir.Sub | ir.Mul | ir.AveragePool2D
 )
 
 
@@ -37,9 +40,7 @@ def activation_range(graph: ir.Graph, op: ir.Operator) -> tuple[int, int]:
     """
     output = graph.tensors[op.output]
     activation = op.activation if isinstance(op, HasActivation) else "NONE"
-    return primitive_activation_range(
-        activation, output.dtype, output.q.scale, output.q.zero_point
-    )
+    return primitive_activation_range(activation, output.dtype, output.q.scale, output.q.zero_point)
 
 
 def _real_multipliers(graph: ir.Graph, op: ir.Operator) -> list[float]:
@@ -50,11 +51,10 @@ def _real_multipliers(graph: ir.Graph, op: ir.Operator) -> list[float]:
         case ir.Conv2D() | ir.DepthwiseConv2D() | ir.FullyConnected():
             weights = graph.tensors[op.weights]
             scales = [np.float32(s) for s in weights.q.scales]
-            per_layer = isinstance(op, ir.FullyConnected) and not weights.q.per_channel
-            if weights.dtype == "uint8" or per_layer:
+            if weights.dtype == "uint8" and not isinstance(op, ir.FullyConnected):
                 # GetQuantizedConvolutionMultipler: the product is a float32.
                 return [float(x * s) / float(y) for s in scales]
-            # PopulateConvolutionQuantizationParams: everything is a double.
+            # PopulateConvolutionQuantizationParams, FullyConnected: everything is a double.
             return [float(x) * float(s) / float(y) for s in scales]
         case ir.Mul():
             # Prepare in mul.cc: everything is a float32.
@@ -85,15 +85,22 @@ def requantize_params(graph: ir.Graph, op: ir.Operator) -> tuple[Int32s, Int32s]
     Returns
     -------
     multiplier, shift : (C,) int32
-        C is the output's last dimension.  See
-        :func:`sw.golden.primitives.multiply_by_quantized_multiplier`.
+        C is the output's last dimension.  They are for
+        :func:`sw.golden.primitives.multiply_rounding_once` if :func:`rounds_once`, and for
+        :func:`sw.golden.primitives.multiply_by_quantized_multiplier` otherwise.
 
     Raises
     ------
     TypeError
         For operators that have none (pooling) or several (ADD, SUB: see :func:`arguments`).
+    UnsupportedError
+        If no integers give a fully connected layer's outputs.
     """
-    pairs = [quantize_multiplier(real) for real in _real_multipliers(graph, op)]
+    reals = _real_multipliers(graph, op)
+    if isinstance(op, ir.FullyConnected):
+        pairs = _fully_connected_pairs(graph, op, reals)
+    else:
+        pairs = [quantize_multiplier(real) for real in reals]
     if isinstance(op, ir.Mean):
         shape = graph.tensors[op.input].shape
         count = int(np.prod([shape[axis] for axis in op.axes]))
@@ -104,6 +111,57 @@ def requantize_params(graph: ir.Graph, op: ir.Operator) -> tuple[Int32s, Int32s]
         pairs *= channels
     multiplier, shift = np.array(pairs, np.int64).T
     return multiplier.astype(np.int32), shift.astype(np.int32)
+
+
+def rounds_once(op: ir.Operator) -> bool:
+    """Whether an operator's requantisation rounds once instead of twice.
+
+    Only fully connected layers do; see :func:`sw.golden.kernels.fully_connected`.
+    """
+    return isinstance(op, ir.FullyConnected)
+
+
+def accumulator_range(graph: ir.Graph, op: ir.FullyConnected) -> tuple[Int64s, Int64s]:
+    """Return the least and the greatest accumulator that any input can produce.
+
+    Returns
+    -------
+    low, high : (C,) int64
+        For every output channel, bias included.
+    """
+    x, weights = graph.tensors[op.input], graph.tensors[op.weights]
+    limits = np.iinfo(x.dtype)
+    w = np.asarray(weights.data, np.int64) - weights.q.zero_point
+    ends = [w * (end - x.q.zero_point) for end in (int(limits.min), int(limits.max))]
+    bias = 0 if op.bias is None else np.asarray(graph.tensors[op.bias].data, np.int64)
+    low, high = np.minimum(*ends).sum(axis=1) + bias, np.maximum(*ends).sum(axis=1) + bias
+    return low, high
+
+
+def _fully_connected_pairs(
+    graph: ir.Graph, op: ir.FullyConnected, reals: list[float]
+) -> list[tuple[int, int]]:
+    low, high = accumulator_range(graph, op)
+    if len(reals) == 1:
+        low, high = low.min(keepdims=True), high.max(keepdims=True)
+    zero_point = graph.tensors[op.output].q.zero_point
+    activation_min, activation_max = activation_range(graph, op)
+    pairs = []
+    for channel, real in enumerate(reals):
+        pair = equivalent_multiplier(
+            real,
+            accumulator_min=int(low[channel]),
+            accumulator_max=int(high[channel]),
+            scaled_min=activation_min - zero_point,
+            scaled_max=activation_max - zero_point,
+        )
+        if pair is None:
+            raise UnsupportedError(
+                f"operator {op.name!r}: no 31-bit multiplier gives the reference's outputs in "
+                f"channel {channel}; change the output's scale slightly"
+            )
+        pairs.append(pair)
+    return pairs
 
 
 def _add_params(graph: ir.Graph, op: ir.Add | ir.Sub) -> dict[str, int]:
@@ -139,18 +197,23 @@ def arguments(graph: ir.Graph, op: ir.Operator) -> dict[str, Any]:
     clamp = {"activation_min": activation_min, "activation_max": activation_max}
     match op:
         case ir.Conv2D() | ir.DepthwiseConv2D() | ir.FullyConnected():
-            multiplier, shift = requantize_params(graph, op)
-            result = {
+            common = {
                 "input_zero_point": x.q.zero_point,
                 "weights_zero_point": graph.tensors[op.weights].q.zero_point,
                 "output_zero_point": y.q.zero_point,
-                "multiplier": multiplier,
-                "shift": shift,
                 **clamp,
             }
-            if not isinstance(op, ir.FullyConnected):
-                result |= {"stride": op.stride, "dilation": op.dilation, "padding": op.padding}
-            return result
+            if isinstance(op, ir.FullyConnected):
+                return {**common, "real_multiplier": np.array(_real_multipliers(graph, op))}
+            multipliers, shifts = requantize_params(graph, op)
+            return {
+                **common,
+                "multiplier": multipliers,
+                "shift": shifts,
+                "stride": op.stride,
+                "dilation": op.dilation,
+                "padding": op.padding,
+            }
         case ir.Add() | ir.Sub():
             return {**_add_params(graph, op), **clamp}
         case ir.Mul():

@@ -20,8 +20,10 @@ __all__ = [
     "activation_range",
     "divide_round_half_away",
     "multiply_by_quantized_multiplier",
+    "multiply_rounding_once",
     "quantize_multiplier",
     "requantize",
+    "round_half_away",
     "rounding_divide_by_pot",
     "saturate_int32",
     "saturating_rounding_doubling_high_mul",
@@ -103,7 +105,8 @@ def saturating_rounding_doubling_high_mul(a: IntLike, b: IntLike) -> Ints:
     for either sign, which is one rounding constant and one arithmetic shift in hardware.
     """
     product = np.asarray(a, np.int64) * np.asarray(b, np.int64)
-    return np.minimum((product + (1 << 30)) >> 31, INT32_MAX)
+    high: Ints = np.minimum((product + (1 << 30)) >> 31, INT32_MAX)
+    return high
 
 
 def rounding_divide_by_pot(x: IntLike, exponent: IntLike) -> Ints:
@@ -151,6 +154,36 @@ def multiply_by_quantized_multiplier(x: IntLike, multiplier: IntLike, shift: Int
     if np.any(left):
         x = wrap_int32(x << left)
     return rounding_divide_by_pot(saturating_rounding_doubling_high_mul(x, multiplier), right)
+
+
+def multiply_rounding_once(x: IntLike, multiplier: IntLike, shift: IntLike) -> Ints:
+    """Scale by multiplier × 2^(shift − 31), rounding once, halves towards plus infinity.
+
+    Parameters
+    ----------
+    x, multiplier : integers in the range of int32
+    shift : integers, at most 30
+
+    Notes
+    -----
+    In hardware this is :func:`multiply_by_quantized_multiplier` for ``shift`` < 0 without the
+    rounding constant of the first step and without the correction for negative numbers in the
+    second.  What it is for: :mod:`sw.golden.rounding`.
+    """
+    product = np.asarray(x, np.int64) * np.asarray(multiplier, np.int64)
+    exponent = 31 - np.asarray(shift, np.int64)
+    # Exponents above 62 leave nothing but the sign, which the rounding then removes.
+    exponent = np.minimum(exponent, 62)
+    return (product + (np.int64(1) << (exponent - 1))) >> exponent
+
+
+def round_half_away(x: npt.NDArray[np.float64]) -> Ints:
+    """Round to nearest, halves away from zero: C's ``round``, unlike NumPy's."""
+    magnitude = np.abs(x)
+    whole = np.floor(magnitude)
+    # Not floor(magnitude + 0.5): the sum may round up to the next integer.
+    whole += magnitude - whole >= 0.5
+    return np.copysign(whole, x).astype(np.int64)
 
 
 def requantize(

@@ -183,12 +183,14 @@ def bias_is_int32(op: RawOperator) -> str | None:
 
 
 def bias_scale_fits(op: RawOperator) -> str | None:
-    """The scale of a uint8 operator's bias must be input scale × weight scale; the file is
-    inconsistent, convert it again."""
-    bias = op.optional(2)
-    if bias is None or bias.quantization is None or op.outputs[0].dtype != "uint8":
+    """The scale of a bias must be input scale × weight scale where weights have one scale; the
+    file is inconsistent, convert it again."""
+    bias, weights = op.optional(2), op.operand(1)
+    if bias is None or bias.quantization is None or weights.q.per_channel:
         return None
-    x, w, y = op.operand(0).q.scale, op.operand(1).q.scale, op.outputs[0].q.scale
+    if op.kind != "FULLY_CONNECTED" and weights.dtype != "uint8":
+        return None  # the reference does not look at it
+    x, w, y = op.operand(0).q.scale, weights.q.scale, op.outputs[0].q.scale
     # The tolerance is the reference's own (GetQuantizedConvolutionMultipler).
     if abs(x * w - bias.quantization.scale) / y > 0.02:
         return f"the bias has {bias.quantization.scale:g}, the product is {x * w:g}"
@@ -314,7 +316,8 @@ def paddings_are_reasonable(op: RawOperator) -> str | None:
 
 
 def permutation_is_valid(op: RawOperator) -> str | None:
-    """The permutation must name every dimension once; the file is inconsistent, convert it again."""
+    """The permutation must name every dimension once; the file is inconsistent, convert it
+    again."""
     data = op.operand(1).data
     values = [] if data is None else [int(n) for n in data.reshape(-1)]
     rank = len(op.operand(0).shape)

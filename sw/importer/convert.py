@@ -138,6 +138,28 @@ _CONVERTERS: dict[str, Callable[[RawOperator], ir.Operator]] = {
 }
 
 
+def _without_float_edges(model: RawModel) -> RawModel:
+    """Leave out conversions from and to float32 at the edges of a network.
+
+    TensorFlow Lite's converter adds a QUANTIZE behind every input and a DEQUANTIZE before every
+    output unless it is told otherwise.  Without them the network takes and gives the integers.
+    """
+    inputs, outputs = list(model.inputs), list(model.outputs)
+    operators = []
+    for op in model.operators:
+        if op.kind in ("QUANTIZE", "DEQUANTIZE") and len(op.outputs) == 1:
+            x, y = op.operand(0), op.outputs[0]
+            readers = sum(x in other.inputs for other in model.operators)
+            if x.dtype == "float32" and x.index in inputs and readers == 1:
+                inputs[inputs.index(x.index)] = y.index
+                continue
+            if y.dtype == "float32" and y.index in outputs:
+                outputs[outputs.index(y.index)] = x.index
+                continue
+        operators.append(op)
+    return RawModel(model.tensors, tuple(operators), tuple(inputs), tuple(outputs))
+
+
 def convert(model: RawModel, name: str) -> ir.Graph:
     """Convert a model that has been read, checking every operator's constraints.
 
@@ -148,6 +170,7 @@ def convert(model: RawModel, name: str) -> ir.Graph:
     ModelFormatError
         If the parts do not fit each other.
     """
+    model = _without_float_edges(model)
     if not model.operators or not model.inputs or not model.outputs:
         raise ModelFormatError("the model has no operators, no inputs or no outputs")
     ops = []

@@ -55,4 +55,4 @@ class Micro:
 
     def tensor(self, index: int) -> Array:
         """Return a tensor by its number in the file."""
-        return np.array(self._interpreter.GetTensor(index, 0))
+        return np.array(self._interpreter.GetTensor(index, 0)["tensor_data"])

@@ -1,0 +1,187 @@
+"""Inputs of a network: images, and raw tensors.
+
+An image is resized to the network's input and its pixels become integers of the input's type:
+the pixel value itself for uint8, the pixel value less 128 for int8.  That is what quantised
+MobileNets are exported for, whatever real range their scale and zero point stand for: the lowest
+integer is black, the highest is white.
+"""
+
+from __future__ import annotations
+
+import warnings
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from sw.errors import InputError
+from sw.ir import Graph, Tensor
+
+__all__ = ["from_image", "from_pixels", "load"]
+
+Array = npt.NDArray[np.integer]
+
+
+def load(path: str | PathLike[str], graph: Graph, number: int = 0) -> Array:
+    """Load an input of a network.
+
+    Parameters
+    ----------
+    path
+        ``.npy``: an array of the input's type and shape (a leading batch dimension of 1 may be
+        missing); ``.dat``: the bytes of such an array in C order; otherwise any image that Pillow
+        opens.
+    graph : Graph
+    number : int
+        Which of ``graph.inputs``.
+
+    Returns
+    -------
+    ndarray
+        Of the input tensor's shape and type.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or does not fit, saying what is expected.
+    """
+    path = Path(path)
+    tensor = graph.tensors[graph.inputs[number]]
+    try:
+        with path.open("rb") as file:
+            match path.suffix.lower():
+                case ".npy":
+                    return _load_npy(file, tensor, path)
+                case ".dat":
+                    return _load_dat(file, tensor, path)
+        with warnings.catch_warnings():
+            # Pillow warns of images large enough to exhaust memory.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return _load_image(path, tensor)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _expectation(tensor: Tensor) -> str:
+    return f"the network takes {tensor.dtype}{list(tensor.shape)}"
+
+
+def _load_dat(file: BinaryIO, tensor: Tensor, path: Path) -> Array:
+    data = file.read(tensor.nbytes + 1)
+    if len(data) != tensor.nbytes:
+        found = "more" if len(data) > tensor.nbytes else str(len(data))
+        raise InputError(
+            f"{path}: {_expectation(tensor)}, which is {tensor.nbytes} bytes; the file has {found}"
+        )
+    return np.frombuffer(data, tensor.dtype).reshape(tensor.shape)
+
+
+def _load_npy(file: BinaryIO, tensor: Tensor, path: Path) -> Array:
+    # The header is looked at first: NumPy allocates whatever shape it states.
+    try:
+        version = np.lib.format.read_magic(file)
+        read_header = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, fortran, dtype = read_header(file)
+    except (ValueError, TypeError, EOFError, OverflowError, UnicodeError, SyntaxError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a NumPy array ({reason})") from None
+    same_shape = shape == tensor.shape or (tensor.shape[:1] == (1,) and shape == tensor.shape[1:])
+    if dtype != np.dtype(tensor.dtype) or not same_shape:
+        raise InputError(f"{path}: {_expectation(tensor)}; the file holds {dtype}{list(shape)}")
+    data = file.read(tensor.nbytes)
+    if len(data) != tensor.nbytes:
+        raise InputError(f"{path}: truncated, {len(data)} of {tensor.nbytes} bytes of data")
+    array = np.frombuffer(data, tensor.dtype).reshape(shape, order="F" if fortran else "C")
+    return np.ascontiguousarray(array).reshape(tensor.shape)
+
+
+def _load_image(path: Path, tensor: Tensor) -> Array:
+    _layout(tensor)
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return from_image(image, tensor)
+    except InputError:
+        raise
+    except Exception as error:
+        # Pillow's decoders raise nearly anything for a damaged file.
+        raise InputError(
+            f"{path}: not a readable image ({error or type(error).__name__}); raw tensors must be "
+            "called .npy or .dat"
+        ) from None
+
+
+def _layout(tensor: Tensor) -> tuple[int, int, int, bool]:
+    """Return (height, width, channels, whether channels come first) of an image input."""
+    if len(tensor.shape) == 4 and tensor.shape[0] == 1 and tensor.dtype in ("int8", "uint8"):
+        _, a, b, c = tensor.shape
+        if c in (1, 3):
+            return a, b, c, False
+        if a in (1, 3):
+            return b, c, a, True
+    raise InputError(f"{_expectation(tensor)}, which is not an image: give a .npy or .dat file")
+
+
+def from_image(image: Image.Image, tensor: Tensor) -> Array:
+    """Turn an image into an input.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Of any size and mode: turned as its EXIF data says, made grey or RGB, resized (bilinear).
+    tensor : Tensor
+        The network's input.
+
+    Returns
+    -------
+    ndarray
+        Of the tensor's shape and type.
+
+    Raises
+    ------
+    InputError
+        If the network's input is not an image.
+    """
+    height, width, channels, _ = _layout(tensor)
+    image = ImageOps.exif_transpose(image)
+    image = image.convert("L" if channels == 1 else "RGB")
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return from_pixels(np.asarray(image, np.uint8).reshape(height, width, channels), tensor)
+
+
+def from_pixels(pixels: npt.NDArray[np.uint8], tensor: Tensor) -> Array:
+    """Turn pixels into an input.
+
+    Parameters
+    ----------
+    pixels : (H, W, C) uint8
+        Of the network's size.
+    tensor : Tensor
+        The network's input, NHWC or NCHW.
+
+    Returns
+    -------
+    ndarray
+        Of the tensor's shape and type.
+
+    Raises
+    ------
+    InputError
+        If the size is not the network's.
+    """
+    height, width, channels, channels_first = _layout(tensor)
+    if pixels.shape != (height, width, channels) or pixels.dtype != np.uint8:
+        raise InputError(
+            f"{_expectation(tensor)}; the pixels are {pixels.dtype}{list(pixels.shape)}"
+        )
+    ordered = pixels.transpose(2, 0, 1) if channels_first else pixels
+    lowest = int(np.iinfo(tensor.dtype).min)
+    return np.ascontiguousarray(ordered.astype(np.int16) + lowest).astype(tensor.dtype)[None]

@@ -1,0 +1,562 @@
+"""Small ``.tflite`` files with random, seeded contents.
+
+::
+
+    net = NetworkBuilder(seed=1, dtype="int8")
+    x = net.input((1, 9, 9, 3))
+    x = net.conv_2d(x, 8, kernel=(3, 3), stride=(2, 2), activation="RELU6")
+    model: bytes = net.build(outputs=[x])
+
+Handles such as ``x`` are tensor numbers of the file.  int8 networks have per-channel weights,
+uint8 networks per-tensor weights with a zero point; scales are chosen so that outputs use most of
+the range.  :class:`FileBuilder` underneath writes any tensors and operators, well formed or not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import flatbuffers
+import numpy as np
+import numpy.typing as npt
+import tflite
+
+Array = npt.NDArray[np.generic]
+
+TYPES = {
+    "float32": tflite.TensorType.FLOAT32,
+    "int32": tflite.TensorType.INT32,
+    "int64": tflite.TensorType.INT64,
+    "int16": tflite.TensorType.INT16,
+    "int8": tflite.TensorType.INT8,
+    "uint8": tflite.TensorType.UINT8,
+}
+ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3, "TANH": 4}
+PADDINGS = {"SAME": 0, "VALID": 1}
+
+
+@dataclass
+class TensorSpec:
+    """A tensor of the file; ``axis`` is its ``quantized_dimension``."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    scales: Sequence[float] = ()
+    zero_points: Sequence[int] = ()
+    axis: int = 0
+    data: Array | None = None
+    name: str = ""
+
+
+@dataclass
+class OperatorSpec:
+    """An operator of the file; ``options`` is (table, {field: number})."""
+
+    kind: str
+    inputs: Sequence[int]
+    outputs: Sequence[int]
+    options: tuple[str, dict[str, Any]] | None = None
+
+
+@dataclass
+class FileBuilder:
+    """Writes tensors and operators as they are given, without any check."""
+
+    tensors: list[TensorSpec] = field(default_factory=list)
+    operators: list[OperatorSpec] = field(default_factory=list)
+
+    def tensor(self, *args: Any, **kwargs: Any) -> int:
+        """Add a tensor (the fields of :class:`TensorSpec`) and return its number."""
+        self.tensors.append(TensorSpec(*args, **kwargs))
+        return len(self.tensors) - 1
+
+    def operator(self, *args: Any, **kwargs: Any) -> None:
+        """Add an operator (the fields of :class:`OperatorSpec`)."""
+        self.operators.append(OperatorSpec(*args, **kwargs))
+
+    def build(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
+        """Return the file."""
+        b = flatbuffers.Builder(1024)
+        buffers = [self._buffer(b, None)]
+        tensors = []
+        for spec in self.tensors:
+            if spec.data is not None:
+                buffers.append(self._buffer(b, spec.data))
+            number = len(buffers) - 1 if spec.data is not None else 0
+            tensors.append(self._tensor(b, spec, number))
+        kinds = sorted({op.kind for op in self.operators})
+        codes = [self._code(b, kind) for kind in kinds]
+        operators = [self._operator(b, op, kinds.index(op.kind)) for op in self.operators]
+        subgraph = self._subgraph(b, tensors, operators, inputs, outputs)
+        vectors = {
+            "OperatorCodes": _offsets(b, codes),
+            "Subgraphs": _offsets(b, [subgraph]),
+            "Buffers": _offsets(b, buffers),
+        }
+        tflite.ModelStart(b)
+        tflite.ModelAddVersion(b, 3)
+        for name, vector in vectors.items():
+            getattr(tflite, f"ModelAdd{name}")(b, vector)
+        b.Finish(tflite.ModelEnd(b), file_identifier=b"TFL3")
+        return bytes(b.Output())
+
+    @staticmethod
+    def _buffer(b: Any, data: Array | None) -> int:
+        vector = None
+        if data is not None:
+            # Kernels expect aligned constants, as the official writer leaves them.
+            raw = data.tobytes()
+            b.StartVector(1, len(raw), 16)
+            b.head -= len(raw)
+            b.Bytes[b.head : b.head + len(raw)] = raw
+            vector = b.EndVector()
+        tflite.BufferStart(b)
+        if vector is not None:
+            tflite.BufferAddData(b, vector)
+        return int(tflite.BufferEnd(b))
+
+    @staticmethod
+    def _tensor(b: Any, spec: TensorSpec, buffer: int) -> int:
+        name = b.CreateString(spec.name or "tensor")
+        shape = b.CreateNumpyVector(np.array(spec.shape, np.int32))
+        quantization = None
+        if len(spec.scales):
+            scales = b.CreateNumpyVector(np.array(spec.scales, np.float32))
+            zero_points = b.CreateNumpyVector(np.array(spec.zero_points, np.int64))
+            tflite.QuantizationParametersStart(b)
+            tflite.QuantizationParametersAddScale(b, scales)
+            tflite.QuantizationParametersAddZeroPoint(b, zero_points)
+            tflite.QuantizationParametersAddQuantizedDimension(b, spec.axis)
+            quantization = tflite.QuantizationParametersEnd(b)
+        tflite.TensorStart(b)
+        tflite.TensorAddShape(b, shape)
+        tflite.TensorAddType(b, TYPES[spec.dtype])
+        tflite.TensorAddBuffer(b, buffer)
+        tflite.TensorAddName(b, name)
+        if quantization is not None:
+            tflite.TensorAddQuantization(b, quantization)
+        return int(tflite.TensorEnd(b))
+
+    @staticmethod
+    def _code(b: Any, kind: str) -> int:
+        number = getattr(tflite.BuiltinOperator, kind)
+        tflite.OperatorCodeStart(b)
+        tflite.OperatorCodeAddDeprecatedBuiltinCode(b, min(number, 127))
+        tflite.OperatorCodeAddBuiltinCode(b, number)
+        # Old versions of FULLY_CONNECTED and others refuse int8; 4 is recent enough for all.
+        tflite.OperatorCodeAddVersion(b, {"FULLY_CONNECTED": 4, "RESHAPE": 1}.get(kind, 2))
+        return int(tflite.OperatorCodeEnd(b))
+
+    @staticmethod
+    def _operator(b: Any, spec: OperatorSpec, code: int) -> int:
+        inputs = b.CreateNumpyVector(np.array(spec.inputs, np.int32))
+        outputs = b.CreateNumpyVector(np.array(spec.outputs, np.int32))
+        options = None
+        if spec.options is not None:
+            table, fields = spec.options
+            getattr(tflite, f"{table}Start")(b)
+            for name, value in fields.items():
+                getattr(tflite, f"{table}Add{name}")(b, value)
+            options = getattr(tflite, f"{table}End")(b)
+        tflite.OperatorStart(b)
+        tflite.OperatorAddOpcodeIndex(b, code)
+        tflite.OperatorAddInputs(b, inputs)
+        tflite.OperatorAddOutputs(b, outputs)
+        if spec.options is not None:
+            tflite.OperatorAddBuiltinOptionsType(b, getattr(tflite.BuiltinOptions, spec.options[0]))
+            tflite.OperatorAddBuiltinOptions(b, options)
+        return int(tflite.OperatorEnd(b))
+
+    @staticmethod
+    def _subgraph(
+        b: Any,
+        tensors: list[int],
+        operators: list[int],
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+    ) -> int:
+        vectors = {
+            "Tensors": _offsets(b, tensors),
+            "Operators": _offsets(b, operators),
+            "Inputs": b.CreateNumpyVector(np.array(inputs, np.int32)),
+            "Outputs": b.CreateNumpyVector(np.array(outputs, np.int32)),
+        }
+        tflite.SubGraphStart(b)
+        for name, vector in vectors.items():
+            getattr(tflite, f"SubGraphAdd{name}")(b, vector)
+        return int(tflite.SubGraphEnd(b))
+
+
+def _offsets(b: Any, offsets: Sequence[int]) -> int:
+    b.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        b.PrependUOffsetTRelative(offset)
+    return int(b.EndVector())
+
+
+def output_size(size: int, kernel: int, stride: int, padding: str, dilation: int = 1) -> int:
+    """Return the output size along one dimension."""
+    if padding == "SAME":
+        return -(-size // stride)
+    return (size - (kernel - 1) * dilation - 1) // stride + 1
+
+
+class NetworkBuilder:
+    """Builds a quantised network operator by operator.
+
+    Parameters
+    ----------
+    seed : int
+        Of weights, scales and zero points.
+    dtype : {"int8", "uint8"}
+        Of activations and weights.
+    """
+
+    def __init__(self, *, seed: int = 0, dtype: str = "int8") -> None:
+        self.rng = np.random.default_rng(seed)
+        self.dtype = dtype
+        self.file = FileBuilder()
+        self.inputs: list[int] = []
+
+    def __getitem__(self, handle: int) -> TensorSpec:
+        return self.file.tensors[handle]
+
+    def build(self, *, outputs: Sequence[int]) -> bytes:
+        """Return the file."""
+        return self.file.build(self.inputs, outputs)
+
+    def random(self, handle: int) -> Array:
+        """Return random data for an input."""
+        spec = self[handle]
+        limits = np.iinfo(spec.dtype)
+        return self.rng.integers(limits.min, limits.max + 1, spec.shape).astype(spec.dtype)
+
+    def _zero_point(self, dtype: str) -> int:
+        limits = np.iinfo(dtype)
+        return int(self.rng.integers(limits.min, limits.max + 1))
+
+    def _activation(
+        self,
+        shape: tuple[int, ...],
+        scale: float,
+        *,
+        zero_point: int | None = None,
+        dtype: str | None = None,
+    ) -> int:
+        dtype = dtype or self.dtype
+        zero_point = self._zero_point(dtype) if zero_point is None else zero_point
+        return self.file.tensor(
+            shape, dtype, [scale], [zero_point], name=f"activation_{len(self.file.tensors)}"
+        )
+
+    def _integers(self, values: Any) -> int:
+        data = np.array(values, np.int32)
+        return self.file.tensor(data.shape, "int32", data=data, name="constant")
+
+    def input(
+        self, shape: tuple[int, ...], *, scale: float | None = None, zero_point: int | None = None
+    ) -> int:
+        """Add an input."""
+        scale = float(self.rng.uniform(0.005, 0.05)) if scale is None else scale
+        handle = self._activation(shape, scale, zero_point=zero_point)
+        self.inputs.append(handle)
+        return handle
+
+    def constant(self, shape: tuple[int, ...], *, scale: float | None = None) -> int:
+        """Add a random constant of the network's type."""
+        limits = np.iinfo(self.dtype)
+        data = self.rng.integers(limits.min, limits.max + 1, shape).astype(self.dtype)
+        scale = float(self.rng.uniform(0.005, 0.05)) if scale is None else scale
+        return self.file.tensor(
+            shape, self.dtype, [scale], [self._zero_point(self.dtype)], data=data, name="constant"
+        )
+
+    def _weights(self, shape: tuple[int, ...], axis: int, per_channel: bool) -> int:
+        limits = np.iinfo(self.dtype)
+        if self.dtype == "int8":
+            data = self.rng.integers(-127, 128, shape).astype(np.int8)
+        else:
+            data = self.rng.integers(limits.min, limits.max + 1, shape).astype(self.dtype)
+        count = shape[axis] if per_channel else 1
+        scales = self.rng.uniform(0.002, 0.02, count).astype(np.float32)
+        zero_points = [int(self.rng.integers(90, 170)) if self.dtype == "uint8" else 0] * count
+        return self.file.tensor(
+            shape, self.dtype, scales, zero_points, axis=axis, data=data, name="weights"
+        )
+
+    def _bias(self, x: int, weights: int, channels: int) -> int:
+        scales = np.float32(self[x].scales[0]) * np.asarray(self[weights].scales, np.float32)
+        data = self.rng.integers(-3000, 3001, channels).astype(np.int32)
+        return self.file.tensor(
+            (channels,), "int32", scales, [0] * len(scales), data=data, name="bias"
+        )
+
+    def _output_scale(self, x: int, weights: int, terms: int) -> float:
+        """Choose a scale at which most sums of ``terms`` random products stay in range."""
+        scale = self[x].scales[0] * float(np.mean(self[weights].scales))
+        return scale * 74 * 74 * math.sqrt(terms) / 60 * float(self.rng.uniform(0.7, 1.5))
+
+    def _layer(
+        self,
+        kind: str,
+        options: tuple[str, dict[str, Any]],
+        x: int,
+        weights: int,
+        output_shape: tuple[int, ...],
+        terms: int,
+        bias: bool,
+        output_scale: float | None,
+    ) -> int:
+        operands = [x, weights]
+        if bias:
+            operands.append(self._bias(x, weights, output_shape[-1]))
+        scale = output_scale or self._output_scale(x, weights, terms)
+        y = self._activation(output_shape, scale)
+        self.file.operator(kind, operands, [y], options)
+        return y
+
+    def conv_2d(
+        self,
+        x: int,
+        channels: int,
+        *,
+        kernel: tuple[int, int] = (1, 1),
+        stride: tuple[int, int] = (1, 1),
+        dilation: tuple[int, int] = (1, 1),
+        padding: str = "SAME",
+        activation: str = "NONE",
+        bias: bool = True,
+        per_channel: bool | None = None,
+        output_scale: float | None = None,
+    ) -> int:
+        """Add a convolution."""
+        n, h, w, c = self[x].shape
+        per_channel = self.dtype == "int8" if per_channel is None else per_channel
+        weights = self._weights((channels, *kernel, c), 0, per_channel)
+        rows = output_size(h, kernel[0], stride[0], padding, dilation[0])
+        columns = output_size(w, kernel[1], stride[1], padding, dilation[1])
+        options = {
+            "Padding": PADDINGS[padding],
+            "StrideH": stride[0],
+            "StrideW": stride[1],
+            "DilationHFactor": dilation[0],
+            "DilationWFactor": dilation[1],
+            "FusedActivationFunction": ACTIVATIONS[activation],
+        }
+        return self._layer(
+            "CONV_2D",
+            ("Conv2DOptions", options),
+            x,
+            weights,
+            (n, rows, columns, channels),
+            kernel[0] * kernel[1] * c,
+            bias,
+            output_scale,
+        )
+
+    def depthwise_conv_2d(
+        self,
+        x: int,
+        *,
+        depth_multiplier: int = 1,
+        kernel: tuple[int, int] = (3, 3),
+        stride: tuple[int, int] = (1, 1),
+        dilation: tuple[int, int] = (1, 1),
+        padding: str = "SAME",
+        activation: str = "NONE",
+        bias: bool = True,
+        per_channel: bool | None = None,
+        output_scale: float | None = None,
+    ) -> int:
+        """Add a depthwise convolution."""
+        n, h, w, c = self[x].shape
+        per_channel = self.dtype == "int8" if per_channel is None else per_channel
+        channels = c * depth_multiplier
+        weights = self._weights((1, *kernel, channels), 3, per_channel)
+        rows = output_size(h, kernel[0], stride[0], padding, dilation[0])
+        columns = output_size(w, kernel[1], stride[1], padding, dilation[1])
+        options = {
+            "Padding": PADDINGS[padding],
+            "StrideH": stride[0],
+            "StrideW": stride[1],
+            "DepthMultiplier": depth_multiplier,
+            "DilationHFactor": dilation[0],
+            "DilationWFactor": dilation[1],
+            "FusedActivationFunction": ACTIVATIONS[activation],
+        }
+        return self._layer(
+            "DEPTHWISE_CONV_2D",
+            ("DepthwiseConv2DOptions", options),
+            x,
+            weights,
+            (n, rows, columns, channels),
+            kernel[0] * kernel[1],
+            bias,
+            output_scale,
+        )
+
+    def fully_connected(
+        self,
+        x: int,
+        channels: int,
+        *,
+        activation: str = "NONE",
+        bias: bool = True,
+        per_channel: bool = False,
+        output_scale: float | None = None,
+    ) -> int:
+        """Add a fully connected layer over the last dimension."""
+        shape = self[x].shape
+        weights = self._weights((channels, shape[-1]), 0, per_channel)
+        options = {"FusedActivationFunction": ACTIVATIONS[activation]}
+        return self._layer(
+            "FULLY_CONNECTED",
+            ("FullyConnectedOptions", options),
+            x,
+            weights,
+            (math.prod(shape[:-1]), channels),
+            shape[-1],
+            bias,
+            output_scale,
+        )
+
+    def _binary(self, kind: str, a: int, b: int, scale: float, activation: str) -> int:
+        y = self._activation(np.broadcast_shapes(self[a].shape, self[b].shape), scale)
+        table = f"{kind.capitalize()}Options"
+        options = {"FusedActivationFunction": ACTIVATIONS[activation]}
+        self.file.operator(kind, [a, b], [y], (table, options))
+        return y
+
+    def add(
+        self, a: int, b: int, *, activation: str = "NONE", output_scale: float | None = None
+    ) -> int:
+        """Add a + b."""
+        scale = output_scale or (self[a].scales[0] + self[b].scales[0]) * 0.8
+        return self._binary("ADD", a, b, scale, activation)
+
+    def sub(
+        self, a: int, b: int, *, activation: str = "NONE", output_scale: float | None = None
+    ) -> int:
+        """Add a − b."""
+        scale = output_scale or (self[a].scales[0] + self[b].scales[0]) * 0.8
+        return self._binary("SUB", a, b, scale, activation)
+
+    def mul(
+        self, a: int, b: int, *, activation: str = "NONE", output_scale: float | None = None
+    ) -> int:
+        """Add a × b."""
+        scale = output_scale or self[a].scales[0] * self[b].scales[0] * 90
+        return self._binary("MUL", a, b, scale, activation)
+
+    def average_pool_2d(
+        self,
+        x: int,
+        *,
+        window: tuple[int, int],
+        stride: tuple[int, int] | None = None,
+        padding: str = "VALID",
+        activation: str = "NONE",
+    ) -> int:
+        """Add an average pooling; the stride is the window's size unless given."""
+        stride = stride or window
+        n, h, w, c = self[x].shape
+        shape = (
+            n,
+            output_size(h, window[0], stride[0], padding),
+            output_size(w, window[1], stride[1], padding),
+            c,
+        )
+        y = self._like(x, shape)
+        options = {
+            "Padding": PADDINGS[padding],
+            "StrideH": stride[0],
+            "StrideW": stride[1],
+            "FilterHeight": window[0],
+            "FilterWidth": window[1],
+            "FusedActivationFunction": ACTIVATIONS[activation],
+        }
+        self.file.operator("AVERAGE_POOL_2D", [x], [y], ("Pool2DOptions", options))
+        return y
+
+    def _like(self, x: int, shape: tuple[int, ...]) -> int:
+        spec = self[x]
+        return self._activation(
+            shape, spec.scales[0], zero_point=spec.zero_points[0], dtype=spec.dtype
+        )
+
+    def mean(
+        self,
+        x: int,
+        *,
+        axes: Sequence[int] = (1, 2),
+        keep_dims: bool = True,
+        output_scale: float | None = None,
+    ) -> int:
+        """Add a mean."""
+        shape = self[x].shape
+        reduced = {axis % len(shape) for axis in axes}
+        kept = tuple(
+            1 if d in reduced else n for d, n in enumerate(shape) if keep_dims or d not in reduced
+        )
+        y = self._activation(kept, output_scale or self[x].scales[0] * 0.4)
+        self.file.operator(
+            "MEAN", [x, self._integers(axes)], [y], ("ReducerOptions", {"KeepDims": keep_dims})
+        )
+        return y
+
+    def pad(self, x: int, paddings: Sequence[tuple[int, int]]) -> int:
+        """Add a padding with the zero point."""
+        shape = tuple(n + sum(p) for n, p in zip(self[x].shape, paddings, strict=True))
+        y = self._like(x, shape)
+        self.file.operator("PAD", [x, self._integers(paddings)], [y], ("PadOptions", {}))
+        return y
+
+    def reshape(self, x: int, shape: tuple[int, ...]) -> int:
+        """Add a reshape."""
+        y = self._like(x, shape)
+        self.file.operator("RESHAPE", [x, self._integers(shape)], [y], ("ReshapeOptions", {}))
+        return y
+
+    def transpose(self, x: int, permutation: Sequence[int]) -> int:
+        """Add a transposition."""
+        y = self._like(x, tuple(self[x].shape[d] for d in permutation))
+        self.file.operator(
+            "TRANSPOSE", [x, self._integers(permutation)], [y], ("TransposeOptions", {})
+        )
+        return y
+
+    def quantize(
+        self,
+        x: int,
+        dtype: str,
+        *,
+        output_scale: float | None = None,
+        zero_point: int | None = None,
+    ) -> int:
+        """Add a requantisation to another type; afterwards the network has that type."""
+        y = self._activation(
+            self[x].shape, output_scale or self[x].scales[0], zero_point=zero_point, dtype=dtype
+        )
+        self.file.operator("QUANTIZE", [x], [y], ("QuantizeOptions", {}))
+        self.dtype = dtype
+        return y
+
+    def softmax(self, x: int, *, beta: float = 1.0) -> int:
+        """Add a softmax."""
+        lowest = int(np.iinfo(self.dtype).min)
+        y = self._activation(self[x].shape, 1 / 256, zero_point=lowest)
+        self.file.operator("SOFTMAX", [x], [y], ("SoftmaxOptions", {"Beta": beta}))
+        return y
+
+
+Step = Callable[[NetworkBuilder, int], int]
+"""Adds one operator behind a tensor and returns the result."""
+
+
+def single(step: Step, shape: tuple[int, ...], *, seed: int = 0, dtype: str = "int8") -> bytes:
+    """Return a network of one input and one operator."""
+    net = NetworkBuilder(seed=seed, dtype=dtype)
+    return net.build(outputs=[step(net, net.input(shape))])
