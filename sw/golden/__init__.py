@@ -1,7 +1,7 @@
 """Golden model: what every tensor must be, in plain NumPy.
 
 - :mod:`sw.golden.primitives`: fixed-point arithmetic, one function per hardware block;
-- :mod:`sw.golden.kernels` and :mod:`sw.golden.softmax`: layers on plain arrays;
+- :mod:`sw.golden.kernels`: layers on plain arrays;
 - :mod:`sw.golden.params`: multipliers, shifts and clamps of a graph's operators;
 - :mod:`sw.golden.rounding`: integers for the one kernel that the reference computes in float64;
 - :mod:`sw.golden.model`: whole networks.

@@ -7,6 +7,7 @@ do.  It returns ``None`` when the rule holds, and otherwise a few words on what 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -182,6 +183,14 @@ def bias_is_int32(op: RawOperator) -> str | None:
     return None
 
 
+def bias_is_symmetric(op: RawOperator) -> str | None:
+    """Zero points of a bias must be 0; the file is inconsistent, convert it again."""
+    bias = op.optional(2)
+    if bias is None or bias.quantization is None or not any(bias.quantization.zero_points):
+        return None
+    return f"{_describe(bias)} has {next(z for z in bias.quantization.zero_points if z)}"
+
+
 def bias_scale_fits(op: RawOperator) -> str | None:
     """The scale of a bias must be input scale × weight scale where weights have one scale; the
     file is inconsistent, convert it again."""
@@ -331,6 +340,22 @@ def element_count_is_kept(op: RawOperator) -> str | None:
     return None if x.size == y.size else f"{list(x.shape)} becomes {list(y.shape)}"
 
 
+def new_shape_is_output(op: RawOperator) -> str | None:
+    """The new shape must be a constant that agrees with the output's shape; export the model with
+    fixed shapes."""
+    tensor, output = op.optional(1), op.outputs[0].shape
+    if tensor is None:
+        return None
+    if tensor.data is None or tensor.dtype != "int32":
+        return f"{_describe(tensor)} is computed"
+    stated = [int(n) for n in tensor.data.reshape(-1)]
+    # One dimension may be -1, for whatever remains.
+    agrees = len(stated) == len(output) and stated.count(-1) <= 1
+    if agrees and all(a in (-1, b) for a, b in zip(stated, output, strict=True)):
+        return None
+    return f"{stated} is not {list(output)}"
+
+
 def softmax_output_is_standard(op: RawOperator) -> str | None:
     """A softmax must have scale 1/256 and the lowest zero point at its output; export with
     TensorFlow Lite's own converter."""
@@ -342,10 +367,31 @@ def softmax_output_is_standard(op: RawOperator) -> str | None:
     return f"it has {y.q.scale:g} and {y.q.zero_point}"
 
 
-def softmax_beta_is_positive(op: RawOperator) -> str | None:
-    """The softmax's beta must be a positive number; 1 is usual."""
-    beta = op.options.Beta()
-    return None if 0 < beta < 1e6 else f"it is {beta:g}"
+def softmax_scale_is_usual(op: RawOperator) -> str | None:
+    """A softmax's beta × input scale must be a number above 2^-26; beta is 1 usually."""
+    beta, scale = op.options.Beta(), op.operand(0).q.scale
+    # The reference aborts below (QuantizeMultiplierGreaterThanOne).
+    if math.isfinite(beta) and beta * scale * (1 << 26) > 1:
+        return None
+    return f"beta is {beta:g}, the scale {scale:g}"
+
+
+def scale_ratio_is_usual(op: RawOperator) -> str | None:
+    """The factor from accumulators to outputs must be below 256; the scales are wrong, quantise
+    the model again with a representative data set."""
+    inputs = [op.operand(0).q.scale]
+    if op.kind in (*_WEIGHTED, "MUL"):
+        inputs.append(max(op.operand(1).q.scales))
+    ratio = math.prod(inputs) / op.outputs[0].q.scale
+    return None if ratio < 256 else f"it is {ratio:g}"
+
+
+def sum_scale_is_usual(op: RawOperator) -> str | None:
+    """The scales of a sum's or difference's operands must be below 2^19 times the output's; the
+    scales are wrong, quantise the model again with a representative data set."""
+    ratio = max(op.operand(0).q.scale, op.operand(1).q.scale) / op.outputs[0].q.scale
+    # The reference aborts above (QuantizeMultiplierSmallerThanOneExp).
+    return None if ratio < 1 << 19 else f"the ratio is {ratio:g}"
 
 
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -366,7 +412,9 @@ _WEIGHTS: tuple[Constraint, ...] = (
     uint8_weights_are_per_tensor,
     int8_weights_are_symmetric,
     bias_is_int32,
+    bias_is_symmetric,
     bias_scale_fits,
+    scale_ratio_is_usual,
     activation_is_a_clamp,
 )
 _WINDOW: tuple[Constraint, ...] = (padding_is_known, kernel_is_at_most_64)
@@ -382,9 +430,21 @@ CONSTRAINTS: dict[str, tuple[Constraint, ...]] = {
         *_WINDOW,
     ),
     "FULLY_CONNECTED": (*_ONE_TYPE, *_WEIGHTS, weights_format_is_default),
-    "ADD": (*_ONE_TYPE, add_shapes_fit, activation_is_a_clamp),
-    "SUB": (*_ONE_TYPE, one_operand_is_constant, add_shapes_fit, activation_is_a_clamp),
-    "MUL": (*_ONE_TYPE, one_operand_is_constant, add_shapes_fit, activation_is_a_clamp),
+    "ADD": (*_ONE_TYPE, add_shapes_fit, sum_scale_is_usual, activation_is_a_clamp),
+    "SUB": (
+        *_ONE_TYPE,
+        one_operand_is_constant,
+        add_shapes_fit,
+        sum_scale_is_usual,
+        activation_is_a_clamp,
+    ),
+    "MUL": (
+        *_ONE_TYPE,
+        one_operand_is_constant,
+        add_shapes_fit,
+        scale_ratio_is_usual,
+        activation_is_a_clamp,
+    ),
     "AVERAGE_POOL_2D": (
         *_ONE_TYPE,
         input_is_4d,
@@ -393,16 +453,21 @@ CONSTRAINTS: dict[str, tuple[Constraint, ...]] = {
         *_WINDOW,
         activation_is_a_clamp,
     ),
-    "MEAN": (*_ONE_TYPE, second_input_is_constant, mean_is_over_height_and_width),
+    "MEAN": (
+        *_ONE_TYPE,
+        second_input_is_constant,
+        mean_is_over_height_and_width,
+        scale_ratio_is_usual,
+    ),
     "PAD": (
         *_ONE_TYPE,
         data_keeps_quantisation,
         second_input_is_constant,
         paddings_are_reasonable,
     ),
-    "RESHAPE": (*_ONE_TYPE, data_keeps_quantisation, element_count_is_kept),
-    "QUANTIZE": _DATA,
-    "SOFTMAX": (*_ONE_TYPE, softmax_output_is_standard, softmax_beta_is_positive),
+    "RESHAPE": (*_ONE_TYPE, data_keeps_quantisation, element_count_is_kept, new_shape_is_output),
+    "QUANTIZE": (*_DATA, scale_ratio_is_usual),
+    "SOFTMAX": (*_ONE_TYPE, softmax_output_is_standard, softmax_scale_is_usual),
     "TRANSPOSE": (
         *_ONE_TYPE,
         data_keeps_quantisation,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tflite
+from flatbuffers.number_types import Int32Flags
 
 from sw.errors import ModelFormatError, UnsupportedError
 from sw.importer.flatbuffer import verify, verify_options
@@ -18,6 +19,9 @@ from sw.ir import Quantization, Tensor
 
 MAX_ELEMENTS = 1 << 26
 """Largest tensor accepted; the largest in a MobileNet at 224 × 224 has 1.2 million elements."""
+
+MAX_VERSION = 64
+"""Operators have versions up to about 15; a number beyond is damage."""
 
 
 def _enum_names(enum: type) -> dict[int, str]:
@@ -117,7 +121,7 @@ def _quantization(table: Any, shape: tuple[int, ...], where: str) -> Quantizatio
     if table is None or not table.ScaleLength():
         return None
     scales = tuple(float(s) for s in table.ScaleAsNumpy())
-    zero_points = _ints(table, "ZeroPoint") or (0,) * len(scales)
+    zero_points = _ints(table, "ZeroPoint")
     if table.DetailsType() != tflite.QuantizationDetails.NONE:
         raise UnsupportedError(
             f"{where} uses a custom quantisation: only scales and zero points are supported; "
@@ -125,9 +129,6 @@ def _quantization(table: Any, shape: tuple[int, ...], where: str) -> Quantizatio
         )
     if any(not (math.isfinite(s) and s > 0) for s in scales):
         raise ModelFormatError(f"{where} has a scale that is not a positive finite number")
-    if len(zero_points) == 1:
-        # The file may state one zero point for all channels.
-        zero_points *= len(scales)
     if len(zero_points) != len(scales):
         raise ModelFormatError(
             f"{where} has {len(scales)} scales but {len(zero_points)} zero points"
@@ -200,6 +201,17 @@ def _tensors(model: Any, subgraph: Any) -> Iterator[Tensor]:
         )
 
 
+def _builtin_code(codes: Any) -> int:
+    """Return an operator's number: the larger of two fields, as ``GetBuiltinCode`` says.
+
+    Files older than 2020 have only the first, of 8 bits; some writers fill in only the second.
+    The bindings' own ``BuiltinCode`` ignores the second below 127.
+    """
+    offset = codes._tab.Offset(10)
+    number = codes._tab.Get(Int32Flags, offset + codes._tab.Pos) if offset else 0
+    return max(int(number), int(codes.DeprecatedBuiltinCode()))
+
+
 def _operators(
     data: bytes, model: Any, subgraph: Any, tensors: tuple[Tensor, ...]
 ) -> Iterator[RawOperator]:
@@ -208,10 +220,11 @@ def _operators(
         code = table.OpcodeIndex()
         if code >= model.OperatorCodesLength():
             raise ModelFormatError(f"operator {index} has the unknown operator code {code}")
-        # Files older than 2020 have the code in the deprecated 8-bit field only.
         codes = model.OperatorCodes(code)
-        number = max(codes.BuiltinCode(), codes.DeprecatedBuiltinCode())
+        number = _builtin_code(codes)
         kind = KINDS.get(number, f"OPERATOR_{number}")
+        if not 0 < codes.Version() <= MAX_VERSION:
+            raise ModelFormatError(f"operator {index} ({kind}) has version {codes.Version()}")
         operands: list[tuple[Tensor | None, ...]] = []
         for numbers in (_ints(table, "Inputs"), _ints(table, "Outputs")):
             wrong = [n for n in numbers if not -1 <= n < len(tensors)]

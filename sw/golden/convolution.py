@@ -1,0 +1,297 @@
+"""CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED.
+
+Of each there is the whole layer, and the accumulators before requantisation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from sw.golden.primitives import (
+    INT32_MAX,
+    INT32_MIN,
+    IntLike,
+    Ints,
+    requantize,
+    round_half_away,
+    wrap_int32,
+)
+from sw.golden.windows import spatial_pad, taps
+from sw.ir import NO_PADDING, Padding
+
+__all__ = [
+    "conv_2d",
+    "conv_2d_accumulate",
+    "depthwise_conv_2d",
+    "depthwise_conv_2d_accumulate",
+    "fully_connected",
+    "fully_connected_accumulate",
+]
+
+Array = npt.NDArray[np.integer]
+
+
+def _exact_matmul(a: Ints, b: Ints) -> Ints:
+    """Multiply integer matrices through float64.
+
+    NumPy multiplies integer matrices without BLAS, about a hundred times slower.  float64 is
+    exact here: operands have at most 9 bits and sign, so every partial sum of up to 2^30 products
+    stays below 2^53, whatever the order of summation.
+    """
+    return np.rint(a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
+
+
+def _with_bias(accumulator: Ints, bias: Array | None) -> Ints:
+    if bias is not None:
+        accumulator = accumulator + bias.astype(np.int64)
+    return wrap_int32(accumulator)
+
+
+def conv_2d_accumulate(
+    x: Array,
+    weights: Array,
+    bias: Array | None,
+    *,
+    input_zero_point: int,
+    weights_zero_point: int = 0,
+    stride: tuple[int, int] = (1, 1),
+    dilation: tuple[int, int] = (1, 1),
+    padding: Padding = NO_PADDING,
+) -> Ints:
+    """Return the accumulators of a convolution, bias included, before requantisation.
+
+    Parameters
+    ----------
+    x : (N, H, W, C) int8 or uint8
+    weights : (K, R, S, C) int8 or uint8
+    bias : (K,) int32 or None
+    input_zero_point, weights_zero_point : int
+
+    Returns
+    -------
+    (N, H', W', K) int64 in the range of int32
+    """
+    offset = spatial_pad(x.astype(np.int64) - input_zero_point, padding)
+    w = weights.astype(np.int64) - weights_zero_point
+    views = taps(offset, (w.shape[1], w.shape[2]), stride, dilation)
+    columns = np.concatenate([view for _, _, view in views], axis=-1)
+    matrix = w.transpose(1, 2, 3, 0).reshape(-1, w.shape[0])
+    accumulator = _exact_matmul(columns.reshape(-1, columns.shape[-1]), matrix)
+    accumulator = accumulator.reshape(*columns.shape[:3], w.shape[0])
+    return _with_bias(accumulator, bias)
+
+
+def conv_2d(
+    x: Array,
+    weights: Array,
+    bias: Array | None,
+    *,
+    input_zero_point: int,
+    weights_zero_point: int = 0,
+    output_zero_point: int,
+    multiplier: IntLike,
+    shift: IntLike,
+    activation_min: int,
+    activation_max: int,
+    stride: tuple[int, int] = (1, 1),
+    dilation: tuple[int, int] = (1, 1),
+    padding: Padding = NO_PADDING,
+) -> Array:
+    """Convolve and requantise.
+
+    Parameters
+    ----------
+    x : (N, H, W, C) int8 or uint8
+    weights : (K, R, S, C) of the same type
+    bias : (K,) int32 or None
+    multiplier, shift : int or (K,) int
+        See :func:`sw.golden.primitives.multiply_by_quantized_multiplier`.
+
+    Returns
+    -------
+    (N, H', W', K) of the type of ``x``
+
+    Notes
+    -----
+    ``ConvPerChannel`` in integer_ops/conv.h and ``Conv`` in reference/conv.h.
+    """
+    accumulator = conv_2d_accumulate(
+        x,
+        weights,
+        bias,
+        input_zero_point=input_zero_point,
+        weights_zero_point=weights_zero_point,
+        stride=stride,
+        dilation=dilation,
+        padding=padding,
+    )
+    return requantize(
+        accumulator,
+        multiplier,
+        shift,
+        output_zero_point=output_zero_point,
+        activation_min=activation_min,
+        activation_max=activation_max,
+    ).astype(x.dtype)
+
+
+def depthwise_conv_2d_accumulate(
+    x: Array,
+    weights: Array,
+    bias: Array | None,
+    *,
+    input_zero_point: int,
+    weights_zero_point: int = 0,
+    stride: tuple[int, int] = (1, 1),
+    dilation: tuple[int, int] = (1, 1),
+    padding: Padding = NO_PADDING,
+) -> Ints:
+    """Return the accumulators of a depthwise convolution, bias included.
+
+    Parameters
+    ----------
+    x : (N, H, W, C) int8 or uint8
+    weights : (1, R, S, C × M) int8 or uint8, M being the depth multiplier
+    bias : (C × M,) int32 or None
+
+    Returns
+    -------
+    (N, H', W', C × M) int64 in the range of int32
+    """
+    offset = spatial_pad(x.astype(np.int64) - input_zero_point, padding)
+    w = weights[0].astype(np.int64) - weights_zero_point
+    if w.shape[2] != x.shape[3]:
+        # Output channel c × M + m reads input channel c.
+        offset = np.repeat(offset, w.shape[2] // x.shape[3], axis=3)
+    views = taps(offset, (w.shape[0], w.shape[1]), stride, dilation)
+    accumulator = np.zeros(views[0][2].shape, np.int64)
+    for i, j, view in views:
+        accumulator += view * w[i, j]
+    return _with_bias(accumulator, bias)
+
+
+def depthwise_conv_2d(
+    x: Array,
+    weights: Array,
+    bias: Array | None,
+    *,
+    input_zero_point: int,
+    weights_zero_point: int = 0,
+    output_zero_point: int,
+    multiplier: IntLike,
+    shift: IntLike,
+    activation_min: int,
+    activation_max: int,
+    stride: tuple[int, int] = (1, 1),
+    dilation: tuple[int, int] = (1, 1),
+    padding: Padding = NO_PADDING,
+) -> Array:
+    """Convolve every channel on its own and requantise.
+
+    Parameters
+    ----------
+    x : (N, H, W, C) int8 or uint8
+    weights : (1, R, S, C × M) of the same type, M being the depth multiplier
+    bias : (C × M,) int32 or None
+    multiplier, shift : int or (C × M,) int
+
+    Returns
+    -------
+    (N, H', W', C × M) of the type of ``x``
+
+    Notes
+    -----
+    ``DepthwiseConvPerChannel`` in integer_ops/depthwise_conv.h and ``DepthwiseConv`` in
+    reference/depthwiseconv_uint8.h.
+    """
+    accumulator = depthwise_conv_2d_accumulate(
+        x,
+        weights,
+        bias,
+        input_zero_point=input_zero_point,
+        weights_zero_point=weights_zero_point,
+        stride=stride,
+        dilation=dilation,
+        padding=padding,
+    )
+    return requantize(
+        accumulator,
+        multiplier,
+        shift,
+        output_zero_point=output_zero_point,
+        activation_min=activation_min,
+        activation_max=activation_max,
+    ).astype(x.dtype)
+
+
+def fully_connected_accumulate(
+    x: Array,
+    weights: Array,
+    bias: Array | None,
+    *,
+    input_zero_point: int,
+    weights_zero_point: int = 0,
+) -> Ints:
+    """Return the accumulators of a matrix product, bias included.
+
+    Parameters
+    ----------
+    x : (…) int8 or uint8, a multiple of C elements
+    weights : (K, C) int8 or uint8
+    bias : (K,) int32 or None
+
+    Returns
+    -------
+    (elements of x / C, K) int64 in the range of int32
+    """
+    rows = x.reshape(-1, weights.shape[1]).astype(np.int64) - input_zero_point
+    matrix = (weights.astype(np.int64) - weights_zero_point).T
+    return _with_bias(_exact_matmul(rows, matrix), bias)
+
+
+def fully_connected(
+    x: Array,
+    weights: Array,
+    bias: Array | None,
+    *,
+    input_zero_point: int,
+    weights_zero_point: int = 0,
+    output_zero_point: int,
+    real_multiplier: float | npt.NDArray[np.float64],
+    activation_min: int,
+    activation_max: int,
+) -> Array:
+    """Multiply by a matrix and scale, rounding once.
+
+    Parameters
+    ----------
+    x : (…) int8 or uint8, a multiple of C elements
+    weights : (K, C) of the same type
+    bias : (K,) int32 or None
+    real_multiplier : float or (K,) float64
+        Input scale × weight scale ÷ output scale.  :func:`sw.golden.requantize_params` has the
+        integers that give the same outputs with
+        :func:`sw.golden.primitives.multiply_rounding_once`.
+
+    Returns
+    -------
+    (elements of x / C, K) of the type of ``x``
+
+    Notes
+    -----
+    ``FullyConnected`` and ``FullyConnectedPerChannel`` in reference/integer_ops/fully_connected.h,
+    and their uint8 twin: LiteRT's reference multiplies in float64 here and rounds once, unlike
+    all its other kernels, and unlike TensorFlow Lite Micro, which rounds twice here too.
+    """
+    accumulator = fully_connected_accumulate(
+        x,
+        weights,
+        bias,
+        input_zero_point=input_zero_point,
+        weights_zero_point=weights_zero_point,
+    )
+    # Saturated before the zero point is added, as no scaled value beyond 32 bits is defined.
+    scaled = np.clip(accumulator.astype(np.float64) * real_multiplier, INT32_MIN, INT32_MAX)
+    output = round_half_away(scaled) + output_zero_point
+    return np.clip(output, activation_min, activation_max).astype(x.dtype)

@@ -1,0 +1,78 @@
+"""AVERAGE_POOL_2D and MEAN."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from sw.golden.primitives import divide_round_half_away, requantize
+from sw.golden.windows import spatial_pad, taps
+from sw.ir import NO_PADDING, Padding
+
+__all__ = ["average_pool_2d", "mean"]
+
+Array = npt.NDArray[np.integer]
+
+
+def average_pool_2d(
+    x: Array,
+    *,
+    window: tuple[int, int],
+    stride: tuple[int, int],
+    padding: Padding = NO_PADDING,
+    activation_min: int,
+    activation_max: int,
+) -> Array:
+    """Average over windows, over the elements inside the image only.
+
+    Parameters
+    ----------
+    x : (N, H, W, C) int8 or uint8
+        Integers as stored: input and output have the same quantisation.
+
+    Notes
+    -----
+    ``AveragePool`` in integer_ops/pooling.h (int8) and reference/pooling.h (uint8).
+    """
+    inside = np.ones((1, *x.shape[1:3], 1), np.int64)
+    total, count = (
+        np.sum([view for _, _, view in taps(spatial_pad(a, padding), window, stride, (1, 1))], 0)
+        for a in (x.astype(np.int64), inside)
+    )
+    average = divide_round_half_away(total, count)
+    return np.clip(average, activation_min, activation_max).astype(x.dtype)
+
+
+def mean(
+    x: Array,
+    axes: tuple[int, ...],
+    *,
+    keep_dims: bool,
+    input_zero_point: int,
+    output_zero_point: int,
+    multiplier: int,
+    shift: int,
+) -> Array:
+    """Average over axes with a requantisation.
+
+    Parameters
+    ----------
+    x : int8 or uint8
+    axes : tuple of int
+    multiplier, shift : int
+        The division by the number of elements is part of them.
+
+    Notes
+    -----
+    ``QuantizedMeanOrSum`` in reference/reduce.h.
+    """
+    limits = np.iinfo(x.dtype)
+    total = (x.astype(np.int64) - input_zero_point).sum(axis=axes, keepdims=keep_dims)
+    return requantize(
+        total,
+        multiplier,
+        shift,
+        output_zero_point=output_zero_point,
+        activation_min=int(limits.min),
+        activation_max=int(limits.max),
+    ).astype(x.dtype)
