@@ -44,6 +44,13 @@ def one_output(op: RawOperator) -> str | None:
     return None if len(op.outputs) == 1 else f"it has {len(op.outputs)}"
 
 
+def operand_count_fits(op: RawOperator) -> str | None:
+    """The operator must have the inputs that its definition lists; the file is inconsistent,
+    convert it again."""
+    least, most = _OPERANDS[op.kind]
+    return None if least <= len(op.inputs) <= most else f"it has {len(op.inputs)}"
+
+
 def data_is_not_float(op: RawOperator) -> str | None:
     """Data must be int8 or uint8; quantise the model to int8 (full integer post-training
     quantisation with a representative data set)."""
@@ -368,7 +375,7 @@ def softmax_output_is_standard(op: RawOperator) -> str | None:
 
 
 def softmax_scale_is_usual(op: RawOperator) -> str | None:
-    """A softmax's beta × input scale must be a number above 2^-26; beta is 1 usually."""
+    """A softmax's beta × input scale must be above 2^-26; use a beta of 1."""
     beta, scale = op.options.Beta(), op.operand(0).q.scale
     # The reference aborts below (QuantizeMultiplierGreaterThanOne).
     if math.isfinite(beta) and beta * scale * (1 << 26) > 1:
@@ -394,9 +401,25 @@ def sum_scale_is_usual(op: RawOperator) -> str | None:
     return None if ratio < 1 << 19 else f"the ratio is {ratio:g}"
 
 
+_OPERANDS = {
+    "CONV_2D": (2, 3),
+    "DEPTHWISE_CONV_2D": (2, 3),
+    "FULLY_CONNECTED": (2, 3),
+    "ADD": (2, 2),
+    "SUB": (2, 2),
+    "MUL": (2, 2),
+    "AVERAGE_POOL_2D": (1, 1),
+    "MEAN": (2, 2),
+    "PAD": (2, 2),
+    "RESHAPE": (1, 2),
+    "QUANTIZE": (1, 1),
+    "SOFTMAX": (1, 1),
+    "TRANSPOSE": (2, 2),
+}
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 _DATA: tuple[Constraint, ...] = (
+    operand_count_fits,
     one_output,
     data_is_not_float,
     data_is_8_bit,

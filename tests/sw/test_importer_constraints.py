@@ -1,0 +1,225 @@
+"""Every constraint rejects something, and says what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from tflite_builder import NetworkBuilder, TensorSpec
+
+from sw import importer
+from sw.errors import UnsupportedError
+from sw.importer import constraints
+from sw.importer.constraints import CONSTRAINTS, Constraint, rule
+
+Network = tuple[NetworkBuilder, list[int]]
+
+
+def conv(dtype: str = "int8", **options: Any) -> Network:
+    """A convolution; tensors are 0 input, 1 weights, 2 bias, 3 output."""
+    net = NetworkBuilder(dtype=dtype)
+    return net, [net.conv_2d(net.input((1, 8, 8, 3)), 4, **options)]
+
+
+def depthwise() -> Network:
+    """A depthwise convolution; tensors are 0 input, 1 weights, 2 bias, 3 output."""
+    net = NetworkBuilder()
+    return net, [net.depthwise_conv_2d(net.input((1, 8, 8, 3)), depth_multiplier=2)]
+
+
+def fully_connected() -> Network:
+    """A fully connected layer; tensors are 0 input, 1 weights, 2 bias, 3 output."""
+    net = NetworkBuilder()
+    return net, [net.fully_connected(net.input((1, 6)), 4)]
+
+
+def binary(kind: str) -> Network:
+    """An operator with a constant; tensors are 0 input, 1 constant, 2 output."""
+    net = NetworkBuilder()
+    x = net.input((1, 4, 4, 3))
+    return net, [getattr(net, kind)(x, net.constant((3,)))]
+
+
+def unary(kind: str, *arguments: Any) -> Network:
+    """An operator; tensors are 0 input, 1 output, then constants; or 1 constant where noted."""
+    net = NetworkBuilder()
+    return net, [getattr(net, kind)(net.input((1, 4, 4, 3)), *arguments)]
+
+
+def pool() -> Network:
+    """A pooling; tensors are 0 input, 1 output."""
+    net = NetworkBuilder()
+    return net, [net.average_pool_2d(net.input((1, 4, 4, 3)), window=(2, 2))]
+
+
+def tensor(number: int, **changes: Any) -> Callable[[NetworkBuilder], None]:
+    """Return a change of a tensor."""
+
+    def change(net: NetworkBuilder) -> None:
+        spec: TensorSpec = net[number]
+        for name, value in changes.items():
+            assert hasattr(spec, name)
+            setattr(spec, name, value)
+
+    return change
+
+
+def option(**changes: int) -> Callable[[NetworkBuilder], None]:
+    """Return a change of the operator's options."""
+
+    def change(net: NetworkBuilder) -> None:
+        options = net.file.operators[0].options
+        assert options is not None
+        options[1].update(changes)
+
+    return change
+
+
+def operands(inputs: list[int], outputs: list[int]) -> Callable[[NetworkBuilder], None]:
+    """Return a change of the operator's tensors."""
+
+    def change(net: NetworkBuilder) -> None:
+        net.file.operators[0].inputs, net.file.operators[0].outputs = inputs, outputs
+
+    return change
+
+
+def computed(number: int) -> Callable[[NetworkBuilder], None]:
+    """Return a change that makes a constant an input of the network."""
+
+    def change(net: NetworkBuilder) -> None:
+        net[number].data = None
+        net.inputs.append(number)
+
+    return change
+
+
+def ints(*values: Any) -> Any:
+    """Return an int32 array."""
+    return np.array(values, np.int32)
+
+
+c = constraints
+CASES: list[tuple[Constraint, Network, Callable[[NetworkBuilder], None], str]] = [
+    (c.operand_count_fits, unary("softmax"), operands([0, 0], [1]), "it has 2"),
+    (c.one_output, unary("softmax"), operands([0], [1, 1]), "it has 2"),
+    (c.data_is_not_float, conv(), tensor(0, dtype="float32", scales=()), "tensor 0 .* float32"),
+    (c.data_is_8_bit, conv(), tensor(3, dtype="int16"), "tensor 3 .* int16"),
+    (c.data_has_one_type, conv(), tensor(3, dtype="uint8", zero_points=[0]), "int8 and uint8"),
+    (c.data_is_quantised, conv(), tensor(3, scales=()), "tensor 3 .* has none"),
+    (c.zero_points_in_range, conv(), tensor(3, zero_points=[200]), "200 in int8"),
+    (
+        c.activations_are_per_tensor,
+        conv(),
+        tensor(3, scales=[0.1] * 4, zero_points=[0] * 4, axis=3),
+        "tensor 3 .* has 4",
+    ),
+    (c.weights_are_constant, conv(), computed(1), "tensor 1 .* is not"),
+    (c.weights_are_constant, conv(), computed(2), "tensor 2 .* is not"),
+    (c.input_is_4d, conv(), tensor(0, shape=(8, 8, 3)), r"\[8, 8, 3\]"),
+    (c.weights_fit, conv(), tensor(0, shape=(1, 8, 8, 5)), "weights are"),
+    (c.weights_fit, depthwise(), tensor(0, shape=(1, 8, 8, 4)), "weights are"),
+    (c.weights_fit, fully_connected(), tensor(0, shape=(1, 7)), "weights are"),
+    (c.depth_multiplier_fits, depthwise(), option(DepthMultiplier=3), "it is 3, the shapes say 2"),
+    (
+        c.weight_scales_fit,
+        conv(),
+        tensor(1, scales=[0.1] * 3, zero_points=[0] * 3, axis=3),
+        "3 scales for 4 channels",
+    ),
+    (
+        c.uint8_weights_are_per_tensor,
+        conv("uint8"),
+        tensor(1, scales=[0.1] * 4, zero_points=[0] * 4, axis=0),
+        "tensor 1 .* has 4",
+    ),
+    (c.int8_weights_are_symmetric, conv(), tensor(1, zero_points=[0, 0, 5, 0]), "has 5"),
+    (c.bias_is_int32, conv(), tensor(2, shape=(1, 4)), r"int32\[1, 4\], not int32\[4\]"),
+    (c.bias_is_symmetric, conv(), tensor(2, zero_points=[0, 7, 0, 0]), "has 7"),
+    (c.bias_scale_fits, conv("uint8"), tensor(2, scales=[9.0]), "the bias has 9"),
+    (c.bias_scale_fits, fully_connected(), tensor(2, scales=[9.0]), "the bias has 9"),
+    (c.scale_ratio_is_usual, conv(), tensor(3, scales=[1e-9]), "it is"),
+    (c.scale_ratio_is_usual, binary("mul"), tensor(2, scales=[1e-9]), "it is"),
+    (c.stride_is_1_or_2, conv(), option(StrideW=3), "it is 1 × 3"),
+    (c.stride_is_positive, pool(), option(StrideH=0), "it is 0 × 2"),
+    (c.kernel_is_at_most_64, conv(kernel=(3, 3)), option(DilationHFactor=40), "it is 81 × 3"),
+    (c.kernel_is_at_most_64, conv(), option(DilationHFactor=0), "dilation is 0 × 1"),
+    (c.kernel_is_at_most_64, pool(), option(FilterWidth=65), "it is 2 × 65"),
+    (c.padding_is_known, conv(), option(Padding=2), "it is number 2"),
+    (c.activation_is_a_clamp, conv(), option(FusedActivationFunction=4), "it is TANH"),
+    (c.weights_format_is_default, fully_connected(), option(WeightsFormat=1), "format 1"),
+    (c.add_shapes_fit, binary("add"), tensor(1, shape=(1, 3), data=None), r"\[1, 3\]"),
+    (c.add_shapes_fit, binary("add"), tensor(2, shape=(1, 4, 4, 5)), r"\[1, 4, 4, 5\]"),
+    (c.one_operand_is_constant, binary("mul"), computed(1), "both are computed"),
+    (c.sum_scale_is_usual, binary("sub"), tensor(2, scales=[1e-9]), "the ratio is"),
+    (c.pool_keeps_quantisation, pool(), tensor(1, scales=[7.0]), "becomes"),
+    (c.data_keeps_quantisation, unary("reshape", (48,)), tensor(1, scales=[7.0]), "becomes"),
+    (c.second_input_is_constant, unary("mean"), computed(2), "tensor 2 .* is computed"),
+    (
+        c.mean_is_over_height_and_width,
+        unary("mean"),
+        tensor(2, data=ints(1, 3)),
+        r"axes \[1, 3\]",
+    ),
+    (
+        c.paddings_are_reasonable,
+        unary("pad", [(0, 0)] * 4),
+        tensor(2, data=ints([0, -1], [0, 0], [0, 0], [0, 0])),
+        "they are",
+    ),
+    (
+        c.paddings_are_reasonable,
+        unary("pad", [(0, 0)] * 4),
+        tensor(2, data=ints([0, 0], [0, 0]), shape=(2, 2)),
+        r"\[2, 2\] for 4",
+    ),
+    (
+        c.permutation_is_valid,
+        unary("transpose", (0, 3, 1, 2)),
+        tensor(2, data=ints(0, 3, 1, 1)),
+        r"\[0, 3, 1, 1\]",
+    ),
+    (c.element_count_is_kept, unary("reshape", (48,)), tensor(1, shape=(47,)), r"\[47\]"),
+    (c.new_shape_is_output, unary("reshape", (48,)), tensor(2, data=ints(47)), r"\[47\] is not"),
+    (c.new_shape_is_output, unary("reshape", (48,)), computed(2), "is computed"),
+    (c.softmax_output_is_standard, unary("softmax"), tensor(1, scales=[0.1]), "it has 0.1"),
+    (c.softmax_output_is_standard, unary("softmax"), tensor(1, zero_points=[0]), "and 0"),
+    (c.softmax_scale_is_usual, unary("softmax"), option(Beta=0), "beta is 0"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case[0].__name__)
+def test_constraint(
+    case: tuple[Constraint, Network, Callable[[NetworkBuilder], None], str],
+) -> None:
+    constraint, (net, outputs), change, found = case
+    net.build(outputs=outputs)
+    change(net)
+    with pytest.raises(UnsupportedError) as caught:
+        importer.loads(net.build(outputs=outputs), "net")
+    message = str(caught.value)
+    assert rule(constraint) in message
+    assert re.search(f"here .*{found}", message), message
+    assert re.match(rf"net: operator 0 \({net.file.operators[0].kind}, writing '", message)
+    assert "\n" not in message
+
+
+def test_every_constraint_has_a_test() -> None:
+    used = {constraint for rules in CONSTRAINTS.values() for constraint in rules}
+    assert used == {case[0] for case in CASES}
+
+
+def test_rules_say_what_to_do() -> None:
+    for rules in importer.supported_operators().values():
+        for text in rules:
+            assert ";" in text
+            assert not text.endswith(".")
+
+
+@pytest.mark.parametrize("make", [conv, depthwise, fully_connected, pool])
+def test_unchanged_networks_pass(make: Callable[[], Network]) -> None:
+    net, outputs = make()
+    importer.loads(net.build(outputs=outputs))
