@@ -89,7 +89,8 @@ def _load_npy(file: BinaryIO, tensor: Tensor, path: Path) -> Array:
             else np.lib.format.read_array_header_2_0
         )
         shape, fortran, dtype = read_header(file)
-    except (ValueError, TypeError, EOFError, OverflowError, UnicodeError, SyntaxError) as error:
+    except Exception as error:
+        # NumPy evaluates the header as Python source, which fails in many ways.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not a NumPy array ({reason})") from None
     same_shape = shape == tensor.shape or (tensor.shape[:1] == (1,) and shape == tensor.shape[1:])

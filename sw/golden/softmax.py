@@ -170,6 +170,8 @@ def softmax(
         total = wrap_int32(rounding_divide_by_pot(exponential, SUM_INTEGER_BITS).sum())
         mantissa, bits = reciprocal(int(total), SUM_INTEGER_BITS)
         product = _high_mul(mantissa, exponential)
+        # The reference aborts where this shift exceeds 31, for sums of 512 and more (hundreds of
+        # classes, all as likely); rounding in 64 bits gives the zeros that it stands for.
         unsaturated = rounding_divide_by_pot(product, bits + 31 - 8)
         target[counted] = np.clip(unsaturated + limits.min, limits.min, limits.max)
     return out.astype(x.dtype).reshape(x.shape)

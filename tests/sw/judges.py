@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from tflite_micro import runtime
 
-Array = npt.NDArray[np.generic]
+from sw.ir import Graph, Operator
+
+Array = npt.NDArray[np.integer]
+
+
+def constants(graph: Graph, op: Operator) -> list[Array]:
+    """Return the constant operands of an operator."""
+    tensors = (graph.tensors[i] for i in op.inputs)
+    return [cast(Array, t.data) for t in tensors if t.data is not None]
 
 
 class LiteRT:

@@ -228,7 +228,7 @@ class NetworkBuilder:
         """Return the file."""
         return self.file.build(self.inputs, outputs)
 
-    def random(self, handle: int) -> Array:
+    def random(self, handle: int) -> npt.NDArray[np.integer]:
         """Return random data for an input."""
         spec = self[handle]
         limits = np.iinfo(spec.dtype)
