@@ -1,0 +1,281 @@
+"""The command set: what the compiler writes and the hardware reads, defined once.
+
+The program of a network is one stream of words in the board's flash.  It is a sequence of
+records, each a header word followed by its contents:
+
+==========  ==================================================================================
+END         stop; the last record of a program
+DESCRIPTOR  ``DESCRIPTOR_WORDS`` words: one layer (:class:`Descriptor`)
+BLOCK       one block of the current layer: ``2 * word_bytes`` bytes of requantisation
+            parameters per lane, then ``count`` words of weights
+==========  ==================================================================================
+
+A word is ``lanes`` halfwords, lane 0 first, little-endian.  Headers use lane 0's halfword only.
+
+This module imports nothing of Amaranth, so that compiler, cycle model and driver can use it.
+"""
+
+from dataclasses import dataclass, fields
+from enum import IntEnum
+
+HALFWORD_BITS = 16
+ADDRESS_BITS = 14
+"""Bits of a word address of the activation memory."""
+
+DESCRIPTOR_HALFWORDS = 16
+PARAMETER_FIELDS = 4
+"""Halfwords of requantisation parameters per output channel."""
+
+
+class Record(IntEnum):
+    """Kinds of records, bits 15:13 of a header halfword; bits 12:0 count words of weights."""
+
+    END = 0
+    DESCRIPTOR = 1
+    BLOCK = 2
+
+
+COUNT_BITS = 13
+
+
+def header(kind: Record, count: int = 0) -> int:
+    """Return the header halfword of a record with ``count`` words of weights (0 to 8191)."""
+    if not 0 <= count < 1 << COUNT_BITS:
+        raise ValueError(f"count must be 0 to {(1 << COUNT_BITS) - 1}, not {count!r}")
+    return int(kind) << COUNT_BITS | count
+
+
+class Mode(IntEnum):
+    """How a layer's activations reach the array.
+
+    SERIAL
+        Convolution: the words of a kernel row come one after another, ``rows`` channels a step,
+        and every column sees the same channels.
+    DEPTHWISE
+        3×3 window, stride 1: five steps an output.  Column ``c`` sees channel ``c`` only.
+    DEPTHWISE2
+        3×3 window, stride 2: eight steps an output.
+    POOL
+        One word a step straight from memory; one output per block.
+    ADD
+        Two tensors read in turn; one output word per pair.
+    """
+
+    SERIAL = 0
+    DEPTHWISE = 1
+    DEPTHWISE2 = 2
+    POOL = 3
+    ADD = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Descriptor:
+    """One layer, as the hardware reads it: ``DESCRIPTOR_HALFWORDS`` halfwords.
+
+    Counts are stored less one.  Addresses and increments are in words, modulo
+    ``2**ADDRESS_BITS``.  See ``docs/architecture.md`` for the order in which each mode reads.
+
+    Attributes
+    ----------
+    mode : Mode
+    last : bool
+        No layer follows.
+    shared : bool
+        All blocks use the weights and parameters of the first one.
+    single_rounding : bool
+        Requantise with one rounding (the reference's FULLY_CONNECTED) instead of two.
+    pad_left, pad_right, pad_top, pad_bottom : bool
+        The first or last column (row) of windows reaches one column (row) into the padding.
+    skip_first, skip_last : bool
+        The first (last) window of a row gives no output.
+    odd : bool
+        DEPTHWISE2: windows start at odd columns (after one column of padding).
+    last_steps : int
+        SERIAL: steps taken from the last word of a kernel row, 1 to ``lanes``.
+    steps : int
+        Steps per output, 1 to 1024.
+    inner : int
+        Words per level 0 of the address generator, 1 to 256.
+    middle : int
+        Turns of level 1, 1 to 256.  DEPTHWISE*: columns of the input.
+    width, height : int
+        Windows per row and rows, 1 to 256.
+    blocks : int
+        Blocks of ``columns`` output channels, 1 to 256.
+    input_zero_point, output_zero_point, act_min, act_max : int
+        int8.
+    input_base, output_base : int
+        Word addresses.
+    step_inner, step_middle, step_column, step_row : int
+        Address increments of the four levels.
+    output_step : int
+        Address increment from one output word to the next.
+    """
+
+    mode: Mode
+    last: bool = False
+    shared: bool = False
+    single_rounding: bool = False
+    pad_left: bool = False
+    pad_right: bool = False
+    pad_top: bool = False
+    pad_bottom: bool = False
+    skip_first: bool = False
+    skip_last: bool = False
+    odd: bool = False
+    last_steps: int = 1
+    steps: int
+    inner: int
+    middle: int
+    width: int
+    height: int
+    blocks: int
+    input_zero_point: int
+    output_zero_point: int
+    act_min: int
+    act_max: int
+    input_base: int
+    output_base: int
+    step_inner: int = 0
+    step_middle: int = 0
+    step_column: int = 0
+    step_row: int = 0
+    output_step: int
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            layout = LAYOUT[field.name]
+            low, high = layout.range
+            value = getattr(self, field.name)
+            if not low <= value <= high:
+                raise ValueError(f"{field.name} must be {low} to {high}, not {value!r}")
+
+    def halfwords(self) -> list[int]:
+        """Return the encoded descriptor: ``DESCRIPTOR_HALFWORDS`` integers of 16 bits."""
+        words = [0] * DESCRIPTOR_HALFWORDS
+        for name, at in LAYOUT.items():
+            value = (int(getattr(self, name)) - at.bias) & ((1 << at.width) - 1)
+            words[at.halfword] |= value << at.low
+        return words
+
+
+@dataclass(frozen=True)
+class Field:
+    """Where a field of the descriptor is stored: ``value - bias`` in ``width`` bits."""
+
+    halfword: int
+    low: int
+    width: int
+    bias: int = 0
+    signed: bool = False
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Smallest and largest value; addresses wrap, so increments may be negative too."""
+        if self.width == ADDRESS_BITS and self.signed:
+            return -(1 << ADDRESS_BITS) + 1, (1 << ADDRESS_BITS) - 1
+        if self.signed:
+            return -(1 << self.width - 1), (1 << self.width - 1) - 1
+        return self.bias, (1 << self.width) - 1 + self.bias
+
+
+LAYOUT: dict[str, Field] = {
+    "mode": Field(0, 0, 3),
+    "last": Field(0, 3, 1),
+    "shared": Field(0, 4, 1),
+    "single_rounding": Field(0, 5, 1),
+    "pad_left": Field(0, 6, 1),
+    "pad_right": Field(0, 7, 1),
+    "pad_top": Field(0, 8, 1),
+    "pad_bottom": Field(0, 9, 1),
+    "skip_first": Field(0, 10, 1),
+    "skip_last": Field(0, 11, 1),
+    "odd": Field(0, 12, 1),
+    "steps": Field(1, 0, 10, bias=1),
+    "last_steps": Field(1, 10, 4, bias=1),
+    "inner": Field(2, 0, 8, bias=1),
+    "middle": Field(2, 8, 8, bias=1),
+    "width": Field(3, 0, 8, bias=1),
+    "height": Field(3, 8, 8, bias=1),
+    "blocks": Field(4, 0, 8, bias=1),
+    "input_zero_point": Field(4, 8, 8, signed=True),
+    "output_zero_point": Field(5, 0, 8, signed=True),
+    "act_min": Field(5, 8, 8, signed=True),
+    "act_max": Field(6, 0, 8, signed=True),
+    "input_base": Field(7, 0, ADDRESS_BITS),
+    "output_base": Field(8, 0, ADDRESS_BITS),
+    "step_inner": Field(9, 0, ADDRESS_BITS, signed=True),
+    "step_middle": Field(10, 0, ADDRESS_BITS, signed=True),
+    "step_column": Field(11, 0, ADDRESS_BITS, signed=True),
+    "step_row": Field(12, 0, ADDRESS_BITS, signed=True),
+    "output_step": Field(13, 0, ADDRESS_BITS, signed=True),
+}
+"""Where each field of a :class:`Descriptor` is in its halfwords."""
+
+
+class Register(IntEnum):
+    """Registers of the core on the host's bus (16 bits each).
+
+    Writing START starts the program whose flash byte address is FLASH_LOW | FLASH_HIGH << 16.
+    The program's words pass through a ring in activation memory, word addresses RING_FIRST to
+    RING_LAST.  STATUS: bit 0 busy, bit 1 flash ready, bits 15:8 IDENTITY of the command set.
+    CYCLES_LOW/HIGH count the cycles from START to the end of the last layer.
+    """
+
+    START = 0
+    FLASH_LOW = 1
+    FLASH_HIGH = 2
+    RING_FIRST = 3
+    RING_LAST = 4
+    STATUS = 5
+    CYCLES_LOW = 6
+    CYCLES_HIGH = 7
+
+
+IDENTITY = 0x51
+"""Version of the command set, as STATUS reports it."""
+
+
+Tap = tuple[int, int]
+"""A word of the 3×3 window: (age of its column, kernel row)."""
+
+_DEPTHWISE: tuple[tuple[Tap, Tap], ...] = (
+    ((2, 0), (1, 2)),
+    ((2, 1), (0, 0)),
+    ((2, 2), (0, 1)),
+    ((1, 0), (0, 2)),
+    ((1, 1), (0, 2)),
+)
+_DEPTHWISE2: tuple[tuple[Tap, Tap], ...] = (
+    ((2, 0), (0, 0)),
+    ((2, 1), (0, 1)),
+    ((2, 2), (0, 2)),
+    ((1, 0), (-1, 0)),
+    ((1, 1), (-1, 1)),
+    ((1, 2), (-1, 2)),
+    ((1, 2), (-1, 2)),
+    ((1, 2), (-1, 2)),
+)
+
+
+def window_steps(mode: Mode) -> tuple[tuple[Tap, Tap], ...]:
+    """Return what the two rows of the array see in each step of a depthwise mode.
+
+    An entry is (tap of array row 0, tap of array row 1).  A tap is (age of the column, kernel
+    row).  Column 0 is the one whose reading begins with the window, 1 the one read before it, 2
+    the one before that; DEPTHWISE2 reads two columns a window, 0 and then -1.
+
+    The first steps (5 or 8) are the ordinary ones.  The steps after them are optional (a
+    descriptor's ``steps`` says how many are taken): array row 0 visits every tap once more, so
+    that a weight beyond int8 can be split over two visits; array row 1 wants zero weights there.
+    """
+    base, ages = {
+        Mode.DEPTHWISE: (_DEPTHWISE, (2, 1, 0)),
+        Mode.DEPTHWISE2: (_DEPTHWISE2, (2, 1, 0, -1)),
+    }[mode]
+    return base + tuple(((age, row), base[-1][1]) for age in ages for row in range(3))
+
+
+def minimum_steps(mode: Mode) -> int:
+    """Return the fewest steps per output that a mode can take."""
+    return {Mode.SERIAL: 4, Mode.DEPTHWISE: 5, Mode.DEPTHWISE2: 8, Mode.POOL: 4, Mode.ADD: 4}[mode]

@@ -1,0 +1,87 @@
+"""The one configuration object that hardware, compiler, cycle model and driver share.
+
+Nothing here imports Amaranth: the compiler and the driver read the same object that the
+generator elaborates.  Presets live with the boards (``boards/``).
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreConfig:
+    """Size of one accelerator core.
+
+    The array has ``rows`` rows (input channels, or kernel taps for depthwise layers) and
+    ``rows * lanes`` columns (output channels).  A lane is a group of ``rows`` columns with its own
+    slice of the activation memory; lane ``g`` runs ``g`` cycles behind lane 0.
+
+    Attributes
+    ----------
+    lanes : int
+        Lanes of the array, a power of two, 2 to 16.  UP5K: 4, one per SPRAM.
+    rows : int
+        Rows of the array, and bytes of one lane's memory slice.  Only 2 is supported by this
+        version of the datapath: one SB_MAC16 is two multipliers and one SPRAM is two bytes wide.
+    memory_depth : int
+        Words of activation memory; a word is ``word_bytes`` bytes.
+    acc_bits : int
+        Bits of an accumulator.  The compiler refuses a network it can't prove to fit.
+    weight_depth : int
+        Steps of weights the array's weight memory holds (a step is one weight per cell).
+    parameter_slots : int
+        Blocks of requantisation parameters that can be queued.
+    descriptor_slots : int
+        Layer descriptors that can be queued.
+    clock_mhz : float
+        Core clock the board asks for, in MHz.
+    technology : str
+        ``"ice40"`` for vendor primitives, ``"portable"`` for behavioural ones.
+    """
+
+    lanes: int = 4
+    rows: int = 2
+    memory_depth: int = 16384
+    acc_bits: int = 24
+    weight_depth: int = 512
+    parameter_slots: int = 64
+    descriptor_slots: int = 16
+    clock_mhz: float = 30.0
+    technology: str = "ice40"
+
+    def __post_init__(self) -> None:
+        if self.lanes not in (2, 4, 8, 16):
+            raise ValueError(f"lanes must be 2, 4, 8 or 16, not {self.lanes!r}")
+        if self.rows != 2:
+            raise ValueError(f"rows must be 2, not {self.rows!r}")
+        for name in ("memory_depth", "weight_depth", "parameter_slots", "descriptor_slots"):
+            value = getattr(self, name)
+            if value < 4 or value & (value - 1):
+                raise ValueError(f"{name} must be a power of two of at least 4, not {value!r}")
+        if self.memory_depth > 16384:
+            raise ValueError(f"memory_depth must be at most 16384, not {self.memory_depth!r}")
+        if not 16 <= self.acc_bits <= 32:
+            raise ValueError(f"acc_bits must be 16 to 32, not {self.acc_bits!r}")
+        if self.technology not in ("ice40", "portable"):
+            raise ValueError(f"technology must be 'ice40' or 'portable', not {self.technology!r}")
+        if not 1 <= self.clock_mhz <= 200:
+            raise ValueError(f"clock_mhz must be 1 to 200, not {self.clock_mhz!r}")
+
+    @property
+    def columns(self) -> int:
+        """Columns of the array: output channels computed at once, and channels in a word."""
+        return self.lanes * self.rows
+
+    @property
+    def word_bytes(self) -> int:
+        """Bytes of one word of activation memory: one int8 per column."""
+        return self.columns
+
+    @property
+    def multipliers(self) -> int:
+        """Multiplications per cycle: the limit that utilisation is measured against."""
+        return self.rows * self.columns
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of activation memory."""
+        return self.memory_depth * self.word_bytes
