@@ -8,9 +8,16 @@
 """
 
 from sw.golden.model import check_input, compute, run
-from sw.golden.params import activation_range, arguments, requantize_params, rounds_once
+from sw.golden.params import (
+    accumulator_range,
+    activation_range,
+    arguments,
+    requantize_params,
+    rounds_once,
+)
 
 __all__ = [
+    "accumulator_range",
     "activation_range",
     "arguments",
     "check_input",

@@ -121,20 +121,26 @@ def rounds_once(op: ir.Operator) -> bool:
     return isinstance(op, ir.FullyConnected)
 
 
-def accumulator_range(graph: ir.Graph, op: ir.FullyConnected) -> tuple[Int64s, Int64s]:
+def accumulator_range(
+    graph: ir.Graph, op: ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected
+) -> tuple[Int64s, Int64s]:
     """Return the least and the greatest accumulator that any input can produce.
 
     Returns
     -------
     low, high : (C,) int64
-        For every output channel, bias included.
+        For every output channel, bias included.  They bound what is left at the end; partial sums
+        stay within them in whatever order if the bias is added last and taken as 0 before.
     """
     x, weights = graph.tensors[op.input], graph.tensors[op.weights]
     limits = np.iinfo(x.dtype)
     w = np.asarray(weights.data, np.int64) - weights.q.zero_point
     ends = [w * (end - x.q.zero_point) for end in (int(limits.min), int(limits.max))]
+    axes = (0, 1, 2) if isinstance(op, ir.DepthwiseConv2D) else tuple(range(1, w.ndim))
     bias = 0 if op.bias is None else np.asarray(graph.tensors[op.bias].data, np.int64)
-    low, high = np.minimum(*ends).sum(axis=1) + bias, np.maximum(*ends).sum(axis=1) + bias
+    # An input at its zero point adds nothing, as padding does: the zero point is in the input's
+    # range, so the ends enclose 0.
+    low, high = np.minimum(*ends).sum(axis=axes) + bias, np.maximum(*ends).sum(axis=axes) + bias
     return low, high
 
 

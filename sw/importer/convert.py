@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from sw import ir
-from sw.errors import GraphError, ModelFormatError
+from sw.errors import GraphError, ModelFormatError, UnsupportedError
 from sw.importer.constraints import activation_name, check
 from sw.importer.read import RawModel, RawOperator
 
@@ -173,6 +173,12 @@ def convert(model: RawModel, name: str) -> ir.Graph:
     model = _without_float_edges(model)
     if not model.operators or not model.inputs or not model.outputs:
         raise ModelFormatError("the model has no operators, no inputs or no outputs")
+    for tensor in (model.tensors[i] for i in model.inputs):
+        if tensor.dtype.startswith("float"):
+            raise UnsupportedError(
+                f"the network is {tensor.dtype} (input {tensor.name!r}): quantise it to int8 "
+                "(full integer post-training quantisation with a representative data set)"
+            )
     ops = []
     for raw in model.operators:
         check(raw)

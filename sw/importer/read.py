@@ -17,7 +17,7 @@ from sw.errors import ModelFormatError, UnsupportedError
 from sw.importer.flatbuffer import verify, verify_options
 from sw.ir import Quantization, Tensor
 
-MAX_ELEMENTS = 1 << 26
+MAX_ELEMENTS = 1 << 24
 """Largest tensor accepted; the largest in a MobileNet at 224 × 224 has 1.2 million elements."""
 
 MAX_VERSION = 64

@@ -122,7 +122,7 @@ def test_npy_that_does_not_fit(tmp_path: Path) -> None:
     fails(path, good[:20], "not a NumPy array")
     fails(path, b"\x93NUMPY\x01\x00\x10\x00" + b"{" * 16, "not a NumPy array")
     for length in range(len(good)):
-        fails(path, good[:length], "")
+        fails(path, good[:length], "x.npy")
 
 
 def test_npy_stating_an_enormous_shape(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ c = constraints
 CASES: list[tuple[Constraint, Network, Callable[[NetworkBuilder], None], str]] = [
     (c.operand_count_fits, unary("softmax"), operands([0, 0], [1]), "it has 2"),
     (c.one_output, unary("softmax"), operands([0], [1, 1]), "it has 2"),
-    (c.data_is_not_float, conv(), tensor(0, dtype="float32", scales=()), "tensor 0 .* float32"),
+    (c.data_is_not_float, conv(), tensor(3, dtype="float32", scales=()), "tensor 3 .* float32"),
     (c.data_is_8_bit, conv(), tensor(3, dtype="int16"), "tensor 3 .* int16"),
     (c.data_has_one_type, conv(), tensor(3, dtype="uint8", zero_points=[0]), "int8 and uint8"),
     (c.data_is_quantised, conv(), tensor(3, scales=()), "tensor 3 .* has none"),
