@@ -1,0 +1,1 @@
+"""Models and harnesses for simulation."""

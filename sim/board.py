@@ -1,0 +1,252 @@
+"""The simulated board: core and flash, compiled, cycle by cycle."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.config import CoreConfig
+from sim import verilate
+from sim.errors import FlashError, HangError, SimulationError
+
+__all__ = ["FLASH_SIZE", "LayerEnd", "SimulatedBoard"]
+
+FLASH_SIZE = 1 << 24
+
+_OK, _LAYER, _LIMIT, _FAILED = range(4)
+
+_HALFWORDS = npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerEnd:
+    """What the board saw at the end of a layer.
+
+    Attributes
+    ----------
+    number : int
+        0 for the first layer since the start.
+    cycle : int
+        Cycles since the start.
+    memory : ndarray or None
+        Activation memory at that moment, int8(words, word bytes).
+    """
+
+    number: int
+    cycle: int
+    memory: npt.NDArray[np.int8] | None
+
+
+@cache
+def _load(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    board, u32, u64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
+    data, flag = ctypes.c_void_p, ctypes.c_int
+    prototypes: dict[str, tuple[Any, tuple[Any, ...]]] = {
+        "board_create": (board, (u64, ctypes.c_double)),
+        "board_destroy": (None, (board,)),
+        "board_error": (ctypes.c_char_p, (board,)),
+        "board_flash_write": (flag, (board, u32, data, u32)),
+        "board_flash_read": (flag, (board, u32, data, u32)),
+        "board_transfer": (flag, (board, flag, flag, u32, data, u32)),
+        "board_run": (flag, (board, u64)),
+        "board_wait": (flag, (board, u64, flag)),
+        "board_busy": (flag, (board,)),
+        "board_cycle": (u64, (board,)),
+        "board_layers": (u32, (board, data, u32)),
+        "board_memory": (None, (board, data)),
+    }
+    for name, (result, arguments) in prototypes.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+class SimulatedBoard:
+    """A board with a configured FPGA, just powered on: the flash is in power-down, the memories
+    hold anything.
+
+    Parameters
+    ----------
+    config : CoreConfig
+    seed : int
+        Of what the memories hold at power-on.
+    core : component, optional
+        Instead of the core; see :class:`sim.top.SimTop`.
+
+    Raises
+    ------
+    BuildError
+        If the core cannot be compiled.
+    """
+
+    def __init__(self, config: CoreConfig, *, seed: int = 0, core: Any = None) -> None:
+        from sim.top import SimTop
+
+        self.config = config
+        path = verilate.library(
+            SimTop(config, core), memories=config.lanes, depth=config.memory_depth
+        )
+        self._board: int | None = None
+        self._library = _load(path)
+        self._board = self._library.board_create(seed, config.clock_mhz)
+        self._started = 0
+
+    def __enter__(self) -> SimulatedBoard:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the simulation; nothing else may be called afterwards."""
+        if getattr(self, "_board", None) is not None:
+            self._library.board_destroy(self._board)
+            self._board = None
+
+    # -- the flash, as a programmer sees it ------------------------------------------------------
+
+    def write_flash(self, offset: int, data: bytes) -> None:
+        """Replace bytes of the flash."""
+        _check_range("flash bytes", offset, len(data), FLASH_SIZE)
+        self._library.board_flash_write(self._board, offset, data, len(data))
+
+    def read_flash(self, offset: int, count: int) -> bytes:
+        """Return bytes of the flash."""
+        _check_range("flash bytes", offset, count, FLASH_SIZE)
+        data = ctypes.create_string_buffer(count)
+        self._library.board_flash_read(self._board, offset, data, count)
+        return data.raw
+
+    # -- the host's bus --------------------------------------------------------------------------
+
+    def write_memory(self, address: int, halfwords: npt.ArrayLike) -> None:
+        """Write halfwords of activation memory through the host's bus."""
+        self._transfer(True, False, address, np.array(halfwords, np.uint16, ndmin=1))
+
+    def read_memory(self, address: int, count: int) -> _HALFWORDS:
+        """Return halfwords of activation memory, read through the host's bus."""
+        data = np.zeros(count, np.uint16)
+        self._transfer(False, False, address, data)
+        return data
+
+    def write_register(self, register: int, value: int) -> None:
+        """Write a register of :class:`hw.command.Register`."""
+        from hw.command import Register
+
+        if register == Register.START:
+            self._take_layers()
+            self._started = self.cycle
+        self._transfer(True, True, register, np.array([value], np.uint16))
+
+    def read_register(self, register: int) -> int:
+        """Return a register of :class:`hw.command.Register`."""
+        data = np.zeros(1, np.uint16)
+        self._transfer(False, True, register, data)
+        return int(data[0])
+
+    def _transfer(self, write: bool, register: bool, address: int, data: _HALFWORDS) -> None:
+        limit = 1 << 16 if register else self.config.memory_depth * self.config.lanes
+        _check_range("registers" if register else "halfwords", address, len(data), limit)
+        status = self._library.board_transfer(
+            self._board, write, register, address, data.ctypes.data, len(data)
+        )
+        self._raise_if(status)
+
+    # -- time ------------------------------------------------------------------------------------
+
+    @property
+    def cycle(self) -> int:
+        """Cycles since power-on."""
+        return int(self._library.board_cycle(self._board))
+
+    @property
+    def busy(self) -> bool:
+        """Whether the core is at work."""
+        return bool(self._library.board_busy(self._board))
+
+    def run(self, cycles: int) -> None:
+        """Let a number of cycles pass."""
+        self._raise_if(self._library.board_run(self._board, cycles))
+
+    def wait(self, limit: int, on_layer: Callable[[LayerEnd], None] | None = None) -> list[int]:
+        """Run until the core is idle.
+
+        Parameters
+        ----------
+        limit : int
+            Cycles after which the core counts as hanging.
+        on_layer : callable, optional
+            Called at the end of every layer, with a copy of the memory.
+
+        Returns
+        -------
+        list of int
+            For each layer, the cycles from the start to its end.
+
+        Raises
+        ------
+        HangError
+            If the core is still busy after ``limit`` cycles.
+        FlashError
+            If it used the flash wrongly.
+        """
+        end = self.cycle + limit
+        ends: list[int] = []
+        while True:
+            status = self._library.board_wait(
+                self._board, max(end - self.cycle, 0), on_layer is not None
+            )
+            self._raise_if(status)
+            ends += self._take_layers()
+            if status == _LAYER and on_layer is not None:
+                on_layer(LayerEnd(len(ends) - 1, ends[-1], self.memory()))
+            elif status == _LIMIT:
+                raise HangError(
+                    f"the core is still busy after {limit} cycles, {len(ends)} layers done"
+                )
+            elif status == _OK:
+                return ends
+
+    def _take_layers(self) -> list[int]:
+        data = np.zeros(1024, np.uint64)
+        count = self._library.board_layers(self._board, data.ctypes.data, len(data))
+        if count > len(data):
+            data = np.zeros(count, np.uint64)
+            self._library.board_layers(self._board, data.ctypes.data, len(data))
+        return [int(cycle) - self._started for cycle in data[:count]]
+
+    # -- what only a simulation shows ------------------------------------------------------------
+
+    def memory(self) -> npt.NDArray[np.int8]:
+        """Return a copy of the activation memory, int8(words, word bytes), at no cost of time."""
+        slices = np.zeros((self.config.lanes, self.config.memory_depth), np.uint16)
+        self._library.board_memory(self._board, slices.ctypes.data)
+        return np.ascontiguousarray(slices.T).view(np.int8)
+
+    def _raise_if(self, status: int) -> None:
+        if status == _FAILED:
+            text = self._library.board_error(self._board).decode()
+            kind: type[SimulationError] = (
+                FlashError if text.startswith("flash: ") else SimulationError
+            )
+            raise kind(text)
+
+
+def _check_range(
+    what: Literal["flash bytes", "halfwords", "registers"], first: int, count: int, size: int
+) -> None:
+    if first < 0 or count < 0 or first + count > size:
+        raise ValueError(
+            f"{what} {first} to {first + count - 1} are not all within 0 to {size - 1}"
+        )

@@ -1,0 +1,193 @@
+// The simulated board: the compiled core with the flash model at its pins, behind a C interface
+// that Python loads with ctypes.  One call runs many cycles.
+//
+// design.inc and memories.inc are written by sim/verilate.py: the core as Verilator translated it,
+// and which of its variables are the activation memory.
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "design.inc"
+#include "flash_model.h"
+#include "memories.inc"
+#include "verilated.cpp"
+#include "verilated_threads.cpp"
+
+namespace {
+
+enum Status : int { OK = 0, LAYER = 1, LIMIT = 2, FAILED = 3 };
+
+// Cycles that a transfer on the host's bus may take before the core counts as dead.  The bus has
+// the lowest priority on the activation memory.
+constexpr int BUS_PATIENCE = 100000;
+
+struct Board {
+    VerilatedContext context;
+    std::unique_ptr<Vtop> top;
+    FlashModel flash;
+    uint64_t cycle = 0;
+    uint64_t start = 0;
+    bool layer = false;
+    std::string error;
+    std::vector<uint64_t> layers;
+
+    static FlashOptions options(double clock_mhz) {
+        FlashOptions options;
+        options.clock_mhz = clock_mhz;
+        options.strict = false;  // refusals are looked for between calls, not thrown through C
+        return options;
+    }
+
+    Board(uint64_t seed, double clock_mhz) : flash(options(clock_mhz)) {
+        // Before the model is made: this decides what registers without a reset hold.
+        context.randReset(2);
+        context.randSeed(static_cast<int>(seed & 0x7fffffff) + 1);
+        top = std::make_unique<Vtop>(&context, "top");
+        top->clk = 0;
+        top->rst = 1;
+        top->flash_i = 0xf;
+        top->eval();
+        // Some memory models clear themselves; the chip's memories hold anything after power-on.
+        std::mt19937_64 random(seed);
+        for (unsigned m = 0; m < memories().size(); ++m)
+            for (unsigned a = 0; a < DEPTH; ++a) memories()[m][a] = random() & 0xffff;
+        run(16);
+        top->rst = 0;
+        top->eval();
+    }
+
+    ~Board() { top->final(); }
+
+    std::vector<uint16_t*> memories() {
+        auto* root = top->rootp;
+        return {MEMORIES};
+    }
+
+    // One cycle: the flash takes what its pins carried before the clock edge, and answers after it.
+    void step() {
+        const unsigned answer =
+            flash.step(top->flash_cs_n, top->flash_sck, top->flash_o, top->flash_oe);
+        layer = top->layer_done;
+        top->clk = 1;
+        top->eval();
+        top->flash_i = answer;
+        top->clk = 0;
+        top->eval();
+        ++cycle;
+        if (layer) layers.push_back(cycle);
+    }
+
+    bool failed() {
+        if (error.empty() && !flash.errors.empty()) error = "flash: " + flash.errors.front();
+        return !error.empty();
+    }
+
+    int run(uint64_t cycles) {
+        for (uint64_t i = 0; i < cycles; ++i) step();
+        return failed() ? FAILED : OK;
+    }
+
+    // Until the core is idle; with `stop`, until the next end of a layer.
+    int wait(uint64_t limit, bool stop) {
+        for (uint64_t i = 0; i < limit; ++i) {
+            if (!top->busy) return failed() ? FAILED : OK;
+            step();
+            if (stop && layer) return failed() ? FAILED : LAYER;
+            if ((i & 0xff) == 0 && failed()) return FAILED;
+        }
+        return failed() ? FAILED : top->busy ? LIMIT : OK;
+    }
+
+    void request(bool write, bool reg, unsigned address, unsigned data) {
+        top->request_valid = 1;
+        top->request_write = write;
+        top->request_register = reg;
+        top->request_address = address;
+        top->request_data = data;
+    }
+
+    // `count` halfwords from `address` on: memory, or consecutive registers.
+    int transfer(bool write, bool reg, unsigned address, uint16_t* data, unsigned count) {
+        unsigned sent = 0, received = write ? count : 0;
+        int patience = BUS_PATIENCE;
+        top->response_ready = 1;
+        while ((sent < count || received < count) && patience--) {
+            top->request_valid = 0;
+            if (sent < count) request(write, reg, address + sent, write ? data[sent] : 0);
+            top->eval();
+            const bool accepted = top->request_valid && top->request_ready;
+            if (!write && top->response_valid && received < count)
+                data[received++] = top->response_data, patience = BUS_PATIENCE;
+            step();
+            if (accepted) ++sent, patience = BUS_PATIENCE;
+        }
+        top->request_valid = 0;
+        top->response_ready = 0;
+        top->eval();
+        if (sent < count || received < count) {
+            if (error.empty()) error = "the core does not answer on the host's bus";
+            return FAILED;
+        }
+        return failed() ? FAILED : OK;
+    }
+};
+
+}  // namespace
+
+extern "C" {
+
+Board* board_create(uint64_t seed, double clock_mhz) { return new Board(seed, clock_mhz); }
+void board_destroy(Board* board) { delete board; }
+
+// The first error since the last call, or an empty string.
+const char* board_error(Board* board) {
+    static thread_local std::string text;
+    board->failed();
+    text = board->error;
+    board->error.clear();
+    board->flash.errors.clear();
+    return text.c_str();
+}
+
+int board_flash_write(Board* board, uint32_t offset, const uint8_t* data, uint32_t count) {
+    if (offset > FlashModel::kSize || count > FlashModel::kSize - offset) return FAILED;
+    board->flash.load(offset, data, count);
+    return OK;
+}
+
+int board_flash_read(Board* board, uint32_t offset, uint8_t* data, uint32_t count) {
+    if (offset > FlashModel::kSize || count > FlashModel::kSize - offset) return FAILED;
+    std::memcpy(data, board->flash.array.data() + offset, count);
+    return OK;
+}
+
+int board_transfer(Board* board, int write, int reg, uint32_t address, uint16_t* data,
+                   uint32_t count) {
+    return board->transfer(write, reg, address, data, count);
+}
+
+int board_run(Board* board, uint64_t cycles) { return board->run(cycles); }
+int board_wait(Board* board, uint64_t limit, int stop) { return board->wait(limit, stop); }
+int board_busy(Board* board) { return board->top->busy; }
+uint64_t board_cycle(Board* board) { return board->cycle; }
+
+// The cycles at whose ends layers were done, and forgets them.
+uint32_t board_layers(Board* board, uint64_t* cycles, uint32_t room) {
+    const uint32_t count = board->layers.size();
+    for (uint32_t i = 0; i < count && i < room; ++i) cycles[i] = board->layers[i];
+    if (count <= room) board->layers.clear();
+    return count;
+}
+
+// The activation memory, slice after slice.
+void board_memory(Board* board, uint16_t* data) {
+    for (const uint16_t* memory : board->memories()) {
+        std::memcpy(data, memory, DEPTH * sizeof(uint16_t));
+        data += DEPTH;
+    }
+}
+}

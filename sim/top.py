@@ -1,0 +1,104 @@
+"""What is simulated: the core and the flash reader, as on a board but without its pins and link."""
+
+from typing import Any
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.command import HALFWORD_BITS
+from hw.config import CoreConfig
+from hw.memory.flash import FlashReader
+
+__all__ = ["SimTop"]
+
+
+class SimTop(wiring.Component):
+    """Core and flash reader.
+
+    The ports have plain names for the benefit of C++ and cocotb.
+
+    Parameters
+    ----------
+    config : CoreConfig
+    core : component, optional
+        Something else with the interface of :class:`hw.core.Core`, for tests.
+
+    Members
+    -------
+    request_valid, request_write, request_register, request_address, request_data : In
+    request_ready : Out(1)
+        The core's ``host.request`` stream.
+    response_valid, response_data : Out
+    response_ready : In(1)
+        The core's ``host.response`` stream.
+    flash_cs_n, flash_sck, flash_o, flash_oe : Out
+    flash_i : In(4)
+        The flash reader's pins: what goes to and comes from the registers in the IO cells.
+    busy, layer_done : Out(1)
+        As the core gives them.
+    """
+
+    def __init__(self, config: CoreConfig, core: Any = None) -> None:
+        self.config = config
+        if core is None:
+            from hw.core import Core
+
+            core = Core(config)
+        self._core = core
+        super().__init__({
+            "request_valid": In(1),
+            "request_ready": Out(1),
+            "request_write": In(1),
+            "request_register": In(1),
+            "request_address": In(16),
+            "request_data": In(HALFWORD_BITS),
+            "response_valid": Out(1),
+            "response_ready": In(1),
+            "response_data": Out(HALFWORD_BITS),
+            "flash_cs_n": Out(1),
+            "flash_sck": Out(1),
+            "flash_o": Out(4),
+            "flash_oe": Out(4),
+            "flash_i": In(4),
+            "busy": Out(1),
+            "layer_done": Out(1),
+        })
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.core = core = self._core
+        m.submodules.reader = reader = FlashReader()
+
+        request, response = core.host.request, core.host.response
+        m.d.comb += [
+            request.valid.eq(self.request_valid),
+            request.payload.write.eq(self.request_write),
+            request.payload.register.eq(self.request_register),
+            request.payload.address.eq(self.request_address),
+            request.payload.data.eq(self.request_data),
+            self.request_ready.eq(request.ready),
+            self.response_valid.eq(response.valid),
+            self.response_data.eq(response.payload),
+            response.ready.eq(self.response_ready),
+        ]
+
+        wiring.connect(m, reader.data, core.flash)
+        m.d.comb += [
+            reader.start.eq(core.flash_start),
+            reader.stop.eq(core.flash_stop),
+            reader.address.eq(core.flash_address),
+            core.flash_ready.eq(reader.ready),
+        ]
+
+        pins = reader.pins
+        m.d.comb += [
+            self.flash_cs_n.eq(pins.cs_n),
+            self.flash_sck.eq(pins.sck),
+            self.flash_o.eq(pins.o),
+            self.flash_oe.eq(pins.oe),
+            pins.i.eq(self.flash_i),
+            self.busy.eq(core.busy),
+            self.layer_done.eq(core.layer_done),
+        ]
+        return m

