@@ -13,6 +13,7 @@
 
 #include "design.inc"
 #include "flash_model.h"
+#include "host_bus.h"
 #include "memories.inc"
 #include "verilated.cpp"
 #include "verilated_threads.cpp"
@@ -23,12 +24,13 @@ enum Status : int { OK = 0, LAYER = 1, LIMIT = 2, FAILED = 3 };
 
 // Cycles that a transfer on the host's bus may take before the core counts as dead.  The bus has
 // the lowest priority on the activation memory.
-constexpr int BUS_PATIENCE = 100000;
+constexpr uint64_t BUS_PATIENCE = 100000;
 
 struct Board {
     VerilatedContext context;
     std::unique_ptr<Vtop> top;
     FlashModel flash;
+    HostBus host;
     uint64_t cycle = 0;
     uint64_t start = 0;
     bool layer = false;
@@ -102,36 +104,36 @@ struct Board {
         return failed() ? FAILED : top->busy ? LIMIT : OK;
     }
 
-    void request(bool write, bool reg, unsigned address, unsigned data) {
-        top->request_valid = 1;
-        top->request_write = write;
-        top->request_register = reg;
-        top->request_address = address;
-        top->request_data = data;
+    void drive_host() {
+        const HostRequest& request = host.request();
+        top->request_valid = request.valid;
+        top->request_write = request.write;
+        top->request_register = request.reg;
+        top->request_address = request.address;
+        top->request_data = request.data;
+        top->response_ready = 1;
     }
 
     // `count` halfwords from `address` on: memory, or consecutive registers.
     int transfer(bool write, bool reg, unsigned address, uint16_t* data, unsigned count) {
-        unsigned sent = 0, received = write ? count : 0;
-        int patience = BUS_PATIENCE;
-        top->response_ready = 1;
-        while ((sent < count || received < count) && patience--) {
-            top->request_valid = 0;
-            if (sent < count) request(write, reg, address + sent, write ? data[sent] : 0);
+        host.clear();
+        for (unsigned i = 0; i < count; ++i)
+            host.push(write, reg, address + i, write ? data[i] : 0);
+        while (!host.idle() && host.quiet() < BUS_PATIENCE) {
+            drive_host();
             top->eval();
-            const bool accepted = top->request_valid && top->request_ready;
-            if (!write && top->response_valid && received < count)
-                data[received++] = top->response_data, patience = BUS_PATIENCE;
+            host.step(top->request_ready, top->response_valid, top->response_data);
             step();
-            if (accepted) ++sent, patience = BUS_PATIENCE;
         }
-        top->request_valid = 0;
-        top->response_ready = 0;
-        top->eval();
-        if (sent < count || received < count) {
+        const bool dead = !host.idle();
+        if (dead) {
             if (error.empty()) error = "the core does not answer on the host's bus";
-            return FAILED;
+        } else if (!write) {
+            std::memcpy(data, host.answers.data(), count * sizeof *data);
         }
+        host.clear();
+        drive_host();
+        top->eval();
         return failed() ? FAILED : OK;
     }
 };

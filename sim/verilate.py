@@ -23,7 +23,7 @@ from sim.errors import BuildError
 __all__ = ["CELLS", "compiler", "library", "rtlil", "verilator_root", "verilog"]
 
 HERE = Path(__file__).resolve().parent
-HARNESS = ("harness.cpp", "flash_model.h")
+HARNESS = ("harness.cpp", "host_bus.h", "flash_model.h")
 """What the library is compiled from, besides the core."""
 
 TOP = "top"
