@@ -1,0 +1,1 @@
+"""Memories around the core."""

@@ -1,0 +1,271 @@
+"""Streaming reader for a quad SPI NOR flash of the W25Q128JV kind.
+
+The reader brings the flash out of power-down and continuous-read mode, sets its quad-enable bit
+and then streams little-endian halfwords from any byte address with Fast Read Quad I/O (EBh): one
+nibble per clock, one halfword per four clocks, for as long as the buffer has room.
+"""
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .buffer import HalfwordBuffer
+
+__all__ = ["FlashPins", "FlashReader"]
+
+
+class FlashPins(wiring.Signature):
+    """Fabric side of the flash's IO cells; every pin is registered in its IO cell.
+
+    Members
+    -------
+    cs_n : Out(1)
+        /CS, straight.
+    sck : Out(1)
+        One clock pulse in the next core cycle: the IO cell drives SCK low in the first half of
+        the cycle and to ``sck`` in the second half (a double-data-rate output), so that ``o`` is
+        stable around the rising edge.
+    o, oe : Out(4)
+        Value and output enable of IO3..IO0.
+    i : In(4)
+        IO3..IO0 as the input registers captured them at the last rising edge of the core clock.
+    """
+
+    def __init__(self):
+        super().__init__({"cs_n": Out(1), "sck": Out(1), "o": Out(4), "oe": Out(4), "i": In(4)})
+
+    def __eq__(self, other):
+        return isinstance(other, FlashPins)
+
+
+class FlashReader(wiring.Component):
+    """Quad SPI flash reader with a buffer of 256 halfwords in one block RAM.
+
+    The buffer gives up one word of its block RAM for ``word_ready``.  All of it runs in ``sync``; SCK toggles at the core clock (data sheet: up to 133 MHz).
+
+    Timing, exact to the cycle (this is what the compiler's cycle model relies on).  Let ``start``
+    be high in cycle 0; let ``b(h)`` be the cycle in which the transfer of halfword ``h`` begins
+    and ``t(h)`` the cycle in which the consumer takes it (``valid`` and ``ready``).  Then
+
+    - ``b(0) = FIRST_TRANSFER``;
+    - ``b(h) = max(b(h-1) + CYCLES_PER_HALFWORD, t(h - BUFFER_HALFWORDS) + 1)``: a transfer begins
+      iff no more than ``BUFFER_HALFWORDS - 1`` halfwords are begun and not yet taken, counted in
+      registers; once begun it runs for four cycles without a pause;
+    - ``valid`` for halfword ``h`` is high from ``max(b(h) + TRANSFER_LATENCY, t(h-1) + 1)``, hence
+      for the first one from ``START_LATENCY``.
+
+    ``word_ready`` for word ``w`` (of ``n`` halfwords) is high from the later of
+    ``b(n*w + n - 1) + TRANSFER_LATENCY`` and two cycles after the first halfword of the word
+    before was taken.
+
+    The constants hold for the default ``sample_latency`` of 2; each further cycle adds one to
+    ``TRANSFER_LATENCY`` and ``START_LATENCY``; ``BUFFER_HALFWORDS`` is that of words of 4.
+
+    Round trip, W25Q128JV data sheet section 9.6 (AC characteristics) and the iCE40 UltraPlus
+    timing tables: clock to pad 4.7 ns, SCK low to data valid (tCLQV) 6 ns, pad to input register
+    5.0 ns, traces 0.4 ns, together 16.1 ns.  A nibble that appears after the falling edge at the
+    start of a core cycle is captured at its end, which holds up to 62 MHz.  From ``pins.sck`` to
+    ``pins.i`` that is the output register, the capture, hence ``sample_latency=2``.
+
+    Parameters
+    ----------
+    word : int
+        Halfwords of a word of the consumer, a power of two, 2 to 64.
+    sample_latency : int
+        Cycles from ``pins.sck`` to the nibble of that pulse on ``pins.i``, 2 to 6.
+
+    Members
+    -------
+    ready : Out(1)
+        The flash is released, its quad-enable bit was read back as 1, and commands are accepted.
+        Stays low if no flash answers.
+    start, address : In(1), In(24)
+        Pulse: begin a stream at this byte address.  Ignored unless ``ready`` and not ``busy``.
+    stop : In(1)
+        Pulse: /CS goes high, the buffer is emptied, ``busy`` and ``data.valid`` are low from the
+        next cycle on.  ``start`` is accepted from the next cycle on (/CS is then high for one
+        cycle; tSHSL1 is 10 ns).
+    busy : Out(1)
+        A stream is open.
+    data : Out(stream.Signature(16))
+        Halfwords, the byte at the lower address in bits 7:0.
+    word_ready : Out(1)
+        The next whole word of the stream can be taken in consecutive cycles, from the next cycle
+        on.  While a word is being taken, that is until its third cycle, it still says so of that
+        word.
+    raw_select : In(1)
+        While ``ready`` and not ``busy``: hold /CS low for single-bit exchanges by the host.
+    raw_start, raw_tx : In(1), In(8)
+        Pulse: exchange one byte in SPI mode 0; ``raw_tx`` must be held while ``raw_busy``.
+    raw_busy, raw_rx : Out(1), Out(8)
+        The exchange is under way (16 cycles); the byte received by the last exchange, valid until
+        the next exchange or start.
+    pins : Out(FlashPins())
+        The flash.
+    """
+
+    CYCLES_PER_HALFWORD = 4
+    """Cycles between two halfwords of an unpaused stream."""
+
+    BUFFER_HALFWORDS = HalfwordBuffer.DEPTH - 4
+    """Halfwords that may be begun and not yet taken."""
+
+    FIRST_TRANSFER = 21
+    """Cycles from ``start`` to the first data nibble: 8 command, 6 address, 2 mode, 4 dummy."""
+
+    TRANSFER_LATENCY = 7
+    """Cycles from the first nibble of a halfword to ``data.valid`` (buffer empty)."""
+
+    START_LATENCY = FIRST_TRANSFER + TRANSFER_LATENCY
+    """Cycles from ``start`` to the first halfword on ``data``."""
+
+    RELEASE_CYCLES = HalfwordBuffer.DEPTH - 64
+    """Cycles waited at least for tRES1 (3 us): enough up to 64 MHz."""
+
+    # The start-up sequence, one byte per step: continuous-read mode reset; release from
+    # power-down (then tRES1); read status register 2, its value; volatile write enable; write
+    # status register 2, its value (QE alone: the other bits are one-time-programmable, read-only
+    # or CMP, and a volatile write lasts until power-off).  The last is Fast Read Quad I/O.
+    _STEPS = (0xFF, 0xAB, 0x35, 0x00, 0x50, 0x31, 0x02, 0xEB)
+    _COMMANDS = C(int.from_bytes(_STEPS, "little"), 8 * len(_STEPS))
+    _RELEASE, _READ_SR2, _SR2, _ENABLE, _WRITE_SR2, _NEW_SR2, _IDLE = range(1, 8)
+
+    def __init__(self, *, word=4, sample_latency=2):
+        if not isinstance(sample_latency, int) or not 2 <= sample_latency <= 6:
+            raise ValueError(f"sample_latency must be an integer from 2 to 6, "
+                             f"not {sample_latency!r}")
+        self.word = word
+        self.sample_latency = sample_latency
+        super().__init__({
+            "ready": Out(1),
+            "start": In(1),
+            "address": In(24),
+            "stop": In(1),
+            "busy": Out(1),
+            "data": Out(stream.Signature(16)),
+            "word_ready": Out(1),
+            "raw_select": In(1),
+            "raw_start": In(1),
+            "raw_tx": In(8),
+            "raw_busy": Out(1),
+            "raw_rx": Out(8),
+            "pins": Out(FlashPins()),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        step = Signal(3)                # place in _STEPS
+        count = Signal(4)               # clocks: 0 to 7 a byte, 8 to 15 rest or address and mode
+        reading = self.busy             # Fast Read Quad I/O is under way
+        exchanging = Signal(init=1)     # a single-bit byte is under way
+        resting = Signal()              # neither, and ready
+        turning = Signal()              # reading, from the dummy clocks on
+        data_phase = Signal()           # reading, from the first data nibble on
+        waiting = Signal()              # tRES1
+        shift = Signal(32)              # nibbles, out and in; single bits come in on IO1
+        # Halfwords begun and not yet taken, above an offset: the buffer is full when the top bit
+        # is set.  The same counter times tRES1.
+        level = Signal(range(HalfwordBuffer.DEPTH + 1), init=self.word)
+        hold, begin, flush = Signal(), Signal(), Signal()
+
+        boundary = data_phase & (count[:2] == 0)
+        m.d.comb += [
+            hold.eq(boundary & level[-1]),
+            begin.eq(boundary & ~level[-1]),
+            flush.eq(self.stop | (waiting & level[-1])),
+            self.raw_busy.eq(exchanging & self.ready),
+            self.raw_rx.eq(Cat(shift[4 * bit + 1] for bit in range(8))),
+        ]
+        self._drive_pins(m, step, count, exchanging, turning, hold, shift)
+        self._collect(m, data_phase & (count[:2] == 3), shift, flush)
+
+        with m.If(exchanging | (reading & ~hold)):
+            m.d.sync += count.eq(count + 1)
+        with m.If(reading & (count == 15)):
+            m.d.sync += turning.eq(1)
+        with m.If(turning & (count[:2] == 3)):
+            m.d.sync += data_phase.eq(1)
+
+        with m.If(exchanging & (count == 15)):
+            self._next_step(m, step, exchanging, resting, waiting, quad_enabled=shift[5])
+        with m.If(waiting & level[-1]):
+            m.d.sync += [waiting.eq(0), exchanging.eq(1)]
+        with m.If(resting):
+            m.d.sync += [
+                resting.eq(~(self.start | self.raw_start)),
+                reading.eq(self.start),
+                exchanging.eq(self.raw_start & ~self.start),
+            ]
+        with m.If(reading & self.stop):
+            m.d.sync += [
+                resting.eq(1), reading.eq(0), turning.eq(0), data_phase.eq(0), count.eq(0),
+            ]
+
+        # An address goes out when the count reaches 8; what comes in follows it.
+        with m.If(reading & (count[3] | turning) | exchanging & (count < 8 + self.sample_latency)):
+            m.d.sync += shift.eq(Cat(self.pins.i, shift))
+        with m.If(resting & self.start):
+            m.d.sync += shift[:28].eq(Cat(C(0xF, 4), self.address))
+
+        up = begin | waiting
+        down = self.data.valid & self.data.ready
+        with m.If(flush):
+            m.d.sync += level.eq(self.word)
+        with m.Elif(up ^ down):
+            m.d.sync += level.eq(level + Cat(C(1, 1), down.replicate(len(level) - 1)))
+        return m
+
+    def _next_step(self, m, step, exchanging, resting, waiting, *, quad_enabled):
+        """At the end of a byte: go on with the start-up sequence, or rest."""
+        with m.Switch(step):
+            with m.Case(self._RELEASE):
+                m.d.sync += [step.eq(step + 1), exchanging.eq(0), waiting.eq(1)]
+            with m.Case(self._SR2):
+                m.d.sync += [
+                    step.eq(Mux(quad_enabled, self._IDLE, self._ENABLE)),
+                    self.ready.eq(quad_enabled),
+                    resting.eq(quad_enabled),
+                    exchanging.eq(~quad_enabled),
+                ]
+            with m.Case(self._NEW_SR2):
+                m.d.sync += step.eq(self._READ_SR2)
+            with m.Case(self._IDLE):
+                m.d.sync += [exchanging.eq(0), resting.eq(1)]
+            with m.Default():
+                m.d.sync += step.eq(step + 1)
+
+    def _drive_pins(self, m, step, count, exchanging, turning, hold, shift):
+        """Clock, chip select and the outgoing bits and nibbles."""
+        reading = self.busy
+        bit = count[:3]
+        outgoing = Signal()     # single-bit output, most significant bit first
+        quad = Signal()         # from the address on
+        keep = Signal()         # /CS stays low after the byte
+        m.d.comb += [
+            outgoing.eq(Mux(self.raw_busy, self.raw_tx.bit_select(~bit, 1),
+                            self._COMMANDS.bit_select(Cat(~bit, step), 1))),
+            quad.eq(reading & (count[3] | turning)),
+            keep.eq((step == self._READ_SR2) | (step == self._WRITE_SR2)),
+            # Between bytes /CS is high for four cycles: tSHSL2 is 50 ns.
+            self.pins.cs_n.eq(~(reading | (exchanging & (keep | (count[2:] != 3)))
+                                | (self.ready & self.raw_select))),
+            self.pins.sck.eq((reading & ~hold) | (exchanging & ~count[3])),
+            # /WP and /HOLD are high wherever they are not data.
+            self.pins.o.eq(Mux(quad, shift[24:28], Cat(outgoing, C(0b111, 3)))),
+            self.pins.oe.eq(Mux(quad, (~turning).replicate(4), C(0b1101, 4))),
+        ]
+
+    def _collect(self, m, last_nibble, shift, flush):
+        """Store a halfword when its last nibble arrives."""
+        for stage in range(self.sample_latency):
+            delayed = Signal(name=f"last_nibble_{stage}")
+            m.d.sync += delayed.eq(last_nibble & ~flush)
+            last_nibble = delayed
+        m.submodules.buffer = buffer = HalfwordBuffer(word=self.word)
+        m.d.comb += [
+            buffer.write.eq(last_nibble),
+            buffer.halfword.eq(Cat(shift[4:12], self.pins.i, shift[0:4])),
+            buffer.flush.eq(flush),
+            self.word_ready.eq(buffer.word_ready),
+        ]
+        wiring.connect(m, buffer.output, wiring.flipped(self.data))

@@ -1,0 +1,95 @@
+"""Bench that runs a flash reader against the flash model, cycle by cycle."""
+
+from amaranth.sim import Simulator
+
+from hw.memory.flash import FlashReader
+from sim.flash_model import FlashModel
+
+WATCHDOG = 100_000
+
+
+class FlashBench:
+    """A reader, a flash, and a count of cycles; every wait has a limit."""
+
+    def __init__(self, contents=b"", *, sample_latency=2, **options):
+        self.reader = FlashReader(sample_latency=sample_latency)
+        self.flash = FlashModel(contents, **options)
+        self.cycle = 0
+
+    def run(self, scenario):
+        async def testbench(ctx):
+            self.ctx = ctx
+            await scenario(self)
+
+        simulator = Simulator(self.reader)
+        simulator.add_clock(1e-6)
+        simulator.add_testbench(testbench)
+        simulator.run()
+
+    def get(self, signal):
+        return self.ctx.get(signal)
+
+    def set(self, signal, value):
+        self.ctx.set(signal, value)
+
+    async def tick(self, cycles=1):
+        pins = self.reader.pins
+        for _ in range(cycles):
+            value = self.flash.step(self.get(pins.cs_n), self.get(pins.sck), self.get(pins.o),
+                                    self.get(pins.oe))
+            await self.ctx.tick()
+            self.set(pins.i, value)
+            self.cycle += 1
+            assert self.cycle < WATCHDOG, "the bench does not come to an end"
+
+    async def until(self, signal, value=1):
+        while self.get(signal) != value:
+            await self.tick()
+
+    async def start(self, address):
+        """Pulse ``start``; return the cycle in which it was high."""
+        self.set(self.reader.address, address)
+        self.set(self.reader.start, 1)
+        await self.tick()
+        self.set(self.reader.start, 0)
+        self.set(self.reader.address, 0x5A5A5A)
+        return self.cycle - 1
+
+    async def stop(self):
+        self.set(self.reader.stop, 1)
+        await self.tick()
+        self.set(self.reader.stop, 0)
+
+    async def take(self, count, ready=lambda cycle: True):
+        """Take halfwords; ``ready`` says per cycle whether the consumer takes one."""
+        data = self.reader.data
+        taken, times = [], []
+        while len(taken) < count:
+            willing = ready(self.cycle)
+            self.set(data.ready, int(willing))
+            if willing and self.get(data.valid):
+                taken.append(self.get(data.payload))
+                times.append(self.cycle)
+            await self.tick()
+        self.set(data.ready, 0)
+        return taken, times
+
+    async def exchange(self, *values):
+        """One command of raw bytes, /CS low around it; return the bytes received."""
+        reader, received = self.reader, []
+        self.set(reader.raw_select, 1)
+        for value in values:
+            self.set(reader.raw_tx, value)
+            self.set(reader.raw_start, 1)
+            await self.tick()
+            self.set(reader.raw_start, 0)
+            await self.until(reader.raw_busy, 0)
+            received.append(self.get(reader.raw_rx))
+        self.set(reader.raw_select, 0)
+        await self.tick(4)
+        return received
+
+
+def halfwords(contents, address, count):
+    """Return what a stream from ``address`` delivers."""
+    return [contents[address + 2 * k] | contents[address + 2 * k + 1] << 8 for k in range(count)]

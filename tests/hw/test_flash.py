@@ -1,0 +1,282 @@
+"""Flash reader against the flash model: start-up, streams, exact timing, raw access."""
+
+import gc
+import random
+
+import pytest
+from flash_bench import FlashBench, halfwords
+
+from hw.memory.flash import FlashReader
+from sim.flash_model import FlashError, FlashTiming
+
+CONTENTS = random.Random(1).randbytes(1 << 14)
+
+
+def predict(count, taken_at):
+    """Cycles (start is 0) in which halfwords become valid, by the rules in FlashReader."""
+    begins, valid = [], []
+    for h in range(count):
+        begin = FlashReader.FIRST_TRANSFER
+        if h:
+            begin = begins[-1] + FlashReader.CYCLES_PER_HALFWORD
+        if h >= FlashReader.BUFFER_HALFWORDS:
+            begin = max(begin, taken_at[h - FlashReader.BUFFER_HALFWORDS] + 1)
+        begins.append(begin)
+        ready = begin + FlashReader.TRANSFER_LATENCY
+        valid.append(max(ready, taken_at[h - 1] + 1) if h else ready)
+    return valid
+
+
+def test_start_up_releases_the_flash_and_sets_quad_enable():
+    async def scenario(bench):
+        assert not bench.get(bench.reader.ready)
+        await bench.until(bench.reader.ready)
+        assert bench.flash.status[1] == 0x02
+        assert bench.flash.stored[1] == 0, "the bit is written volatile"
+        assert 256 < bench.cycle < 450
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+def test_start_up_leaves_a_set_quad_enable_bit_alone():
+    async def scenario(bench):
+        bench.flash._write_status = None    # a write would fail
+        await bench.until(bench.reader.ready)
+
+    FlashBench(CONTENTS, quad_enabled=True).run(scenario)
+
+
+@pytest.mark.parametrize("clock_mhz", [12, 30, 36, 42, 48])
+def test_start_up_ends_continuous_read_mode(clock_mhz):
+    async def scenario(bench):
+        await bench.until(bench.reader.ready)
+        await bench.start(3)
+        taken, _ = await bench.take(8)
+        assert taken == halfwords(CONTENTS, 3, 8)
+
+    FlashBench(CONTENTS, powered_down=False, continuous_read=True, quad_enabled=True,
+               clock_mhz=clock_mhz).run(scenario)
+
+
+def test_no_flash_is_never_ready():
+    async def scenario(bench):
+        bench.flash.step = lambda *pins: 0
+        await bench.tick(2000)
+        assert not bench.get(bench.reader.ready)
+        await bench.start(0)
+        assert not bench.get(bench.reader.busy)
+
+    FlashBench().run(scenario)
+
+
+@pytest.mark.parametrize("address", [0, 1, 0x100, 0x1234])
+def test_rate_and_latency_are_exact(address):
+    async def scenario(bench):
+        await bench.until(bench.reader.ready)
+        start = await bench.start(address)
+        taken, times = await bench.take(300)
+        assert taken == halfwords(CONTENTS, address, 300)
+        first = start + FlashReader.START_LATENCY
+        assert times == [first + FlashReader.CYCLES_PER_HALFWORD * k for k in range(300)]
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_stalls_lose_nothing_and_follow_the_published_rule(seed):
+    rng = random.Random(seed)
+    address, count = rng.randrange(4096), 900
+    # Stretches of very different willingness: empty, full and half-full buffer.
+    eagerness = [rng.choice([0.0, 0.02, 0.2, 0.5, 1.0]) for _ in range(64)]
+
+    async def scenario(bench):
+        await bench.until(bench.reader.ready)
+        start = await bench.start(address)
+        taken, times = await bench.take(
+            count, lambda cycle: cycle - start > 30_000
+            or rng.random() < eagerness[(cycle - start) // 700 % 64])
+        assert taken == halfwords(CONTENTS, address, count)
+        times = [time - start for time in times]
+        assert all(time >= valid for time, valid in zip(times, predict(count, times), strict=True))
+        await bench.stop()
+
+        # The same stalls again, valid observed in every cycle.
+        start = await bench.start(address)
+        data, takes, seen = bench.reader.data, set(times), []
+        for cycle in range(1, times[-1] + 1):
+            bench.set(data.ready, int(cycle in takes))
+            if bench.get(data.valid) and len(seen) <= len([t for t in seen if t[1]]):
+                seen.append([cycle, False])
+            if cycle in takes:
+                seen[-1][1] = True
+            await bench.tick()
+        assert [cycle for cycle, _ in seen] == predict(count, times)
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+def test_full_buffer_pauses_the_clock():
+    async def scenario(bench):
+        await bench.until(bench.reader.ready)
+        start = await bench.start(0)
+        await bench.tick(start + 21 + 4 * FlashReader.BUFFER_HALFWORDS - bench.cycle)
+        pins = bench.reader.pins
+        for _ in range(100):
+            assert not bench.get(pins.sck) and not bench.get(pins.cs_n)
+            await bench.tick()
+        taken, _ = await bench.take(1000)
+        assert taken == halfwords(CONTENTS, 0, 1000)
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+@pytest.mark.parametrize("after", [1, 5, 9, 15, 20, 21, 24, 25, 26, 27, 28, 29, 60, 1200])
+def test_stop_and_restart(after):
+    async def scenario(bench):
+        reader = bench.reader
+        await bench.until(reader.ready)
+        for address in (0x40, 0x801):
+            await bench.start(address)
+            assert bench.get(reader.busy)
+            await bench.tick(after - 1)
+            await bench.stop()
+            assert not bench.get(reader.busy) and not bench.get(reader.data.valid)
+            assert bench.get(reader.pins.cs_n)
+            start = await bench.start(address + 2)      # /CS high for one cycle only
+            taken, times = await bench.take(20)
+            assert taken == halfwords(CONTENTS, address + 2, 20)
+            assert times[0] - start == FlashReader.START_LATENCY
+            await bench.stop()
+            await bench.tick(5)
+            assert not bench.get(reader.data.valid)
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+def test_words_can_be_taken_back_to_back_when_announced():
+    rng = random.Random(7)
+
+    async def scenario(bench):
+        reader = bench.reader
+        await bench.until(reader.ready)
+        await bench.tick(3)
+        start = await bench.start(0x123)
+        taken, begins, hold = [], [], 1
+        while len(taken) < 4 * 400:
+            # As the core does it: announced in one cycle, taken in the next four.
+            if hold == 0 and bench.get(reader.word_ready):
+                begins.append(bench.cycle - start)
+                for _ in range(4):
+                    await bench.tick()
+                    bench.set(reader.data.ready, 1)
+                    assert bench.get(reader.data.valid)
+                    taken.append(bench.get(reader.data.payload))
+                    # `hold` of 0: the next word in the cycle in which this one's last is taken.
+                hold = rng.choice([0, 0, 0, 1, 2, 30, 1500 if rng.random() < 0.1 else 0])
+                if hold == 0:
+                    continue
+            await bench.tick()
+            bench.set(reader.data.ready, 0)
+            hold = max(0, hold - 1)
+        assert taken == halfwords(CONTENTS, 0x123, 1600)
+        assert begins[0] == 21 + 12 + FlashReader.TRANSFER_LATENCY
+        gaps = [b - a for a, b in zip(begins, begins[1:], strict=False)]
+        assert min(gaps) == 4, "words follow each other without a pause"
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+def test_start_is_ignored_while_busy():
+    async def scenario(bench):
+        await bench.until(bench.reader.ready)
+        await bench.start(0x10)
+        await bench.tick(7)
+        await bench.start(0x900)
+        taken, _ = await bench.take(20)
+        assert taken == halfwords(CONTENTS, 0x10, 20)
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+SLOW_PATH = FlashTiming(path_max=30.0, path_min=21.0)
+
+
+@pytest.mark.parametrize(("latency", "options", "works"), [
+    (2, {"clock_mhz": 48}, True),
+    (3, {"clock_mhz": 48}, False),                          # one nibble too late
+    (2, {"clock_mhz": 70}, False),                          # 16.1 ns do not fit 14.3 ns
+    (2, {"clock_mhz": 48, "timing": SLOW_PATH}, False),     # one nibble too early
+    (3, {"clock_mhz": 48, "timing": SLOW_PATH}, True),
+    (2, {"clock_mhz": 20, "timing": SLOW_PATH}, True),
+])
+def test_sampling_at_the_wrong_time_is_found_out(latency, options, works):
+    async def scenario(bench):
+        for _ in range(1500):
+            if bench.get(bench.reader.ready):
+                break
+            await bench.tick()
+        else:
+            assert not works, "never ready"
+            return
+        start = await bench.start(7)
+        taken, times = await bench.take(50)
+        assert (taken == halfwords(CONTENTS, 7, 50)) == works
+        assert times[0] - start == FlashReader.START_LATENCY + latency - 2
+
+    FlashBench(CONTENTS, sample_latency=latency, strict=False, **options).run(scenario)
+
+
+def test_raw_access_programs_the_flash():
+    async def scenario(bench):
+        await bench.until(bench.reader.ready)
+        assert (await bench.exchange(0x9F, 0, 0, 0))[1:] == [0xEF, 0x40, 0x18]
+        for command in ([0x20, 0, 0x10, 0], [0x02, 0, 0x10, 0x20, *b"separable"]):
+            await bench.exchange(0x06)
+            assert (await bench.exchange(0x05, 0))[1] & 2
+            await bench.exchange(*command)
+            polls = 0
+            while (await bench.exchange(0x05, 0))[1] & 1:
+                polls += 1
+            assert polls > 2
+        assert bytes((await bench.exchange(3, 0, 0x10, 0x20, *bytes(9)))[4:]) == b"separable"
+        assert bench.flash.array[0x1000:0x1020] == b"\xff" * 32
+        await bench.start(0x1020)
+        taken, _ = await bench.take(4)
+        assert taken == halfwords(b"separabl", 0, 4)
+
+    FlashBench(CONTENTS, timing=FlashTiming(busy_scale=1e-3, pp=10e6)).run(scenario)
+
+
+def test_raw_access_waits_for_the_stream_to_end():
+    async def scenario(bench):
+        await bench.until(bench.reader.ready)
+        await bench.start(0)
+        bench.set(bench.reader.raw_start, 1)
+        await bench.tick(3)
+        bench.set(bench.reader.raw_start, 0)
+        assert not bench.get(bench.reader.raw_busy)
+        taken, _ = await bench.take(10)
+        assert taken == halfwords(CONTENTS, 0, 10)
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+@pytest.mark.parametrize("latency", [1, 7, "2", None])
+def test_bad_sample_latency(latency):
+    with pytest.raises(ValueError, match="sample_latency must be an integer from 2 to 6, not"):
+        FlashReader(sample_latency=latency)
+    gc.collect()
+
+
+def test_the_model_refuses_a_reader_that_skips_the_start_up():
+    async def scenario(bench):
+        # A bus that reads as ones makes the reader believe that the flash is ready.
+        model, bench.flash.step = bench.flash.step, lambda *pins: 0xF
+        await bench.until(bench.reader.ready)
+        bench.flash.step = model
+        await bench.start(0)
+        with pytest.raises(FlashError, match="command EBh in power-down: only ABh is obeyed"):
+            await bench.take(1)
+
+    FlashBench(CONTENTS).run(scenario)

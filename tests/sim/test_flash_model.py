@@ -1,0 +1,273 @@
+"""Flash model: what it refuses, and the C++ model equal to the Python one on random traces."""
+
+import random
+import shutil
+import subprocess
+
+import pytest
+
+from sim.flash_model import FlashError, FlashModel, FlashTiming
+
+CONTENTS = random.Random(2).randbytes(1 << 16)
+FAST = FlashTiming(busy_scale=1e-4, pp=10e6)
+
+
+class Master:
+    """Drives a model with whole commands and writes down every step."""
+
+    def __init__(self, model):
+        self.model = model
+        self.trace = []
+
+    def step(self, cs_n=1, sck=0, o=0xD, oe=0xD):
+        value = self.model.step(cs_n, sck, o, oe)
+        self.trace.append((cs_n, sck, o, oe, value))
+        return value
+
+    def idle(self, cycles):
+        for _ in range(cycles):
+            self.step()
+
+    def clocks(self, values):
+        """One clock per (o, oe); return what came in, one step later."""
+        seen = [self.step(0, 1, o, oe) for o, oe in values]
+        seen.append(self.step(0))
+        return seen[1:]
+
+    def command(self, data, count=0, *, gap=4):
+        """Single-bit command of bytes, then ``count`` bytes in."""
+        bits = [(0xC | (byte >> k & 1), 0xD) for byte in data for k in range(7, -1, -1)]
+        seen = self.clocks(bits + [(0xC, 0xD)] * (8 * count))[len(bits):]
+        self.idle(gap)
+        bits = [value >> 1 & 1 for value in seen]
+        return [int("".join(map(str, bits[8 * k:8 * k + 8])), 2) for k in range(count)]
+
+    def quad_read(self, address, count, *, mode=0xFF, opcode=True):
+        bits = [(0xC | (0xEB >> k & 1), 0xD) for k in range(7, -1, -1)] if opcode else []
+        nibbles = [(address << 8 | mode) >> 4 * k & 0xF for k in range(7, -1, -1)]
+        outgoing = bits + [(nibble, 0xF) for nibble in nibbles] + [(0, 0)] * 4
+        seen = []
+        for o, oe in outgoing + [(0, 0)] * (2 * count):
+            seen.append(self.step(0, 1, o, oe))
+        seen.append(self.step(0, 0, 0, 0))
+        seen = seen[1 + len(outgoing):]
+        self.idle(4)
+        return bytes(seen[2 * k] << 4 | seen[2 * k + 1] for k in range(count))
+
+
+def awake(**options):
+    options = {"quad_enabled": True, "timing": FAST} | options
+    master = Master(FlashModel(CONTENTS, powered_down=False, **options))
+    master.idle(4)
+    return master
+
+
+def test_reads():
+    master = awake()
+    assert bytes(master.command([0x03, 0, 1, 2], 5)) == CONTENTS[0x102:0x107]
+    assert bytes(master.command([0x0B, 0, 1, 2, 0], 5)) == CONTENTS[0x102:0x107]
+    assert master.quad_read(0x1234, 9) == CONTENTS[0x1234:0x123D]
+    assert master.command([0x9F], 4) == [0xEF, 0x40, 0x18, 0xEF]
+    assert master.command([0xAB, 0, 0, 0], 1) == [0x17]
+    assert master.quad_read(0xFFFFFE, 4) == b"\xff\xff" + CONTENTS[:2], "the address wraps"
+
+
+def test_continuous_read_needs_no_opcode_until_reset():
+    master = awake()
+    assert master.quad_read(0x10, 2, mode=0xA5) == CONTENTS[0x10:0x12]
+    assert master.quad_read(0x20, 2, mode=0xA0, opcode=False) == CONTENTS[0x20:0x22]
+    master.command([0xFF])
+    assert master.quad_read(0x30, 2) == CONTENTS[0x30:0x32]
+
+
+def test_power_down_until_released():
+    master = Master(FlashModel(CONTENTS, timing=FAST))
+    with pytest.raises(FlashError, match="command 9Fh in power-down: only ABh is obeyed"):
+        master.command([0x9F], 3)
+    master = Master(FlashModel(CONTENTS, timing=FAST))
+    master.command([0xAB])
+    with pytest.raises(FlashError, match="command 9Fh: tRES1 is not over"):
+        master.command([0x9F], 3)
+    master = Master(FlashModel(CONTENTS, timing=FAST, strict=False))
+    assert master.command([0x9F], 3) == [0xFF] * 3
+    master.command([0xAB])
+    master.idle(145)
+    assert master.command([0x9F], 1) == [0xEF]
+    master.command([0xB9])
+    master.command([0x05], 1)
+    assert [error.split(": ", 1)[1] for error in master.model.errors] == [
+        "command 9Fh in power-down: only ABh is obeyed",
+        "command 05h in power-down: only ABh is obeyed"]
+
+
+def test_quad_commands_need_quad_enable():
+    master = awake(quad_enabled=False)
+    with pytest.raises(FlashError, match="command EBh: the quad-enable bit is 0"):
+        master.quad_read(0, 1)
+    master = awake(quad_enabled=False)
+    master.command([0x50])
+    master.command([0x31, 0x02])
+    assert master.command([0x35], 1) == [0x02]
+    assert master.quad_read(4, 3) == CONTENTS[4:7]
+    master.command([0x66])
+    master.command([0x99])
+    master.idle(1500)
+    assert master.command([0x35], 1) == [0], "a volatile bit does not survive a reset"
+    with pytest.raises(FlashError, match="IO3 is /HOLD and low"):
+        master.step(0, 1, 0x5, 0xD)
+
+
+def test_program_and_erase():
+    master = awake()
+    for data in ([0x20, 0, 0x12, 0x34], [0x02, 0, 0x12, 0xFE, 1, 2, 3]):
+        with pytest.raises(FlashError, match=f"command {data[0]:02X}h without write enable"):
+            master.command(data)
+        master.idle(4)
+        master.command([0x06])
+        assert master.command([0x05], 1) == [0x02]
+        master.command(data)
+        assert master.command([0x05], 1) == [0x01]
+        with pytest.raises(FlashError, match="command 03h: busy"):
+            master.command([0x03, 0, 0x12, 0], 1)
+        for _ in range(20_000):
+            if master.command([0x05], 1) == [0]:
+                break
+        else:
+            pytest.fail("busy for ever")
+    array = master.model.array
+    assert array[0x12FE:0x1300] == b"\1\2" and array[0x1200] == 3, "the page wraps"
+    assert array[0x1201:0x12FE] == b"\xff" * 0xFD
+    assert array[0x0FFF] == CONTENTS[0x0FFF] and array[0x2000] == CONTENTS[0x2000]
+
+
+def test_timing_of_chip_select():
+    master = awake()
+    master.command([0x06], gap=0)
+    with pytest.raises(FlashError, match="/CS high for 42 ns, must be at least 50 ns"):
+        for cs_n in (1, 1, 0):
+            master.step(cs_n)
+
+
+def test_writes_end_at_a_byte():
+    master = awake()
+    master.command([0x06])
+    master.clocks([(0xC, 0xD)] * 6 + [(0xD, 0xD), (0xC, 0xD)] + [(0xC, 0xD)] * 29)
+    with pytest.raises(FlashError, match="command 02h: /CS high in the middle of a byte"):
+        master.idle(1)
+
+
+def test_contention_is_found():
+    master = awake()
+    with pytest.raises(FlashError, match="the host drives lines that the flash drives"):
+        master.clocks([(0xC | (0x9F >> k & 1), 0xF) for k in range(7, -1, -1)]
+                      + [(0, 0xF)] * 4)
+
+
+@pytest.mark.parametrize("options", [{"clock_mhz": 0.5}, {"clock_mhz": 134},
+                                     {"contents": bytes((1 << 24) + 1)}])
+def test_bad_parameters(options):
+    with pytest.raises(ValueError, match="must be"):
+        FlashModel(**options)
+
+
+def random_trace(seed):
+    """A master that does sensible and senseless things, on a model that only takes notes."""
+    rng = random.Random(seed)
+    clock_mhz = rng.choice([12, 30, 48, 48, 60, 66, 100])
+    options = {"clock_mhz": clock_mhz, "quad_enabled": rng.random() < 0.5,
+               "powered_down": rng.random() < 0.5, "continuous_read": rng.random() < 0.2}
+    model = FlashModel(CONTENTS, strict=False, timing=FlashTiming(busy_scale=1e-5), **options)
+    master = Master(model)
+    master.command([0xFF])
+    if rng.random() < 0.8:
+        master.command([0xAB])
+        master.idle(rng.choice([10, 400]))
+    for _ in range(60):
+        address = rng.randrange(1 << 16)
+        place = [0, address >> 8, address & 0xFF]
+        action = rng.randrange(12)
+        if action < 3:
+            master.quad_read(address, rng.randrange(1, 20), mode=rng.choice([0xFF, 0xA0, 0x5A]),
+                             opcode=rng.random() < 0.8)
+        elif action < 4:
+            master.command([rng.choice([0x03, 0x0B, 0x6B]), *place, 0], rng.randrange(5))
+        elif action < 6:
+            master.command([rng.choice([0x06, 0x50, 0x04])])
+            master.command([0x31, rng.choice([0, 2])], gap=rng.choice([1, 4]))
+        elif action < 8:
+            master.command([0x06])
+            master.command([rng.choice([0x20, 0x02, 0x52, 0x02, 0x32]), *place,
+                            *rng.randbytes(rng.choice([0, 3, 300]))])
+        elif action < 9:
+            master.command([rng.choice([0x05, 0x35, 0x15, 0x9F, 0xAB])], 5)
+        elif action < 10:
+            master.command([rng.choice([0xFF, 0x66, 0x99, 0xB9, 0xAB, 0xC7, 0x5A])])
+        else:
+            for _ in range(rng.randrange(40)):
+                master.step(*(rng.getrandbits(bits) for bits in (1, 1, 4, 4)))
+        master.idle(rng.choice([1, 3, 50]))
+    return options, master
+
+
+REPLAY = """
+#include "flash_model.h"
+#include <cinttypes>
+int main(int, char **argv) {
+    FlashOptions options;
+    options.clock_mhz = atof(argv[1]);
+    options.quad_enabled = atoi(argv[2]);
+    options.powered_down = atoi(argv[3]);
+    options.continuous_read = atoi(argv[4]);
+    options.strict = false;
+    options.busy_scale = 1e-5;
+    FlashModel flash(options);
+    FILE *contents = fopen(argv[5], "rb");
+    std::vector<uint8_t> bytes(1 << 16);
+    if (fread(bytes.data(), 1, bytes.size(), contents) != bytes.size()) return 1;
+    flash.load(0, bytes.data(), bytes.size());
+    int cs_n, sck, o, oe;
+    while (scanf("%d %d %d %d", &cs_n, &sck, &o, &oe) == 4)
+        printf("%d\\n", flash.step(cs_n, sck, o, oe));
+    for (auto &error : flash.errors) printf("%s\\n", error.c_str());
+    uint64_t sum = 0;
+    for (auto byte : flash.array) sum = sum * 31 + byte;
+    printf("%" PRIu64 "\\n", sum % 1000003);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def replay(tmp_path_factory):
+    """Return the compiled C++ model behind a trace reader."""
+    compiler = shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        pytest.skip("no C++ compiler")
+    folder = tmp_path_factory.mktemp("flash")
+    source, program = folder / "replay.cpp", folder / "replay"
+    source.write_text("#include <cstdlib>\n" + REPLAY)
+    (folder / "contents").write_bytes(CONTENTS)
+    subprocess.run([compiler, "-std=c++14", "-O1", "-Wall", "-Wextra", "-Werror", "-Isim",
+                    str(source), "-o", str(program)], check=True)
+    return folder
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_both_models_are_equal(replay, seed):
+    options, master = random_trace(seed)
+    steps = "\n".join(" ".join(str(int(x)) for x in step[:4]) for step in master.trace)
+    arguments = [str(replay / "replay"), *(str(float(value)) for value in options.values()),
+                 str(replay / "contents")]
+    result = subprocess.run(arguments, input=steps, capture_output=True, text=True, check=True)
+    lines = result.stdout.splitlines()
+    count = len(master.trace)
+    assert [int(line) for line in lines[:count]] == [step[4] for step in master.trace]
+    assert lines[count:-1] == master.model.errors
+    total = 0
+    for byte in master.model.array[:1 << 17]:
+        total = (total * 31 + byte) % (1 << 64)
+    tail = len(master.model.array) - (1 << 17)
+    assert master.model.array[1 << 17:] == b"\xff" * tail
+    power = pow(31, tail, 1 << 64)
+    series = (pow(31, tail, 30 << 64) - 1) // 30
+    total = (total * power + 255 * series) % (1 << 64)
+    assert int(lines[-1]) == total % 1000003
