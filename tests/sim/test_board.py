@@ -140,7 +140,7 @@ def test_the_build_is_reused(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise AssertionError("built again")
 
-    monkeypatch.setattr(verilate, "generate", fail)
+    monkeypatch.setattr(verilate, "verilog", fail)
     SimulatedBoard(CONFIG, core=StandIn(CONFIG)).close()
 
 

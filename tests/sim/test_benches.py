@@ -1,0 +1,48 @@
+"""cocotb's simulation, around a core that only copies from flash to memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from standin import LAYERS, StandIn
+
+from hw.config import CoreConfig
+from sim.benches import runner
+from sim.top import SimTop
+
+CONFIG = CoreConfig(memory_depth=1024)
+
+
+def job(folder: Path, number: int, data: bytes, words: int) -> None:
+    np.savez(
+        folder / f"{number}.npz",
+        clock_mhz=CONFIG.clock_mhz,
+        input_address=0,
+        input=np.arange(4 * 200, dtype=np.uint16),
+        flash_address=0x20001,
+        flash=np.frombuffer(data, np.uint8),
+        ring=(50, words),
+        limit=20_000,
+        output_address=0,
+        output_count=4 * 200,
+    )
+
+
+def test_jobs(tmp_path: Path) -> None:
+    folder = runner.build(SimTop(CONFIG, StandIn(CONFIG)))
+    rng = np.random.default_rng(1)
+    contents = [rng.integers(0, 256, LAYERS * 800, np.uint8).tobytes() for _ in range(3)]
+    for number, data in enumerate(contents):
+        # Job 1 never ends.
+        job(tmp_path, number, data, 0 if number == 1 else 100)
+    runner.run(folder, "sim.benches.layers", tmp_path, {"SEPARABLE_JOBS": str(tmp_path)})
+    for number, data in enumerate(contents):
+        with np.load(tmp_path / f"{number}.result.npz") as result:
+            if number == 1:
+                assert "20000 cycles have passed without the program's end" in str(result["error"])
+                continue
+            expected = np.arange(800, dtype=np.uint16)
+            expected[200:600] = np.frombuffer(data, np.uint16)[400:]
+            np.testing.assert_array_equal(result["memory"], expected)
+            assert 3200 <= result["cycles"] < 3300
