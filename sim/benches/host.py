@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-import cocotb
 import numpy as np
 import numpy.typing as npt
 from cocotb.clock import Clock
@@ -39,7 +38,7 @@ class BenchHost:
         """Start the clock, reset the core, and power the flash on."""
         self.library.bench_power_on(clock_mhz)
         self.dut.rst.value = 1
-        cocotb.start_soon(Clock(self.dut.clk, PERIOD_NS, unit="ns").start())
+        Clock(self.dut.clk, PERIOD_NS, unit="ns").start()
         await ClockCycles(self.dut.clk, 16)
         self.dut.rst.value = 0
         for _ in range(FLASH_READY_CYCLES // 100):

@@ -32,9 +32,8 @@ async def layer(dut: Any, number: int) -> None:
             await host.power_on(float(job["clock_mhz"]))
             await host.write_memory(int(job["input_address"]), job["input"])
             host.load_flash(int(job["flash_address"]), job["flash"].tobytes())
-            cycles = await host.run(
-                int(job["flash_address"]), tuple(map(int, job["ring"])), int(job["limit"])
-            )
+            first, last = map(int, job["ring"])
+            cycles = await host.run(int(job["flash_address"]), (first, last), int(job["limit"]))
             memory = await host.read_memory(int(job["output_address"]), int(job["output_count"]))
     except SimulationError as error:
         np.savez(result, error=str(error))

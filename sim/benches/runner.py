@@ -6,8 +6,7 @@ called directly (no Perl, no make), and builds are cached.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import cocotb_tools.config
 from cocotb_tools.runner import Verilator
 
 from sim import cache, verilate
-from sim.errors import BuildError, SimulationError
+from sim.errors import SimulationError
 
 __all__ = ["build", "run"]
 
@@ -92,7 +91,7 @@ def _control_file(folder: Path) -> Path:
 class _Runner(Verilator):
     """The runner, for a simulation that :func:`build` has built."""
 
-    def _build_command(self) -> Sequence[list[str]]:
+    def _build_command(self) -> list[list[str]]:
         raise NotImplementedError("built by build()")
 
 
