@@ -1,0 +1,131 @@
+"""Host port of the core: registers, and halfwords of activation memory."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.command import ADDRESS_BITS, HALFWORD_BITS, IDENTITY, Register
+from hw.config import CoreConfig
+
+
+class HostRequest(data.Struct):
+    """One access of the host.
+
+    Members
+    -------
+    write : 1
+    register : 1
+        A register (``hw.command.Register``), else a halfword of activation memory.
+    address : 16
+        Register number, or word address × lanes + lane.
+    data : 16
+        Halfword to write.
+    """
+
+    write: 1
+    register: 1
+    address: HALFWORD_BITS
+    data: HALFWORD_BITS
+
+
+class HostPort(wiring.Component):
+    """Serves the host's accesses one at a time; memory accesses take what the core leaves.
+
+    Members
+    -------
+    request : In(stream of HostRequest)
+    response : Out(stream of 16)
+        One halfword per read access.
+    start : Out(1)
+        Pulse: the program is to start (all of the core but this port is reset in that cycle).
+    flash_address : Out(24), ring_first, ring_last : Out(ADDRESS_BITS)
+    busy, flash_ready : In(1)
+    memory : Out(1), memory_write : Out(1), memory_grant : In(1)
+        Access ``word``; write ``halfword`` to lane ``lane``.
+    word, lane, halfword : Out
+    read_valid : In(1), read_halfword : In(16)
+        What was read.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self.config = config
+        self.lane_bits = config.lanes.bit_length() - 1
+        super().__init__({
+            "request": In(stream.Signature(HostRequest)),
+            "response": Out(stream.Signature(HALFWORD_BITS)),
+            "start": Out(1),
+            "flash_address": Out(24),
+            "ring_first": Out(ADDRESS_BITS),
+            "ring_last": Out(ADDRESS_BITS),
+            "busy": In(1),
+            "flash_ready": In(1),
+            "memory": Out(1),
+            "memory_write": Out(1),
+            "memory_grant": In(1),
+            "word": Out(ADDRESS_BITS),
+            "lane": Out(self.lane_bits),
+            "halfword": Out(HALFWORD_BITS),
+            "read_valid": In(1),
+            "read_halfword": In(HALFWORD_BITS),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        ask = self.request.payload
+        answer = self.response
+        m.d.comb += [
+            self.lane.eq(ask.address[: self.lane_bits]),
+            self.word.eq(ask.address[self.lane_bits :]),
+            self.memory_write.eq(ask.write),
+        ]
+        cycles = Signal(32)
+        with m.If(self.start):
+            m.d.sync += cycles.eq(0)
+        with m.Elif(self.busy):
+            m.d.sync += cycles.eq(cycles + 1)
+
+        with m.If(answer.ready):
+            m.d.sync += answer.valid.eq(0)
+        with m.FSM():
+            with m.State("IDLE"):
+                with m.If(self.request.valid & ~answer.valid):
+                    with m.If(ask.register):
+                        m.d.comb += self.request.ready.eq(1)
+                        self.registers(m, ask, cycles)
+                    with m.Else():
+                        m.d.comb += self.memory.eq(1)
+                        with m.If(self.memory_grant):
+                            # Held until the next grant: the access has to travel to its lane.
+                            m.d.sync += self.halfword.eq(ask.data)
+                            m.d.comb += self.request.ready.eq(1)
+                            with m.If(~ask.write):
+                                m.next = "READ"
+            with m.State("READ"):
+                with m.If(self.read_valid):
+                    m.d.sync += [answer.payload.eq(self.read_halfword), answer.valid.eq(1)]
+                    m.next = "IDLE"
+        return m
+
+    def registers(self, m: Module, ask, cycles):
+        """Serve an access to a register."""
+        status = Cat(self.busy, self.flash_ready)
+        with m.If(ask.write), m.Switch(ask.address[:3]):
+            with m.Case(Register.START):
+                m.d.comb += self.start.eq(1)
+            with m.Case(Register.FLASH_LOW):
+                m.d.sync += self.flash_address[:16].eq(ask.data)
+            with m.Case(Register.FLASH_HIGH):
+                m.d.sync += self.flash_address[16:].eq(ask.data)
+            with m.Case(Register.RING_FIRST):
+                m.d.sync += self.ring_first.eq(ask.data)
+            with m.Case(Register.RING_LAST):
+                m.d.sync += self.ring_last.eq(ask.data)
+        with m.Else():
+            m.d.sync += self.response.valid.eq(1)
+            with m.Switch(ask.address[:3]):
+                with m.Case(Register.CYCLES_LOW):
+                    m.d.sync += self.response.payload.eq(cycles[:16])
+                with m.Case(Register.CYCLES_HIGH):
+                    m.d.sync += self.response.payload.eq(cycles[16:])
+                with m.Default():
+                    m.d.sync += self.response.payload.eq(status | IDENTITY << 8)

@@ -1,0 +1,252 @@
+"""Sequencer: runs a layer block by block, window by window, one step of the array per cycle."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.command import Mode
+from hw.config import CoreConfig
+from hw.control.descriptor import LayerLayout
+from hw.control.steps import StepRequest
+
+PHASE_BITS = 5
+
+
+class Sequencer(wiring.Component):
+    """Leads a layer through the array.
+
+    A cycle that decides on a step may ask for an activation word in the same cycle; that request
+    is always granted.  The step itself reaches the array two cycles later, together with the
+    word.  Nothing stalls within a block; between blocks the sequencer waits for weights.
+
+    Members
+    -------
+    layer : In(LayerLayout)
+    descriptor_available : In(1), descriptor_fetch : Out(1), descriptor_done : In(1)
+    block_loaded : In(1)
+        Pulse of the loader.
+    block_freed : Out(1)
+        Pulse to the loader.
+    address_load, address_advance : Out(1)
+        To the address generator.
+    filled, inner_last, inner_index : In
+        Of the address generator.
+    read : Out(1)
+        Read the word that the address generator points to.
+    written : In(1)
+        A result is written to the activation memory.
+    request : Out(StepRequest)
+        The step decided on, for the decoder; registered.
+    output, next_block : Out(1)
+        With the step: it is the last one of an output; of the first output of a block with new
+        parameters.
+    layer_start : Out(1)
+        Pulse when a layer has come into force.
+    layer_done : Out(1)
+        Pulse when the last result of a layer has been written.
+    finished : Out(1)
+        The last layer is done (until reset).
+    """
+
+    def __init__(self, config: CoreConfig):
+        self.config = config
+        super().__init__({
+            "layer": In(LayerLayout),
+            "descriptor_available": In(1),
+            "descriptor_fetch": Out(1),
+            "descriptor_done": In(1),
+            "block_loaded": In(1),
+            "block_freed": Out(1),
+            "address_load": Out(1),
+            "address_advance": Out(1),
+            "filled": In(1),
+            "inner_last": In(1),
+            "inner_index": In(2),
+            "read": Out(1),
+            "written": In(1),
+            "request": Out(StepRequest(config)),
+            "output": Out(1),
+            "next_block": Out(1),
+            "layer_start": Out(1),
+            "layer_done": Out(1),
+            "finished": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        layer = self.layer
+        run, prologue = Signal(), Signal()
+        window_end, block_end, layer_end = Signal(), Signal(), Signal()
+        take = Signal()
+        windows = Signal()
+        m.d.comb += windows.eq((layer.mode != Mode.SERIAL) & (layer.mode != Mode.POOL))
+
+        ready = Signal(range(self.config.parameter_slots + 1))
+        m.d.sync += ready.eq(ready + self.block_loaded - take)
+        outstanding = Signal(4)
+        m.d.sync += outstanding.eq(outstanding + self.output - self.written)
+
+        with m.FSM():
+            with m.State("FETCH"):
+                m.d.comb += self.descriptor_fetch.eq(self.descriptor_available)
+                with m.If(self.descriptor_available):
+                    m.next = "LOAD"
+            with m.State("LOAD"):
+                m.d.comb += self.address_load.eq(self.descriptor_done)
+                with m.If(self.descriptor_done):
+                    m.d.comb += self.layer_start.eq(1)
+                    m.next = "PROLOGUE"
+            with m.State("PROLOGUE"):
+                m.d.comb += prologue.eq(windows)
+                with m.If(~windows | self.inner_last | (layer.mode == Mode.ADD)):
+                    m.next = "WAIT"
+            with m.State("WAIT"):
+                m.d.comb += take.eq(ready != 0)
+                with m.If(ready != 0):
+                    m.next = "RUN"
+            with m.State("RUN"):
+                m.d.comb += run.eq(1)
+                with m.If(layer_end):
+                    m.next = "DRAIN"
+                with m.Elif(block_end & ~layer.shared):
+                    m.d.comb += take.eq(ready != 0)
+                    with m.If(ready == 0):
+                        m.next = "WAIT"
+            with m.State("DRAIN"):
+                with m.If(outstanding == 0):
+                    m.d.comb += self.layer_done.eq(1)
+                    m.next = "FETCH"
+                    with m.If(layer.last):
+                        m.next = "FINISHED"
+            with m.State("FINISHED"):
+                m.d.comb += self.finished.eq(1)
+
+        edges = self.windows(m, run, window_end, block_end, layer_end)
+        m.d.comb += self.block_freed.eq(block_end & (~layer.shared | layer_end))
+        phase = self.phases(m, run, window_end)
+        fetch, word_phase = self.fetches(m, run, prologue, phase, window_end)
+        self.emit(m, run, window_end, block_end, edges)
+        slot = self.window_slot(m, prologue, window_end)
+        weight_address = self.weights(m, run, window_end, block_end, layer_end)
+
+        m.d.comb += [self.address_advance.eq(fetch), self.read.eq(fetch & self.filled)]
+        ask = self.request
+        m.d.sync += [
+            ask.phase.eq(phase),
+            ask.prologue.eq(prologue),
+            ask.read.eq(self.read),
+            ask.read_row.eq(self.inner_index),
+            ask.slot.eq(slot),
+            ask.edges.eq(edges),
+            ask.word_phase.eq(word_phase),
+            ask.weight_address.eq(weight_address),
+        ]
+        return m
+
+    def windows(self, m: Module, run, window_end, block_end, layer_end):
+        """Count windows and blocks; return flags of the current window's place in its row."""
+        layer = self.layer
+        x, y, block = Signal(8), Signal(8), Signal(8)
+        left = Signal(10)
+        edges = Signal(self.request.edges.shape())
+        m.d.comb += [
+            edges.first_column.eq(x == 0),
+            edges.last_column.eq(x == layer.width),
+            edges.first_row.eq(y == 0),
+            edges.last_row.eq(y == layer.height),
+            window_end.eq(run & (left == 0)),
+            block_end.eq(window_end & edges.last_column & edges.last_row),
+            layer_end.eq(block_end & (block == layer.blocks)),
+        ]
+        with m.If(run):
+            m.d.sync += left.eq(left - 1)
+        with m.If(window_end | self.layer_start | ~run):
+            m.d.sync += left.eq(layer.steps)
+        with m.If(window_end):
+            m.d.sync += x.eq(x + 1)
+            with m.If(edges.last_column):
+                m.d.sync += [x.eq(0), y.eq(y + 1)]
+                with m.If(edges.last_row):
+                    m.d.sync += [y.eq(0), block.eq(block + 1)]
+                    with m.If(layer_end):
+                        m.d.sync += block.eq(0)
+        return edges
+
+    def phases(self, m: Module, run, window_end):
+        """Count the steps of a window, as far as they differ."""
+        phase = Signal(PHASE_BITS)
+        with m.If(window_end):
+            m.d.sync += phase.eq(0)
+        with m.Elif(run & ~phase.all()):
+            m.d.sync += phase.eq(phase + 1)
+        return phase
+
+    def fetches(self, m: Module, run, prologue, phase, window_end):
+        """Return whether a word is due in this cycle, and which lane's turn it is (SERIAL)."""
+        layer = self.layer
+        lane = Signal(range(self.config.lanes))
+        tail, tail_kept, pooled = Signal(), Signal(), Signal()
+        due = Signal()
+        # The last word of a kernel row may be used in part.
+        m.d.comb += tail.eq(Mux(lane == 0, self.inner_last, tail_kept))
+        m.d.sync += tail_kept.eq(tail)
+        with m.If(run):
+            m.d.sync += lane.eq(lane + 1)
+            with m.If(tail & (lane == layer.last_steps)):
+                m.d.sync += lane.eq(0)
+        with m.If(window_end):
+            m.d.sync += pooled.eq(0)
+        with m.Elif(run & self.inner_last):
+            m.d.sync += pooled.eq(1)
+        with m.Switch(layer.mode):
+            with m.Case(Mode.SERIAL):
+                m.d.comb += due.eq(lane == 0)
+            with m.Case(Mode.DEPTHWISE):
+                m.d.comb += due.eq((phase != 0) & (phase < 4))
+            with m.Case(Mode.DEPTHWISE2):
+                m.d.comb += due.eq(phase < 6)
+            with m.Case(Mode.POOL):
+                m.d.comb += due.eq(~pooled)
+            with m.Default():
+                m.d.comb += due.eq(phase < 2)
+        return prologue | run & due, lane
+
+    def emit(self, m: Module, run, window_end, block_end, edges):
+        """Mark the last step of an output, and the first output of a block."""
+        layer = self.layer
+        fresh = Signal(init=1)
+        m.d.comb += [
+            self.output.eq(
+                window_end
+                & ~(edges.first_column & layer.skip_first)
+                & ~(edges.last_column & layer.skip_last)
+            ),
+            self.next_block.eq(self.output & fresh),
+        ]
+        with m.If(self.layer_start | block_end & ~layer.shared):
+            m.d.sync += fresh.eq(1)
+        with m.Elif(self.output):
+            m.d.sync += fresh.eq(0)
+
+    def window_slot(self, m: Module, prologue, window_end):
+        """Return the window memory's column for the newest column of the input."""
+        slot = Signal(2)
+        with m.If(window_end):
+            m.d.sync += slot.eq(slot + Mux(self.layer.mode == Mode.DEPTHWISE2, 2, 1))
+        with m.Elif(prologue & (self.inner_last | (self.layer.mode == Mode.ADD))):
+            m.d.sync += slot.eq(slot + 1)
+        return slot
+
+    def weights(self, m: Module, run, window_end, block_end, layer_end):
+        """Return the address of the step's weights: every window of a block uses the same."""
+        depth = self.config.weight_depth
+        address, base = Signal(range(depth)), Signal(range(depth))
+        following = Signal(range(depth))
+        m.d.comb += following.eq(address + 1)
+        with m.If(run):
+            m.d.sync += address.eq(following)
+        with m.If(window_end):
+            m.d.sync += address.eq(base)
+        with m.If(self.block_freed):
+            m.d.sync += [address.eq(following), base.eq(following)]
+        return address

@@ -1,0 +1,247 @@
+"""The accelerator core: everything between the flash reader and the host link."""
+
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.command import HALFWORD_BITS, Mode
+from hw.compute.array import SystolicArray
+from hw.compute.drain import PARAMETER_DELAY, Drain
+from hw.config import CoreConfig
+from hw.control.descriptor import DescriptorMemory, LayerLayout
+from hw.control.host import HostPort, HostRequest
+from hw.control.sequencer import Sequencer
+from hw.control.steps import StepDecoder
+from hw.delay import delayed
+from hw.memory.address import AddressGenerator
+from hw.memory.loader import Loader
+from hw.memory.parameters import ParameterMemory
+from hw.memory.ring import Ring
+from hw.memory.scratchpad import Scratchpad
+from hw.memory.serial import SerialReader, Target
+from hw.memory.writeback import Writeback
+
+STEP_DELAY = 2
+"""Cycles from the sequencer's decision to the array's step: request and decoder."""
+
+
+class Core(wiring.Component):
+    """One accelerator core; ``docs/architecture.md`` is its manual.
+
+    Members
+    -------
+    host : host's accesses (``HostRequest``), and answers to reads
+    flash_start : Out(1)
+        Pulse: stream the program from ``flash_address`` on.
+    flash_stop : Out(1)
+        The program's end has been read.
+    flash_address : Out(24)
+    flash_ready : In(1)
+        The flash can be read.
+    flash : In(stream of 16)
+        Halfwords of the program.
+    flash_word_ready : In(1)
+        At least ``lanes`` halfwords can be taken in consecutive cycles.
+    busy : Out(1)
+        From the cycle after START until the last layer is done.
+    layer_done : Out(1)
+        Pulse at the end of each layer.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self.config = config
+        super().__init__({
+            "host": Out(wiring.Signature({
+                "request": In(stream.Signature(HostRequest)),
+                "response": Out(stream.Signature(HALFWORD_BITS)),
+            })),
+            "flash_start": Out(1),
+            "flash_stop": Out(1),
+            "flash_address": Out(24),
+            "flash_ready": In(1),
+            "flash": In(stream.Signature(HALFWORD_BITS)),
+            "flash_word_ready": In(1),
+            "busy": Out(1),
+            "layer_done": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        m.submodules.host = host = HostPort(config)
+        start = Signal()
+        m.d.sync += start.eq(host.start)
+        # A start resets everything that belongs to the program, whatever state it is in.
+        fresh = ResetInserter(start)
+
+        m.submodules.scratchpad = scratchpad = Scratchpad(config)
+        m.submodules.array = array = SystolicArray(config)
+        m.submodules.drain = drain = fresh(Drain(config))
+        m.submodules.parameters = parameters = fresh(ParameterMemory(config))
+        m.submodules.descriptors = descriptors = fresh(DescriptorMemory(config))
+        m.submodules.sequencer = sequencer = fresh(Sequencer(config))
+        m.submodules.decoder = decoder = StepDecoder(config, LayerLayout)
+        m.submodules.addresses = addresses = AddressGenerator()
+        m.submodules.ring = ring = Ring()
+        m.submodules.loader = loader = fresh(Loader(config))
+        m.submodules.serial = serial = fresh(SerialReader(config))
+        m.submodules.writeback = writeback = fresh(Writeback())
+        layer = descriptors.layer
+
+        self.connect_host(m, host, start, sequencer, loader, serial)
+        self.connect_sequencer(m, sequencer, descriptors, addresses, loader)
+        self.arbitrate(m, host, sequencer, addresses, writeback, ring, loader, serial, scratchpad)
+        m.d.comb += [
+            # From the sequencer to the array.
+            decoder.request.eq(sequencer.request),
+            decoder.layer.eq(layer),
+            array.step.eq(decoder.step),
+            array.load.eq(loader.load),
+            array.zero_point.eq(layer.input_zero_point),
+            array.memory_data.eq(scratchpad.read_data),
+            # From the array back to memory.
+            drain.acc.eq(array.acc),
+            drain.fields.eq(parameters.fields),
+            drain.layer.offset.eq(layer.offset),
+            drain.layer.span.eq(layer.span),
+            drain.layer.act_min.eq(layer.act_min),
+            scratchpad.results.eq(drain.results),
+            writeback.base.eq(layer.output_base),
+            writeback.step.eq(layer.output_step),
+            writeback.load.eq(sequencer.layer_start),
+            writeback.done.eq(drain.done),
+            # From the ring to its destinations.
+            ring.clear.eq(start),
+            ring.first.eq(host.ring_first),
+            ring.last.eq(host.ring_last),
+            loader.empty.eq(ring.empty),
+            loader.serial_ready.eq(serial.ready),
+            loader.header.eq(scratchpad.read_data[0]),
+            serial.read_data.eq(scratchpad.read_data),
+            parameters.write_enable.eq(
+                serial.valid & (serial.tag.target == Target.PARAMETERS)),
+            parameters.write_word.eq(serial.tag.index),
+            parameters.write_lane.eq(serial.lane),
+            parameters.write_data.eq(serial.halfword),
+            descriptors.write_enable.eq(
+                serial.valid & (serial.tag.target == Target.DESCRIPTOR)),
+            descriptors.write_index.eq(Cat(serial.lane, serial.tag.index)),
+            descriptors.write_data.eq(serial.halfword),
+            descriptors.loaded.eq(loader.descriptor_loaded),
+        ]
+        output = delayed(m, sequencer.output, STEP_DELAY, name="output")
+        next_block = delayed(m, sequencer.next_block, STEP_DELAY, name="next_block")
+        m.d.comb += [
+            drain.output.eq(output),
+            parameters.output.eq(delayed(m, output, PARAMETER_DELAY, name="parameters_output")),
+            parameters.next_block.eq(
+                delayed(m, next_block, PARAMETER_DELAY, name="parameters_next")),
+            writeback.next_block.eq(
+                delayed(m, next_block, writeback.DELAY, name="writeback_next")),
+        ]
+        return m
+
+    def connect_host(self, m, host, start, sequencer, loader, serial):
+        """Registers, start and busy."""
+        lane = Signal(host.lane_bits)
+        with m.If(host.memory_grant):
+            m.d.sync += lane.eq(host.lane)
+        with m.If(start):
+            m.d.sync += self.busy.eq(1)
+        with m.Elif(sequencer.finished):
+            m.d.sync += self.busy.eq(0)
+        was_stopped = Signal()
+        m.d.sync += was_stopped.eq(loader.stopped)
+        m.d.comb += [
+            # A stream that is still open is closed before the next one starts.
+            self.flash_stop.eq(host.start | loader.stopped & ~was_stopped),
+            host.busy.eq(self.busy),
+            host.flash_ready.eq(self.flash_ready),
+            self.flash_start.eq(start),
+            self.flash_address.eq(host.flash_address),
+            host.read_valid.eq(
+                serial.valid & (serial.tag.target == Target.HOST) & (serial.lane == lane)),
+            host.read_halfword.eq(serial.halfword),
+        ]
+        wiring.connect(m, wiring.flipped(self.host.request), host.request)
+        wiring.connect(m, wiring.flipped(self.host.response), host.response)
+
+    def connect_sequencer(self, m, sequencer, descriptors, addresses, loader):
+        """Sequencer, descriptors, address generator and loader."""
+        layer = descriptors.layer
+        m.d.comb += [
+            sequencer.layer.eq(layer),
+            sequencer.descriptor_available.eq(descriptors.available),
+            descriptors.fetch.eq(sequencer.descriptor_fetch),
+            sequencer.descriptor_done.eq(descriptors.done),
+            loader.descriptor_freed.eq(descriptors.done),
+            sequencer.block_loaded.eq(loader.block_loaded),
+            loader.block_freed.eq(sequencer.block_freed),
+            loader.freed_steps.eq(layer.steps + 1),
+            self.layer_done.eq(sequencer.layer_done),
+            addresses.load.eq(sequencer.address_load),
+            addresses.advance.eq(sequencer.address_advance),
+            addresses.base.eq(layer.input_base),
+            addresses.windows.eq(
+                (layer.mode == Mode.DEPTHWISE) | (layer.mode == Mode.DEPTHWISE2)),
+            addresses.double.eq(layer.mode == Mode.DEPTHWISE2),
+            addresses.next_block.eq(layer.mode != Mode.SERIAL),
+            sequencer.filled.eq(addresses.filled),
+            sequencer.inner_last.eq(addresses.inner_last),
+            sequencer.inner_index.eq(addresses.inner_index),
+        ]
+        for name in ("inner", "middle", "width", "height",
+                     "step_inner", "step_middle", "step_column", "step_row"):
+            m.d.comb += getattr(addresses, name).eq(layer[name])
+
+    def arbitrate(self, m, host, sequencer, addresses, writeback, ring, loader, serial, scratchpad):
+        """One access to the activation memory per cycle; see the priorities in the manual."""
+        lanes = self.config.lanes
+        access = scratchpad.access
+        # Halfwords of the flash follow the wavefront: no other stream write may run into it.
+        taking, giving = Signal(lanes), Signal(lanes - 1)
+        push, stream_free = Signal(), Signal()
+        m.d.sync += [
+            taking.eq(taking << 1 | push),
+            giving.eq(giving << 1 | host.memory_grant & host.memory_write),
+        ]
+        m.d.comb += [
+            stream_free.eq(~taking[: lanes - 1].any() & ~giving.any()),
+            self.flash.ready.eq(taking.any()),
+            scratchpad.stream.eq(Mux(taking.any(), self.flash.payload, host.halfword)),
+            scratchpad.mask.eq(-1),
+            access.enable.eq(1),
+            serial.start_tag.eq(loader.tag),
+            ring.push.eq(push),
+            ring.pop.eq(loader.grant),
+        ]
+        with m.If(sequencer.read):
+            m.d.comb += access.address.eq(addresses.address)
+        with m.Elif(writeback.pending):
+            m.d.comb += [
+                access.address.eq(writeback.address),
+                access.write.eq(1),
+                access.result.eq(1),
+                writeback.grant.eq(1),
+            ]
+        with m.Elif(self.flash_word_ready & ~ring.full & stream_free):
+            m.d.comb += [push.eq(1), access.address.eq(ring.write_address), access.write.eq(1)]
+        with m.Elif(loader.request):
+            m.d.comb += [
+                loader.grant.eq(1),
+                access.address.eq(ring.read_address),
+                serial.start.eq(loader.serial),
+                serial.start_tag.eq(loader.tag),
+            ]
+        with m.Elif(host.memory & stream_free & serial.ready):
+            m.d.comb += [
+                host.memory_grant.eq(1),
+                access.address.eq(host.word),
+                access.write.eq(host.memory_write),
+                scratchpad.mask.eq(1 << host.lane),
+                serial.start.eq(1),
+                serial.start_tag.target.eq(Target.HOST),
+            ]
+        with m.Else():
+            m.d.comb += access.enable.eq(0)
+        m.d.comb += sequencer.written.eq(writeback.grant)

@@ -1,0 +1,115 @@
+"""Address generator of activation reads."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.command import ADDRESS_BITS
+
+
+class AddressGenerator(wiring.Component):
+    """Four nested levels of words, with an increment after each (``docs/architecture.md``).
+
+    Counts are given less one.  ``address`` is the word to read now; ``advance`` moves on, so a
+    read can be made every cycle.
+
+    Members
+    -------
+    load : In(1)
+        Begin a layer at ``base``.
+    base : In(ADDRESS_BITS)
+    inner, middle, width, height : In(8)
+        Turns of the four levels, less one.
+    windows : In(1)
+        A 3×3 window mode: the middle level counts columns.  Turns after column ``middle`` are
+        empty, up to the one that ends the row; ``width`` is not a level.
+    double : In(1)
+        Two columns per window (stride 2): a row is ``2 * (width + 1)`` columns, else ``width + 1``.
+    next_block : In(1)
+        A block's addresses are one word further than those of the block before (else the same).
+    step_inner, step_middle, step_column, step_row : In(ADDRESS_BITS)
+        Increments, modulo ``2**ADDRESS_BITS``.
+    advance : In(1)
+    address : Out(ADDRESS_BITS)
+    filled : Out(1)
+        The word is one of the tensor's (not of an empty column).
+    inner_last : Out(1)
+        The word is the last of the inner level.
+    inner_index : Out(2)
+        Low bits of the inner level's count: the kernel row in window modes.
+    """
+
+    load: In(1)
+    base: In(ADDRESS_BITS)
+    inner: In(8)
+    middle: In(8)
+    width: In(8)
+    height: In(8)
+    windows: In(1)
+    double: In(1)
+    next_block: In(1)
+    step_inner: In(ADDRESS_BITS)
+    step_middle: In(ADDRESS_BITS)
+    step_column: In(ADDRESS_BITS)
+    step_row: In(ADDRESS_BITS)
+    advance: In(1)
+    address: Out(ADDRESS_BITS)
+    filled: Out(1)
+    inner_last: Out(1)
+    inner_index: Out(2)
+
+    def elaborate(self, platform):
+        m = Module()
+        inner, column, row = Signal(8), Signal(8), Signal(8)
+        # Columns of a row of double windows: one bit more than the width.
+        middle = Signal(9)
+        block_base = Signal(ADDRESS_BITS)
+
+        middle_end, column_end, row_end = Signal(), Signal(), Signal()
+        row_columns = Mux(self.double, (self.width << 1) | 1, self.width)
+        m.d.comb += [
+            self.inner_last.eq(inner == self.inner),
+            self.inner_index.eq(inner),
+            self.filled.eq(~self.windows | (middle <= self.middle)),
+            middle_end.eq(middle == Mux(self.windows, row_columns, self.middle)),
+            column_end.eq(self.windows | (column == self.width)),
+            row_end.eq(row == self.height),
+        ]
+
+        increment = Signal(ADDRESS_BITS)
+        with m.If(~self.inner_last):
+            m.d.comb += increment.eq(self.step_inner)
+        with m.Elif(~middle_end):
+            # On the last column and on empty ones the address waits for the row to end.
+            with m.If(~self.windows | (middle < self.middle)):
+                m.d.comb += increment.eq(self.step_middle)
+            with m.Else():
+                m.d.comb += increment.eq(0)
+        with m.Elif(~column_end):
+            m.d.comb += increment.eq(self.step_column)
+        with m.Else():
+            m.d.comb += increment.eq(self.step_row)
+
+        with m.If(self.load):
+            m.d.sync += [
+                self.address.eq(self.base), block_base.eq(self.base + self.next_block),
+                inner.eq(0), middle.eq(0), column.eq(0), row.eq(0),
+            ]
+        with m.Elif(self.advance):
+            m.d.sync += inner.eq(inner + 1)
+            # An empty column's three turns move nothing but the count.
+            with m.If(self.filled | self.inner_last):
+                m.d.sync += self.address.eq(self.address + increment)
+            with m.If(self.inner_last):
+                m.d.sync += [inner.eq(0), middle.eq(middle + 1)]
+                with m.If(middle_end):
+                    m.d.sync += [middle.eq(0), column.eq(column + 1)]
+                    with m.If(column_end):
+                        m.d.sync += [column.eq(0), row.eq(row + 1)]
+                        with m.If(row_end):
+                            m.d.sync += [
+                                row.eq(0),
+                                self.address.eq(block_base),
+                                block_base.eq(block_base + self.next_block),
+                            ]
+        return m
