@@ -82,6 +82,8 @@ class Descriptor:
         No layer follows.
     shared : bool
         All blocks use the weights and parameters of the first one.
+    single_rounding : bool
+        Requantise with one rounding (the reference's FULLY_CONNECTED) instead of two.
     pad_left, pad_right, pad_top, pad_bottom : bool
         The first or last column (row) of windows reaches one column (row) into the padding.
     skip_first, skip_last : bool
@@ -101,7 +103,7 @@ class Descriptor:
     blocks : int
         Blocks of ``columns`` output channels, 1 to 256.
     input_zero_point, output_zero_point, act_min, act_max : int
-        int8.  The clamp is stored as ``act_min``, ``span`` and ``offset``: see the properties.
+        int8.
     input_base, output_base : int
         Word addresses.
     step_inner, step_middle, step_column, step_row : int
@@ -113,6 +115,7 @@ class Descriptor:
     mode: Mode
     last: bool = False
     shared: bool = False
+    single_rounding: bool = False
     pad_left: bool = False
     pad_right: bool = False
     pad_top: bool = False
@@ -140,27 +143,14 @@ class Descriptor:
     output_step: int
 
     def __post_init__(self) -> None:
-        if not -128 <= self.act_min <= self.act_max <= 127:
-            raise ValueError(f"act_min and act_max must be -128 <= act_min <= act_max <= 127, "
-                             f"not {self.act_min!r} and {self.act_max!r}")
-        if not -128 <= self.output_zero_point <= 127:
-            raise ValueError(
-                f"output_zero_point must be -128 to 127, not {self.output_zero_point!r}")
+        if self.act_min > self.act_max:
+            raise ValueError(f"act_min must be at most act_max ({self.act_max}), "
+                             f"not {self.act_min!r}")
         for name, layout in LAYOUT.items():
             low, high = layout.range
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"{name} must be {low} to {high}, not {value!r}")
-
-    @property
-    def span(self) -> int:
-        """Largest output less the smallest one."""
-        return self.act_max - self.act_min
-
-    @property
-    def offset(self) -> int:
-        """Output zero point, counted from the smallest output."""
-        return self.output_zero_point - self.act_min
 
     def halfwords(self) -> list[int]:
         """Return the encoded descriptor: ``DESCRIPTOR_HALFWORDS`` integers of 16 bits."""
@@ -195,6 +185,7 @@ LAYOUT: dict[str, Field] = {
     "mode": Field(0, 0, 3),
     "last": Field(0, 3, 1),
     "shared": Field(0, 4, 1),
+    "single_rounding": Field(0, 5, 1),
     "pad_left": Field(0, 6, 1),
     "pad_right": Field(0, 7, 1),
     "pad_top": Field(0, 8, 1),
@@ -210,9 +201,9 @@ LAYOUT: dict[str, Field] = {
     "height": Field(3, 8, 8, bias=1),
     "blocks": Field(4, 0, 8, bias=1),
     "input_zero_point": Field(4, 8, 8, signed=True),
-    "span": Field(5, 0, 8),
+    "output_zero_point": Field(5, 0, 8, signed=True),
     "act_min": Field(5, 8, 8, signed=True),
-    "offset": Field(6, 0, 9, signed=True),
+    "act_max": Field(6, 0, 8, signed=True),
     "input_base": Field(7, 0, ADDRESS_BITS),
     "output_base": Field(8, 0, ADDRESS_BITS),
     "step_inner": Field(9, 0, ADDRESS_BITS, signed=True),

@@ -102,9 +102,10 @@ class Core(wiring.Component):
             # From the array back to memory.
             drain.acc.eq(array.acc),
             drain.fields.eq(parameters.fields),
-            drain.layer.offset.eq(layer.offset),
-            drain.layer.span.eq(layer.span),
+            drain.layer.zero_point.eq(layer.output_zero_point),
             drain.layer.act_min.eq(layer.act_min),
+            drain.layer.act_max.eq(layer.act_max),
+            drain.layer.single_rounding.eq(layer.single_rounding),
             scratchpad.results.eq(drain.results),
             writeback.base.eq(layer.output_base),
             writeback.step.eq(layer.output_step),

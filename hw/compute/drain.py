@@ -21,9 +21,10 @@ LATENCY = array.LATENCY + 2 + Requantiser.LATENCY
 class Layer(data.Struct):
     """What the requantisers need to know of the layer."""
 
-    offset: signed(9)
-    span: 8
+    zero_point: signed(8)
     act_min: signed(8)
+    act_max: signed(8)
+    single_rounding: 1
 
 
 class Drain(wiring.Component):
@@ -81,9 +82,10 @@ class Drain(wiring.Component):
                         m.d.sync += acc.eq(self.acc[g * config.rows + column])
             m.d.comb += [
                 unit.acc.eq(acc),
-                unit.offset.eq(self.layer.offset),
-                unit.span.eq(self.layer.span),
+                unit.zero_point.eq(self.layer.zero_point),
                 unit.act_min.eq(self.layer.act_min),
+                unit.act_max.eq(self.layer.act_max),
+                unit.single_rounding.eq(self.layer.single_rounding),
             ]
             for field in range(PARAMETER_FIELDS):
                 m.d.comb += getattr(unit, f"field_{field}").eq(self.fields[column][field])

@@ -6,7 +6,7 @@ from amaranth.sim import Simulator
 from hw.command import Descriptor, Record, Register, header
 from hw.config import CoreConfig
 from hw.core import Core
-from hw.scaling import encode_channel
+from hw.compute.encoding import encode_channel
 
 TIMEOUT = 20_000
 
