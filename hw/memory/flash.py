@@ -41,7 +41,8 @@ class FlashPins(wiring.Signature):
 class FlashReader(wiring.Component):
     """Quad SPI flash reader with a buffer of 256 halfwords in one block RAM.
 
-    The buffer gives up one word of its block RAM for ``word_ready``.  All of it runs in ``sync``; SCK toggles at the core clock (data sheet: up to 133 MHz).
+    The buffer gives up one word of its block RAM for ``word_ready``.  All of it runs in ``sync``;
+    SCK toggles at the core clock (data sheet: up to 133 MHz).
 
     Timing, exact to the cycle (this is what the compiler's cycle model relies on).  Let ``start``
     be high in cycle 0; let ``b(h)`` be the cycle in which the transfer of halfword ``h`` begins

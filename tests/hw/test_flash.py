@@ -1,6 +1,7 @@
 """Flash reader against the flash model: start-up, streams, exact timing, raw access."""
 
 import gc
+import itertools
 import random
 
 import pytest
@@ -180,7 +181,7 @@ def test_words_can_be_taken_back_to_back_when_announced():
             hold = max(0, hold - 1)
         assert taken == halfwords(CONTENTS, 0x123, 1600)
         assert begins[0] == 21 + 12 + FlashReader.TRANSFER_LATENCY
-        gaps = [b - a for a, b in zip(begins, begins[1:], strict=False)]
+        gaps = [b - a for a, b in itertools.pairwise(begins)]
         assert min(gaps) == 4, "words follow each other without a pause"
 
     FlashBench(CONTENTS).run(scenario)

@@ -1,0 +1,1 @@
+"""Link between host and core over a UART."""
