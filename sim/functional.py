@@ -1,0 +1,292 @@
+"""What a program does, without cycles: an executable reading of ``docs/architecture.md``.
+
+It decodes the stream of words as a core does and shares nothing with the compiler but
+:mod:`hw.command`.  What the hardware leaves undefined (columns outside the image that are not
+padding, rows of the array without a word) is filled with junk, so that a program that depends on
+it gives wrong results here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.command import (
+    ADDRESS_BITS,
+    COUNT_BITS,
+    DESCRIPTOR_HALFWORDS,
+    LAYOUT,
+    PARAMETER_FIELDS,
+    Descriptor,
+    Mode,
+    Record,
+    window_steps,
+)
+from hw.config import CoreConfig
+
+__all__ = ["BlockData", "FunctionalCore", "ProgramError", "records"]
+
+Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.int8]
+
+
+class ProgramError(Exception):
+    """A program breaks a rule of the architecture."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BlockData:
+    """A decoded BLOCK record.
+
+    Attributes
+    ----------
+    multiplier, shift, bias : (columns,) int64
+    weights : (steps, rows, columns) int8
+    """
+
+    multiplier: Ints
+    shift: Ints
+    bias: Ints
+    weights: Bytes
+
+
+def _descriptor(halfwords: npt.NDArray[np.uint16]) -> Descriptor:
+    values: dict[str, Any] = {}
+    for name, field in LAYOUT.items():
+        raw = int(halfwords[field.halfword]) >> field.low & (1 << field.width) - 1
+        if field.signed and raw >> field.width - 1:
+            raw -= 1 << field.width
+        values[name] = raw + field.bias
+    mode = Mode(values.pop("mode"))
+    return Descriptor(mode=mode, **values)
+
+
+def _block(words: npt.NDArray[np.uint8], config: CoreConfig) -> BlockData:
+    lanes = config.lanes
+    count = config.rows * PARAMETER_FIELDS
+    # Word k, lane g: field k mod 4 of channel 2g + k // 4.
+    fields = words[:count].copy().view("<u2").astype(np.int64)
+    fields = fields.reshape(config.rows, PARAMETER_FIELDS, lanes).transpose(1, 2, 0)
+    f0, f1, f2, f3 = fields.reshape(PARAMETER_FIELDS, -1)
+    code = (f3 >> 8) | f0 << 8 | (f1 & 0xFF) << 24
+    multiplier = np.zeros(config.columns, np.int64)
+    for digit in range(16):
+        value = code >> 2 * digit & 3
+        multiplier += np.where(value == 3, -1, value) << 2 * digit
+    bias = f2 | (f3 & 0xFF) << 16
+    return BlockData(
+        multiplier=multiplier,
+        shift=f1 >> 10 & 31,
+        bias=np.where(bias >> 23, bias - (1 << 24), bias),
+        weights=words[count:].view(np.int8).reshape(-1, config.rows, config.columns),
+    )
+
+
+def records(flash: bytes, config: CoreConfig) -> Iterator[tuple[Descriptor, list[BlockData]]]:
+    """Decode a stream: every descriptor with its blocks, up to the END record.
+
+    Raises
+    ------
+    ProgramError
+        If the stream is not well formed.
+    """
+    words = np.frombuffer(flash, np.uint8).reshape(-1, config.word_bytes)
+    position = 0
+    current: Descriptor | None = None
+    blocks: list[BlockData] = []
+    while True:
+        if position >= len(words):
+            raise ProgramError("the stream ends without an END record")
+        head = int(words[position, 0]) | int(words[position, 1]) << 8
+        kind, count = Record(head >> COUNT_BITS), head & (1 << COUNT_BITS) - 1
+        position += 1
+        if kind != Record.BLOCK and current is not None:
+            wanted = 1 if current.shared else current.blocks
+            if len(blocks) != wanted:
+                raise ProgramError(f"a layer of {wanted} blocks has {len(blocks)}")
+            yield current, blocks
+        if kind == Record.END:
+            if current is None or not current.last:
+                raise ProgramError("the last descriptor is not marked as the last")
+            return
+        if kind == Record.DESCRIPTOR:
+            size = DESCRIPTOR_HALFWORDS // config.lanes
+            current, blocks = _descriptor(words[position : position + size].ravel().view("<u2")), []
+        else:
+            size = config.rows * PARAMETER_FIELDS + count
+            block = _block(words[position : position + size], config)
+            if current is None or len(block.weights) != current.steps:
+                raise ProgramError("a block does not have its layer's number of steps")
+            blocks.append(block)
+        position += size
+
+
+class FunctionalCore:
+    """Runs programs on a memory, descriptor by descriptor.
+
+    Parameters
+    ----------
+    config : CoreConfig
+    seed : int
+        Of the junk that memory holds at the beginning.
+
+    Attributes
+    ----------
+    memory : (memory_depth, word_bytes) int8
+    """
+
+    def __init__(self, config: CoreConfig, *, seed: int = 0) -> None:
+        self.config = config
+        self.rng = np.random.default_rng(seed)
+        self.memory = self._junk(config.memory_depth, config.word_bytes)
+
+    def _junk(self, *shape: int) -> Bytes:
+        return self.rng.integers(-128, 128, shape).astype(np.int8)
+
+    def run(self, flash: bytes, ring: tuple[int, int]) -> Iterator[Descriptor]:
+        """Run a program, yielding every descriptor after it has been executed.
+
+        Raises
+        ------
+        ProgramError
+            If a layer writes into the ring, overwrites what it still has to read, or overflows
+            an accumulator.
+        """
+        self.memory[ring[0] : ring[1] + 1] = self._junk(ring[1] + 1 - ring[0], 1)
+        for descriptor, blocks in records(flash, self.config):
+            self._layer(descriptor, blocks, ring)
+            yield descriptor
+
+    def _layer(self, d: Descriptor, blocks: list[BlockData], ring: tuple[int, int]) -> None:
+        kernel = {
+            Mode.SERIAL: self._serial,
+            Mode.DEPTHWISE: self._depthwise,
+            Mode.DEPTHWISE2: self._depthwise,
+            Mode.POOL: self._pool,
+            Mode.ADD: self._add,
+        }[d.mode]
+        columns = d.width - d.skip_first - d.skip_last
+        count = d.height * columns
+        for number in range(d.blocks):
+            block = blocks[0] if d.shared else blocks[number]
+            base = d.input_base + (0 if d.mode == Mode.SERIAL else number)
+            addresses = self._addresses(d, base)
+            accumulator = kernel(d, addresses, block.weights.astype(np.int64))
+            kept = accumulator[:, d.skip_first : d.width - d.skip_last]
+            output = self._requantize(d, block, kept.reshape(count, -1))
+            first = number * count if d.shared else 0
+            start = d.output_base + (0 if d.shared else number)
+            target = start + d.output_step * (first + np.arange(count))
+            self._check_target(d, target, addresses, ring)
+            self.memory[target] = output
+
+    def _addresses(self, d: Descriptor, base: int) -> Ints:
+        """Return all addresses that a block reads: (height, width, middle, inner)."""
+        windows = d.mode in (Mode.DEPTHWISE, Mode.DEPTHWISE2)
+        shape = (d.height, 1 if windows else d.width, d.middle, d.inner)
+        steps = np.full(shape, d.step_inner, np.int64)
+        steps[:, :, :, -1] = d.step_middle
+        steps[:, :, -1, -1] = d.step_column
+        steps[:, -1, -1, -1] = d.step_row
+        offsets = np.cumsum(steps.ravel()) - steps.ravel()
+        return (base + offsets).reshape(shape) % (1 << ADDRESS_BITS)
+
+    def _serial(self, d: Descriptor, addresses: Ints, weights: Ints) -> Ints:
+        words = self.memory[addresses]
+        row_steps = self.config.lanes * (d.inner - 1) + d.last_steps
+        if d.middle * row_steps != d.steps:
+            raise ProgramError(f"{d.middle} kernel rows of {row_steps} steps are not {d.steps}")
+        rows = words.reshape(d.height, d.width, d.middle, -1)[..., : 2 * row_steps]
+        flat = rows.reshape(d.height, d.width, -1).astype(np.float64)
+        return np.rint(flat @ weights.reshape(-1, self.config.columns)).astype(np.int64)
+
+    def _depthwise(self, d: Descriptor, addresses: Ints, weights: Ints) -> Ints:
+        stride = 1 if d.mode == Mode.DEPTHWISE else 2
+        even = stride == 2 and not d.odd
+        # (height, column, kernel row, channel), with junk where no column is read.
+        margin = 2 * stride + 2
+        shape = (d.height, d.middle + 2 * margin, 3, self.config.columns)
+        image = self._junk(*shape).astype(np.int64)
+        image[:, margin : margin + d.middle] = self.memory[addresses[:, 0]]
+        if stride * d.width < d.middle:
+            raise ProgramError(f"{d.width} windows do not take {d.middle} columns")
+        x = np.arange(d.width)
+        accumulator = np.zeros((d.height, d.width, self.config.columns), np.int64)
+        for step, taps in enumerate(window_steps(d.mode)[: d.steps]):
+            for row, (age, kernel_row) in enumerate(taps):
+                seen = image[:, margin + stride * x + 1 - age, kernel_row]
+                pad = np.zeros(seen.shape[:2], np.bool_)
+                if d.pad_left and age == (1 if even else 2):
+                    pad[:, 0] = True
+                if d.pad_right and age == (-1 if even else 0):
+                    pad[:, -1] = True
+                if d.pad_top and kernel_row == 0:
+                    pad[0] = True
+                if d.pad_bottom and kernel_row == 2:
+                    pad[-1] = True
+                seen = np.where(pad[..., None], d.input_zero_point, seen)
+                accumulator += seen * weights[step, row]
+        return accumulator
+
+    def _pool(self, d: Descriptor, addresses: Ints, weights: Ints) -> Ints:
+        if d.steps < d.inner + 3:
+            raise ProgramError(f"{d.steps} steps leave less than 3 idle ones after {d.inner}")
+        seen = self._junk(d.steps, 2, self.config.columns).astype(np.int64)
+        seen[: d.inner, 1] = self.memory[addresses[0, 0, 0]]
+        return cast(Ints, (seen * weights).sum(axis=(0, 1)).reshape(1, 1, -1))
+
+    def _add(self, d: Descriptor, addresses: Ints, weights: Ints) -> Ints:
+        words = self.memory[addresses[:, :, 0]].astype(np.int64)
+        return cast(Ints, (words * weights.sum(axis=0)).sum(axis=2))
+
+    def _requantize(self, d: Descriptor, block: BlockData, accumulator: Ints) -> Bytes:
+        u = accumulator + block.bias
+        limit = 1 << self.config.acc_bits - 1
+        for value in (accumulator, u):
+            if value.size and (value.min() < -limit or value.max() >= limit):
+                raise ProgramError(f"an accumulator overflows {self.config.acc_bits} bits")
+        product = u * block.multiplier
+        shift = block.shift
+        half = (np.int64(1) << shift) >> 1
+        if d.single_rounding:
+            scaled = ((product >> 31) + np.where(shift == 0, 0, half)) >> shift
+        else:
+            high = (product + (1 << 30)) >> 31
+            scaled = (high + half - ((high < 0) & (shift > 0))) >> shift
+        result = np.clip(scaled + d.output_zero_point, d.act_min, d.act_max)
+        return cast(Bytes, result.astype(np.int8))
+
+    def _check_target(
+        self, d: Descriptor, target: Ints, addresses: Ints, ring: tuple[int, int]
+    ) -> None:
+        if target.size == 0:
+            return
+        if target.min() < 0 or target.max() >= self.config.memory_depth:
+            raise ProgramError(f"outputs reach word {int(target.max())}")
+        if np.any((target >= ring[0]) & (target <= ring[1])):
+            raise ProgramError("a layer writes into the ring")
+        if not np.intersect1d(target, addresses).size:
+            return
+        # When each word is read last, and when it is written, counted in windows of the block.
+        height, width = d.height, d.width
+        turn = np.arange(height * width).reshape(height, width)
+        if d.mode in (Mode.DEPTHWISE, Mode.DEPTHWISE2):
+            stride = 1 if d.mode == Mode.DEPTHWISE else 2
+            column = np.minimum(np.arange(d.middle) // stride, width - 1)
+            read = np.repeat(turn[:, column][:, None, :, None], 3, axis=3)
+            # Rows of padding are read, but nothing is made of them.
+            if d.pad_top:
+                read[0, :, :, 0] = -1
+            if d.pad_bottom:
+                read[-1, :, :, 2] = -1
+        else:
+            read = np.broadcast_to(turn[:, :, None, None], addresses.shape)
+        last_read = np.full(1 << ADDRESS_BITS, -1, np.int64)
+        np.maximum.at(last_read, addresses.ravel(), read.ravel())
+        written = turn[:, d.skip_first : width - d.skip_last].ravel()
+        if np.any(last_read[target] > written):
+            raise ProgramError("a layer overwrites words that it still has to read")

@@ -1,0 +1,118 @@
+"""What lowering needs to know about a network and the core it is compiled for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.config import CoreConfig
+from sw import golden, ir
+from sw.compiler.partition import Partition, offset, zero_point
+from sw.compiler.quantization import Codes, Reference, encode
+from sw.errors import UnsupportedError
+
+__all__ = ["Context"]
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(kw_only=True, eq=False)
+class Context:
+    """A partitioned network, a core, and what is known about tensors so far.
+
+    Attributes
+    ----------
+    part : Partition
+    config : CoreConfig
+    ranges : dict
+        Least and greatest int8 of every channel of a stored tensor: (2, C) int64.
+    """
+
+    part: Partition
+    config: CoreConfig
+    ranges: dict[int, Ints] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> ir.Graph:
+        """The whole network."""
+        return self.part.graph
+
+    def stored(self, index: int) -> ir.Tensor:
+        """Return the tensor that is in memory for tensor ``index``."""
+        return self.graph.tensors[self.part.stored(index)]
+
+    def range_of(self, index: int) -> Ints:
+        """Return the known range of a tensor's channels, (2, C) int8 values."""
+        tensor = self.stored(index)
+        known = self.ranges.get(tensor.index)
+        if known is None:
+            channels = tensor.shape[-1] if tensor.shape else 1
+            known = np.array([[-128], [127]], np.int64).repeat(channels, axis=1)
+        return known
+
+    def words(self, channels: int) -> int:
+        """Return the words of a pixel of so many channels."""
+        return -(-channels // self.config.columns)
+
+    def refuse(self, op: ir.Op, rule: str, remedy: str) -> UnsupportedError:
+        """Return the error for an operator that the device cannot run."""
+        tensor = self.graph.tensors[op.output]
+        return UnsupportedError(
+            f"operator {op.name!r} ({op.kind}), output tensor {tensor.index} ({tensor.name!r}): "
+            f"{rule}; {remedy}"
+        )
+
+    def codes(self, op: ir.WeightedOp, weights: Ints, input_range: Ints) -> Codes:
+        """Find the requantisation of a weighted operator and note its output's range.
+
+        Parameters
+        ----------
+        op : WeightedOp
+        weights : (C, K) int64
+        input_range : (2, C or 1, K or 1) int64
+        """
+        x, y = self.stored(op.input), self.graph.tensors[op.output]
+        assert isinstance(op, ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected)
+        multiplier, shift = golden.requantize_params(self.graph, op)
+        low, high = golden.activation_range(self.graph, op)
+        reference = Reference(
+            multiplier=multiplier.astype(np.int64),
+            shift=shift.astype(np.int64),
+            single_rounding=golden.rounds_once(op),
+            zero_point=zero_point(y),
+            act_min=low - offset(y),
+            act_max=high - offset(y),
+        )
+        bias = np.zeros(len(weights), np.int64)
+        if op.bias is not None:
+            bias += np.asarray(self.graph.tensors[op.bias].data, np.int64)
+        codes = encode(
+            reference,
+            weights,
+            bias,
+            input_zero_point=zero_point(x),
+            input_range=input_range,
+            acc_bits=min(self.config.acc_bits, 24),
+            where=f"operator {op.name!r} ({op.kind})",
+        )
+        self.ranges[op.output] = codes.output_range
+        return codes
+
+    def output_fields(self, op: ir.Op) -> dict[str, int]:
+        """Return the descriptor's zero points and clamps of an operator."""
+        x, y = self.stored(op.inputs[0]), self.graph.tensors[op.output]
+        low, high = golden.activation_range(self.graph, cast(ir.Operator, op))
+        return {
+            "input_zero_point": zero_point(x),
+            "output_zero_point": zero_point(y),
+            "act_min": low - offset(y),
+            "act_max": high - offset(y),
+        }
+
+    def weights(self, op: ir.WeightedOp) -> Ints:
+        """Return an operator's weights less their zero point."""
+        tensor = self.graph.tensors[op.weights]
+        return np.asarray(tensor.data, np.int64) - tensor.q.zero_point

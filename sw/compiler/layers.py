@@ -1,0 +1,168 @@
+"""What lowering produces: layers of descriptors and blocks, still without addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.command import ADDRESS_BITS, Descriptor, Mode
+from sw.compiler.quantization import Codes
+
+__all__ = ["Block", "Command", "Layer", "blocks_of", "distribute"]
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Block:
+    """What the array needs for one word of output channels.
+
+    Attributes
+    ----------
+    multiplier, shift, bias : (columns,) int64
+    weights : (steps, rows, columns) int8
+    """
+
+    multiplier: Ints
+    shift: Ints
+    bias: Ints
+    weights: npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Command:
+    """One descriptor and its blocks; addresses are relative to tensors.
+
+    Attributes
+    ----------
+    fields : dict
+        Of :class:`hw.command.Descriptor`, without bases.
+    input, output : int
+        Tensor numbers.
+    input_offset, output_offset : int
+        Words from the tensors' beginnings.
+    second : int or None
+        ADD: the second operand; the increments of the address generator lead there and back.
+    blocks : tuple of Block
+    """
+
+    fields: dict[str, Any]
+    input: int
+    output: int
+    input_offset: int = 0
+    output_offset: int = 0
+    second: int | None = None
+    second_offset: int = 0
+    blocks: tuple[Block, ...]
+
+    @property
+    def mode(self) -> Mode:
+        """How activations reach the array."""
+        return Mode(self.fields["mode"])
+
+    @property
+    def steps(self) -> int:
+        """Steps per output."""
+        return int(self.fields["steps"])
+
+    @property
+    def windows(self) -> int:
+        """Windows per block, with those that give no output."""
+        return int(self.fields["width"] * self.fields["height"])
+
+    @property
+    def passes(self) -> int:
+        """Blocks that are run, each over all windows."""
+        return int(self.fields["blocks"])
+
+    def descriptor(self, addresses: Mapping[int, int], *, last: bool = False) -> Descriptor:
+        """Return the descriptor for given addresses of tensors."""
+        fields = dict(self.fields)
+        base = addresses[self.input] + self.input_offset
+        if self.second is not None:
+            there = addresses[self.second] + self.second_offset - base
+            fields |= {"step_inner": there, "step_column": 1 - there, "step_row": 1 - there}
+        return Descriptor(
+            last=last,
+            input_base=base % (1 << ADDRESS_BITS),
+            output_base=addresses[self.output] + self.output_offset,
+            **fields,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """One operator on the device.
+
+    Attributes
+    ----------
+    name, kind : str
+        Of the operator.
+    macs : int
+        Multiplications of the operator as the network defines it; 0 for pooling and ADD.
+    inputs : tuple of int
+    output : int
+        Tensor numbers.
+    commands : tuple of Command
+        One, or several where ranges of blocks differ.
+    """
+
+    name: str
+    kind: str
+    macs: int
+    inputs: tuple[int, ...]
+    output: int
+    commands: tuple[Command, ...]
+
+
+def blocks_of(codes: Codes, columns: int) -> list[Codes]:
+    """Split per-channel codes into blocks; channels of padding are constant 0 plus zero point."""
+    count = -(-len(codes.bias) // columns)
+
+    def split(values: Ints, fill: int) -> list[Ints]:
+        padded = np.full(count * columns, fill, np.int64)
+        padded[: len(values)] = values
+        return list(padded.reshape(count, columns))
+
+    ranges = codes.output_range[:, :1].repeat(columns, axis=1)
+    return [
+        Codes(multiplier=m, shift=s, bias=b, factor=f, output_range=ranges)
+        for m, s, b, f in zip(
+            split(codes.multiplier, 1 << 30),
+            split(codes.shift, 0),
+            split(codes.bias, 0),
+            split(codes.factor, 0),
+            strict=True,
+        )
+    ]
+
+
+def distribute(weights: Ints, slots: npt.NDArray[np.intp]) -> npt.NDArray[np.int8] | None:
+    """Put weights where the array wants them.
+
+    Parameters
+    ----------
+    weights : (columns, K) int64
+        Possibly beyond int8.
+    slots : (steps, rows) int
+        Which of the K weights belongs there; −1 for none.  A weight that has several places is
+        split over as many of them as it needs.
+
+    Returns
+    -------
+    (steps, rows, columns) int8, or None
+        ``None`` if a weight needs more places than it has.
+    """
+    rest = weights.T.copy()
+    result = np.zeros((*slots.shape, len(weights)), np.int8)
+    for place in np.ndindex(slots.shape):
+        tap = slots[place]
+        if tap >= 0:
+            part = np.clip(rest[tap], -128, 127)
+            result[place] = part
+            rest[tap] -= part
+    return None if rest.any() else result

@@ -1,0 +1,206 @@
+"""Lowering of averages over the whole image to the POOL mode, proven over every possible sum."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.command import Mode, minimum_steps
+from hw.compute.encoding import MAX_SHIFT, u_limit
+from sw import golden, ir
+from sw.compiler.context import Context
+from sw.compiler.layers import Block, Command, Layer
+from sw.compiler.partition import offset, zero_point
+from sw.compiler.quantization import hardware_requantize
+from sw.golden.primitives import divide_round_half_away, multiply_by_quantized_multiplier
+
+__all__ = ["PoolCode", "find_code", "lower_pool"]
+
+Ints = npt.NDArray[np.int64]
+PoolCode = tuple[int, int, int, int]
+"""(weight, multiplier, shift, bias)."""
+
+IDLE_STEPS = 3
+
+
+def _sums(count: int, low: int, high: int) -> Ints:
+    """Return every sum of ``count`` int8 from ``low`` to ``high``."""
+    return np.arange(count * low, count * high + 1, dtype=np.int64)
+
+
+def _reference(ctx: Context, op: ir.AveragePool2D | ir.Mean, sums: Ints, count: int) -> Ints:
+    """Return the outputs, as int8, of sums of inputs, as int8."""
+    x, y = ctx.stored(op.input), ctx.graph.tensors[op.output]
+    low, high = golden.activation_range(ctx.graph, op)
+    if isinstance(op, ir.AveragePool2D):
+        # The reference averages the integers as the file stores them: rounding of halves depends
+        # on it.
+        value = divide_round_half_away(sums + offset(x) * count, count)
+    else:
+        multiplier, shift = golden.requantize_params(ctx.graph, op)
+        scaled = multiply_by_quantized_multiplier(
+            sums - zero_point(x) * count, int(multiplier[0]), int(shift[0])
+        )
+        value = scaled + y.q.zero_point
+    return np.clip(value, low, high) - offset(y)
+
+
+@lru_cache(maxsize=64)
+def _candidates(gain: float) -> tuple[tuple[int, int, int], ...]:
+    """Return (weight, multiplier, shift) whose product is near a gain, large weights first."""
+    result = []
+    for weight in range(127, 0, -1):
+        ratio = gain / weight
+        for shift in range(MAX_SHIFT + 1):
+            nearest = round(ratio * 2.0 ** (31 + shift))
+            if 1 << 29 <= nearest < (1 << 31) - 2:
+                result += [(weight, nearest + d, shift) for d in (0, 1, -1, 2)]
+    return tuple(result)
+
+
+def find_code(
+    sums: Ints, wanted: Ints, gain: float, *, zero_point: int, clamp: tuple[int, int], acc_bits: int
+) -> PoolCode | None:
+    """Find integers that turn every sum into the wanted output.
+
+    Parameters
+    ----------
+    sums, wanted : (N,) int64
+        All sums and their outputs.
+    gain : float
+        Real factor from a sum to the output.
+    zero_point : int
+        Of the output, in the hardware.
+    clamp : tuple of int
+    acc_bits : int
+
+    Returns
+    -------
+    PoolCode or None
+        Exact for all of ``sums``: that has been tried.
+    """
+    # Where the output has its zero point: the bias that centres the line, in units of sums.
+    inside = (wanted > clamp[0]) & (wanted < clamp[1])
+    if not inside.any():
+        inside = np.ones_like(inside)
+    centre = float(np.mean((wanted - zero_point)[inside] / gain - sums[inside]))
+    limit = u_limit(acc_bits)
+    for weight, multiplier, shift in _candidates(gain):
+        for shift_of_sum in (round(centre), centre, centre + 0.25, centre - 0.25):
+            bias = round(shift_of_sum * weight)
+            u = sums * weight + bias
+            if max(abs(int(u[0])), abs(int(u[-1])), abs(bias)) > limit:
+                continue
+            got = hardware_requantize(
+                u,
+                np.array(multiplier),
+                np.array(shift),
+                single_rounding=False,
+                zero_point=zero_point,
+                act_min=clamp[0],
+                act_max=clamp[1],
+            )
+            if np.array_equal(got, wanted):
+                return weight, multiplier, shift, bias
+    return None
+
+
+def lower_pool(ctx: Context, op: ir.AveragePool2D | ir.Mean) -> Layer:
+    """Lower an average over the whole image."""
+    x, y = ctx.stored(op.input), ctx.graph.tensors[op.output]
+    _check(ctx, op)
+    pixels = x.shape[1] * x.shape[2]
+    idle = max(IDLE_STEPS, minimum_steps(Mode.POOL) - pixels)
+    steps = pixels + idle
+    limit = min(1024, ctx.config.weight_depth)
+    if pixels > 256 or steps > limit:
+        raise ctx.refuse(
+            op,
+            f"it averages {pixels} pixels, more than {min(256, limit - IDLE_STEPS)}",
+            "use smaller images",
+        )
+    known = ctx.range_of(op.input)
+    sums = _sums(pixels, int(known[0].min()), int(known[1].max()))
+    wanted = _reference(ctx, op, sums, pixels)
+    fields = ctx.output_fields(op)
+    gain = 1 / pixels
+    if isinstance(op, ir.AveragePool2D):
+        fields["output_zero_point"] = 0
+    else:
+        gain *= x.q.scale / y.q.scale
+    code = find_code(
+        sums,
+        wanted,
+        gain,
+        zero_point=fields["output_zero_point"],
+        clamp=(fields["act_min"], fields["act_max"]),
+        acc_bits=min(ctx.config.acc_bits, 24),
+    )
+    if code is None:
+        raise ctx.refuse(
+            op,
+            f"no multiplier gives the reference's average of {pixels} pixels for every sum",
+            "change the output's scale slightly",
+        )
+    weight, multiplier, shift, bias = code
+    ctx.ranges[op.output] = np.array([wanted[0], wanted[-1]])[:, None].repeat(y.shape[-1], axis=1)
+    columns = ctx.config.columns
+    weights = np.zeros((steps, 2, columns), np.int8)
+    weights[:pixels, 1] = weight
+    block = Block(
+        multiplier=np.full(columns, multiplier, np.int64),
+        shift=np.full(columns, shift, np.int64),
+        bias=np.full(columns, bias, np.int64),
+        weights=weights,
+    )
+    words = ctx.words(x.shape[-1])
+    commands = []
+    for first in range(0, words, 256):
+        commands.append(
+            Command(
+                fields={
+                    "mode": Mode.POOL,
+                    "shared": True,
+                    "steps": steps,
+                    "inner": pixels,
+                    "middle": 1,
+                    "width": 1,
+                    "height": 1,
+                    "blocks": min(256, words - first),
+                    "step_inner": words,
+                    "output_step": 1,
+                    **fields,
+                },
+                input=x.index,
+                input_offset=first,
+                output=op.output,
+                output_offset=first,
+                blocks=(block,),
+            )
+        )
+    return Layer(
+        name=op.name,
+        kind=op.kind,
+        macs=0,
+        inputs=(x.index,),
+        output=op.output,
+        commands=tuple(commands),
+    )
+
+
+def _check(ctx: Context, op: ir.AveragePool2D | ir.Mean) -> None:
+    shape = ctx.stored(op.input).shape
+    if len(shape) != 4:
+        raise ctx.refuse(op, f"its input {shape} is not NHWC", "average images only")
+    if isinstance(op, ir.Mean):
+        if op.axes != (1, 2):
+            raise ctx.refuse(op, f"it averages over axes {op.axes}", "average over axes 1 and 2")
+    elif op.window != shape[1:3] or op.padding != ir.NO_PADDING:
+        raise ctx.refuse(
+            op,
+            f"its window of {op.window[0]}x{op.window[1]} is not the whole "
+            f"{shape[1]}x{shape[2]} input",
+            "average over whole images only",
+        )

@@ -1,0 +1,292 @@
+"""Requantisation parameters of the hardware, each proven equal to the reference.
+
+The hardware adds a bias of ``CoreConfig.acc_bits`` to the sum of products, multiplies by a 31-bit
+number, shifts right and clamps.  Most channels take the reference's integers as they are.  The
+others (dead channels with biases near 2^30, multipliers of 1 and more, large shifts) get
+equivalent ones.  Both sides never fall as the sum grows, so they are equal if they step at the
+same sums: that is at most 255 comparisons a channel, and no sampling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.compute.encoding import MAX_SHIFT, u_limit
+from sw.errors import UnsupportedError
+from sw.golden import primitives
+
+__all__ = ["Codes", "Reference", "encode", "equal_steps", "hardware_requantize"]
+
+Ints = npt.NDArray[np.int64]
+
+CONSTANT_MULTIPLIER = 1 << 30
+"""One half: with a shift of 0, a bias of 2v is the output v, whichever way is rounded."""
+
+
+def hardware_requantize(
+    u: Ints,
+    multiplier: Ints,
+    shift: Ints,
+    *,
+    single_rounding: bool,
+    zero_point: int,
+    act_min: int,
+    act_max: int,
+) -> Ints:
+    """Compute what the hardware's requantiser does.
+
+    Parameters
+    ----------
+    u : ndarray of int64
+        Sum of products plus bias, in the range of int32.
+    multiplier, shift : ndarray of int64
+        0 to 2^31 − 1 and 0 to 31, broadcast against ``u``.
+
+    Returns
+    -------
+    ndarray of int64
+        In [act_min, act_max].
+    """
+    if single_rounding:
+        half = (np.int64(1) << np.asarray(shift, np.int64)) >> 1
+        scaled = ((u * multiplier >> 31) + half) >> shift
+    else:
+        high = primitives.saturating_rounding_doubling_high_mul(u, multiplier)
+        scaled = primitives.rounding_divide_by_pot(high, shift)
+    return cast(Ints, np.clip(scaled + zero_point, act_min, act_max))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reference:
+    """The reference's requantisation of one layer; arrays have one element per channel.
+
+    Attributes
+    ----------
+    multiplier, shift : (C,) int64
+        As :func:`sw.golden.requantize_params` gives them; positive shifts go left.
+    single_rounding : bool
+        They are for :func:`sw.golden.primitives.multiply_rounding_once`.
+    zero_point, act_min, act_max : int
+        Of the output as the device stores it, int8.
+    """
+
+    multiplier: Ints
+    shift: Ints
+    single_rounding: bool
+    zero_point: int
+    act_min: int
+    act_max: int
+
+    def output(self, u: Ints, channel: npt.NDArray[np.intp] | slice = slice(None)) -> Ints:
+        """Return the outputs of sums ``u`` (bias included) of the given channels."""
+        scale = (
+            primitives.multiply_rounding_once
+            if self.single_rounding
+            else primitives.multiply_by_quantized_multiplier
+        )
+        multiplier, shift = self.multiplier[channel], self.shift[channel]
+        extra = (1,) * (np.ndim(u) - 1)
+        scaled = scale(u, multiplier.reshape(-1, *extra), shift.reshape(-1, *extra))
+        return cast(Ints, np.clip(scaled + self.zero_point, self.act_min, self.act_max))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Codes:
+    """What the hardware is given per channel.
+
+    Attributes
+    ----------
+    multiplier, shift, bias : (C,) int64
+        Ready for the parameter words.  ``bias`` is for raw int8 inputs: the input's zero point
+        is folded in.
+    factor : (C,) int64
+        What the weights are multiplied with: 1; 0 for channels that are constant; a power of two
+        for multipliers of 1 and more.
+    output_range : (2, C) int64
+        Least and greatest output of every channel.
+    """
+
+    multiplier: Ints
+    shift: Ints
+    bias: Ints
+    factor: Ints
+    output_range: Ints
+
+
+def equal_steps(
+    reference: Reference, codes: Codes, low: Ints, high: Ints, offset: Ints
+) -> npt.NDArray[np.bool_]:
+    """Prove per channel that hardware and reference agree on every sum in a range.
+
+    Parameters
+    ----------
+    reference, codes
+        The hardware's u is ``factor × (sum − offset) + bias``, all with their own channel.
+    low, high : (C,) int64
+        The range of the reference's sums, bias included.
+    offset : (C,) int64
+        What the reference's sums contain besides products of raw inputs.
+
+    Returns
+    -------
+    (C,) bool
+    """
+    channels = np.arange(len(low))
+
+    def hardware(sums: Ints) -> Ints:
+        u = codes.factor[:, None] * (sums - offset[:, None]) + codes.bias[:, None]
+        return hardware_requantize(
+            u,
+            codes.multiplier[:, None],
+            codes.shift[:, None],
+            single_rounding=reference.single_rounding,
+            zero_point=reference.zero_point,
+            act_min=reference.act_min,
+            act_max=reference.act_max,
+        )
+
+    levels = np.arange(reference.act_min + 1, reference.act_max + 1, dtype=np.int64)
+    # The least sum at which the reference reaches each level; high + 1 if it never does.
+    below = np.repeat(low[:, None] - 1, len(levels), axis=1)
+    above = np.repeat(high[:, None] + 1, len(levels), axis=1)
+    while np.any(above - below > 1):
+        middle = (below + above) >> 1
+        reached = (reference.output(middle, channels) >= levels) & (above - below > 1)
+        above = np.where(reached, middle, above)
+        below = np.where(reached | (above - below <= 1), below, middle)
+    inside = above <= high[:, None]
+    after = hardware(np.minimum(above, high[:, None])) >= levels
+    before = hardware(np.maximum(above - 1, low[:, None])) < levels
+    # A level reached at `low` has no sum before it.
+    steps = np.where(inside, after, True) & np.where(above > low[:, None], before, True)
+    return cast(npt.NDArray[np.bool_], steps.all(axis=1))
+
+
+NUDGES = sorted(product(range(-3, 4), range(-3, 4)), key=lambda n: abs(n[0]) + abs(n[1]))
+"""Changes of bias and multiplier that are tried, small ones first."""
+
+
+def _within_shifts(
+    reference: Reference, codes: Codes, low: Ints, high: Ints, offset: Ints, where: str
+) -> Codes:
+    """Give channels with too large a shift a smaller one, with a smaller multiplier.
+
+    Rounding happens elsewhere then, so some sum may round differently; a neighbouring bias or
+    multiplier often puts that right.
+    """
+    multiplier, shift, bias = codes.multiplier.copy(), codes.shift.copy(), codes.bias.copy()
+    for channel in np.flatnonzero(codes.shift > MAX_SHIFT):
+        at = slice(channel, channel + 1)
+        alone = replace(reference, multiplier=reference.multiplier[at], shift=reference.shift[at])
+        excess = int(codes.shift[channel]) - MAX_SHIFT
+        nearest = (int(codes.multiplier[channel]) + (1 << excess >> 1)) >> excess
+        for bias_change, change in NUDGES:
+            trial = Codes(
+                multiplier=np.array([max(nearest + change, 0)]),
+                shift=np.array([MAX_SHIFT]),
+                bias=codes.bias[at] + bias_change,
+                factor=codes.factor[at],
+                output_range=codes.output_range[:, at],
+            )
+            if equal_steps(alone, trial, low[at], high[at], offset[at])[0]:
+                multiplier[at], shift[at], bias[at] = trial.multiplier, trial.shift, trial.bias
+                break
+        else:
+            raise UnsupportedError(
+                f"{where}: output channel {channel} is scaled by less than 2^-{MAX_SHIFT} and no "
+                "multiplier with a smaller shift gives the same outputs; use larger scales"
+            )
+    return replace(codes, multiplier=multiplier, shift=shift, bias=bias)
+
+
+def encode(
+    reference: Reference,
+    weights: Ints,
+    bias: Ints,
+    *,
+    input_zero_point: int,
+    input_range: Ints,
+    acc_bits: int,
+    where: str,
+) -> Codes:
+    """Find parameters that make the hardware equal to the reference, and prove it.
+
+    Parameters
+    ----------
+    reference : Reference
+    weights : (C, K) int64
+        Every weight that meets an input in the sum of a channel, zero point subtracted.
+    bias : (C,) int64
+    input_zero_point : int
+        int8.
+    input_range : (2, C or 1, K) int64
+        Least and greatest int8 that each weight can meet, besides the zero point (padding).
+    acc_bits : int
+        Width of the hardware's accumulators.
+    where : str
+        Names the operator in errors.
+
+    Raises
+    ------
+    UnsupportedError
+        If a channel has no equivalent within the hardware's widths.
+    """
+    ends = [weights * (end - input_zero_point) for end in input_range]
+    low = np.minimum(np.minimum(*ends), 0).sum(axis=1) + bias
+    high = np.maximum(np.maximum(*ends), 0).sum(axis=1) + bias
+    if low.min() < primitives.INT32_MIN or high.max() > primitives.INT32_MAX:
+        raise UnsupportedError(f"{where}: sums overflow int32; the reference is undefined there")
+    offset = bias - input_zero_point * weights.sum(axis=1)
+    value = reference.output(low)
+    # Left shifts wrap in the reference, which would break the order that proofs rely on.
+    left = np.maximum(reference.shift, 0)
+    if np.any((np.maximum(np.abs(low), np.abs(high)) << left) > primitives.INT32_MAX):
+        raise UnsupportedError(f"{where}: a multiplier of 1 or more overflows int32")
+    last = reference.output(high)
+    constant = value == last
+    # With a single rounding the shift has to round, so it is 1 at least: weights grow instead.
+    grown = left + ((reference.shift >= 0) & reference.single_rounding)
+    codes = Codes(
+        multiplier=np.where(constant, CONSTANT_MULTIPLIER, reference.multiplier),
+        shift=np.where(constant, 0, np.maximum(grown - reference.shift, 0)),
+        bias=np.where(constant, 2 * (value - reference.zero_point), offset << grown),
+        factor=np.where(constant, 0, np.int64(1) << grown),
+        output_range=np.stack([value, last]),
+    )
+    codes = _within_shifts(reference, codes, low, high, offset, where)
+    raw = [weights * end for end in (*input_range, input_zero_point, 0)]
+    _check_widths(codes, raw, low - offset, high - offset, acc_bits, where)
+    return codes
+
+
+def _check_widths(
+    codes: Codes,
+    products: list[Ints],
+    low: Ints,
+    high: Ints,
+    acc_bits: int,
+    where: str,
+) -> None:
+    """Check that sums of raw products, in any order, and with the bias, fit the accumulator."""
+    partial_low = codes.factor * np.minimum.reduce(products).sum(axis=1)
+    partial_high = codes.factor * np.maximum.reduce(products).sum(axis=1)
+    limit = (1 << (acc_bits - 1)) - 1
+    low, high = codes.factor * low + codes.bias, codes.factor * high + codes.bias
+    for least, greatest, most, what in (
+        (low, high, u_limit(acc_bits), "sums with bias"),
+        (partial_low, partial_high, limit, "partial sums"),
+        (codes.bias, codes.bias, limit, "biases"),
+    ):
+        bad = (least < -most) | (greatest > most)
+        if bad.any():
+            channel = int(np.argmax(bad))
+            extreme = max(int(greatest[channel]), -int(least[channel]))
+            raise UnsupportedError(
+                f"{where}: {what} of output channel {channel} reach {extreme}, and {acc_bits}-bit "
+                f"accumulators hold {int(most)}; use fewer input channels or smaller weights"
+            )

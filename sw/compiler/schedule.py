@@ -1,0 +1,320 @@
+"""From a graph to a program: passes, lowering, memory, encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hw.config import CoreConfig
+from sw import ir
+from sw.compiler import encode, passes
+from sw.compiler.context import Context
+from sw.compiler.cycles import Work, predict
+from sw.compiler.depthwise import lower_depthwise, supports
+from sw.compiler.inputs import InputLayout, dense
+from sw.compiler.layers import Layer
+from sw.compiler.memory import Buffer, MemoryPlan, plan
+from sw.compiler.partition import Partition, partition, subgraph, zero_point
+from sw.compiler.pooling import lower_pool
+from sw.compiler.program import DeviceTensor, Program, ProgramLayer
+from sw.compiler.serial import first_layer, lower_convolution, lower_fully_connected
+from sw.errors import GraphError, SeparableError, UnsupportedError
+
+__all__ = ["FLASH_ADDRESS", "compile_graph", "compile_layer"]
+
+FLASH_ADDRESS = 0x20000
+"""Byte address of a program: behind the board's own configuration, about 104 KB."""
+
+RING_MINIMUM = 64
+"""Words of ring below which the flash could not run ahead of the loader."""
+
+
+def compile_graph(
+    graph: ir.Graph,
+    config: CoreConfig,
+    *,
+    board: str = "",
+    flash_address: int = FLASH_ADDRESS,
+    dense_input: bool = False,
+) -> Program:
+    """Compile a network.
+
+    Parameters
+    ----------
+    graph : Graph
+    config : CoreConfig
+        The core to compile for.
+    board : str
+        For the program's records.
+    flash_address : int
+        Byte address of the program in the flash.
+    dense_input : bool
+        Lay the input out like every other tensor, even if the first layer would like another
+        layout better.
+
+    Raises
+    ------
+    UnsupportedError
+        If the core cannot run the network: operator, tensor, rule and remedy.
+    """
+    try:
+        part = partition(passes.run(graph))
+        return _compile(part, config, board, flash_address, dense_input)
+    except GraphError:
+        raise
+    except SeparableError as error:
+        raise type(error)(f"{graph.name}: {error}") from None
+
+
+def compile_layer(
+    graph: ir.Graph, op_index: int, config: CoreConfig, *, board: str = ""
+) -> Program:
+    """Compile one operator of a network, with its input as the device has it at that point.
+
+    Parameters
+    ----------
+    graph : Graph
+    op_index : int
+        Position in ``graph.ops``.
+    config : CoreConfig
+
+    Returns
+    -------
+    Program
+        Its inputs are the operator's operands (the tensor before a PAD that is folded into it).
+
+    Raises
+    ------
+    UnsupportedError
+        If the operator is not one of the device's.
+    """
+    name = graph.ops[op_index].name
+    whole = partition(passes.run(graph))
+    op = next((op for op in whole.device if op.name == name), None)
+    if op is None:
+        raise UnsupportedError(
+            f"{graph.name}: operator {name!r} ({graph.ops[op_index].kind}) is not a layer of the "
+            "device: the host runs it, or it is part of a neighbour"
+        )
+    operands = op.inputs[:1] if isinstance(op, ir.WeightedOp) else op.inputs
+    alone = subgraph(whole.graph, (op,), tuple(dict.fromkeys(operands)), (op.output,))
+    part = partition(alone)
+    inner = not all(whole.stored(index) in whole.inputs for index in operands)
+    # The stored shape matters where a flattened tensor is read: its pixels are padded.
+    stored = {i: whole.stored(i) for i in operands if whole.stored(i) != i}
+    if stored:
+        part = _with_stored_inputs(whole, op, stored)
+    return _compile(part, config, board, FLASH_ADDRESS, inner)
+
+
+def _with_stored_inputs(whole: Partition, op: ir.Operator, stored: dict[int, int]) -> Partition:
+    """Return one operator as a network whose inputs are the tensors that are in memory."""
+    reshapes = tuple(
+        o for o in whole.graph.ops if o.output in whole.aliases and not isinstance(o, ir.Pad)
+    )
+    needed: list[ir.Operator] = []
+    wanted = set(stored)
+    for candidate in reversed(reshapes):
+        if candidate.output in wanted:
+            needed.insert(0, candidate)
+            wanted.update(candidate.inputs)
+    operands = op.inputs[:1] if isinstance(op, ir.WeightedOp) else op.inputs
+    inputs = tuple(dict.fromkeys(whole.stored(i) for i in operands))
+    graph = subgraph(whole.graph, (*needed, op), inputs, (op.output,))
+    return Partition(
+        graph=graph,
+        prefix=(),
+        device=(op,),
+        suffix=(),
+        inputs=inputs,
+        outputs=(op.output,),
+        aliases={o.output: whole.stored(o.output) for o in needed},
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Choice:
+    """One way to lay out the inputs, with all that follows from it."""
+
+    layouts: dict[int, InputLayout]
+    layers: list[Layer]
+    memory: MemoryPlan
+    work: list[Work]
+    cycles: int
+
+
+def _compile(
+    part: Partition, config: CoreConfig, board: str, flash_address: int, dense_input: bool
+) -> Program:
+    ctx = Context(part=part, config=config)
+    layers: list[Layer] = []
+    options: list[tuple[InputLayout, Layer]] = []
+    for op in part.device:
+        found = [] if dense_input else _first_layer_options(ctx, op)
+        if found:
+            options = found
+            layers.append(found[0][1])
+        else:
+            layers.append(_lower(ctx, op))
+    choice = _choose(ctx, layers, options)
+    words, sizes = encode.stream(choice.layers, choice.memory.addresses, config.word_bytes)
+    graph = part.graph
+    stored = tuple(layer.output for layer in layers)
+    return Program(
+        model=graph.name,
+        board=board,
+        config=config,
+        flash=words.tobytes(),
+        flash_address=flash_address,
+        ring=choice.memory.ring,
+        inputs=tuple(
+            (choice.memory.addresses[index], choice.layouts[index]) for index in part.inputs
+        ),
+        outputs=part.outputs,
+        tensors={
+            index: DeviceTensor(
+                index=index,
+                name=graph.tensors[index].name,
+                address=choice.memory.addresses[index],
+                shape=graph.tensors[index].shape,
+                dtype=graph.tensors[index].dtype,
+                columns=config.columns,
+            )
+            for index in stored
+        },
+        layers=tuple(
+            ProgramLayer(
+                name=layer.name,
+                kind=layer.kind,
+                macs=layer.macs,
+                output=layer.output,
+                words=size,
+            )
+            for layer, size in zip(choice.layers, sizes, strict=True)
+        ),
+        work=tuple(choice.work),
+        prefix=subgraph(graph, part.prefix, graph.inputs, part.inputs),
+        suffix=_suffix(part),
+        aliases=dict(part.aliases),
+    )
+
+
+def _suffix(part: Partition) -> ir.Graph:
+    """Return the host's part behind the device: from what it reads to the network's outputs."""
+    made = {op.output for op in part.suffix}
+    read = dict.fromkeys(
+        i
+        for i in (*(i for op in part.suffix for i in op.inputs), *part.graph.outputs)
+        if i not in made and not part.graph.tensors[i].is_constant
+    )
+    return subgraph(part.graph, part.suffix, tuple(read), part.graph.outputs)
+
+
+def _first_layer_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout, Layer]]:
+    """Return the ways to run an operator that reads the network's input, or nothing."""
+    if not isinstance(op, ir.Conv2D | ir.DepthwiseConv2D):
+        return []
+    stored = ctx.part.stored(op.input)
+    readers = [o for o in ctx.part.device if stored in map(ctx.part.stored, o.inputs)]
+    if stored not in ctx.part.inputs or len(readers) != 1 or op.input in ctx.part.outputs:
+        return []
+    kernel = ctx.graph.tensors[op.weights].shape[1:3]
+    if isinstance(op, ir.DepthwiseConv2D):
+        plain = supports(op, kernel) is None
+    else:
+        plain = kernel == (1, 1) and op.padding == ir.NO_PADDING
+    return [] if plain else first_layer(ctx, op)
+
+
+def _lower(ctx: Context, op: ir.Operator) -> Layer:
+    match op:
+        case ir.Conv2D():
+            return lower_convolution(ctx, op)
+        case ir.DepthwiseConv2D():
+            return lower_depthwise(ctx, op)
+        case ir.FullyConnected():
+            return lower_fully_connected(ctx, op)
+        case ir.AveragePool2D() | ir.Mean():
+            return lower_pool(ctx, op)
+        case _:
+            raise ctx.refuse(op, "the device does not run this operator", "remove it")
+
+
+def _choose(
+    ctx: Context, layers: list[Layer], options: Sequence[tuple[InputLayout, Layer]]
+) -> _Choice:
+    """Try every layout of the input and keep the fastest that fits.
+
+    A layout that takes fewer steps takes more memory, hence leaves a smaller ring, which can cost
+    more than it saves: so whole networks are compared.
+    """
+    tensors = ctx.graph.tensors
+    layouts = {
+        index: dense(tensors[index], zero_point(tensors[index]), ctx.config.columns)
+        for index in ctx.part.inputs
+    }
+    if not options:
+        return _evaluate(ctx, layers, layouts)
+    choices: list[_Choice] = []
+    errors: list[tuple[int, UnsupportedError]] = []
+    for layout, first in options:
+        trial = [first if layer.output == first.output else layer for layer in layers]
+        try:
+            choices.append(_evaluate(ctx, trial, layouts | {layout.tensor: layout}))
+        except UnsupportedError as error:
+            errors.append((layout.words, error))
+    if not choices:
+        raise min(errors, key=lambda entry: entry[0])[1]
+    return min(choices, key=lambda choice: choice.cycles)
+
+
+def _evaluate(ctx: Context, layers: list[Layer], layouts: dict[int, InputLayout]) -> _Choice:
+    memory = plan(_buffers(ctx, layers, layouts), ctx.config.memory_depth, RING_MINIMUM)
+    work = _work(layers, memory.addresses)
+    cycles = sum(predict(work, memory.ring_words, ctx.config))
+    return _Choice(layouts=layouts, layers=layers, memory=memory, work=work, cycles=cycles)
+
+
+def _buffers(ctx: Context, layers: list[Layer], layouts: dict[int, InputLayout]) -> list[Buffer]:
+    uses: dict[int, int] = {}
+    for number, layer in enumerate(layers):
+        for index in layer.inputs:
+            uses[index] = number
+    buffers = [
+        Buffer(
+            tensor=index,
+            name=ctx.graph.tensors[index].name,
+            words=layout.words,
+            first=0,
+            last=uses[index],
+        )
+        for index, layout in layouts.items()
+    ]
+    for number, layer in enumerate(layers):
+        tensor = ctx.graph.tensors[layer.output]
+        channels = tensor.shape[-1]
+        last = len(layers) if layer.output in ctx.part.outputs else uses.get(layer.output, number)
+        buffers.append(
+            Buffer(
+                tensor=layer.output,
+                name=tensor.name,
+                words=tensor.size // channels * ctx.words(channels),
+                first=number,
+                last=last,
+            )
+        )
+    return buffers
+
+
+def _work(layers: Sequence[Layer], addresses: dict[int, int]) -> list[Work]:
+    # A header and the parameters come with every block.
+    overhead = 9
+    return [
+        Work(
+            layer=number,
+            descriptor=command.descriptor(addresses),
+            block_words=tuple(overhead + b.weights.shape[0] * 2 for b in command.blocks),
+        )
+        for number, layer in enumerate(layers)
+        for command in layer.commands
+    ]

@@ -1,0 +1,329 @@
+"""Lowering of convolutions and fully connected layers to the SERIAL mode."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.command import Mode
+from sw import ir
+from sw.compiler.context import Context
+from sw.compiler.inputs import FirstLayer, InputLayout, SerialRead, candidates, dense_read
+from sw.compiler.layers import Block, Command, Layer, blocks_of, distribute
+from sw.compiler.partition import zero_point
+from sw.compiler.quantization import Codes
+
+__all__ = ["contiguous_read", "first_layer", "lower_convolution", "lower_fully_connected"]
+
+Ints = npt.NDArray[np.int64]
+Convolution = ir.Conv2D | ir.DepthwiseConv2D
+MAX_TURNS = 12
+"""Turns over a pixel that the search for a second visit of some words considers."""
+
+
+def _as_matrix(ctx: Context, op: Convolution) -> Ints:
+    """Return weights as (output channel, taps × input channels).
+
+    A depthwise convolution with a depth multiplier becomes a convolution with zeros.
+    """
+    weights = ctx.weights(op)
+    if isinstance(op, ir.DepthwiseConv2D):
+        _, height, width, channels = weights.shape
+        full = np.zeros((channels, height, width, channels // op.depth_multiplier), np.int64)
+        for c in range(channels):
+            full[c, :, :, c // op.depth_multiplier] = weights[0, :, :, c]
+        weights = full
+    return weights.reshape(len(weights), -1)
+
+
+def _encode(ctx: Context, op: ir.WeightedOp, weights: Ints) -> tuple[Codes, Ints]:
+    known = ctx.range_of(op.input)
+    repeats = weights.shape[1] // known.shape[1]
+    codes = ctx.codes(op, weights, np.tile(known, (1, repeats))[:, None, :])
+    return codes, weights * codes.factor[:, None]
+
+
+def _beyond_int8(weights: Ints) -> npt.NDArray[np.bool_]:
+    """Return which taps have a weight that one visit cannot express: (K,) of (columns, K)."""
+    return np.asarray(((weights < -128) | (weights > 127)).any(axis=0), np.bool_)
+
+
+def contiguous_read(words: int, twice: frozenset[int], columns: int) -> SerialRead | None:
+    """Return how to read consecutive words, some of them twice, in the fewest steps.
+
+    The two inner levels of the address generator make ``middle`` turns of ``inner`` words, each
+    ``hop`` words after the one before, so that turns overlap where a word is wanted again.
+
+    Parameters
+    ----------
+    words : int
+        All words are read at least once.
+    twice : frozenset of int
+        Words that are read at least twice.
+    columns : int
+        Channels in a word.
+
+    Returns
+    -------
+    SerialRead or None
+        For windows that follow each other directly, with one tap per byte: K = words × columns.
+    """
+    best: tuple[int, int, int, int] | None = None
+    for middle in range(2, MAX_TURNS + 1):
+        for inner in range(-(-words // middle), words + 1):
+            hop, rest = divmod(words - inner, middle - 1)
+            if rest or (best is not None and middle * inner >= best[0]):
+                continue
+            visits = np.zeros(words, np.int64)
+            for turn in range(middle):
+                visits[turn * hop : turn * hop + inner] += 1
+            if visits.min() >= 1 and all(visits[w] >= 2 for w in twice):
+                best = (middle * inner, middle, inner, hop)
+    if best is None:
+        return None
+    _, middle, inner, hop = best
+    order = [turn * hop + w for turn in range(middle) for w in range(inner)]
+    taps = [word * columns + c for word in order for c in range(columns)]
+    return SerialRead(
+        inner=inner,
+        middle=middle,
+        last_steps=columns // 2,
+        step_inner=1,
+        step_middle=hop - (inner - 1),
+        step_column=words - order[-1],
+        step_row=words - order[-1],
+        slots=np.array(taps, np.intp).reshape(-1, 2),
+    )
+
+
+def _command(
+    ctx: Context,
+    op: ir.WeightedOp,
+    read: SerialRead,
+    size: tuple[int, int],
+    blocks: list[Block],
+    first_block: int,
+) -> Command:
+    height, width = size
+    channels = ctx.graph.tensors[op.output].shape[-1]
+    steps = len(read.slots)
+    limit = min(1024, ctx.config.weight_depth)
+    if steps > limit or read.inner > 256:
+        raise ctx.refuse(
+            op,
+            f"a sum of {2 * steps} products per output channel takes {steps} steps of weights, and "
+            f"the weight memory holds {limit}",
+            "reduce the number of input channels, or choose a core with a larger weight_depth",
+        )
+    if height > 256 or width > 256:
+        raise ctx.refuse(
+            op, f"its output is {height}x{width}, larger than 256x256", "use smaller images"
+        )
+    return Command(
+        fields={
+            "mode": Mode.SERIAL,
+            "single_rounding": isinstance(op, ir.FullyConnected),
+            "last_steps": read.last_steps,
+            "steps": steps,
+            "inner": read.inner,
+            "middle": read.middle,
+            "width": width,
+            "height": height,
+            "blocks": len(blocks),
+            "step_inner": read.step_inner,
+            "step_middle": read.step_middle,
+            "step_column": read.step_column,
+            "step_row": read.step_row,
+            "output_step": ctx.words(channels),
+            **ctx.output_fields(op),
+        },
+        input=ctx.part.stored(op.input),
+        output=op.output,
+        output_offset=first_block,
+        blocks=tuple(blocks),
+    )
+
+
+def _layer(
+    ctx: Context,
+    op: ir.WeightedOp,
+    codes: Codes,
+    weights: Ints,
+    size: tuple[int, int],
+    read_for: Callable[[Ints], SerialRead],
+) -> Layer:
+    """Make commands of ranges of blocks that read alike.
+
+    Parameters
+    ----------
+    weights : (C, K) int64
+        Already multiplied with the codes' factor.
+    read_for : callable
+        Returns how a block with these (columns, K) weights reads.
+    """
+    columns = ctx.config.columns
+    padded = np.zeros((-(-len(weights) // columns) * columns, weights.shape[1]), np.int64)
+    padded[: len(weights)] = weights
+    groups = padded.reshape(-1, columns, weights.shape[1])
+    reads = [read_for(group) for group in groups]
+    parts = list(zip(groups, reads, blocks_of(codes, columns), strict=True))
+    commands = []
+    for _, run in _runs(parts):
+        blocks = []
+        for group, read, code in (parts[i] for i in run):
+            placed = distribute(group, read.slots)
+            if placed is None:
+                raise ctx.refuse(
+                    op,
+                    "a weight less its zero point is further beyond int8 than the device can split",
+                    "quantise the network with symmetric (int8) weights",
+                )
+            blocks.append(
+                Block(multiplier=code.multiplier, shift=code.shift, bias=code.bias, weights=placed)
+            )
+        commands.append(_command(ctx, op, parts[run[0]][1], size, blocks, run[0]))
+    return Layer(
+        name=op.name,
+        kind=op.kind,
+        macs=_macs(ctx, op),
+        inputs=(ctx.part.stored(op.input),),
+        output=op.output,
+        commands=tuple(commands),
+    )
+
+
+def _runs(parts: list[tuple[Ints, SerialRead, Codes]]) -> Iterator[tuple[int, list[int]]]:
+    """Group neighbouring blocks that share one way of reading, at most 256 in a group."""
+    for _, run in groupby(range(len(parts)), key=lambda i: id(parts[i][1])):
+        indices = list(run)
+        for start in range(0, len(indices), 256):
+            yield indices[start], indices[start : start + 256]
+
+
+def _macs(ctx: Context, op: ir.WeightedOp) -> int:
+    outputs = ctx.graph.tensors[op.output].size
+    shape = ctx.graph.tensors[op.weights].shape
+    match op:
+        case ir.Conv2D():
+            return outputs * math.prod(shape[1:])
+        case ir.DepthwiseConv2D():
+            return outputs * shape[1] * shape[2]
+        case _:
+            return outputs * shape[1]
+
+
+def first_layer(ctx: Context, op: Convolution) -> list[tuple[InputLayout, Layer]]:
+    """Lower a convolution of the network's input, in every layout of the input."""
+    x, y = ctx.stored(op.input), ctx.graph.tensors[op.output]
+    weights = _as_matrix(ctx, op)
+    codes, weights = _encode(ctx, op, weights)
+    kernel = ctx.graph.tensors[op.weights].shape[1:3]
+    channels = x.shape[3]
+    first = FirstLayer(
+        shape=(x.shape[1], x.shape[2], channels),
+        output=(y.shape[1], y.shape[2]),
+        kernel=(kernel[0], kernel[1]),
+        stride=op.stride,
+        dilation=op.dilation,
+        padding=(op.padding[0][0], op.padding[1][0]),
+    )
+    beyond = np.flatnonzero(_beyond_int8(weights))
+    again = frozenset(
+        (int(k) // channels // kernel[1], int(k) // channels % kernel[1], int(k) % channels)
+        for k in beyond
+    )
+    first = replace(first, again=again)
+    result = []
+    for layout, read in candidates(first, x.index, zero_point(x), ctx.config.columns):
+        layer = _layer(ctx, op, codes, weights, first.output, lambda _, read=read: read)  # type: ignore[misc]
+        result.append((layout, layer))
+    return result
+
+
+def lower_convolution(ctx: Context, op: ir.Conv2D) -> Layer:
+    """Lower a convolution of a dense tensor: 1×1, or of any size without padding."""
+    x, y = ctx.stored(op.input), ctx.graph.tensors[op.output]
+    kernel = ctx.graph.tensors[op.weights].shape[1:3]
+    if op.padding != ir.NO_PADDING:
+        raise ctx.refuse(
+            op,
+            f"a {kernel[0]}x{kernel[1]} convolution with padding runs only on the network's input",
+            "use padding VALID, or a depthwise convolution",
+        )
+    if op.dilation != (1, 1) and kernel != (1, 1):
+        raise ctx.refuse(
+            op, "dilated convolutions run only on the network's input", "remove the dilation"
+        )
+    columns, channels = ctx.config.columns, x.shape[3]
+    codes, weights = _encode(ctx, op, _as_matrix(ctx, op))
+    size = (y.shape[1], y.shape[2])
+    plain = dense_read(x.shape[2], channels, (kernel[0], kernel[1]), op.stride, size[1], columns)
+    if kernel == (1, 1) and op.stride == (1, 1):
+        return _dense_layer(ctx, op, codes, weights, size, plain)
+    if _beyond_int8(weights).any():
+        raise ctx.refuse(
+            op,
+            "a weight less its zero point is beyond int8, which this kernel size has no room for",
+            "quantise the network with symmetric (int8) weights",
+        )
+    return _layer(ctx, op, codes, weights, size, lambda _: plain)
+
+
+def _dense_layer(
+    ctx: Context,
+    op: ir.WeightedOp,
+    codes: Codes,
+    weights: Ints,
+    size: tuple[int, int],
+    plain: SerialRead,
+) -> Layer:
+    """Lower a product with consecutive words, reading some twice where weights need it."""
+    columns = ctx.config.columns
+    # From here on every byte is a tap, those of padding too, with zero weights.
+    channels = ctx.stored(op.input).shape[-1]
+    pixels = weights.shape[1] // channels
+    words = ctx.words(channels)
+    spread = np.zeros((len(weights), pixels, words * columns), np.int64)
+    spread[:, :, :channels] = weights.reshape(len(weights), pixels, channels)
+    spread = spread.reshape(len(weights), -1)
+    taps = np.arange(len(plain.slots) * 2, dtype=np.intp).reshape(-1, 2)
+    plain = replace(plain, slots=taps)
+    reads: dict[frozenset[int], SerialRead | None] = {frozenset(): plain}
+
+    def read_for(group: Ints) -> SerialRead:
+        beyond = np.flatnonzero(_beyond_int8(group))
+        twice = frozenset(int(k) // columns for k in beyond)
+        if twice not in reads:
+            reads[twice] = contiguous_read(pixels * words, twice, columns)
+        read = reads[twice]
+        if read is None:
+            raise ctx.refuse(op, "no order of reading visits its words twice", "report this")
+        return read
+
+    return _layer(ctx, op, codes, spread, size, read_for)
+
+
+def lower_fully_connected(ctx: Context, op: ir.FullyConnected) -> Layer:
+    """Lower a fully connected layer, of pixels or of a whole tensor."""
+    x = ctx.stored(op.input)
+    codes, weights = _encode(ctx, op, ctx.weights(op))
+    pixels = weights.shape[1] // x.shape[-1]
+    if weights.shape[1] % x.shape[-1] or x.size % weights.shape[1]:
+        raise ctx.refuse(
+            op,
+            f"it reads {weights.shape[1]} elements of a tensor with {x.shape[-1]} channels",
+            "flatten whole images only",
+        )
+    rows = x.size // weights.shape[1]
+    width = max(n for n in range(1, min(rows, 256) + 1) if rows % n == 0)
+    # A tensor is one row of pixels, and a window so many of them.
+    plain = dense_read(
+        rows * pixels, x.shape[-1], (1, pixels), (1, pixels), width, ctx.config.columns
+    )
+    plain = replace(plain, step_row=plain.step_column)
+    return _dense_layer(ctx, op, codes, weights, (rows // width, width), plain)
