@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from hw.command import Register
 from hw.config import CoreConfig
 from sim import verilate
 from sim.errors import FlashError, HangError, SimulationError
@@ -19,6 +20,9 @@ from sim.errors import FlashError, HangError, SimulationError
 __all__ = ["FLASH_SIZE", "LayerEnd", "SimulatedBoard"]
 
 FLASH_SIZE = 1 << 24
+
+START_CYCLES = 4
+"""Cycles after a start within which the core becomes busy."""
 
 _OK, _LAYER, _LIMIT, _FAILED = range(4)
 
@@ -142,12 +146,14 @@ class SimulatedBoard:
 
     def write_register(self, register: int, value: int) -> None:
         """Write a register of :class:`hw.command.Register`."""
-        from hw.command import Register
-
         if register == Register.START:
             self._take_layers()
             self._started = self.cycle
         self._transfer(True, True, register, np.array([value], np.uint16))
+        if register == Register.START:
+            for _ in range(START_CYCLES):
+                if not self.busy:
+                    self.run(1)
 
     def read_register(self, register: int) -> int:
         """Return a register of :class:`hw.command.Register`."""

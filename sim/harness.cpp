@@ -93,12 +93,21 @@ struct Board {
         return failed() ? FAILED : OK;
     }
 
+    // A layer is done when its last result sets out for memory; it arrives in the last slice as
+    // many cycles later as there are slices.  The next layer's first result comes much later.
+    void settle() {
+        for (size_t i = 0; i < memories().size() + 2; ++i) step();
+    }
+
     // Until the core is idle; with `stop`, until the next end of a layer.
     int wait(uint64_t limit, bool stop) {
         for (uint64_t i = 0; i < limit; ++i) {
             if (!top->busy) return failed() ? FAILED : OK;
             step();
-            if (stop && layer) return failed() ? FAILED : LAYER;
+            if (stop && layer) {
+                settle();
+                return failed() ? FAILED : LAYER;
+            }
             if ((i & 0xff) == 0 && failed()) return FAILED;
         }
         return failed() ? FAILED : top->busy ? LIMIT : OK;

@@ -68,7 +68,7 @@ class SimTop(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.core = core = self._core
-        m.submodules.reader = reader = FlashReader()
+        m.submodules.reader = reader = FlashReader(word=self.config.lanes)
 
         request, response = core.host.request, core.host.response
         m.d.comb += [
@@ -89,6 +89,7 @@ class SimTop(wiring.Component):
             reader.stop.eq(core.flash_stop),
             reader.address.eq(core.flash_address),
             core.flash_ready.eq(reader.ready),
+            core.flash_word_ready.eq(reader.word_ready),
         ]
 
         pins = reader.pins

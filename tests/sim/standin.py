@@ -1,7 +1,7 @@
 """A core that copies: the host's bus, the flash and the memory of a real one, and no array.
 
 START reads halfwords from the flash into memory, from word address RING_FIRST on, RING_LAST words
-for each of two "layers".  RING_LAST = 0 never ends.
+for each of two "layers", one behind the other.  RING_LAST = 0 never ends.
 """
 
 from amaranth.hdl import Array, Cat, Module, Signal
@@ -30,6 +30,7 @@ class StandIn(wiring.Component):
             "flash_address": Out(24),
             "flash_ready": In(1),
             "flash": In(stream.Signature(16)),
+            "flash_word_ready": In(1),
             "busy": Out(1),
             "layer_done": Out(1),
         })
@@ -81,6 +82,7 @@ class StandIn(wiring.Component):
                 m.d.sync += [reading.eq(1), read_lane.eq(lane)]
 
         address = Signal(16)
+        base = Signal(16)
         layer = Signal(range(LAYERS))
         last = Signal(16)
         cycles = Signal(32)
@@ -92,14 +94,24 @@ class StandIn(wiring.Component):
             self.flash_start.eq(start),
         ]
         with m.If(start):
-            m.d.sync += [self.busy.eq(1), address.eq(0), layer.eq(0), cycles.eq(1)]
+            m.d.sync += [
+                self.busy.eq(1),
+                address.eq(0),
+                base.eq(registers[Register.RING_FIRST]),
+                layer.eq(0),
+                cycles.eq(1),
+            ]
         with m.Elif(self.busy):
             m.d.sync += cycles.eq(cycles + 1)
             with m.If(self.flash.valid):
                 m.d.sync += address.eq(address + 1)
                 with m.If(address == last):
                     m.d.comb += self.layer_done.eq(1)
-                    m.d.sync += [address.eq(0), layer.eq(layer + 1)]
+                    m.d.sync += [
+                        address.eq(0),
+                        base.eq(base + registers[Register.RING_LAST]),
+                        layer.eq(layer + 1),
+                    ]
                     with m.If(layer == LAYERS - 1):
                         m.d.comb += self.flash_stop.eq(1)
                         m.d.sync += [
@@ -113,7 +125,7 @@ class StandIn(wiring.Component):
         for g in range(lanes):
             m.d.comb += [
                 reads[g].addr.eq(request.payload.address >> lane_bits),
-                writes[g].addr.eq((address >> lane_bits) + registers[Register.RING_FIRST]),
+                writes[g].addr.eq((address >> lane_bits) + base),
                 writes[g].data.eq(self.flash.payload),
                 writes[g].en.eq(self.busy & self.flash.valid & (address[:lane_bits] == g)),
             ]

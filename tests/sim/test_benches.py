@@ -19,13 +19,13 @@ def job(folder: Path, number: int, data: bytes, words: int) -> None:
         folder / f"{number}.npz",
         clock_mhz=CONFIG.clock_mhz,
         input_address=0,
-        input=np.arange(4 * 200, dtype=np.uint16),
+        input=np.arange(4 * 300, dtype=np.uint16),
         flash_address=0x20001,
         flash=np.frombuffer(data, np.uint8),
         ring=(50, words),
         limit=20_000,
         output_address=0,
-        output_count=4 * 200,
+        output_count=4 * 300,
     )
 
 
@@ -42,7 +42,7 @@ def test_jobs(tmp_path: Path) -> None:
             if number == 1:
                 assert "20000 cycles have passed without the program's end" in str(result["error"])
                 continue
-            expected = np.arange(800, dtype=np.uint16)
-            expected[200:600] = np.frombuffer(data, np.uint16)[400:]
+            expected = np.arange(1200, dtype=np.uint16)
+            expected[200:1000] = np.frombuffer(data, np.uint16)
             np.testing.assert_array_equal(result["memory"], expected)
             assert 3200 <= result["cycles"] < 3300

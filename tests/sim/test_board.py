@@ -99,7 +99,8 @@ def test_run_with_flash_in_the_loop(board: SimulatedBoard) -> None:
     for number, end in enumerate(seen):
         assert end.memory is not None
         expected = np.frombuffer(data, np.int8)[800 * number :][:800].reshape(100, 8)
-        np.testing.assert_array_equal(end.memory[10:110], expected)
+        first = 10 + 100 * number
+        np.testing.assert_array_equal(end.memory[first : first + 100], expected)
     cycles = board.read_register(Register.CYCLES_LOW)
     assert abs(cycles - ends[1]) <= 2
 

@@ -1,0 +1,12 @@
+"""The driver: programs, inputs and results, over any transport.
+
+- :mod:`sw.driver.device`: what users call;
+- :mod:`sw.driver.transport`: what a device must be able to do;
+- :mod:`sw.driver.simulation`, :mod:`sw.driver.serial`: simulated boards, boards.
+"""
+
+from sw.driver.device import Device, Result
+from sw.driver.errors import DeviceError, DeviceTimeout
+from sw.driver.transport import Transport
+
+__all__ = ["Device", "DeviceError", "DeviceTimeout", "Result", "Transport"]

@@ -1,0 +1,223 @@
+"""A device that runs compiled networks; the same code for every transport."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.command import IDENTITY, Register
+from hw.config import CoreConfig
+from sw.compiler import Program
+from sw.driver.errors import DeviceError, DeviceTimeout
+from sw.driver.transport import Memory, Transport
+
+__all__ = ["Device", "Result", "TensorObserver"]
+
+Array = npt.NDArray[np.integer]
+
+TensorObserver = Callable[[int, Array], None]
+"""Called at the end of each layer with its number and the tensor it has written."""
+
+FLASH_POLLS = 200
+"""Times the device is asked whether its flash is ready: the flash wakes up within microseconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What an inference gave.
+
+    Attributes
+    ----------
+    tensors : dict
+        By number: the network's outputs, and what the host computed after the device.
+    cycles : int
+        Counted by the core, from the start to the end of the last layer.
+    layer_cycles : list of int or None
+        For each layer of the program, if the device shows them; they add up to ``cycles``.
+    """
+
+    tensors: dict[int, Array]
+    cycles: int
+    layer_cycles: list[int] | None
+
+
+class Device:
+    """A core that answers.
+
+    Parameters
+    ----------
+    transport : Transport
+    config : CoreConfig
+        What the core was generated from.
+
+    Raises
+    ------
+    DeviceError
+        If something else answers, or nothing.
+    """
+
+    def __init__(self, transport: Transport, config: CoreConfig) -> None:
+        self.transport = transport
+        self.config = config
+        self.program: Program | None = None
+        identity = transport.read_register(Register.STATUS) >> 8
+        if identity != IDENTITY:
+            raise DeviceError(
+                f"the device speaks version {identity:02x} of the command set, this driver "
+                f"{IDENTITY:02x}: build and program the bitstream again"
+            )
+
+    @classmethod
+    def open(cls, backend: str, config: CoreConfig) -> Device:
+        """Open a device.
+
+        Parameters
+        ----------
+        backend : str
+            ``"sim"``, or the name of a serial port.
+        config : CoreConfig
+
+        Raises
+        ------
+        DeviceError
+            If there is none.
+        """
+        transport: Transport
+        if backend == "sim":
+            from sw.driver.simulation import SimTransport
+
+            transport = SimTransport(config)
+        else:
+            from sw.driver.serial import SerialTransport
+
+            transport = SerialTransport(backend, config)
+        try:
+            return cls(transport, config)
+        except BaseException:
+            transport.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the device."""
+        self.transport.close()
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def load(self, program: Program) -> None:
+        """Store a program in the device's flash, and make it the one that :meth:`infer` runs.
+
+        Raises
+        ------
+        DeviceError
+            If it was compiled for another core, or the flash cannot be written.
+        """
+        if program.config != self.config:
+            raise DeviceError(
+                f"{program.model}: compiled for another core than the device's; compile it again"
+            )
+        self._wait_for_flash()
+        self.transport.program_flash(program.flash_address, program.flash)
+        for register, value in (
+            (Register.FLASH_LOW, program.flash_address & 0xFFFF),
+            (Register.FLASH_HIGH, program.flash_address >> 16),
+            (Register.RING_FIRST, program.ring[0]),
+            (Register.RING_LAST, program.ring[1]),
+        ):
+            self.transport.write_register(register, value)
+        self.program = program
+
+    def infer(
+        self,
+        inputs: Array | Sequence[Array] | Mapping[int, Array],
+        observe: TensorObserver | None = None,
+    ) -> Result:
+        """Run the network once.
+
+        Parameters
+        ----------
+        inputs : ndarray, sequence or mapping
+            The network's inputs, as for :func:`sw.golden.run`.
+        observe : callable, optional
+            Only where ``transport.observes_layers``.
+
+        Raises
+        ------
+        InputError
+            If an input does not fit.
+        DeviceTimeout
+            If the core does not finish.
+        DeviceError
+            If anything else goes wrong.
+        """
+        program, transport = self._program(), self.transport
+        for address, words in program.prepare(inputs):
+            halfwords = np.ascontiguousarray(words).view("<u2").ravel()
+            transport.write_memory(address * self.config.lanes, halfwords)
+        predicted = program.cycles()
+        limit = 4 * sum(predicted) + 100_000
+        transport.write_register(Register.START, 1)
+        transport.wait_idle(limit, None if observe is None else self._observer(observe))
+        low = transport.read_register(Register.CYCLES_LOW)
+        cycles = low | transport.read_register(Register.CYCLES_HIGH) << 16
+        outputs = {index: self._read(index) for index in program.outputs}
+        return Result(
+            tensors=program.finish(outputs),
+            cycles=cycles,
+            layer_cycles=self._layer_cycles(cycles),
+        )
+
+    def _program(self) -> Program:
+        if self.program is None:
+            raise DeviceError("no program is loaded")
+        return self.program
+
+    def _wait_for_flash(self) -> None:
+        for _ in range(FLASH_POLLS):
+            if self.transport.read_register(Register.STATUS) >> 1 & 1:
+                return
+            self.transport.pause()
+        raise DeviceTimeout("the device's flash does not become ready")
+
+    def _read(self, index: int) -> Memory:
+        """Return the words of a tensor."""
+        tensor = self._program().tensors[index]
+        lanes = self.config.lanes
+        halfwords = self.transport.read_memory(tensor.address * lanes, tensor.words * lanes)
+        return halfwords.astype("<u2").view(np.int8).reshape(tensor.words, -1)
+
+    def _last_descriptors(self) -> list[int]:
+        """Return, for each layer, the number of its last descriptor."""
+        return list({work.layer: n for n, work in enumerate(self._program().work)}.values())
+
+    def _observer(self, observe: TensorObserver) -> Callable[[int, Memory], None]:
+        program = self._program()
+        layers = {number: layer for layer, number in enumerate(self._last_descriptors())}
+
+        def on_descriptor(number: int, memory: Memory) -> None:
+            if (layer := layers.get(number)) is not None:
+                tensor = program.tensors[program.layers[layer].output]
+                words = memory[tensor.address : tensor.address + tensor.words]
+                observe(layer, tensor.unpack(words))
+
+        return on_descriptor
+
+    def _layer_cycles(self, cycles: int) -> list[int] | None:
+        ends = self.transport.layer_ends
+        if ends is None:
+            return None
+        if len(ends) != len(self._program().work):
+            raise DeviceError(
+                f"the core ended {len(ends)} descriptors of {len(self._program().work)}"
+            )
+        at = [ends[number] for number in self._last_descriptors()]
+        # The core counts from the cycle after the start to the one after the last layer's end;
+        # the transport's own count has a constant offset.
+        shift = cycles - at[-1]
+        return [b - a for a, b in zip([-shift, *at], at, strict=False)]

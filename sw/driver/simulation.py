@@ -1,0 +1,86 @@
+"""The simulated board as a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hw.command import Register
+from hw.config import CoreConfig
+from sim.board import LayerEnd, SimulatedBoard
+from sim.errors import HangError, SimulationError
+from sw.driver.errors import DeviceError, DeviceTimeout
+from sw.driver.transport import Halfwords, LayerObserver, Transport
+
+__all__ = ["SimTransport"]
+
+POLL_CYCLES = 64
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except HangError as error:
+        raise DeviceTimeout(f"simulated device: {error}") from None
+    except SimulationError as error:
+        raise DeviceError(f"simulated device: {error}") from None
+
+
+class SimTransport(Transport):
+    """The simulated board; see :class:`sim.board.SimulatedBoard`.
+
+    Parameters
+    ----------
+    config : CoreConfig
+    seed : int
+        Of what the memories hold at power-on.
+    core : component, optional
+        Instead of the core, for tests.
+    """
+
+    observes_layers = True
+
+    def __init__(self, config: CoreConfig, *, seed: int = 0, core: Any = None) -> None:
+        with _errors():
+            self.board = SimulatedBoard(config, seed=seed, core=core)
+        self._ends: list[int] = []
+
+    def write_memory(self, address: int, halfwords: Halfwords) -> None:
+        with _errors():
+            self.board.write_memory(address, halfwords)
+
+    def read_memory(self, address: int, count: int) -> Halfwords:
+        with _errors():
+            return self.board.read_memory(address, count)
+
+    def write_register(self, register: Register, value: int) -> None:
+        with _errors():
+            self.board.write_register(register, value)
+
+    def read_register(self, register: Register) -> int:
+        with _errors():
+            return self.board.read_register(register)
+
+    def program_flash(self, address: int, data: bytes) -> None:
+        self.board.write_flash(address, data)
+
+    def wait_idle(self, limit: int, on_layer: LayerObserver | None = None) -> None:
+        def observe(end: LayerEnd) -> None:
+            assert on_layer is not None and end.memory is not None
+            on_layer(end.number, end.memory)
+
+        with _errors():
+            self._ends = self.board.wait(limit, None if on_layer is None else observe)
+
+    def pause(self) -> None:
+        with _errors():
+            self.board.run(POLL_CYCLES)
+
+    @property
+    def layer_ends(self) -> list[int] | None:
+        return self._ends
+
+    def close(self) -> None:
+        self.board.close()

@@ -1,0 +1,179 @@
+"""What the command-line tools share: arguments, tables, JSON, and how they fail."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+from sim.errors import SimulationError
+from sw.errors import SeparableError
+
+__all__ = [
+    "USER_ERROR",
+    "VERIFICATION_FAILED",
+    "LayerReport",
+    "Parser",
+    "command",
+    "console",
+    "layer_table",
+    "network_report",
+    "utilization",
+    "write_json",
+]
+
+VERIFICATION_FAILED = 1
+USER_ERROR = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the error and leave."""
+        _complain(f"{message} (try --help)")
+        raise SystemExit(USER_ERROR)
+
+
+def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
+    """Wrap a tool's ``main(arguments)``: errors that are the user's become one line and a code."""
+
+    def run(arguments: Sequence[str] | None = None) -> int:
+        try:
+            return main(arguments)
+        except (SeparableError, SimulationError) as error:
+            _complain(str(error))
+        except KeyboardInterrupt:
+            _complain("interrupted")
+        except BrokenPipeError:
+            # Whoever read our output has seen enough; nothing may be written when Python exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            _complain(f"{where}{error.strerror or error}")
+        return USER_ERROR
+
+    return run
+
+
+def _complain(message: str) -> None:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+
+
+def console() -> Console:
+    """Return the console for tables and text; redirected output is wide enough for a table."""
+    output = Console(highlight=False, emoji=False, markup=False, soft_wrap=True)
+    if not output.is_terminal:
+        output.width = 160
+    return output
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerReport:
+    """One layer, as tables and JSON show it.
+
+    Attributes
+    ----------
+    name, op : str
+        Of the operator.
+    macs : int
+        Multiplications of the layer as the network defines it.
+    cycles : int or None
+    utilization : float or None
+        MACs by cycles times multipliers.
+    exact : bool or None
+        Equal to the golden model; ``None`` if it was not compared.
+    """
+
+    name: str
+    op: str
+    macs: int
+    cycles: int | None
+    utilization: float | None
+    exact: bool | None = None
+
+
+def utilization(macs: int, cycles: int | None, multipliers: int) -> float | None:
+    """Return the part of all multipliers' work that was used."""
+    return macs / (cycles * multipliers) if cycles else None
+
+
+def network_report(
+    *,
+    model: str,
+    board: str,
+    macs: int,
+    cycles: int | None,
+    multipliers: int,
+    layers: Sequence[LayerReport],
+    **more: Any,
+) -> dict[str, Any]:
+    """Return the report of a network that every tool gives as JSON."""
+    return {
+        "model": model,
+        "board": board,
+        "macs": macs,
+        "cycles": cycles,
+        "utilization": utilization(macs, cycles, multipliers),
+        "layers": [asdict(layer) for layer in layers],
+        **more,
+    }
+
+
+def layer_table(layers: Sequence[LayerReport], title: str | None = None) -> Table:
+    """Return a table of layers with their sum."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("layer", no_wrap=True, max_width=48)
+    table.add_column("operator", no_wrap=True)
+    for name in ("MACs", "cycles", "utilisation"):
+        table.add_column(name, justify="right", no_wrap=True)
+    compared = any(layer.exact is not None for layer in layers)
+    if compared:
+        table.add_column("exact", no_wrap=True)
+    for layer in layers:
+        row = [
+            layer.name,
+            layer.op,
+            f"{layer.macs:,}",
+            "" if layer.cycles is None else f"{layer.cycles:,}",
+            "" if layer.utilization is None else f"{layer.utilization:.1%}",
+        ]
+        if compared:
+            row.append({True: "yes", False: "NO", None: ""}[layer.exact])
+        table.add_row(*row)
+    return table
+
+
+def write_json(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
+    """Write JSON; the file appears complete or not at all.
+
+    Raises
+    ------
+    SeparableError
+        If it cannot be written.
+    """
+    target = Path(path)
+    text = json.dumps(data, indent=2, allow_nan=False) + "\n"
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(text)
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(name, 0o666 & ~mask)
+            os.replace(name, target)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise SeparableError(f"{target}: cannot be written ({error.strerror})") from None
