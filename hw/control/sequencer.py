@@ -194,6 +194,9 @@ class Sequencer(wiring.Component):
             m.d.sync += lane.eq(lane + 1)
             with m.If(tail & (lane == layer.last_steps)):
                 m.d.sync += lane.eq(0)
+        # Other modes leave the count anywhere.
+        with m.If(self.layer_start):
+            m.d.sync += lane.eq(0)
         with m.If(window_end):
             m.d.sync += pooled.eq(0)
         with m.Elif(run & self.inner_last):

@@ -1,0 +1,361 @@
+"""Exact timing of a program: the core's state machines, event by event.
+
+Four things happen at the same time and share one memory access per cycle: the sequencer's reads
+(never wait), write-back of results, the flash's words into the ring, and the loader.  This model
+follows the registers of ``hw`` cycle by cycle, but leaves out cycles in which nothing changes.
+Cycle 0 is the one in which the core's parts are reset by START.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from hw.command import DESCRIPTOR_HALFWORDS, PARAMETER_FIELDS, Descriptor, Mode, Record
+from hw.compute.drain import LATENCY as DRAIN_LATENCY
+from hw.config import CoreConfig
+from hw.control.descriptor import DescriptorMemory
+from hw.core import STEP_DELAY
+from hw.memory.flash import FlashReader
+from hw.memory.loader import SPARE_SLOTS
+
+__all__ = ["LayerTiming", "Task", "simulate"]
+
+NEVER = 1 << 60
+
+RESULT_DELAY = STEP_DELAY + DRAIN_LATENCY + 1
+"""Cycles from the decision on an output's last step to the request to write the result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One descriptor and the words of weights of its blocks."""
+
+    descriptor: Descriptor
+    weight_words: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerTiming:
+    """Where a descriptor's cycles went.
+
+    Attributes
+    ----------
+    end : int
+        Cycle in which it is done.
+    steps : int
+        Cycles in which the array made steps.
+    weights_wait : int
+        Cycles in which the array waited for a block's weights.
+    """
+
+    end: int
+    steps: int
+    weights_wait: int
+
+
+def read_phases(descriptor: Descriptor, lanes: int) -> tuple[frozenset[int], ...]:
+    """Return the steps of a window that read a word, by column of the window that they read.
+
+    One set for all modes but DEPTHWISE2, which has one for each of its two columns.
+    """
+    d = descriptor
+    match d.mode:
+        case Mode.SERIAL:
+            row = lanes * (d.inner - 1) + d.last_steps
+            return (frozenset(k * row + lanes * j for k in range(d.middle)
+                              for j in range(d.inner)),)
+        case Mode.DEPTHWISE:
+            return (frozenset((1, 2, 3)),)
+        case Mode.DEPTHWISE2:
+            return frozenset((0, 1, 2)), frozenset((3, 4, 5))
+        case Mode.POOL:
+            return (frozenset(range(d.inner)),)
+        case Mode.ADD:
+            return (frozenset((0, 1)),)
+
+
+class Reads:
+    """In which cycles the sequencer reads."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        self.prologue: range = range(0)
+        self.start = self.length = 0
+
+    def layer(self, descriptor: Descriptor, prologue: range) -> None:
+        """A layer begins with these cycles of reads."""
+        self.descriptor = d = descriptor
+        self.prologue = prologue
+        self.length = 0
+        self.phases = read_phases(d, self.lanes)
+        stride = len(self.phases)
+        # Columns are read one ahead; those beyond the input's are empty.
+        self.row = stride * d.width
+        self.gaps = d.mode in (Mode.DEPTHWISE, Mode.DEPTHWISE2) and self.row > d.middle
+
+    def block(self, start: int, length: int) -> None:
+        """A block (or more that follow each other) runs in these cycles."""
+        self.start, self.length = start, length
+
+    def __call__(self, cycle: int) -> bool:
+        """Return whether there is a read in a cycle of the current layer."""
+        at = cycle - self.start
+        if not 0 <= at < self.length:
+            return cycle in self.prologue
+        window, phase = divmod(at, self.descriptor.steps)
+        for number, phases in enumerate(self.phases):
+            if phase in phases:
+                if not self.gaps:
+                    return True
+                stride = len(self.phases)
+                column = stride * (window % self.descriptor.width) + number + 1
+                return column % self.row < self.descriptor.middle
+        return False
+
+
+@dataclass
+class Flash:
+    """Flash reader and its buffer: when the next word can be taken."""
+
+    lanes: int
+    begun: int = FlashReader.FIRST_TRANSFER - FlashReader.CYCLES_PER_HALFWORD
+    """When the transfer of the latest halfword began."""
+    halfwords: int = 0
+    taken: deque[int] = field(default_factory=deque)
+    """When halfwords were taken that transfers may still wait for."""
+    ready: int = 0
+    """From when on the next word can be taken."""
+
+    def __post_init__(self) -> None:
+        self._transfer_word()
+
+    def _transfer_word(self) -> None:
+        for _ in range(self.lanes):
+            self.begun += FlashReader.CYCLES_PER_HALFWORD
+            if self.halfwords >= FlashReader.BUFFER_HALFWORDS:
+                self.begun = max(self.begun, self.taken.popleft() + 1)
+            self.halfwords += 1
+        self.ready = self.begun + FlashReader.TRANSFER_LATENCY
+
+    def take(self, cycle: int) -> None:
+        """The next word is asked for: its halfwords follow in the next cycles."""
+        self.taken.extend(range(cycle + 1, cycle + 1 + self.lanes))
+        self._transfer_word()
+        self.ready = max(self.ready, cycle + 3)
+
+
+class Loader:
+    """Loader: which word it wants next and from when on."""
+
+    def __init__(self, tasks: Sequence[Task], config: CoreConfig) -> None:
+        self.config = config
+        self.lanes = config.lanes
+        self.records = self._records(tasks)
+        self.wait = 0
+        """First cycle in which the state that wants a word is reached."""
+        self.serial_ready = 0
+        self.descriptors = self.blocks = self.steps = 0
+        self.left = 1
+        self.kind = "header"
+        self.odd_word = False
+        self.block_loaded = self.descriptor_loaded = False
+        self.stopped = False
+
+    def _records(self, tasks: Sequence[Task]) -> Iterator[tuple[Record, int]]:
+        for task in tasks:
+            yield Record.DESCRIPTOR, 0
+            for words in task.weight_words:
+                yield Record.BLOCK, words
+        yield Record.END, 0
+
+    def room(self) -> bool:
+        """Return whether the destination has room for the next word."""
+        match self.kind:
+            case "descriptor":
+                return self.descriptors < self.config.descriptor_slots - 1
+            case "parameters":
+                return self.blocks < self.config.parameter_slots - SPARE_SLOTS
+            case "weights":
+                return self.odd_word or self.steps < self.config.weight_depth
+            case _:
+                return not self.stopped
+
+    def earliest(self) -> int:
+        """Return the first cycle in which a word could be read, if there is one and room."""
+        if self.kind in ("descriptor", "parameters"):
+            return max(self.wait, self.serial_ready)
+        return self.wait
+
+    def grant(self, cycle: int) -> None:
+        """A word is read.  Sets the flags of what became available."""
+        self.block_loaded = self.descriptor_loaded = False
+        self.wait = cycle + 1
+        self.left -= 1
+        if self.kind in ("descriptor", "parameters"):
+            self.serial_ready = cycle + self.lanes
+        if self.kind == "weights":
+            if not self.odd_word:
+                self.steps += 1
+            self.odd_word = not self.odd_word
+        if self.left:
+            return
+        match self.kind:
+            case "header":
+                self.wait = cycle + 3
+                record, self.words = next(self.records)
+                if record is Record.DESCRIPTOR:
+                    self.kind, self.left = "descriptor", DESCRIPTOR_HALFWORDS // self.lanes
+                elif record is Record.BLOCK:
+                    self.kind = "parameters"
+                    self.left = PARAMETER_FIELDS * self.config.rows
+                else:
+                    self.stopped = True
+            case "parameters":
+                self.kind, self.left = "weights", self.words
+            case "descriptor":
+                self.descriptor_loaded = True
+                self.descriptors += 1
+                self.kind, self.left = "header", 1
+            case _:
+                self.block_loaded = True
+                self.blocks += 1
+                self.kind, self.left = "header", 1
+
+
+class Sequencer:
+    """Sequencer: states and when they are left."""
+
+    def __init__(self, tasks: Sequence[Task], loader: Loader, reads: Reads) -> None:
+        self.tasks = tasks
+        self.loader = loader
+        self.reads = reads
+        self.state = "fetch"
+        self.next = 0
+        """Cycle in which the state has something to do, if it does not wait."""
+        self.number = 0
+        self.queued = self.ready = 0
+        self.outputs: deque[int] = deque()
+        """Cycles from which results want to be written."""
+        self.done: list[LayerTiming] = []
+        self.steps = self.wait = 0
+
+    @property
+    def task(self) -> Task:
+        return self.tasks[self.number]
+
+    def waits(self) -> bool:
+        """Return whether the state cannot be left before something else happens."""
+        return (
+            (self.state == "fetch" and not self.queued)
+            or (self.state == "wait" and not self.ready)
+            or (self.state == "drain" and bool(self.outputs))
+        )
+
+    def act(self, cycle: int) -> None:
+        """Do what the state does in this cycle; sets state and ``next``."""
+        d = self.task.descriptor
+        match self.state:
+            case "fetch":
+                self.queued -= 1
+                self.state, self.next = "load", cycle + DescriptorMemory.LATENCY
+            case "load":
+                self.loader.descriptors -= 1
+                words = {Mode.DEPTHWISE: 3, Mode.DEPTHWISE2: 3, Mode.ADD: 1}.get(d.mode, 0)
+                self.reads.layer(d, range(cycle + 1, cycle + 1 + words))
+                self.block = 0
+                self.steps = self.wait = 0
+                self.state, self.next = "wait", cycle + 1 + max(words, 1)
+            case "wait":
+                self.ready -= 1
+                self.wait += cycle - self.next
+                self._run(cycle + 1)
+            case "run":
+                self._block_end(cycle)
+            case "drain":
+                self.done.append(
+                    LayerTiming(end=cycle, steps=self.steps, weights_wait=self.wait))
+                self.number += 1
+                self.state, self.next = "fetch", cycle + 1
+
+    def _run(self, start: int) -> None:
+        """Plan a block (or all blocks that share their weights) from cycle ``start`` on."""
+        d = self.task.descriptor
+        blocks = d.blocks if d.shared else 1
+        windows = d.width * d.height * blocks
+        first = start + d.steps - 1 + RESULT_DELAY
+        if d.skip_first or d.skip_last:
+            self.outputs.extend(
+                first + k * d.steps for k in range(windows)
+                if not (d.skip_first and k % d.width == 0
+                        or d.skip_last and k % d.width == d.width - 1))
+        else:
+            self.outputs.extend(range(first, first + windows * d.steps, d.steps))
+        self.reads.block(start, windows * d.steps)
+        self.block += blocks
+        self.steps += windows * d.steps
+        self.state, self.next = "run", start + windows * d.steps - 1
+
+    def _block_end(self, cycle: int) -> None:
+        d = self.task.descriptor
+        self.loader.blocks -= 1
+        self.loader.steps -= d.steps
+        if self.block == d.blocks:
+            self.state, self.next = "drain", cycle + 1
+        elif self.ready:
+            self.ready -= 1
+            self._run(cycle + 1)
+        else:
+            self.state, self.next = "wait", cycle + 1
+
+
+def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list[LayerTiming]:
+    """Return the timing of every descriptor of a program.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    ring_words : int
+    config : CoreConfig
+
+    Returns
+    -------
+    list of LayerTiming
+        The core's cycle counter shows the last ``end`` plus 1.
+    """
+    lanes = config.lanes
+    reads = Reads(lanes)
+    flash = Flash(lanes)
+    loader = Loader(tasks, config)
+    sequencer = Sequencer(tasks, loader, reads)
+    outputs = sequencer.outputs
+    stored = 0
+    pushed = -lanes
+    cycle = 0
+    while sequencer.number < len(tasks):
+        # Who wants to act, and from when on.
+        push = max(flash.ready, pushed + lanes, cycle) if stored < ring_words else NEVER
+        load = max(loader.earliest(), cycle) if stored and loader.room() else NEVER
+        write = max(outputs[0], cycle) if outputs else NEVER
+        turn = NEVER if sequencer.waits() else max(sequencer.next, cycle)
+        now = min(push, load, write, turn)
+        if now == NEVER:
+            raise RuntimeError("the program never ends: a block does not fit weight memory")
+        free = not (min(push, load, write) == now and reads(now))
+        if turn == now:
+            sequencer.act(now)
+        # One access per cycle; who gets none asks again in the next cycle.
+        if free and write == now:
+            outputs.popleft()
+        elif free and push == now:
+            flash.take(now)
+            pushed = now
+            stored += 1
+        elif free and load == now:
+            loader.grant(now)
+            stored -= 1
+            sequencer.ready += loader.block_loaded
+            sequencer.queued += loader.descriptor_loaded
+        cycle = now + 1
+    return sequencer.done
