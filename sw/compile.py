@@ -1,0 +1,149 @@
+"""``python -m sw.compile MODEL.tflite --board icebreaker [--output FILE] [--json FILE]``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.table import Table
+
+import boards
+from hw.config import CoreConfig
+from sw import importer
+from sw.compiler import Program, compile_graph
+from sw.errors import InputError
+from sw.report import (
+    LayerReport,
+    Parser,
+    command,
+    console,
+    network_report,
+    utilization,
+    write_json,
+)
+
+__all__ = ["layer_reports", "main"]
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m sw.compile",
+        description="Compile a quantised TensorFlow Lite network for a board.",
+    )
+    parser.add_argument("model", metavar="MODEL.tflite")
+    parser.add_argument("--board", required=True, help="such as icebreaker")
+    parser.add_argument(
+        "--output", metavar="FILE", help="write the program: flash image and all the driver needs"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the report of all layers as JSON")
+    return parser
+
+
+def layer_reports(program: Program) -> list[LayerReport]:
+    """Return one report per layer, with predicted cycles.
+
+    ``exact`` is true: a layer is only compiled if its integers are proven equal to the
+    reference's.
+    """
+    multipliers = program.config.multipliers
+    return [
+        LayerReport(
+            name=layer.name,
+            op=layer.kind,
+            macs=layer.macs,
+            cycles=cycles,
+            utilization=utilization(layer.macs, cycles, multipliers),
+            exact=True,
+        )
+        for layer, cycles in zip(program.layers, program.cycles(), strict=True)
+    ]
+
+
+def _table(program: Program, reports: Sequence[LayerReport]) -> Table:
+    table = Table(title=f"{program.model} on {program.board}", title_justify="left")
+    table.add_column("layer", no_wrap=True, max_width=32)
+    table.add_column("operator", no_wrap=True)
+    table.add_column("output", no_wrap=True)
+    for name in ("MACs", "cycles", "utilisation", "KB on chip", "KB from flash"):
+        table.add_column(name, justify="right", no_wrap=True)
+    word = program.config.word_bytes
+    for layer, report in zip(program.layers, reports, strict=True):
+        tensor = program.tensors[layer.output]
+        table.add_row(
+            report.name,
+            report.op,
+            "×".join(map(str, tensor.shape[1:])),
+            f"{report.macs:,}",
+            f"{report.cycles:,}",
+            "" if not report.macs else f"{report.utilization:.1%}",
+            f"{tensor.words * word / 1024:.1f}",
+            f"{layer.words * word / 1024:.1f}",
+        )
+    cycles = sum(program.cycles())
+    table.add_section()
+    table.add_row(
+        "total",
+        "",
+        "",
+        f"{program.macs:,}",
+        f"{cycles:,}",
+        f"{utilization(program.macs, cycles, program.config.multipliers):.1%}",
+        f"{(program.config.memory_depth - program.ring_words) * word / 1024:.1f}",
+        f"{len(program.flash) / 1024:.1f}",
+    )
+    return table
+
+
+def _summary(program: Program) -> str:
+    cycles, clock = sum(program.cycles()), program.config.clock_mhz
+    layouts = ", ".join(
+        f"{layout.kind} ({layout.words * program.config.word_bytes / 1024:.1f} KB)"
+        for _, layout in program.inputs
+    )
+    return (
+        f"{clock * 1e6 / cycles:.1f} inferences per second at {clock:g} MHz; input layout: "
+        f"{layouts}; ring: {program.ring_words * program.config.word_bytes / 1024:.1f} KB; "
+        f"program at flash address 0x{program.flash_address:x}"
+    )
+
+
+def _config(name: str) -> CoreConfig:
+    """Return the core of a board."""
+    if hasattr(boards, "get"):
+        config = boards.get(name).config
+        assert isinstance(config, CoreConfig)
+        return config
+    if name != "icebreaker":
+        raise InputError(f"unknown board {name!r}: there are icebreaker")
+    return CoreConfig()
+
+
+@command
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tool; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    config = _config(options.board)
+    program = compile_graph(importer.load(options.model), config, board=options.board)
+    reports = layer_reports(program)
+    screen = console()
+    screen.print(_table(program, reports))
+    screen.print(_summary(program))
+    if options.output:
+        program.save(options.output)
+    if options.json:
+        report = network_report(
+            model=program.model,
+            board=options.board,
+            macs=program.macs,
+            cycles=sum(program.cycles()),
+            multipliers=program.config.multipliers,
+            layers=reports,
+            flash_bytes=len(program.flash),
+            ring_bytes=program.ring_words * program.config.word_bytes,
+        )
+        write_json(options.json, report)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
