@@ -59,7 +59,7 @@ struct Board {
             for (unsigned a = 0; a < DEPTH; ++a) memories()[m][a] = random() & 0xffff;
         run(16);
         top->rst = 0;
-        top->eval();
+        run(1);
     }
 
     ~Board() { top->final(); }
@@ -69,14 +69,20 @@ struct Board {
         return {MEMORIES};
     }
 
-    // One cycle: the flash takes what its pins carried before the clock edge, and answers after it.
+    // One cycle: flash and host take what was on their pins before the clock edge, and what they
+    // answer is there after it.
     void step() {
-        const unsigned answer =
-            flash.step(top->flash_cs_n, top->flash_sck, top->flash_o, top->flash_oe);
         layer = top->layer_done;
+        top->flash_i = flash.step(top->flash_cs_n, top->flash_sck, top->flash_o, top->flash_oe);
+        host.step(top->request_ready, top->response_valid, top->response_data);
+        const HostRequest& request = host.request();
+        top->request_valid = request.valid;
+        top->request_write = request.write;
+        top->request_register = request.reg;
+        top->request_address = request.address;
+        top->request_data = request.data;
         top->clk = 1;
         top->eval();
-        top->flash_i = answer;
         top->clk = 0;
         top->eval();
         ++cycle;
@@ -113,27 +119,12 @@ struct Board {
         return failed() ? FAILED : top->busy ? LIMIT : OK;
     }
 
-    void drive_host() {
-        const HostRequest& request = host.request();
-        top->request_valid = request.valid;
-        top->request_write = request.write;
-        top->request_register = request.reg;
-        top->request_address = request.address;
-        top->request_data = request.data;
-        top->response_ready = 1;
-    }
-
     // `count` halfwords from `address` on: memory, or consecutive registers.
     int transfer(bool write, bool reg, unsigned address, uint16_t* data, unsigned count) {
         host.clear();
         for (unsigned i = 0; i < count; ++i)
             host.push(write, reg, address + i, write ? data[i] : 0);
-        while (!host.idle() && host.quiet() < BUS_PATIENCE) {
-            drive_host();
-            top->eval();
-            host.step(top->request_ready, top->response_valid, top->response_data);
-            step();
-        }
+        while (!host.idle() && host.quiet() < BUS_PATIENCE) step();
         const bool dead = !host.idle();
         if (dead) {
             if (error.empty()) error = "the core does not answer on the host's bus";
@@ -141,8 +132,6 @@ struct Board {
             std::memcpy(data, host.answers.data(), count * sizeof *data);
         }
         host.clear();
-        drive_host();
-        top->eval();
         return failed() ? FAILED : OK;
     }
 };

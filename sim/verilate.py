@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 HERE = Path(__file__).resolve().parent
-HARNESS = ("harness.cpp", "host_bus.h", "flash_model.h")
+HARNESS = ("board.v", "harness.cpp", "host_bus.h", "flash_model.h")
 """What the library is compiled from, besides the core."""
 
 TOP = "top"
@@ -58,7 +58,7 @@ VERILATOR_FLAGS = (
     "-Wno-lint",
     "-Wno-style",
 )
-COMPILER_FLAGS = ("-O3", "-std=c++17", "-fPIC", "-w")
+COMPILER_FLAGS = ("-O2", "-std=c++17", "-fPIC", "-w")
 
 
 def verilator_root() -> Path:
@@ -164,7 +164,7 @@ def library(component: Any, *, memories: int, depth: int) -> Path:
     def make(folder: Path) -> None:
         design = folder / "top.v"
         design.write_text(verilog(text))
-        translate([design], folder, top=TOP, flags=["--flatten"])
+        translate([HERE / "board.v", design], folder, top="board", flags=["--flatten"])
         _name_memories(folder, memories, depth)
         include = verilator_root() / "include"
         support = [include / f"verilated{part}.cpp" for part in ("", "_threads")]
