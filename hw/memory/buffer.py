@@ -53,29 +53,23 @@ class HalfwordBuffer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # A halfword is never read while it is written (`no_rw_check`) and never used before it is
-        # read (`ram_latch`: the build flow drops the initial value of such signals).  Without
-        # either Yosys adds logic around the RAM: 25 flip-flops for the value that a collision
-        # returns, or 17 cells for the initial value of the latch.  Yosys heeds the first only
-        # where it builds the latch itself, from an asynchronous port and a register.
+        # A halfword is never read while it is written; see hw.flow.rtlil.
         m.submodules.memory = memory = Memory(shape=16, depth=self.DEPTH, init=[],
                                               attrs={"no_rw_check": 1})
         write_port = memory.write_port()
-        read_port = memory.read_port(domain="comb")
-        read = Signal()
-        latch = Signal(16, reset_less=True, attrs={"ram_latch": 1})
+        read_port = memory.read_port(transparent_for=())
         m.d.comb += [
             write_port.data.eq(self.halfword),
             write_port.en.eq(self.write),
-            self.output.payload.eq(latch),
-            read.eq((write_port.addr != read_port.addr)
-                    & (~self.output.valid | self.output.ready)),
+            # The RAM's output latch keeps its halfword until the next read.
+            self.output.payload.eq(read_port.data),
+            read_port.en.eq((write_port.addr != read_port.addr)
+                            & (~self.output.valid | self.output.ready)),
         ]
         with m.If(self.write):
             m.d.sync += write_port.addr.eq(write_port.addr + 1)
-        with m.If(read):
+        with m.If(read_port.en):
             m.d.sync += [
-                latch.eq(read_port.data),
                 read_port.addr.eq(read_port.addr + 1),
                 self.output.valid.eq(1),
             ]

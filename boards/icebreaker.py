@@ -1,0 +1,16 @@
+"""iCEBreaker: iCE40UP5K, 16 MB QSPI flash, FT2232H, 12 MHz."""
+
+from boards import Board, Flash
+from hw.config import CoreConfig
+
+BOARD = Board(
+    name="icebreaker",
+    title="1BitSquared iCEBreaker",
+    platform_path="amaranth_boards.icebreaker:ICEBreakerPlatform",
+    clock_mhz=12.0,
+    # The FT2232H divides 12 MHz; so do the core clocks, exactly.
+    baud=3_000_000,
+    # The configuration takes 104 KB from address 0.
+    flash=Flash(size=16 << 20, program_base=1 << 20),
+    config=CoreConfig(clock_mhz=30.0),
+)

@@ -1,0 +1,258 @@
+"""Static timing analysis of a routed iCE40 design, with honest cell delays.
+
+nextpnr-ice40 times some cells with placeholders: 0.1 ns from clock to output of SB_MAC16, 0.1 ns
+of set-up for block RAMs, SPRAM, clock enables and resets, and an SPRAM clock that arrives 0.9 ns
+before everybody else's.  Its MHz flatter every path through them.
+
+It also writes all routed delays (SDF).  From those this module computes the longest path of every
+clock, once with nextpnr's cell delays and once with the real ones.  If the first result agrees
+with nextpnr's own, the second is proven, path by path.  If not, what is left is
+:func:`global_correction`.
+
+Real delays: icestorm's ``timings_up5k.txt``, slow corner (the factor 1.3244 that nextpnr applies
+to the table), as also quoted by Yosys in ``ice40/cells_sim.v``.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["Delays", "PathEnd", "TimingError", "global_correction", "longest_paths", "read_sdf"]
+
+GLOBAL_CORRECTION_NS = 2.02
+"""What SB_MAC16's clock to output (2.12 ns) exceeds nextpnr's (0.1 ns) by."""
+
+CLOCK_PORTS = {"CLK", "RCLK", "WCLK", "CLOCK", "INPUT_CLK", "OUTPUT_CLK"}
+
+DSP_CLOCK_TO_OUTPUT = 2.12
+DSP_COMBINATIONAL = 11.4
+
+SETUP_NS: dict[str, dict[str, float]] = {
+    # At least; by type of cell and name of port without its index.
+    "ICESTORM_LC": {"SR": 0.53},
+    "ICESTORM_RAM": {"RADDR": 0.384, "RCLKE": 0.503, "RE": 0.185, "WADDR": 0.424, "WCLKE": 0.503,
+                     "WDATA": 0.305, "WE": 0.252, "MASK": 0.517},
+    "ICESTORM_SPRAM": {"ADDRESS": 0.268, "CHIPSELECT": 0.404, "DATAIN": 0.143,
+                       "MASKWREN": 0.143, "WREN": 0.289},
+}
+
+# Ports of SB_MAC16 whose registered set-up is below nextpnr's 0.1 ns.  Any other is refused.
+DSP_REGISTERED_INPUTS = {"A", "B", "CE"}
+
+Pin = tuple[str, str]
+
+
+class TimingError(Exception):
+    """The delays can't be analysed; only the global correction is left."""
+
+
+@dataclass
+class Cell:
+    """Delays of a cell, nanoseconds."""
+
+    kind: str
+    arcs: dict[str, list[tuple[str, float]]] = field(default_factory=lambda: defaultdict(list))
+    setups: list[tuple[str, str, bool, float]] = field(default_factory=list)
+    """Port, clock port, falling edge, set-up."""
+
+
+@dataclass
+class Delays:
+    """Delays of a routed design."""
+
+    cells: dict[str, Cell]
+    wires: dict[Pin, list[tuple[Pin, float]]]
+    drivers: dict[Pin, tuple[Pin, float]]
+
+
+@dataclass(frozen=True)
+class PathEnd:
+    """The longest path of a clock.
+
+    ``period`` is the shortest period it allows, nanoseconds; ``launch`` and ``capture`` are cell
+    and port; the kinds are nextpnr's names of the cells.
+    """
+
+    period: float
+    launch: Pin
+    launch_kind: str
+    capture: Pin
+    capture_kind: str
+
+    @property
+    def mhz(self) -> float:
+        """Highest frequency."""
+        return 1000 / self.period
+
+
+def global_correction(mhz: float) -> float:
+    """Return the honest frequency where no path is known: every path may leave an SB_MAC16."""
+    return 1 / (1 / mhz + GLOBAL_CORRECTION_NS / 1000)
+
+
+NUMBERS = r"\((-?[\d.]+):[^)]*\)"
+SDF_LINES = [
+    ("wire", re.compile(rf"\(INTERCONNECT (\S+) (\S+) {NUMBERS} {NUMBERS}\)")),
+    ("arc", re.compile(rf"\(IOPATH (\S+) (\S+) {NUMBERS} {NUMBERS}\)")),
+    ("setup", re.compile(rf"\(SETUPHOLD \(\w+ (\S+)\) \((\w+) (\S+)\) {NUMBERS}")),
+    ("kind", re.compile(r'\(CELLTYPE "(.*)"\)')),
+    ("instance", re.compile(r"\(INSTANCE (\S*)\)")),
+]
+
+
+def _pin(text: str) -> Pin:
+    cell, _, port = text.rpartition("/")
+    return cell, port
+
+
+def read_sdf(path: Path) -> Delays:
+    """Read nextpnr's SDF (``--sdf``)."""
+    delays = Delays({}, defaultdict(list), {})
+    kind = ""
+    cell = Cell("")
+    with path.open() as lines:
+        for line in lines:
+            for what, pattern in SDF_LINES:
+                match = pattern.search(line)
+                if match is None:
+                    continue
+                groups = match.groups()
+                if what == "wire":
+                    source, sink = _pin(groups[0]), _pin(groups[1])
+                    time = max(float(groups[2]), float(groups[3])) / 1000
+                    delays.wires[source].append((sink, time))
+                    delays.drivers[sink] = source, time
+                elif what == "arc":
+                    time = max(float(groups[2]), float(groups[3])) / 1000
+                    cell.arcs[groups[0]].append((groups[1], time))
+                elif what == "setup":
+                    port, edge, clock, setup = groups
+                    cell.setups.append((port, clock, edge == "negedge", float(setup) / 1000))
+                elif what == "kind":
+                    kind = groups[0]
+                else:
+                    cell = Cell(kind)
+                    delays.cells[groups[0]] = cell
+                break
+    if not delays.wires:
+        raise TimingError(f"no delays in {path.name}")
+    return delays
+
+
+def _base(port: str) -> str:
+    return re.sub(r"_\d+$", "", port)
+
+
+def _honest_arc(kind: str, source: str, sink: str, time: float) -> float:
+    if kind == "ICESTORM_DSP":
+        return max(time, DSP_CLOCK_TO_OUTPUT if source in CLOCK_PORTS else DSP_COMBINATIONAL)
+    return time
+
+
+def _honest_setup(kind: str, port: str, time: float) -> float:
+    if kind == "ICESTORM_DSP" and _base(port) not in DSP_REGISTERED_INPUTS:
+        raise TimingError(f"no set-up time is known for port {port} of SB_MAC16")
+    return max(time, SETUP_NS.get(kind, {}).get(_base(port), 0.0))
+
+
+def _levels(delays: Delays) -> Iterable[Pin]:
+    """Yield output pins so that every pin comes after those that it depends on."""
+    inputs: dict[Pin, list[Pin]] = defaultdict(list)
+    for name, cell in delays.cells.items():
+        for source, arcs in cell.arcs.items():
+            if source in CLOCK_PORTS:
+                continue
+            driver = delays.drivers.get((name, source))
+            for sink, _ in arcs:
+                if driver is not None:
+                    inputs[name, sink].append(driver[0])
+    state: dict[Pin, int] = {}
+    for root in delays.wires:
+        stack = [root]
+        while stack:
+            pin = stack[-1]
+            if state.get(pin) == 2:
+                stack.pop()
+                continue
+            if state.get(pin) == 1:
+                state[pin] = 2
+                stack.pop()
+                yield pin
+                continue
+            state[pin] = 1
+            for before in inputs[pin]:
+                if state.get(before) == 1:
+                    raise TimingError("there is a combinational loop")
+                if before not in state:
+                    stack.append(before)
+
+
+def longest_paths(delays: Delays, *, honest: bool) -> dict[Pin, PathEnd]:
+    """Return the longest path of each clock (named by the pin that drives it).
+
+    Parameters
+    ----------
+    honest : bool
+        With the real delays of cells; otherwise as nextpnr has it, which includes the clock's
+        skew as routed.
+    """
+    arrival: dict[Pin, dict[Pin, tuple[float, Pin]]] = defaultdict(dict)
+    arc_time: Callable[[str, str, str, float], float] = (
+        _honest_arc if honest else lambda kind, source, sink, time: time)
+
+    latest: dict[Pin, float] = defaultdict(float)   # arrival of each clock, anywhere
+    for (_, port), (driver, time) in delays.drivers.items():
+        if port in CLOCK_PORTS:
+            latest[driver] = max(latest[driver], time)
+
+    def offer(pin: Pin, clock: Pin, time: float, launch: Pin) -> None:
+        known = arrival[pin].get(clock)
+        if known is None or time > known[0]:
+            arrival[pin][clock] = time, launch
+
+    for name, cell in delays.cells.items():
+        for source, arcs in cell.arcs.items():
+            if source not in CLOCK_PORTS or (name, source) not in delays.drivers:
+                continue
+            clock, skew = delays.drivers[name, source]
+            if honest and cell.kind == "ICESTORM_SPRAM":
+                skew = latest[clock]    # its own is a placeholder of 0
+            for sink, time in arcs:
+                offer((name, sink), clock, skew + arc_time(cell.kind, source, sink, time),
+                      (name, sink))
+
+    into: dict[Pin, list[tuple[str, float]]] = defaultdict(list)
+    for name, cell in delays.cells.items():
+        for source, arcs in cell.arcs.items():
+            if source not in CLOCK_PORTS:
+                for sink, time in arcs:
+                    into[name, sink].append((source, arc_time(cell.kind, source, sink, time)))
+    for pin in _levels(delays):
+        for source, time in into[pin]:
+            driver = delays.drivers.get((pin[0], source))
+            if driver is None:
+                continue
+            for clock, (before, launch) in arrival[driver[0]].items():
+                offer(pin, clock, before + driver[1] + time, launch)
+
+    worst: dict[Pin, PathEnd] = {}
+    for name, cell in delays.cells.items():
+        for port, clock_port, falling, setup in cell.setups:
+            driver, clocked = delays.drivers.get((name, port)), delays.drivers.get(
+                (name, clock_port))
+            if driver is None or clocked is None:
+                continue
+            clock, skew = clocked
+            if clock not in arrival[driver[0]]:
+                continue
+            if honest:
+                setup = _honest_setup(cell.kind, port, setup)
+            before, launch = arrival[driver[0]][clock]
+            period = before + driver[1] + setup - skew
+            period *= 2 if falling else 1
+            if clock not in worst or period > worst[clock].period:
+                worst[clock] = PathEnd(period, launch, delays.cells[launch[0]].kind,
+                                       (name, port), cell.kind)
+    return worst

@@ -1,0 +1,162 @@
+"""A board's top level: clock, reset, IO cells, flash reader, host link, core."""
+
+from amaranth.hdl import (
+    C,
+    ClockDomain,
+    ClockSignal,
+    Elaboratable,
+    Instance,
+    Module,
+    ResetSignal,
+    Signal,
+)
+from amaranth.lib import io, wiring
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import In
+
+from boards import Board
+from hw.core import Core
+from hw.flow.pll import pll_settings
+from hw.link.host import HostLink
+from hw.link.uart import divisor
+from hw.memory.flash import FlashPins, FlashReader
+
+__all__ = ["ClockGenerator", "FlashCells", "Top"]
+
+
+class ClockGenerator(Elaboratable):
+    """PLL and reset: makes the domain ``sync``.
+
+    The reset is held until the PLL has been locked for ``RESET_CYCLES``: block RAMs read as zero
+    for some 3 us after configuration, and a locked PLL of this family still settles.
+
+    Parameters
+    ----------
+    reference_mhz, output_mhz : float
+    pin : io.SingleEndedPort
+        The reference, on the PLL's own pad.
+    """
+
+    RESET_CYCLES = 1 << 10
+
+    def __init__(self, *, reference_mhz, output_mhz, pin):
+        self.settings = pll_settings(reference_mhz=reference_mhz, output_mhz=output_mhz)
+        self.pin = pin
+
+    def elaborate(self, platform):
+        m = Module()
+        m.domains.sync = ClockDomain()
+        # The counter starts when the PLL locks; flip-flops are 0 after configuration.
+        m.domains.por = ClockDomain(reset_less=True, local=True)
+        lock, locked = Signal(), Signal()
+        settings = self.settings
+        m.submodules.pll = Instance(
+            "SB_PLL40_PAD",
+            p_FEEDBACK_PATH="SIMPLE",
+            p_PLLOUT_SELECT="GENCLK",
+            p_DIVR=C(settings.divr, 4),
+            p_DIVF=C(settings.divf, 7),
+            p_DIVQ=C(settings.divq, 3),
+            p_FILTER_RANGE=C(settings.filter_range, 3),
+            i_RESETB=C(1, 1),
+            i_BYPASS=C(0, 1),
+            io_PACKAGEPIN=self.pin.io,
+            o_PLLOUTGLOBAL=ClockSignal("sync"),
+            o_LOCK=lock,
+        )
+        m.d.comb += ClockSignal("por").eq(ClockSignal("sync"))
+        m.submodules.lock = FFSynchronizer(lock, locked, o_domain="por")
+        count = Signal(range(self.RESET_CYCLES + 1))
+        done = count[-1]
+        reset = Signal(init=1)
+        with m.If(~locked):
+            m.d.por += count.eq(0)
+        with m.Elif(~done):
+            m.d.por += count.eq(count + 1)
+        m.d.por += reset.eq(~done)
+        m.d.comb += ResetSignal("sync").eq(reset)
+        return m
+
+
+class FlashCells(wiring.Component):
+    """IO cells of the flash; all registered, SCK at double data rate.
+
+    Parameters
+    ----------
+    port : object
+        The platform's ``spi_flash_4x``, requested without buffers.
+
+    Members
+    -------
+    pins : In(FlashPins())
+    """
+
+    def __init__(self, port):
+        self.port = port
+        super().__init__({"pins": In(FlashPins())})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.cs = cs = io.FFBuffer("o", self.port.cs)
+        m.submodules.sck = sck = io.DDRBuffer("o", self.port.clk)
+        m.d.comb += [
+            cs.o.eq(~self.pins.cs_n),   # the port inverts
+            sck.o[1].eq(self.pins.sck),
+        ]
+        for k in range(4):
+            m.submodules[f"dq_{k}"] = dq = io.FFBuffer("io", self.port.dq[k])
+            m.d.comb += [
+                dq.o.eq(self.pins.o[k]),
+                dq.oe.eq(self.pins.oe[k]),
+                self.pins.i[k].eq(dq.i),
+            ]
+        return m
+
+
+class Top(Elaboratable):
+    """Everything on the FPGA.
+
+    Parameters
+    ----------
+    board : Board
+    """
+
+    def __init__(self, board: Board):
+        self.board = board
+
+    def elaborate(self, platform):
+        m = Module()
+        board, config = self.board, self.board.config
+        m.submodules.clock = ClockGenerator(
+            reference_mhz=board.clock_mhz, output_mhz=config.clock_mhz,
+            pin=platform.request(platform.default_clk, dir="-"))
+        m.submodules.core = core = Core(config)
+        m.submodules.flash = flash = FlashReader(word=config.lanes)
+        m.submodules.cells = cells = FlashCells(platform.request("spi_flash_4x", dir="-"))
+        m.submodules.link = link = HostLink(
+            divisor=divisor(clock_mhz=config.clock_mhz, baud=board.baud))
+        uart = platform.request("uart", dir="-")
+        m.submodules.rx = rx = io.Buffer("i", uart.rx)
+        m.submodules.tx = tx = io.FFBuffer("o", uart.tx)
+        m.submodules.led = led = io.FFBuffer("o", platform.request("led_g", dir="-"))
+
+        wiring.connect(m, flash.pins, cells.pins)
+        wiring.connect(m, flash.data, core.flash)
+        wiring.connect(m, link.request, core.host.request)
+        wiring.connect(m, link.response, core.host.response)
+        m.d.comb += [
+            flash.start.eq(core.flash_start),
+            flash.stop.eq(core.flash_stop),
+            flash.address.eq(core.flash_address),
+            core.flash_ready.eq(flash.ready),
+            core.flash_word_ready.eq(flash.word_ready),
+            flash.raw_select.eq(link.raw_select),
+            flash.raw_start.eq(link.raw_start),
+            flash.raw_tx.eq(link.raw_tx),
+            link.raw_busy.eq(flash.raw_busy),
+            link.raw_rx.eq(flash.raw_rx),
+            link.rx.eq(rx.i),
+            tx.o.eq(link.tx),
+            led.o.eq(core.busy),
+        ]
+        return m
