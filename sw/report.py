@@ -24,6 +24,7 @@ __all__ = [
     "LayerReport",
     "Parser",
     "command",
+    "complain",
     "console",
     "layer_table",
     "network_report",
@@ -40,7 +41,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the error and leave."""
-        _complain(f"{message} (try --help)")
+        complain(f"{message} (try --help)")
         raise SystemExit(USER_ERROR)
 
 
@@ -51,21 +52,22 @@ def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
         try:
             return main(arguments)
         except (SeparableError, SimulationError) as error:
-            _complain(str(error))
+            complain(str(error))
         except KeyboardInterrupt:
-            _complain("interrupted")
+            complain("interrupted")
         except BrokenPipeError:
             # Whoever read our output has seen enough; nothing may be written when Python exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            _complain(f"{where}{error.strerror or error}")
+            complain(f"{where}{error.strerror or error}")
         return USER_ERROR
 
     return run
 
 
-def _complain(message: str) -> None:
+def complain(message: str) -> None:
+    """Print an error, on one line."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
 
 
@@ -102,16 +104,16 @@ class LayerReport:
     exact: bool | None = None
 
 
-def utilization(macs: int, cycles: int | None, multipliers: int) -> float | None:
+def utilization(macs: int | None, cycles: int | None, multipliers: int) -> float | None:
     """Return the part of all multipliers' work that was used."""
-    return macs / (cycles * multipliers) if cycles else None
+    return None if macs is None or not cycles else macs / (cycles * multipliers)
 
 
 def network_report(
     *,
     model: str,
     board: str,
-    macs: int,
+    macs: int | None,
     cycles: int | None,
     multipliers: int,
     layers: Sequence[LayerReport],
@@ -129,7 +131,9 @@ def network_report(
     }
 
 
-def layer_table(layers: Sequence[LayerReport], title: str | None = None) -> Table:
+def layer_table(
+    layers: Sequence[LayerReport], title: str | None = None, *, multipliers: int
+) -> Table:
     """Return a table of layers with their sum."""
     table = Table(title=title, title_justify="left")
     table.add_column("layer", no_wrap=True, max_width=48)
@@ -150,6 +154,10 @@ def layer_table(layers: Sequence[LayerReport], title: str | None = None) -> Tabl
         if compared:
             row.append({True: "yes", False: "NO", None: ""}[layer.exact])
         table.add_row(*row)
+    if len(layers) > 1 and all(layer.cycles is not None for layer in layers):
+        macs, cycles = sum(x.macs for x in layers), sum(x.cycles or 0 for x in layers)
+        table.add_section()
+        table.add_row("total", "", f"{macs:,}", f"{cycles:,}", f"{macs / (cycles * multipliers):.1%}")
     return table
 
 

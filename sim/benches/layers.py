@@ -1,8 +1,9 @@
 """cocotb tests: each layer of a network by itself, one test a layer.
 
 :mod:`sim.layer` writes the jobs (``$SEPARABLE_JOBS``, a folder) and reads the results.  A job is
-``N.npz`` with the fields of :class:`sim.layer.Job`; the result ``N.result.npz`` has the memory
-that was asked for and the cycles, or the error.
+``N.npz``: ``write_A`` are halfwords to write at address A, ``flash`` the program; the others have
+the names of what they are.  The result ``N.result.npz`` has ``memory``, the halfwords asked for,
+and ``cycles``; or ``error``.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ async def layer(dut: Any, number: int) -> None:
         with np.load(FOLDER / f"{number}.npz") as job:
             host = BenchHost(dut)
             await host.power_on(float(job["clock_mhz"]))
-            await host.write_memory(int(job["input_address"]), job["input"])
+            for name in job.files:
+                if name.startswith("write_"):
+                    await host.write_memory(int(name.removeprefix("write_")), job[name])
             host.load_flash(int(job["flash_address"]), job["flash"].tobytes())
             first, last = map(int, job["ring"])
             cycles = await host.run(int(job["flash_address"]), (first, last), int(job["limit"]))

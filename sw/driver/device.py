@@ -71,7 +71,7 @@ class Device:
             )
 
     @classmethod
-    def open(cls, backend: str, config: CoreConfig) -> Device:
+    def open(cls, backend: str, config: CoreConfig, *, baud: int = 1_000_000) -> Device:
         """Open a device.
 
         Parameters
@@ -79,6 +79,8 @@ class Device:
         backend : str
             ``"sim"``, or the name of a serial port.
         config : CoreConfig
+        baud : int
+            Rate of a serial port.
 
         Raises
         ------
@@ -93,7 +95,7 @@ class Device:
         else:
             from sw.driver.serial import SerialTransport
 
-            transport = SerialTransport(backend, config)
+            transport = SerialTransport(backend, config, baud=baud)
         try:
             return cls(transport, config)
         except BaseException:

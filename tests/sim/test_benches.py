@@ -18,8 +18,7 @@ def job(folder: Path, number: int, data: bytes, words: int) -> None:
     np.savez(
         folder / f"{number}.npz",
         clock_mhz=CONFIG.clock_mhz,
-        input_address=0,
-        input=np.arange(4 * 300, dtype=np.uint16),
+        write_0=np.arange(4 * 300, dtype=np.uint16),
         flash_address=0x20001,
         flash=np.frombuffer(data, np.uint8),
         ring=(50, words),

@@ -1,0 +1,284 @@
+"""Run a network on inputs: on the simulated core, on a board, or with the golden model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import boards
+from sw import golden, images, importer, ir, report
+from sw.compiler import Program, compile_graph
+from sw.driver import Device
+from sw.errors import InputError
+from sw.ir import Graph
+
+__all__ = ["Difference", "Run", "main", "run"]
+
+Array = npt.NDArray[np.integer]
+
+TOP = 5
+SHOWN = 16
+"""Values of an output that are printed; JSON has all of them."""
+
+
+class Difference(Exception):
+    """A tensor of the device is not the golden model's; the message says where."""
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One input's results.
+
+    Attributes
+    ----------
+    input : str
+        The file.
+    outputs : list of ndarray
+        The network's outputs.
+    cycles : int or None
+    layer_cycles : list of int or None
+    exact : bool or None
+        Every tensor compared is equal; ``None`` if nothing was compared.
+    layers_exact : dict
+        By number of the layer, as far as they were compared.
+    difference : str
+        The first one.
+    """
+
+    input: str
+    outputs: list[Array] = field(default_factory=list)
+    cycles: int | None = None
+    layer_cycles: list[int] | None = None
+    exact: bool | None = None
+    layers_exact: dict[int, bool] = field(default_factory=dict)
+    difference: str = ""
+
+    def top(self, count: int = TOP) -> list[int]:
+        """Return the classes with the greatest values of the first output, best first."""
+        values = self.outputs[0].ravel().astype(np.int64)
+        return [int(i) for i in np.argsort(-values, kind="stable")[:count]]
+
+
+def compare(what: str, actual: Array, expected: Array) -> None:
+    """Raise :class:`Difference` at the first element that differs."""
+    actual = actual.reshape(expected.shape)
+    wrong = np.argwhere(actual != expected)
+    if len(wrong):
+        at = tuple(int(i) for i in wrong[0])
+        raise Difference(
+            f"{what}{list(at)} is {actual[at]}, the golden model's {expected[at]}"
+            f" ({len(wrong)} of {expected.size} values differ)"
+        )
+
+
+def run(
+    graph: Graph, program: Program, device: Device, name: str, x: Array, *, verify: bool = False
+) -> Run:
+    """Run one input on a device.
+
+    Parameters
+    ----------
+    graph : Graph
+    program : Program
+        Loaded into the device.
+    device : Device
+    name : str
+        The input's, for the report.
+    x : ndarray
+    verify : bool
+        Compare every tensor that is in memory at the end of a layer, and the outputs, with the
+        golden model.
+    """
+    result = Run(input=name)
+    expected = golden.run(graph, x) if verify else {}
+
+    def observe(number: int, value: Array) -> None:
+        layer = program.layers[number]
+        tensor = graph.tensors[layer.output]
+        result.layers_exact[number] = False
+        where = f"layer {layer.name!r} ({layer.kind}): tensor {tensor.index} ({tensor.name!r})"
+        compare(where, value, expected[layer.output])
+        result.layers_exact[number] = True
+
+    try:
+        observable = verify and device.transport.observes_layers
+        got = device.infer(x, observe if observable else None)
+        result.outputs = [got.tensors[i] for i in graph.outputs]
+        result.cycles, result.layer_cycles = got.cycles, got.layer_cycles
+        if verify:
+            for index in got.tensors:
+                tensor = graph.tensors[index]
+                what = f"tensor {tensor.index} ({tensor.name!r})"
+                compare(what, got.tensors[index], expected[index])
+            result.exact = True
+    except Difference as difference:
+        result.exact = False
+        result.difference = f"{name}: {difference}"
+    return result
+
+
+def run_golden(graph: Graph, name: str, x: Array) -> Run:
+    """Run one input with the golden model."""
+    tensors = golden.run(graph, x)
+    return Run(input=name, outputs=[tensors[i] for i in graph.outputs])
+
+
+def layer_reports(
+    program: Program, results: Sequence[Run], multipliers: int
+) -> list[report.LayerReport]:
+    """Return the layers, with the cycles of the first input that has them."""
+    cycles = next((r.layer_cycles for r in results if r.layer_cycles), None)
+    layers = []
+    for number, layer in enumerate(program.layers):
+        verdicts = [r.layers_exact[number] for r in results if number in r.layers_exact]
+        taken = cycles[number] if cycles else None
+        layers.append(
+            report.LayerReport(
+                name=layer.name,
+                op=layer.kind,
+                macs=layer.macs,
+                cycles=taken,
+                utilization=report.utilization(layer.macs, taken, multipliers),
+                exact=all(verdicts) if verdicts else None,
+            )
+        )
+    return layers
+
+
+def golden_reports(graph: Graph) -> list[report.LayerReport]:
+    """Return the operators of a network that runs on no device."""
+    layers = []
+    for op in graph.ops:
+        macs = 0
+        if isinstance(op, ir.WeightedOp):
+            weights, channel = graph.tensors[op.weights], graph.tensors[op.output].shape[-1]
+            macs = graph.tensors[op.output].size * weights.size // channel
+        layers.append(
+            report.LayerReport(name=op.name, op=op.kind, macs=macs, cycles=None, utilization=None)
+        )
+    return layers
+
+
+def result_json(result: Run) -> dict[str, Any]:
+    """Return an entry of ``results``."""
+    flat = [[int(v) for v in output.ravel()] for output in result.outputs]
+    entry: dict[str, Any] = {
+        "input": result.input,
+        "output": flat[0] if len(flat) == 1 else flat,
+        "top": result.top() if flat else [],
+        "cycles": result.cycles,
+        "exact": result.exact,
+    }
+    if result.difference:
+        entry["difference"] = result.difference
+    return entry
+
+
+def describe(result: Run, labels: Sequence[str], clock_mhz: float) -> list[str]:
+    """Return the lines that are printed for a result."""
+    lines = [result.input]
+    if result.outputs:
+        values = result.outputs[0].ravel()
+        for rank, number in enumerate(result.top()):
+            label = f"  {labels[number]}" if number < len(labels) else ""
+            lines.append(f"  {'top' if not rank else '':8} {number:5}: {values[number]:4}{label}")
+    for output in result.outputs:
+        shown = ", ".join(str(int(v)) for v in output.ravel()[:SHOWN])
+        more = f", … ({output.size} values)" if output.size > SHOWN else ""
+        lines.append(f"  output   [{shown}{more}]")
+    if result.cycles is not None:
+        seconds = result.cycles / (clock_mhz * 1e6)
+        lines.append(
+            f"  cycles   {result.cycles:,}: {seconds * 1e3:.2f} ms, {1 / seconds:.1f} inferences/s "
+            f"at {clock_mhz:g} MHz"
+        )
+    if result.exact is not None:
+        lines.append(f"  exact    {'yes' if result.exact else 'NO'}")
+    return lines
+
+
+def _labels(path: str | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        return Path(path).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise InputError(f"{path}: cannot be read ({reason})") from None
+
+
+def _parser() -> report.Parser:
+    parser = report.Parser(prog="python -m sw.run", description=__doc__)
+    parser.add_argument("model", metavar="MODEL.tflite")
+    parser.add_argument("inputs", metavar="INPUT", nargs="+", help="an image, .npy or .dat")
+    parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
+    parser.add_argument(
+        "--backend", default="sim", help="sim (default), golden, or the board's serial port"
+    )
+    parser.add_argument(
+        "--verify", action="store_true", help="compare every tensor with the golden model"
+    )
+    parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
+    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    return parser
+
+
+@report.command
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command-line tool."""
+    options = _parser().parse_args(arguments)
+    board = boards.get(options.board)
+    config = board.config
+    graph = importer.load(options.model)
+    if len(graph.inputs) != 1:
+        raise InputError(f"network {graph.name!r} has {len(graph.inputs)} inputs; only one is run")
+    labels = _labels(options.labels)
+    frames = [(name, images.load(name, graph)) for name in options.inputs]
+
+    output = report.console()
+    results: list[Run] = []
+    if options.backend == "golden":
+        for name, x in frames:
+            results.append(run_golden(graph, name, x))
+            output.print("\n".join(describe(results[-1], labels, config.clock_mhz)))
+        layers = golden_reports(graph)
+    else:
+        program = compile_graph(
+            graph, config, board=board.name, flash_address=board.flash.program_base
+        )
+        with Device.open(options.backend, config, baud=board.baud) as device:
+            device.load(program)
+            for name, x in frames:
+                results.append(run(graph, program, device, name, x, verify=options.verify))
+                output.print("\n".join(describe(results[-1], labels, config.clock_mhz)))
+                if results[-1].difference:
+                    break
+        layers = layer_reports(program, results, config.multipliers)
+        output.print(report.layer_table(layers, multipliers=config.multipliers))
+    if options.json:
+        data = report.network_report(
+            model=graph.name,
+            board=board.name,
+            macs=sum(layer.macs for layer in layers),
+            cycles=results[0].cycles,
+            multipliers=config.multipliers,
+            layers=layers,
+            backend=options.backend,
+            clock_mhz=config.clock_mhz,
+            results=[result_json(result) for result in results],
+        )
+        report.write_json(options.json, data)
+    if results[-1].difference:
+        report.complain(results[-1].difference)
+        return report.VERIFICATION_FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
