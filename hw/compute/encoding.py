@@ -3,7 +3,18 @@
 Nothing here imports Amaranth: the compiler uses it.
 """
 
-__all__ = ["DIGITS", "MAX_SHIFT", "MULTIPLIER_BITS", "digits", "encode_channel", "u_limit"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "DIGITS",
+    "MAX_SHIFT",
+    "MULTIPLIER_BITS",
+    "digits",
+    "encode_channel",
+    "truncated_product",
+    "u_limit",
+]
 
 MULTIPLIER_BITS = 31
 DIGITS = 16
@@ -82,3 +93,39 @@ def encode_channel(*, multiplier: int, shift: int, bias: int) -> tuple[int, int,
         bias & 0xFFFF,
         bias >> 16 & 0xFF | (code & 0xFF) << 8,
     )
+
+
+def truncated_product(
+    u: npt.NDArray[np.int64], multiplier: int, *, fraction_bits: int
+) -> npt.NDArray[np.int64]:
+    """Return the product as a requantiser with fewer than 31 ``fraction_bits`` computes it.
+
+    Parameters
+    ----------
+    u : ndarray of int64
+        Accumulator and bias.
+    multiplier : int
+        In [0, 2^31).
+    fraction_bits : int
+        Odd, below 31.
+
+    Returns
+    -------
+    ndarray of int64
+        The product less an error from 0 to D / 2 · 2^D, where D = 31 − ``fraction_bits``.
+
+    Notes
+    -----
+    If the multiplier is above that error, a wrong output is next to a step of the outputs: it is
+    enough to compare, for every step, the first u that is after it in the reference and the one
+    before.  Where an output is wrong, a multiplier close by gives the right ones:
+    ``docs/requantiser.md`` has how often and how close.
+    """
+    drop = MULTIPLIER_BITS - fraction_bits
+    product = np.zeros_like(u)
+    for i, digit in enumerate(digits(multiplier)):
+        cut = max(0, drop - 2 * i)
+        # Where bits are cut off, −u is taken as its complement.
+        multiple = ~u if digit < 0 and cut else digit * u
+        product = product + (multiple >> cut << cut + 2 * i)
+    return product

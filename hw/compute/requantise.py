@@ -18,10 +18,10 @@ for the iCE40's: a four-input LUT with a carry that adds two of the LUT's raw in
   With that digit the multiplier is odd, so u would be a multiple of 2^30; and for u = 0 the
   result is 0 either way.
 * The first rounding constant, 2^30, is less 2^31 for negative u: x − 1 with halves rounded up in
-  the second rounding equals x with halves rounded away from zero.  (u < 0 where x < 0 is meant
-  makes no difference: −1 and 0 round to 0.)  The constant is added where 2^30 is the top bit of
-  the running sum, which takes two LUTs.  No constant is needed for the second rounding: the first
-  bit that is shifted out is a carry.
+  the second rounding equals x with halves rounded away from zero.  (Where u < 0 but x = 0 it
+  makes no difference: −1 and 0 both round to 0.)  The constant is added where 2^30 is the top bit
+  of a partial sum, which takes two LUTs.  The second rounding needs no constant: the first bit
+  that is shifted out is a carry.
 * Bits that the shift loses are compared with the sign, to saturate.
 
 See ``docs/requantiser.md`` for what was measured of this and other forms.
@@ -37,10 +37,10 @@ from hw.compute.encoding import MAX_SHIFT
 
 __all__ = ["FIELD_STAGE", "LATENCY", "Requantiser"]
 
-LATENCY = 10
+LATENCY = 9
 """Cycles from ``acc`` to ``value``."""
 
-FIELD_STAGE = (1, 3, 0, 0)
+FIELD_STAGE = (1, 1, 0, 0)
 """Cycle in which each field is sampled, counted from that of its ``acc``."""
 
 PRODUCT_DROP = 31
@@ -108,7 +108,8 @@ class Requantiser(wiring.Component):
         Greatest s: 15 or 31.
     fraction_bits : int
         Bits of the product kept below the unit of x, odd, 9 to 31.  With 31 the result is exact.
-        Less saves cells, but then equality with the reference has to be proven per channel.
+        Less saves cells, but then equality with the reference has to be proven per channel
+        (:func:`hw.compute.encoding.truncated_product`).
 
     Members
     -------
@@ -153,28 +154,23 @@ class Requantiser(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         bias = Cat(self.field_2, self.field_3[:8]).as_signed()
-        u = register(m, (self.acc + bias)[: self.acc_bits].as_signed(), "u_1")
-        u_2 = register(m, u, "u_2")
-        u_3 = register(m, u_2, "u_3")
+        u = register(m, (self.acc + bias)[: self.acc_bits].as_signed(), "u")
 
-        # Half of the digits get their multiples in the first cycle, a quarter each in the next
-        # two: that takes fewer copies of u and digits than other ways to feed the adders.
-        low_code = Cat(register(m, self.field_3[8:], "code_1"), self.field_0[:8])
-        middle_code = register(m, self.field_0[8:], "code_2")
-        high_code = self.field_1[:8]
-        pairs = [self.pair(m, u, low_code[4 * k :][:4], 2 * k) for k in range(4)]
-        pairs += [self.pair(m, u_2, middle_code[4 * k :][:4], 8 + 2 * k) for k in range(2)]
-        pairs += [self.pair(m, u_3, high_code[4 * k :][:4], 12 + 2 * k) for k in range(2)]
-        quads = [self.add(m, *pairs[2 * k : 2 * k + 2], f"quad_{k}") for k in range(4)]
-
-        total = self.nudge(m, quads[0].drop(8), unshifted=self.field_1[8], negative=u_3[-1])
-        for k in range(1, 4):
-            total = self.add(m, total.drop(8 * k), quads[k], f"total_{k}")
-        x = total.drop(PRODUCT_DROP).value[: self.acc_bits].as_signed()
-
-        shift = self.field_1[10 : 10 + self.max_shift.bit_length()]
-        for stage in (4, 5, 6):
+        code = Cat(register(m, self.field_3[8:], "code"), self.field_0, self.field_1[:8])
+        unshifted, shift = self.field_1[8], self.field_1[10 : 10 + self.max_shift.bit_length()]
+        negative = u[-1]
+        for stage in (2, 3):
+            unshifted = register(m, unshifted, f"unshifted_{stage}")
+            negative = register(m, negative, f"negative_{stage}")
+        for stage in (2, 3, 4, 5):
             shift = register(m, shift, f"shift_{stage}")
+
+        pairs = [self.pair(m, u, code[4 * k : 4 * k + 4], 2 * k) for k in range(8)]
+        quads = [self.add(m, *pairs[k : k + 2], f"quad_{k // 2}") for k in (0, 2, 4, 6)]
+        quads[0] = self.nudge(m, quads[0].drop(8), unshifted=unshifted, negative=negative)
+        octets = [self.add(m, *quads[k : k + 2], f"octet_{k // 2}") for k in (0, 2)]
+        product = self.add(m, octets[0].drop(16), octets[1], "product")
+        x = product.drop(PRODUCT_DROP).value[: self.acc_bits].as_signed()
         self.finish(m, x, shift)
         return m
 
@@ -243,7 +239,7 @@ class Requantiser(wiring.Component):
             value, lost = self.shift_right(m, value, lost, shift[k], 1 << k)
         sign = register(m, x[-1], "sign")
         value, lost = register(m, value, "shifted"), register(m, lost, "lost")
-        shift = register(m, shift[:2], "shift_7")
+        shift = register(m, shift[:2], "shift_6")
         value, lost = self.shift_right(m, value, lost, shift[1], 2)
         value, lost = self.shift_right(m, value, lost, shift[0], 1)
 

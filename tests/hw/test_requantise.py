@@ -7,7 +7,13 @@ import numpy.typing as npt
 import pytest
 from amaranth.sim import Simulator
 
-from hw.compute.encoding import MAX_SHIFT, digits, encode_channel, u_limit
+from hw.compute.encoding import (
+    MAX_SHIFT,
+    digits,
+    encode_channel,
+    truncated_product,
+    u_limit,
+)
 from hw.compute.requantise import FIELD_STAGE, LATENCY, Requantiser
 from sw.golden.primitives import multiply_rounding_once, requantize
 
@@ -131,7 +137,7 @@ def corners(max_shift: int, limit: int) -> tuple[Ints, Ints, Ints]:
             near = np.concatenate([near, near * 2 // 3])
             columns.append(product(near[abs(near) <= limit], [HALF, HALF * 3 // 2], [s]))
     # Digits: all of one kind, and multipliers that are not normalised.
-    sparse = [0, 1, 2, 3, 0x2AAAAAAA, 0x55555555, 0x3FFFFFFF, 0x7FFFFFFE, 0x33333333, 0x0CCCCCCC]
+    sparse = [0, 1, 2, 3, 0x2AAAAAAA, 0x55555555, 0x3FFFFFFF, 0x7FFFFFFE, 0x2AAAAAAB, 0x6AAAAAAA]
     columns.append(product([-limit, -54321, -1, 0, 1, 54321, limit], sparse, [0, 1, 2, max_shift]))
     u, multiplier, shift = (np.concatenate(c) for c in zip(*columns, strict=True))
     return u, multiplier, shift
@@ -176,6 +182,35 @@ def test_acc_bits(acc_bits: int) -> None:
     u, multiplier, shift = corners(MAX_SHIFT, u_limit(acc_bits))
     bias = rng.integers(-999, 999, len(u))
     check([layer(zero_point=-7)], u, multiplier, shift, bias=bias, acc_bits=acc_bits)
+
+
+def rounded(products: Ints, u: Ints, shift: Ints, *, single_rounding: bool) -> Ints:
+    """Return shifted products as the hardware rounds them, not clamped."""
+    nudge = np.where(shift == 0, 1, 0 if single_rounding else np.where(u < 0, -1, 1))
+    return ((products + nudge * HALF >> 31) + (1 << shift >> 1)) >> shift
+
+
+@pytest.mark.parametrize("fraction_bits", [9, 17, 29])
+@pytest.mark.parametrize("single_rounding", [False, True])
+def test_fraction_bits(fraction_bits: int, single_rounding: bool) -> None:
+    """Truncated products are those of the compiler's model."""
+    u, multiplier, shift = random_channels(np.random.default_rng(9), 3000, MAX_SHIFT, u_limit(24))
+    products = [
+        truncated_product(x, int(m), fraction_bits=fraction_bits)
+        for x, m in zip(u, multiplier, strict=True)
+    ]
+    drop = 31 - fraction_bits
+    error = u * multiplier - products
+    assert error.min() >= 0 and error.max() <= drop * 2 ** (drop - 1)
+    constants = layer(zero_point=-20, act_max=100, single_rounding=single_rounding)
+    exact = rounded(u * multiplier, u, shift, single_rounding=single_rounding) - 20
+    np.testing.assert_array_equal(
+        np.clip(exact, -128, 100), golden(u, multiplier, shift, **constants)
+    )
+    expected = rounded(np.array(products), u, shift, single_rounding=single_rounding) - 20
+    dut = Requantiser(fraction_bits=fraction_bits)
+    (got,) = stream(dut, [constants], u, u * 0, multiplier, shift)
+    np.testing.assert_array_equal(got, np.clip(expected, -128, 100))
 
 
 @pytest.mark.parametrize(
