@@ -231,26 +231,24 @@ def longest_paths(delays: Delays, *, honest: bool) -> dict[Pin, PathEnd]:
                     into[name, sink].append((source, arc_time(cell.kind, source, sink, time)))
     for pin in _levels(delays):
         for source, time in into[pin]:
-            driver = delays.drivers.get((pin[0], source))
-            if driver is None:
+            wire = delays.drivers.get((pin[0], source))
+            if wire is None:
                 continue
-            for clock, (before, launch) in arrival[driver[0]].items():
-                offer(pin, clock, before + driver[1] + time, launch)
+            for clock, (before, launch) in arrival[wire[0]].items():
+                offer(pin, clock, before + wire[1] + time, launch)
 
     worst: dict[Pin, PathEnd] = {}
     for name, cell in delays.cells.items():
         for port, clock_port, falling, setup in cell.setups:
-            driver, clocked = delays.drivers.get((name, port)), delays.drivers.get(
-                (name, clock_port))
-            if driver is None or clocked is None:
-                continue
-            clock, skew = clocked
-            if clock not in arrival[driver[0]]:
+            wire = delays.drivers.get((name, port))
+            clocked = delays.drivers.get((name, clock_port))
+            if wire is None or clocked is None or clocked[0] not in arrival[wire[0]]:
                 continue
             if honest:
                 setup = _honest_setup(cell.kind, port, setup)
-            before, launch = arrival[driver[0]][clock]
-            period = before + driver[1] + setup - skew
+            clock, skew = clocked
+            before, launch = arrival[wire[0]][clock]
+            period = before + wire[1] + setup - skew
             period *= 2 if falling else 1
             if clock not in worst or period > worst[clock].period:
                 worst[clock] = PathEnd(period, launch, delays.cells[launch[0]].kind,

@@ -1,0 +1,144 @@
+"""The result of a build: as JSON, as a table, and as an error if it is not good enough."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.table import Table
+
+from .timing import PathEnd
+from .tools import BuildError
+
+__all__ = ["RESOURCES", "BuildResult", "Clock", "Usage"]
+
+RESOURCES = {
+    "ICESTORM_LC": ("LC", "logic cells"),
+    "ICESTORM_RAM": ("RAM", "block RAMs"),
+    "ICESTORM_SPRAM": ("SPRAM", "single-port RAMs"),
+    "ICESTORM_DSP": ("DSP", "DSPs"),
+    "SB_IO": ("IO", "pins"),
+    "ICESTORM_PLL": ("PLL", "PLLs"),
+    "SB_GB": ("GB", "global buffers"),
+}
+"""nextpnr's name: ours, and in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """One clock.
+
+    ``reported_mhz`` is the router's, ``achieved_mhz`` what the hardware can do: from a path by
+    path proof if ``proven``, else by the global correction.  ``path`` is the path that limits it.
+    """
+
+    target_mhz: float
+    reported_mhz: float
+    achieved_mhz: float
+    proven: bool
+    path: PathEnd | None = None
+
+    @property
+    def met(self) -> bool:
+        """Whether the target is reached."""
+        return self.achieved_mhz >= self.target_mhz
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """Used and available cells of a kind."""
+
+    used: int
+    available: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildResult:
+    """What a build gave."""
+
+    board: str
+    seed: int
+    utilization: dict[str, Usage]
+    clocks: dict[str, Clock] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    bitstream: str | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing is used more than is available."""
+        return all(usage.used <= usage.available for usage in self.utilization.values())
+
+    @property
+    def margin(self) -> float:
+        """Achieved by target frequency, of the clock that is worst off."""
+        return min((c.achieved_mhz / c.target_mhz for c in self.clocks.values()), default=0.0)
+
+    def check(self) -> None:
+        """Raise :class:`BuildError`, in one line, if it does not fit or is too slow."""
+        words = dict(RESOURCES.values())
+        for name, usage in self.utilization.items():
+            if usage.used > usage.available:
+                raise BuildError(
+                    f"the design does not fit {self.board}: {usage.used} {words.get(name, name)} "
+                    f"of {usage.available}, {usage.used - usage.available} too many; build a "
+                    f"smaller core (hw.config.CoreConfig in boards/{self.board}.py)")
+        for name, clock in self.clocks.items():
+            if not clock.met:
+                raise BuildError(
+                    f"the {name} clock reaches {clock.achieved_mhz:.2f} MHz of "
+                    f"{clock.target_mhz:g} MHz, {clock.target_mhz - clock.achieved_mhz:.2f} MHz "
+                    f"too little{_limit(clock)}; try other seeds (--sweep 8), or a slower clock "
+                    f"(clock_mhz in boards/{self.board}.py)")
+
+    def json(self) -> dict[str, Any]:
+        """Return the result as plain data."""
+        clocks: dict[str, dict[str, Any]] = {}
+        for name, clock in self.clocks.items():
+            clocks[name] = {
+                "target_mhz": clock.target_mhz,
+                "reported_mhz": round(clock.reported_mhz, 3),
+                "achieved_mhz": round(clock.achieved_mhz, 3),
+                "proven": clock.proven,
+            }
+            if clock.path is not None:
+                clocks[name]["critical_path"] = {
+                    "from": "/".join(clock.path.launch), "from_cell": clock.path.launch_kind,
+                    "to": "/".join(clock.path.capture), "to_cell": clock.path.capture_kind,
+                }
+        return {
+            "board": self.board,
+            "fits": self.fits,
+            "clocks": clocks,
+            "utilization": {name: {"used": usage.used, "available": usage.available}
+                            for name, usage in self.utilization.items()},
+            "bitstream": self.bitstream,
+            "seed": self.seed,
+            "versions": self.versions,
+        }
+
+    def tables(self) -> list[Table]:
+        """Return the tables for the terminal."""
+        clocks = Table("clock", "target MHz", "reported MHz", "achieved MHz", "limited by")
+        for name, clock in self.clocks.items():
+            clocks.add_row(name, f"{clock.target_mhz:g}", f"{clock.reported_mhz:.2f}",
+                           f"{clock.achieved_mhz:.2f}", _limit(clock).removeprefix(", limited by "))
+        usage = Table("resource", "used", "available", "%")
+        for name, row in self.utilization.items():
+            usage.add_row(name, str(row.used), str(row.available),
+                          f"{100 * row.used / row.available:.0f}")
+        for table in (clocks, usage):
+            for column in table.columns[1:4]:
+                column.justify = "right"
+        return [clocks, usage]
+
+
+def _limit(clock: Clock) -> str:
+    if clock.path is None:
+        return "" if clock.proven else ", limited by the global correction (no path is proven)"
+    return f", limited by {_place(clock.path.launch)} to {_place(clock.path.capture)}"
+
+
+def _place(pin: tuple[str, str]) -> str:
+    """Shorten nextpnr's name of a cell to the signal that it is about."""
+    name = pin[0].replace("\\", "")
+    for mark in ("_SB_", "_DSP", "_RAM", "_DFFLC", "_LC"):
+        name = name.split(mark)[0]
+    return name or pin[0]
