@@ -1,8 +1,8 @@
 """A cache of build results in the user's cache directory.
 
 An entry is a directory, named after the hash of everything it was made from.  It is made under
-another name and renamed when complete: there are no half-written entries, and when several
-processes make the same one, the first to finish wins.
+another name and renamed when complete: there are no half-written entries.  Of several processes
+that want the same one, one makes it and the others wait.
 """
 
 from __future__ import annotations
@@ -11,8 +11,14 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: the work may be done twice, the result is the same
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["directory", "entry", "key"]
 
@@ -53,7 +59,14 @@ def entry(kind: str, name: str, make: Callable[[Path], None]) -> Path:
     if final.is_dir():
         return final
     parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=parent))
+    with _lock(parent / f"{name}.lock"):
+        if not final.is_dir():
+            _make(final, make)
+    return final
+
+
+def _make(final: Path, make: Callable[[Path], None]) -> None:
+    temporary = Path(tempfile.mkdtemp(prefix=f"{final.name}.", dir=final.parent))
     try:
         make(temporary)
         temporary.chmod(0o755)
@@ -65,4 +78,12 @@ def entry(kind: str, name: str, make: Callable[[Path], None]) -> Path:
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return final
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold a lock; it is the system that releases it when a process dies."""
+    with path.open("w") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

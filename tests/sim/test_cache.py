@@ -16,6 +16,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def entries(folder: Path) -> list[str]:
+    return [path.name for path in (folder / "kind").iterdir() if path.suffix != ".lock"]
+
+
 def test_directory(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     assert cache.directory() == folder
     monkeypatch.delenv("SEPARABLE_CACHE")
@@ -50,16 +54,21 @@ def test_failure_leaves_nothing(folder: Path) -> None:
 
     with pytest.raises(RuntimeError, match="no"):
         cache.entry("kind", "name", make)
-    assert list((folder / "kind").iterdir()) == []
+    assert entries(folder) == []
 
 
-def test_parallel_makers(folder: Path) -> None:
-    barrier = threading.Barrier(4)
+@pytest.mark.parametrize("locked", [True, False])
+def test_parallel_makers(folder: Path, monkeypatch: pytest.MonkeyPatch, locked: bool) -> None:
+    barrier = threading.Barrier(1 if locked else 4)
+    calls: list[Path] = []
     found: list[str] = []
+    if not locked:
+        monkeypatch.setattr(cache, "fcntl", None)
 
     def make(folder: Path) -> None:
+        calls.append(folder)
         (folder / "file").write_text("x")
-        # Nobody is finished before everybody has begun.
+        # Without locks nobody is finished before everybody has begun.
         barrier.wait(10)
 
     def get() -> None:
@@ -71,4 +80,5 @@ def test_parallel_makers(folder: Path) -> None:
     for thread in threads:
         thread.join()
     assert found == ["x"] * 4
-    assert [path.name for path in (folder / "kind").iterdir()] == ["name"]
+    assert len(calls) == (1 if locked else 4)
+    assert entries(folder) == ["name"]
