@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.command import HALFWORD_BITS, Mode
+from hw.command import ADDRESS_BITS, HALFWORD_BITS, Mode
 from hw.compute.array import SystolicArray
 from hw.compute.drain import PARAMETER_DELAY, Drain
 from hw.config import CoreConfig
@@ -116,7 +116,7 @@ class Core(wiring.Component):
             ring.first.eq(host.ring_first),
             ring.last.eq(host.ring_last),
             loader.empty.eq(ring.empty),
-            loader.serial_ready.eq(serial.ready),
+            loader.serial_ready.eq(serial.ready_next),
             loader.header.eq(scratchpad.read_data[0]),
             serial.read_data.eq(scratchpad.read_data),
             parameters.write_enable.eq(
@@ -199,25 +199,33 @@ class Core(wiring.Component):
         """One access to the activation memory per cycle; see the priorities in the manual."""
         lanes = self.config.lanes
         access = scratchpad.access
+        read, read_address = Signal(), Signal(ADDRESS_BITS)
+        m.d.sync += [read.eq(sequencer.read), read_address.eq(addresses.address)]
+
         # Halfwords of the flash follow the wavefront: no other stream write may run into it.
-        taking, giving = Signal(lanes), Signal(lanes - 1)
-        push, stream_free = Signal(), Signal()
+        push_wanted, push, give = Signal(), Signal(), Signal()
+        taking, giving = Signal(lanes - 1), Signal(lanes - 1)
         m.d.sync += [
             taking.eq(taking << 1 | push),
-            giving.eq(giving << 1 | host.memory_grant & host.memory_write),
+            giving.eq(giving << 1 | give),
+            push_wanted.eq(
+                self.flash_word_ready & ~ring.full
+                & ~push & ~taking[: lanes - 2].any() & ~give & ~giving[: lanes - 2].any()
+            ),
         ]
         m.d.comb += [
-            stream_free.eq(~taking[: lanes - 1].any() & ~giving.any()),
-            self.flash.ready.eq(taking.any()),
-            scratchpad.stream.eq(Mux(taking.any(), self.flash.payload, host.halfword)),
+            host.settled.eq(~giving.any()),
+            self.flash.ready.eq(push | taking.any()),
+            scratchpad.stream.eq(Mux(self.flash.ready, self.flash.payload, host.halfword)),
             scratchpad.mask.eq(-1),
             access.enable.eq(1),
             serial.start_tag.eq(loader.tag),
             ring.push.eq(push),
             ring.pop.eq(loader.grant),
+            sequencer.written.eq(writeback.grant),
         ]
-        with m.If(sequencer.read):
-            m.d.comb += access.address.eq(addresses.address)
+        with m.If(read):
+            m.d.comb += access.address.eq(read_address)
         with m.Elif(writeback.pending):
             m.d.comb += [
                 access.address.eq(writeback.address),
@@ -225,18 +233,18 @@ class Core(wiring.Component):
                 access.result.eq(1),
                 writeback.grant.eq(1),
             ]
-        with m.Elif(self.flash_word_ready & ~ring.full & stream_free):
+        with m.Elif(push_wanted):
             m.d.comb += [push.eq(1), access.address.eq(ring.write_address), access.write.eq(1)]
         with m.Elif(loader.request):
             m.d.comb += [
                 loader.grant.eq(1),
                 access.address.eq(ring.read_address),
                 serial.start.eq(loader.serial),
-                serial.start_tag.eq(loader.tag),
             ]
-        with m.Elif(host.memory & stream_free & serial.ready):
+        with m.Elif(host.memory & ~taking.any() & serial.ready):
             m.d.comb += [
                 host.memory_grant.eq(1),
+                give.eq(host.memory_write),
                 access.address.eq(host.word),
                 access.write.eq(host.memory_write),
                 scratchpad.mask.eq(1 << host.lane),
@@ -245,4 +253,3 @@ class Core(wiring.Component):
             ]
         with m.Else():
             m.d.comb += access.enable.eq(0)
-        m.d.comb += sequencer.written.eq(writeback.grant)

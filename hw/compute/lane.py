@@ -2,8 +2,8 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from hw.memory.block import block_memory
 from hw.primitives import dual_multiplier
 
 from hw.command import HALFWORD_BITS
@@ -106,9 +106,7 @@ class Lane(wiring.Component):
 
     def window(self, m: Module):
         """Add the window memory; return the word that row 0 sees."""
-        m.submodules.window = memory = Memory(shape=HALFWORD_BITS, depth=1 << WINDOW_BITS, init=[])
-        # The memory is small, but as flip-flops it would be 256 of them: keep it in block RAM.
-        memory.attrs["ram_style"] = "block"
+        m.submodules.window = memory = block_memory(HALFWORD_BITS, 1 << WINDOW_BITS)
         write, read = memory.write_port(), memory.read_port()
         m.d.comb += [
             write.addr.eq(self.window_write),
@@ -120,7 +118,7 @@ class Lane(wiring.Component):
 
     def weights(self, m: Module, row: int):
         """Add the weight memory of one row; return the weights of its columns."""
-        memory = Memory(shape=HALFWORD_BITS, depth=self.config.weight_depth, init=[])
+        memory = block_memory(HALFWORD_BITS, self.config.weight_depth)
         m.submodules[f"weights_{row}"] = memory
         write, read = memory.write_port(), memory.read_port()
         m.d.comb += [

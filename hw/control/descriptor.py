@@ -2,11 +2,11 @@
 
 from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hw.command import ADDRESS_BITS, DESCRIPTOR_HALFWORDS, HALFWORD_BITS, LAYOUT
 from hw.config import CoreConfig
+from hw.memory.block import block_memory
 
 LayerLayout = data.StructLayout({
     name: (signed if field.signed and field.width < ADDRESS_BITS else unsigned)(field.width)
@@ -59,9 +59,7 @@ class DescriptorMemory(wiring.Component):
         with m.If(self.write_enable & self.write_index.all()):
             m.d.sync += write_slot.eq(write_slot + 1)
 
-        m.submodules.memory = memory = Memory(
-            shape=HALFWORD_BITS, depth=slots * DESCRIPTOR_HALFWORDS, init=[]
-        )
+        m.submodules.memory = memory = block_memory(HALFWORD_BITS, slots * DESCRIPTOR_HALFWORDS)
         write, read = memory.write_port(), memory.read_port()
         index, previous = Signal(self.index_bits), Signal(self.index_bits)
         busy, late = Signal(), Signal()

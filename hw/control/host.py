@@ -42,6 +42,8 @@ class HostPort(wiring.Component):
     busy, flash_ready : In(1)
     memory : Out(1), memory_write : Out(1), memory_grant : In(1)
         Access ``word``; write ``halfword`` to lane ``lane``.
+    settled : In(1)
+        A granted write has reached its lane.
     word, lane, halfword : Out
     read_valid : In(1), read_halfword : In(16)
         What was read.
@@ -62,6 +64,7 @@ class HostPort(wiring.Component):
             "memory": Out(1),
             "memory_write": Out(1),
             "memory_grant": In(1),
+            "settled": In(1),
             "word": Out(ADDRESS_BITS),
             "lane": Out(self.lane_bits),
             "halfword": Out(HALFWORD_BITS),
@@ -93,13 +96,19 @@ class HostPort(wiring.Component):
                         m.d.comb += self.request.ready.eq(1)
                         self.registers(m, ask, cycles)
                     with m.Else():
-                        m.d.comb += self.memory.eq(1)
-                        with m.If(self.memory_grant):
-                            # Held until the next grant: the access has to travel to its lane.
-                            m.d.sync += self.halfword.eq(ask.data)
-                            m.d.comb += self.request.ready.eq(1)
-                            with m.If(~ask.write):
-                                m.next = "READ"
+                        m.d.sync += self.halfword.eq(ask.data)
+                        m.next = "ACCESS"
+            with m.State("ACCESS"):
+                m.d.comb += self.memory.eq(1)
+                with m.If(self.memory_grant):
+                    m.d.comb += self.request.ready.eq(1)
+                    m.next = "SETTLE"
+                    with m.If(~ask.write):
+                        m.next = "READ"
+            with m.State("SETTLE"):
+                # The halfword is held while the access travels to its lane.
+                with m.If(self.settled):
+                    m.next = "IDLE"
             with m.State("READ"):
                 with m.If(self.read_valid):
                     m.d.sync += [answer.payload.eq(self.read_halfword), answer.valid.eq(1)]

@@ -15,9 +15,10 @@ PHASE_BITS = 5
 class Sequencer(wiring.Component):
     """Leads a layer through the array.
 
-    A cycle that decides on a step may ask for an activation word in the same cycle; that request
-    is always granted.  The step itself reaches the array two cycles later, together with the
-    word.  Nothing stalls within a block; between blocks the sequencer waits for weights.
+    A cycle that decides on a step may ask for an activation word; the access is made in the
+    next cycle, before anybody else's.  The step itself reaches the array two cycles after the
+    decision, together with the word.  Nothing stalls within a block; between blocks the sequencer
+    waits for weights.
 
     Members
     -------
@@ -32,7 +33,7 @@ class Sequencer(wiring.Component):
     filled, inner_last, inner_index : In
         Of the address generator.
     read : Out(1)
-        Read the word that the address generator points to.
+        Read the word that the address generator points to, in the next cycle.
     written : In(1)
         A result is written to the activation memory.
     request : Out(StepRequest)
@@ -205,13 +206,13 @@ class Sequencer(wiring.Component):
             with m.Case(Mode.SERIAL):
                 m.d.comb += due.eq(lane == 0)
             with m.Case(Mode.DEPTHWISE):
-                m.d.comb += due.eq((phase != 0) & (phase < 4))
+                m.d.comb += due.eq((phase[2:] == 0) & phase[:2].any())  # 1 to 3
             with m.Case(Mode.DEPTHWISE2):
-                m.d.comb += due.eq(phase < 6)
+                m.d.comb += due.eq((phase[3:] == 0) & ~phase[1:3].all())  # 0 to 5
             with m.Case(Mode.POOL):
                 m.d.comb += due.eq(~pooled)
             with m.Default():
-                m.d.comb += due.eq(phase < 2)
+                m.d.comb += due.eq(phase[1:] == 0)  # 0 and 1
         return prologue | run & due, lane
 
     def emit(self, m: Module, run, window_end, block_end, edges):

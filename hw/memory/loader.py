@@ -32,19 +32,20 @@ class Loader(wiring.Component):
     empty : In(1)
         The ring has no word to read.
     request : Out(1), grant : In(1)
-        Read a word of the ring; granted in the same cycle or later.
+        Read a word of the ring; at most every other cycle.
     serial : Out(1)
         The requested word is to be read by the serial reader.
     serial_ready : In(1)
+        The serial reader can start in the next cycle.
     tag : Out(Tag)
         For the serial reader.
     header : In(16)
-        Lane 0's read data, two cycles after a grant.
+        Lane 0's read data, in the cycle after a grant.
     load : Out(Load)
-        Weights for lane 0, two cycles after the grant of their word.
+        Weights for lane 0, in the cycle after the grant of their word.
     block_loaded, descriptor_loaded : Out(1)
         Pulses: a block can start, a descriptor can be read soon (its last word comes within
-        ``lanes + 2`` cycles).
+        ``lanes + 1`` cycles).
     block_freed : In(1)
         The array has finished a block of ``freed_steps`` steps.
     freed_steps : In
@@ -86,15 +87,16 @@ class Loader(wiring.Component):
             (Target.DESCRIPTOR, "HEADER", self.descriptor_room(m)),
             (Target.PARAMETERS, "WEIGHTS", self.parameter_room(m)),
         )
+        wanted = Signal()
+        # A register before the memory's arbiter; it costs every other cycle.
+        m.d.sync += self.request.eq(wanted & ~self.empty & ~self.grant)
         m.d.comb += self.tag.index.eq(index)
 
         with m.FSM():
             with m.State("HEADER"):
-                m.d.comb += self.request.eq(~self.empty)
+                m.d.comb += wanted.eq(1)
                 with m.If(self.grant):
-                    m.next = "HEADER-WAIT"
-            with m.State("HEADER-WAIT"):
-                m.next = "HEADER-READ"
+                    m.next = "HEADER-READ"
             with m.State("HEADER-READ"):
                 m.d.sync += [count.eq(self.header), index.eq(0)]
                 with m.Switch(self.header[COUNT_BITS:]):
@@ -107,7 +109,7 @@ class Loader(wiring.Component):
             for target, following, room in records:
                 with m.State(target.name):
                     m.d.comb += [
-                        self.request.eq(~self.empty & self.serial_ready & room),
+                        wanted.eq(self.serial_ready & room),
                         self.serial.eq(1),
                         self.tag.target.eq(target),
                     ]
@@ -119,7 +121,7 @@ class Loader(wiring.Component):
                             m.next = following
             with m.State("WEIGHTS"):
                 m.d.comb += [
-                    self.request.eq(~self.empty & weight_room),
+                    wanted.eq(weight_room),
                     weights_taken.eq(self.grant),
                 ]
                 with m.If(self.grant):
@@ -160,6 +162,6 @@ class Loader(wiring.Component):
                 m.d.sync += address.eq(address + 1)
         now = Signal.like(self.load)
         m.d.comb += [now.address.eq(address), now.row.eq((taken & ~row) | (taken & row) << 1)]
-        m.d.comb += self.load.eq(delayed(m, now, 2, name="load"))
+        m.d.comb += self.load.eq(delayed(m, now, 1, name="load"))
         # A step begins with row 0; the depth is a power of two, so full is one bit.
         return row | ~steps[-1]

@@ -2,13 +2,13 @@
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hw.command import HALFWORD_BITS, PARAMETER_FIELDS
 from hw.compute.requantise import Requantiser
 from hw.config import CoreConfig
 from hw.delay import delayed
+from hw.memory.block import block_memory
 
 
 class ParameterMemory(wiring.Component):
@@ -60,9 +60,7 @@ class ParameterMemory(wiring.Component):
 
         for column in range(self.config.rows):
             for field in range(PARAMETER_FIELDS):
-                memory = Memory(
-                    shape=HALFWORD_BITS, depth=1 << self.slot_bits + self.lane_bits, init=[]
-                )
+                memory = block_memory(HALFWORD_BITS, 1 << self.slot_bits + self.lane_bits)
                 m.submodules[f"column_{column}_field_{field}"] = memory
                 write, read = memory.write_port(), memory.read_port()
                 word = field + PARAMETER_FIELDS * column

@@ -1,11 +1,12 @@
 """Activation memory: one slice per lane, accesses travel across the lanes as a wavefront."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.command import ADDRESS_BITS, HALFWORD_BITS
 from hw.config import CoreConfig
+from hw.delay import delayed
 from hw.primitives import single_port_memory
 
 
@@ -33,8 +34,8 @@ class Access(data.Struct):
 class Scratchpad(wiring.Component):
     """Activation memory of ``config.memory_depth`` words.
 
-    An access presented in cycle t reaches lane g's slice in cycle t + 1 + g.  Data to write are
-    taken in that cycle; data read are on ``read_data[g]`` in the cycle after it.
+    An access presented in cycle t reaches lane g's slice in cycle t + g.  Data to write are taken
+    in that cycle; data read are on ``read_data[g]`` in the cycle after it.
 
     Members
     -------
@@ -70,15 +71,14 @@ class Scratchpad(wiring.Component):
                 width=HALFWORD_BITS,
                 technology=self.config.technology,
             )
-            here = Signal(Access, name=f"access_{g}")
-            rest = Signal(self.config.lanes - g, name=f"mask_{g}")
-            m.d.sync += [here.eq(access), rest.eq(mask)]
+            if g:
+                access = delayed(m, access, 1, name=f"access_{g}")
+                mask = delayed(m, mask[1:], 1, name=f"mask_{g}")
             m.d.comb += [
-                memory.enable.eq(here.enable),
-                memory.address.eq(here.address),
-                memory.write_enable.eq(here.write & rest[0]),
-                memory.write_data.eq(Mux(here.result, self.results[g], self.stream)),
+                memory.enable.eq(access.enable),
+                memory.address.eq(access.address),
+                memory.write_enable.eq(access.write & mask[0]),
+                memory.write_data.eq(Mux(access.result, self.results[g], self.stream)),
                 self.read_data[g].eq(memory.read_data),
             ]
-            access, mask = here, Cat(*rest[1:])
         return m

@@ -1,6 +1,6 @@
 """Serial reader: a word of activation memory as one halfword per cycle."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -32,9 +32,11 @@ class SerialReader(wiring.Component):
         A read of a word is granted in this cycle; only while ``ready``.
     start_tag : In(Tag)
     ready : Out(1)
+    ready_next : Out(1)
+        ``ready`` in the next cycle.
     read_data : In(lanes × 16)
     valid : Out(1)
-        High in ``lanes`` cycles, from two cycles after ``start`` on.
+        High in ``lanes`` cycles, from the cycle after ``start`` on.
     tag : Out(Tag)
     lane : Out
     halfword : Out(16)
@@ -47,6 +49,7 @@ class SerialReader(wiring.Component):
             "start": In(1),
             "start_tag": In(Tag),
             "ready": Out(1),
+            "ready_next": Out(1),
             "read_data": In(data.ArrayLayout(HALFWORD_BITS, config.lanes)),
             "valid": Out(1),
             "tag": Out(Tag),
@@ -57,17 +60,12 @@ class SerialReader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         last = self.config.lanes - 1
-        started = Signal()
-        next_tag = Signal(Tag)
-        gap = Signal(range(self.config.lanes))
-        m.d.sync += started.eq(self.start)
-        m.d.comb += self.ready.eq(gap == 0)
+        m.d.comb += [
+            self.ready.eq(~self.valid | (self.lane == last)),
+            self.ready_next.eq((self.ready | (self.lane == last - 1)) & ~self.start),
+        ]
         with m.If(self.start):
-            m.d.sync += [gap.eq(last), next_tag.eq(self.start_tag)]
-        with m.Elif(~self.ready):
-            m.d.sync += gap.eq(gap - 1)
-        with m.If(started):
-            m.d.sync += [self.valid.eq(1), self.lane.eq(0), self.tag.eq(next_tag)]
+            m.d.sync += [self.valid.eq(1), self.lane.eq(0), self.tag.eq(self.start_tag)]
         with m.Elif(self.valid):
             m.d.sync += [self.valid.eq(self.lane != last), self.lane.eq(self.lane + 1)]
         m.d.comb += self.halfword.eq(self.read_data[self.lane])

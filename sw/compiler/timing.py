@@ -82,7 +82,7 @@ class Reads:
     def __init__(self, lanes: int) -> None:
         self.lanes = lanes
         self.prologue: range = range(0)
-        self.start = self.length = 0
+        self.start = self.length = self.before = 0
 
     def layer(self, descriptor: Descriptor, prologue: range) -> None:
         """A layer begins with these cycles of reads."""
@@ -97,12 +97,16 @@ class Reads:
 
     def block(self, start: int, length: int) -> None:
         """A block (or more that follow each other) runs in these cycles."""
+        self.before = self.start
         self.start, self.length = start, length
 
     def __call__(self, cycle: int) -> bool:
         """Return whether there is a read in a cycle of the current layer."""
         at = cycle - self.start
-        if not 0 <= at < self.length:
+        if at == -1:
+            # The last step of the block before this one.
+            at = cycle - self.before
+        elif not 0 <= at < self.length:
             return cycle in self.prologue
         window, phase = divmod(at, self.descriptor.steps)
         for number, phases in enumerate(self.phases):
@@ -140,10 +144,10 @@ class Flash:
         self.ready = self.begun + FlashReader.TRANSFER_LATENCY
 
     def take(self, cycle: int) -> None:
-        """The next word is asked for: its halfwords follow in the next cycles."""
-        self.taken.extend(range(cycle + 1, cycle + 1 + self.lanes))
+        """The next word is taken, a halfword per cycle."""
+        self.taken.extend(range(cycle, cycle + self.lanes))
         self._transfer_word()
-        self.ready = max(self.ready, cycle + 3)
+        self.ready = max(self.ready, cycle + 2)
 
 
 class Loader:
@@ -154,7 +158,7 @@ class Loader:
         self.lanes = config.lanes
         self.records = self._records(tasks)
         self.wait = 0
-        """First cycle in which the state that wants a word is reached."""
+        """First cycle in which the next word could be wanted, as far as the loader knows."""
         self.serial_ready = 0
         self.descriptors = self.blocks = self.steps = 0
         self.left = 1
@@ -183,7 +187,7 @@ class Loader:
                 return not self.stopped
 
     def earliest(self) -> int:
-        """Return the first cycle in which a word could be read, if there is one and room."""
+        """Return the first cycle in which a word can be wanted, if there is one and room."""
         if self.kind in ("descriptor", "parameters"):
             return max(self.wait, self.serial_ready)
         return self.wait
@@ -194,7 +198,7 @@ class Loader:
         self.wait = cycle + 1
         self.left -= 1
         if self.kind in ("descriptor", "parameters"):
-            self.serial_ready = cycle + self.lanes
+            self.serial_ready = cycle + self.lanes - 1
         if self.kind == "weights":
             if not self.odd_word:
                 self.steps += 1
@@ -203,7 +207,7 @@ class Loader:
             return
         match self.kind:
             case "header":
-                self.wait = cycle + 3
+                self.wait = cycle + 2
                 record, self.words = next(self.records)
                 if record is Record.DESCRIPTOR:
                     self.kind, self.left = "descriptor", DESCRIPTOR_HALFWORDS // self.lanes
@@ -332,19 +336,26 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
     outputs = sequencer.outputs
     stored = 0
     pushed = -lanes
-    cycle = 0
+    # Since when the ring has a word, the ring has room, the loader's destination has room.
+    filled = emptied = freed = cycle = 0
     while sequencer.number < len(tasks):
-        # Who wants to act, and from when on.
-        push = max(flash.ready, pushed + lanes, cycle) if stored < ring_words else NEVER
-        load = max(loader.earliest(), cycle) if stored and loader.room() else NEVER
+        # Who wants to act, and from when on.  Flash and loader ask through a register.
+        push = load = NEVER
+        if stored < ring_words:
+            push = max(flash.ready + 1, pushed + lanes, emptied + 1, cycle)
+        if stored and loader.room():
+            load = max(loader.earliest() + 1, filled + 1, freed + 1, cycle)
         write = max(outputs[0], cycle) if outputs else NEVER
         turn = NEVER if sequencer.waits() else max(sequencer.next, cycle)
         now = min(push, load, write, turn)
         if now == NEVER:
             raise RuntimeError("the program never ends: a block does not fit weight memory")
-        free = not (min(push, load, write) == now and reads(now))
+        free = not (min(push, load, write) == now and reads(now - 1))
         if turn == now:
+            room = loader.room()
             sequencer.act(now)
+            if not room and loader.room():
+                freed = now + 1
         # One access per cycle; who gets none asks again in the next cycle.
         if free and write == now:
             outputs.popleft()
@@ -352,8 +363,12 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
             flash.take(now)
             pushed = now
             stored += 1
+            if stored == 1:
+                filled = now + 1
         elif free and load == now:
             loader.grant(now)
+            if stored == ring_words:
+                emptied = now + 1
             stored -= 1
             sequencer.ready += loader.block_loaded
             sequencer.queued += loader.descriptor_loaded
