@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from sw import golden, importer, ir, report
 from sw.compiler import Program, compile_layer
 from sw.compiler.partition import partition
 from sw.compiler.passes import run as run_passes
-from sw.errors import InputError, SeparableError, UnsupportedError
+from sw.errors import InputError, UnsupportedError
 
 __all__ = ["LayerRun", "device_layers", "main", "simulate"]
 

@@ -1,0 +1,171 @@
+"""The driver: devices on the simulated board, on a serial line, and broken ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tflite_builder import NetworkBuilder
+
+import boards
+from hw.command import IDENTITY, Register
+from sw import golden, importer
+from sw.compiler import Program, compile_graph
+from sw.driver import Device, DeviceError, DeviceTimeout, Transport
+from sw.driver.simulation import SimTransport
+from sw.driver.transport import Halfwords, LayerObserver
+from sw.errors import InputError
+from sw.ir import Graph
+
+CONFIG = boards.get("icebreaker").config
+
+
+def small_network() -> Graph:
+    """A convolution, a depthwise and a pointwise one, pooling, a fully connected layer."""
+    net = NetworkBuilder(seed=3)
+    x = net.input((1, 12, 12, 3))
+    y = net.conv_2d(x, 8, kernel=(3, 3), stride=(2, 2), activation="RELU6")
+    y = net.depthwise_conv_2d(y, kernel=(3, 3), stride=(2, 2), activation="RELU6")
+    y = net.conv_2d(y, 16, kernel=(1, 1), activation="RELU6")
+    y = net.average_pool_2d(y, window=(3, 3), padding="VALID")
+    y = net.fully_connected(net.reshape(y, (1, 16)), 4)
+    return importer.loads(net.build(outputs=[net.softmax(y)]), "small")
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return small_network()
+
+
+@pytest.fixture(scope="module")
+def program(graph: Graph) -> Program:
+    return compile_graph(graph, CONFIG, board="icebreaker")
+
+
+@pytest.fixture
+def device() -> Iterator[Device]:
+    with Device.open("sim", CONFIG) as device:
+        yield device
+
+
+def frame(graph: Graph, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.integers(-128, 128, graph.tensors[graph.inputs[0]].shape).astype(np.int8)
+
+
+def test_inference_on_the_simulated_core(device: Device, graph: Graph, program: Program) -> None:
+    device.load(program)
+    cycles = set()
+    for seed in range(3):
+        x = frame(graph, seed)
+        expected = golden.run(graph, x)
+        seen: dict[int, np.ndarray] = {}
+        result = device.infer(x, seen.__setitem__)
+        for index in graph.outputs:
+            np.testing.assert_array_equal(result.tensors[index], expected[index])
+        assert list(seen) == list(range(len(program.layers)))
+        for number, value in seen.items():
+            np.testing.assert_array_equal(value, expected[program.layers[number].output])
+        cycles.add(result.cycles)
+        assert result.layer_cycles is not None
+        assert len(result.layer_cycles) == len(program.layers)
+        assert sum(result.layer_cycles) == result.cycles
+        assert min(result.layer_cycles) > 0
+    # Time depends on nothing but the program.
+    assert len(cycles) == 1
+    assert device.infer(x).cycles == result.cycles
+
+
+def test_what_was_in_memory_does_not_matter(graph: Graph, program: Program) -> None:
+    x = frame(graph, 7)
+    results = []
+    for seed in (1, 2):
+        with Device(SimTransport(CONFIG, seed=seed), CONFIG) as device:
+            device.load(program)
+            results.append(device.infer(x))
+    assert results[0].cycles == results[1].cycles
+    for index in graph.outputs:
+        np.testing.assert_array_equal(results[0].tensors[index], results[1].tensors[index])
+
+
+def test_a_second_program_replaces_the_first(device: Device, graph: Graph) -> None:
+    net = NetworkBuilder(seed=9)
+    y = net.conv_2d(net.input((1, 5, 5, 8)), 8, kernel=(1, 1))
+    other = importer.loads(net.build(outputs=[y]), "other")
+    for network in (graph, other, graph):
+        device.load(compile_graph(network, CONFIG))
+        x = frame(network, 1)
+        got, expected = device.infer(x).tensors, golden.run(network, x)
+        for index in network.outputs:
+            np.testing.assert_array_equal(got[index], expected[index])
+
+
+def test_errors_before_the_device_is_touched(
+    device: Device, graph: Graph, program: Program
+) -> None:
+    with pytest.raises(DeviceError, match="no program is loaded"):
+        device.infer(frame(graph, 0))
+    with pytest.raises(DeviceError, match="compiled for another core"):
+        device.load(replace(program, config=replace(CONFIG, acc_bits=25)))
+    device.load(program)
+    with pytest.raises(InputError, match="must be int8"):
+        device.infer(frame(graph, 0)[:, 1:])
+
+
+def test_a_truncated_program_is_a_time_out(device: Device, graph: Graph, program: Program) -> None:
+    # An erased flash follows: no record begins with FFFFh.
+    device.load(replace(program, flash=program.flash[: len(program.flash) // 2]))
+    with pytest.raises(DeviceTimeout, match="still busy after"):
+        device.infer(frame(graph, 0))
+    # The next start begins afresh.
+    device.load(program)
+    x = frame(graph, 1)
+    got = device.infer(x).tensors
+    for index in graph.outputs:
+        np.testing.assert_array_equal(got[index], golden.run(graph, x)[index])
+
+
+class Dummy(Transport):
+    """A device of which only the registers exist."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.closed = False
+
+    def write_memory(self, address: int, halfwords: Halfwords) -> None: ...
+
+    def read_memory(self, address: int, count: int) -> Halfwords:
+        return np.zeros(count, np.uint16)
+
+    def write_register(self, register: Register, value: int) -> None: ...
+
+    def read_register(self, register: Register) -> int:
+        return self.status if register == Register.STATUS else 0
+
+    def program_flash(self, address: int, data: bytes) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def wait_idle(self, limit: int, on_layer: LayerObserver | None = None) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_strange_devices(program: Program) -> None:
+    with pytest.raises(DeviceError, match="version 12 of the command set, this driver"):
+        Device(Dummy(0x1200), CONFIG)
+    device = Device(Dummy(IDENTITY << 8), CONFIG)
+    with pytest.raises(DeviceTimeout, match="flash does not become ready"):
+        device.load(program)
+    # Without layers the result has none.
+    device = Device(Dummy(IDENTITY << 8 | 2), CONFIG)
+    device.load(program)
+    assert device.infer(np.zeros((1, 12, 12, 3), np.int8)).layer_cycles is None
+
+
+def test_no_such_port() -> None:
+    with pytest.raises(DeviceError, match=r"/dev/nothing: cannot be opened .*--backend is sim"):
+        Device.open("/dev/nothing", CONFIG)
