@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, UnusedElaboratable
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Out
@@ -209,6 +212,16 @@ def test_single_port_memory_ice40(tmp_path: Path, depth: int) -> None:
     assert {cycle: values[cycle] for cycle in reads} == reads
 
 
+@pytest.fixture
+def unused() -> Iterator[None]:
+    """Let components go unused; Amaranth says so when they are freed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnusedElaboratable)
+        yield
+        gc.collect()
+
+
+@pytest.mark.usefixtures("unused")
 def test_same_interface() -> None:
     """Forms are interchangeable."""
     for make in (dual_multiplier, single_port_memory):
@@ -217,6 +230,7 @@ def test_same_interface() -> None:
         assert all(other.LATENCY == first.LATENCY for other in others)
 
 
+@pytest.mark.usefixtures("unused")
 def test_bad_parameters() -> None:
     """Parameters out of range are named."""
     for make in (dual_multiplier, single_port_memory):
