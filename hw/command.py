@@ -219,8 +219,8 @@ class Register(IntEnum):
     """Registers of the core on the host's bus (16 bits each).
 
     Writing START starts the program whose flash byte address is FLASH_LOW | FLASH_HIGH << 16.
-    The program's words pass through a ring in activation memory, word addresses RING_FIRST to
-    RING_LAST.  STATUS: bit 0 busy, bit 1 flash ready, bits 15:8 IDENTITY of the command set.
+    The program's words pass through a ring in activation memory, from word address RING_FIRST to
+    the end of the memory.  STATUS: bit 0 busy, bit 1 flash ready, bits 15:8 IDENTITY of the command set.
     CYCLES_LOW/HIGH count the cycles from START to the end of the last layer.
     """
 
@@ -228,10 +228,9 @@ class Register(IntEnum):
     FLASH_LOW = 1
     FLASH_HIGH = 2
     RING_FIRST = 3
-    RING_LAST = 4
-    STATUS = 5
-    CYCLES_LOW = 6
-    CYCLES_HIGH = 7
+    STATUS = 4
+    CYCLES_LOW = 5
+    CYCLES_HIGH = 6
 
 
 IDENTITY = 0x51

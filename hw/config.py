@@ -32,6 +32,9 @@ class CoreConfig:
         Blocks of requantisation parameters that can be queued.
     descriptor_slots : int
         Layer descriptors that can be queued.
+    fraction_bits : int
+        Bits of the requantiser's products below the unit, odd, 9 to 31 (exact).  With fewer than 31
+        the compiler proves for each channel that every output is right.
     clock_mhz : float
         Core clock the board asks for, in MHz.
     technology : str
@@ -43,8 +46,9 @@ class CoreConfig:
     memory_depth: int = 16384
     acc_bits: int = 24
     weight_depth: int = 512
-    parameter_slots: int = 64
-    descriptor_slots: int = 16
+    parameter_slots: int = 16
+    descriptor_slots: int = 4
+    fraction_bits: int = 31
     clock_mhz: float = 30.0
     technology: str = "ice40"
 
@@ -61,6 +65,8 @@ class CoreConfig:
             raise ValueError(f"memory_depth must be at most 16384, not {self.memory_depth!r}")
         if not 16 <= self.acc_bits <= 32:
             raise ValueError(f"acc_bits must be 16 to 32, not {self.acc_bits!r}")
+        if self.fraction_bits not in range(9, 32, 2):
+            raise ValueError(f"fraction_bits must be odd, 9 to 31, not {self.fraction_bits!r}")
         if self.technology not in ("ice40", "portable"):
             raise ValueError(f"technology must be 'ice40' or 'portable', not {self.technology!r}")
         if not 1 <= self.clock_mhz <= 200:

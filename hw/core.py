@@ -82,7 +82,7 @@ class Core(wiring.Component):
         m.submodules.sequencer = sequencer = fresh(Sequencer(config))
         m.submodules.decoder = decoder = StepDecoder(config, LayerLayout)
         m.submodules.addresses = addresses = AddressGenerator()
-        m.submodules.ring = ring = Ring()
+        m.submodules.ring = ring = Ring(config)
         m.submodules.loader = loader = fresh(Loader(config))
         m.submodules.serial = serial = fresh(SerialReader(config))
         m.submodules.writeback = writeback = fresh(Writeback())
@@ -107,14 +107,13 @@ class Core(wiring.Component):
             drain.layer.act_max.eq(layer.act_max),
             drain.layer.single_rounding.eq(layer.single_rounding),
             scratchpad.results.eq(drain.results),
-            writeback.base.eq(layer.output_base),
+            writeback.base.eq(descriptors.base),
             writeback.step.eq(layer.output_step),
-            writeback.load.eq(sequencer.layer_start),
+            writeback.load.eq(descriptors.output_base),
             writeback.done.eq(drain.done),
             # From the ring to its destinations.
             ring.clear.eq(start),
             ring.first.eq(host.ring_first),
-            ring.last.eq(host.ring_last),
             loader.empty.eq(ring.empty),
             loader.serial_ready.eq(serial.ready_next),
             loader.header.eq(scratchpad.read_data[0]),
@@ -180,9 +179,9 @@ class Core(wiring.Component):
             loader.block_freed.eq(sequencer.block_freed),
             loader.freed_steps.eq(layer.steps + 1),
             self.layer_done.eq(sequencer.layer_done),
-            addresses.load.eq(sequencer.address_load),
+            addresses.load.eq(descriptors.input_base),
             addresses.advance.eq(sequencer.address_advance),
-            addresses.base.eq(layer.input_base),
+            addresses.base.eq(descriptors.base),
             addresses.windows.eq(
                 (layer.mode == Mode.DEPTHWISE) | (layer.mode == Mode.DEPTHWISE2)),
             addresses.double.eq(layer.mode == Mode.DEPTHWISE2),

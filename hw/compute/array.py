@@ -8,6 +8,7 @@ from hw.command import HALFWORD_BITS
 from hw.compute.lane import ACC_DELAY, WINDOW_BITS, Lane
 from hw.config import CoreConfig
 from hw.delay import delayed
+from hw.select import select
 
 LATENCY = ACC_DELAY + 1
 """Cycles from a step to the accumulators of lane 0 that include it."""
@@ -81,7 +82,8 @@ class SystolicArray(wiring.Component):
 
         serial = Signal(HALFWORD_BITS)
         with m.If(step.serial):
-            m.d.sync += serial.eq(self.memory_data[step.word_phase])
+            of_lane = [self.memory_data[g] for g in range(config.lanes)]
+            m.d.sync += serial.eq(select(m, step.word_phase, of_lane, name="of_lane"))
         with m.Else():
             m.d.sync += [half.eq(self.zero_point) for half in (serial[:8], serial[8:])]
 

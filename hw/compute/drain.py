@@ -10,6 +10,7 @@ from hw.compute import array
 from hw.config import CoreConfig
 from hw.delay import taps
 from hw.memory.parameters import ParameterMemory
+from hw.select import select
 
 PARAMETER_DELAY = array.LATENCY + 1 - ParameterMemory.LEAD
 """Cycles from the last step of an output to ``output`` of the parameter memory."""
@@ -74,12 +75,12 @@ class Drain(wiring.Component):
 
         values = []
         for column in range(config.rows):
-            m.submodules[f"requantise_{column}"] = unit = Requantiser(acc_bits=config.acc_bits)
+            m.submodules[f"requantise_{column}"] = unit = Requantiser(
+                acc_bits=config.acc_bits, fraction_bits=config.fraction_bits
+            )
             acc = Signal(signed(config.acc_bits), name=f"acc_{column}")
-            with m.Switch(lane):
-                for g in range(config.lanes):
-                    with m.Case(g):
-                        m.d.sync += acc.eq(self.acc[g * config.rows + column])
+            of_lane = [self.acc[g * config.rows + column] for g in range(config.lanes)]
+            m.d.sync += acc.eq(select(m, lane, of_lane, name=f"acc_of_lane_{column}"))
             m.d.comb += [
                 unit.acc.eq(acc),
                 unit.zero_point.eq(self.layer.zero_point),

@@ -11,8 +11,9 @@ from hw.memory.block import block_memory
 LayerLayout = data.StructLayout({
     name: (signed if field.signed and field.width < ADDRESS_BITS else unsigned)(field.width)
     for name, field in LAYOUT.items()
+    if name not in ("input_base", "output_base")
 })
-"""All fields of a descriptor, as stored (counts less one)."""
+"""The fields of a descriptor that hold for a whole layer, as stored (counts less one)."""
 
 
 class DescriptorMemory(wiring.Component):
@@ -31,6 +32,10 @@ class DescriptorMemory(wiring.Component):
     done : Out(1)
         Pulse, ``LATENCY`` cycles after ``fetch``: ``layer`` is in force.
     layer : Out(LayerLayout)
+    base : Out(ADDRESS_BITS)
+        While the layer is read, its base addresses pass by:
+    input_base, output_base : Out(1)
+        ``base`` is the one or the other.
     """
 
     LATENCY = DESCRIPTOR_HALFWORDS + 2
@@ -47,6 +52,9 @@ class DescriptorMemory(wiring.Component):
             "fetch": In(1),
             "done": Out(1),
             "layer": Out(LayerLayout),
+            "base": Out(ADDRESS_BITS),
+            "input_base": Out(1),
+            "output_base": Out(1),
         })
 
     def elaborate(self, platform):
@@ -78,11 +86,16 @@ class DescriptorMemory(wiring.Component):
             m.d.sync += index.eq(index + 1)
             with m.If(index.all()):
                 m.d.sync += [busy.eq(0), read_slot.eq(read_slot + 1)]
+        m.d.comb += self.base.eq(read.data)
         with m.If(late), m.Switch(previous):
             for halfword in range(DESCRIPTOR_HALFWORDS):
                 with m.Case(halfword):
                     for name, field in LAYOUT.items():
-                        if field.halfword == halfword:
+                        if field.halfword != halfword:
+                            continue
+                        if name in self.layer.shape().members:
                             value = read.data[field.low : field.low + field.width]
                             m.d.sync += self.layer[name].eq(value)
+                        else:
+                            m.d.comb += getattr(self, name).eq(1)
         return m

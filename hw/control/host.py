@@ -38,7 +38,7 @@ class HostPort(wiring.Component):
         One halfword per read access.
     start : Out(1)
         Pulse: the program is to start (all of the core but this port is reset in that cycle).
-    flash_address : Out(24), ring_first, ring_last : Out(ADDRESS_BITS)
+    flash_address : Out(24), ring_first : Out(ADDRESS_BITS)
     busy, flash_ready : In(1)
     memory : Out(1), memory_write : Out(1), memory_grant : In(1)
         Access ``word``; write ``halfword`` to lane ``lane``.
@@ -58,7 +58,6 @@ class HostPort(wiring.Component):
             "start": Out(1),
             "flash_address": Out(24),
             "ring_first": Out(ADDRESS_BITS),
-            "ring_last": Out(ADDRESS_BITS),
             "busy": In(1),
             "flash_ready": In(1),
             "memory": Out(1),
@@ -127,8 +126,6 @@ class HostPort(wiring.Component):
                 m.d.sync += self.flash_address[16:].eq(ask.data)
             with m.Case(Register.RING_FIRST):
                 m.d.sync += self.ring_first.eq(ask.data)
-            with m.Case(Register.RING_LAST):
-                m.d.sync += self.ring_last.eq(ask.data)
         with m.Else():
             m.d.sync += self.response.valid.eq(1)
             with m.Switch(ask.address[:3]):

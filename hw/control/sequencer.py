@@ -28,7 +28,7 @@ class Sequencer(wiring.Component):
         Pulse of the loader.
     block_freed : Out(1)
         Pulse to the loader.
-    address_load, address_advance : Out(1)
+    address_advance : Out(1)
         To the address generator.
     filled, inner_last, inner_index : In
         Of the address generator.
@@ -58,7 +58,6 @@ class Sequencer(wiring.Component):
             "descriptor_done": In(1),
             "block_loaded": In(1),
             "block_freed": Out(1),
-            "address_load": Out(1),
             "address_advance": Out(1),
             "filled": In(1),
             "inner_last": In(1),
@@ -93,7 +92,6 @@ class Sequencer(wiring.Component):
                 with m.If(self.descriptor_available):
                     m.next = "LOAD"
             with m.State("LOAD"):
-                m.d.comb += self.address_load.eq(self.descriptor_done)
                 with m.If(self.descriptor_done):
                     m.d.comb += self.layer_start.eq(1)
                     m.next = "PROLOGUE"

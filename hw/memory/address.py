@@ -63,7 +63,8 @@ class AddressGenerator(wiring.Component):
         inner, column, row = Signal(8), Signal(8), Signal(8)
         # Columns of a row of double windows: one bit more than the width.
         middle = Signal(9)
-        block_base = Signal(ADDRESS_BITS)
+        block_base, next_base = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
+        m.d.comb += next_base.eq(block_base + self.next_block)
 
         middle_end, column_end, row_end = Signal(), Signal(), Signal()
         row_columns = Mux(self.double, (self.width << 1) | 1, self.width)
@@ -92,7 +93,7 @@ class AddressGenerator(wiring.Component):
 
         with m.If(self.load):
             m.d.sync += [
-                self.address.eq(self.base), block_base.eq(self.base + self.next_block),
+                self.address.eq(self.base), block_base.eq(self.base),
                 inner.eq(0), middle.eq(0), column.eq(0), row.eq(0),
             ]
         with m.Elif(self.advance):
@@ -109,7 +110,7 @@ class AddressGenerator(wiring.Component):
                         with m.If(row_end):
                             m.d.sync += [
                                 row.eq(0),
-                                self.address.eq(block_base),
-                                block_base.eq(block_base + self.next_block),
+                                self.address.eq(next_base),
+                                block_base.eq(next_base),
                             ]
         return m

@@ -5,32 +5,40 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.command import ADDRESS_BITS
+from hw.config import CoreConfig
 
 
 class Ring(wiring.Component):
     """Read and write pointers of the ring in activation memory.
 
+    Parameters
+    ----------
+    config : CoreConfig
+
     Members
     -------
     clear : In(1)
         Empty the ring.
-    first, last : In(ADDRESS_BITS)
-        Its first and last word.
+    first : In(ADDRESS_BITS)
+        Its first word; the last one is the memory's.
     push, pop : In(1)
         A word is written, read.
     write_address, read_address : Out(ADDRESS_BITS)
     full, empty : Out(1)
     """
 
-    clear: In(1)
-    first: In(ADDRESS_BITS)
-    last: In(ADDRESS_BITS)
-    push: In(1)
-    pop: In(1)
-    write_address: Out(ADDRESS_BITS)
-    read_address: Out(ADDRESS_BITS)
-    full: Out(1)
-    empty: Out(1)
+    def __init__(self, config: CoreConfig):
+        self.last = config.memory_depth - 1
+        super().__init__({
+            "clear": In(1),
+            "first": In(ADDRESS_BITS),
+            "push": In(1),
+            "pop": In(1),
+            "write_address": Out(ADDRESS_BITS),
+            "read_address": Out(ADDRESS_BITS),
+            "full": Out(1),
+            "empty": Out(1),
+        })
 
     def elaborate(self, platform):
         m = Module()

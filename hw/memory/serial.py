@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.command import HALFWORD_BITS
 from hw.config import CoreConfig
+from hw.select import select
 
 
 class Target(enum.Enum, shape=2):
@@ -68,5 +69,6 @@ class SerialReader(wiring.Component):
             m.d.sync += [self.valid.eq(1), self.lane.eq(0), self.tag.eq(self.start_tag)]
         with m.Elif(self.valid):
             m.d.sync += [self.valid.eq(self.lane != last), self.lane.eq(self.lane + 1)]
-        m.d.comb += self.halfword.eq(self.read_data[self.lane])
+        of_lane = [self.read_data[g] for g in range(self.config.lanes)]
+        m.d.comb += self.halfword.eq(select(m, self.lane, of_lane, name="of_lane"))
         return m

@@ -17,7 +17,7 @@ class Writeback(wiring.Component):
     Members
     -------
     load : In(1)
-        A layer begins.
+        ``base`` is that of the next layer.
     base, step : In(ADDRESS_BITS)
     done : In(1)
         Lane 0's result is in place.

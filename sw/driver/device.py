@@ -130,7 +130,6 @@ class Device:
             (Register.FLASH_LOW, program.flash_address & 0xFFFF),
             (Register.FLASH_HIGH, program.flash_address >> 16),
             (Register.RING_FIRST, program.ring[0]),
-            (Register.RING_LAST, program.ring[1]),
         ):
             self.transport.write_register(register, value)
         self.program = program

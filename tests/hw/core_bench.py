@@ -59,7 +59,7 @@ class CoreBench:
         self.seed = seed
 
     def run(self, stream, memory: dict[int, np.ndarray], reads: dict[int, int],
-            ring=(12000, 12063), halfword_gap: int = 0):
+            ring=16320, halfword_gap: int = 0):
         """Run a program.
 
         Parameters
@@ -117,7 +117,7 @@ class CoreBench:
                     for lane, halfword in enumerate(word):
                         await access(ctx, write=1, register=0,
                                      address=(base + offset) * lanes + lane, data=halfword)
-            for register, value in ((Register.RING_FIRST, ring[0]), (Register.RING_LAST, ring[1]),
+            for register, value in ((Register.RING_FIRST, ring),
                                     (Register.START, 1)):
                 await access(ctx, write=1, register=1, address=register, data=value)
             await ctx.tick().repeat(3)

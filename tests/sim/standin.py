@@ -1,7 +1,7 @@
 """A core that copies: the host's bus, the flash and the memory of a real one, and no array.
 
-START reads halfwords from the flash into memory, from word address RING_FIRST on, RING_LAST words
-for each of two "layers", one behind the other.  RING_LAST = 0 never ends.
+START reads halfwords from the flash into memory, from word address RING_FIRST on, WORDS words for
+each of two "layers", one behind the other.  With RING_FIRST = NEVER it does not come to an end.
 """
 
 from amaranth.hdl import Array, Cat, Module, Signal
@@ -13,6 +13,8 @@ from hw.command import IDENTITY, Register
 
 HOST = data.StructLayout({"write": 1, "register": 1, "address": 16, "data": 16})
 LAYERS = 2
+WORDS = 100
+NEVER = 0xFFFF
 
 
 class StandIn(wiring.Component):
@@ -87,7 +89,7 @@ class StandIn(wiring.Component):
         last = Signal(16)
         cycles = Signal(32)
         m.d.comb += [
-            last.eq((registers[Register.RING_LAST] << lane_bits) - 1),
+            last.eq((WORDS << lane_bits) - 1),
             self.flash.ready.eq(self.busy),
             self.flash_address.eq(Cat(registers[Register.FLASH_LOW],
                                       registers[Register.FLASH_HIGH])),
@@ -105,11 +107,11 @@ class StandIn(wiring.Component):
             m.d.sync += cycles.eq(cycles + 1)
             with m.If(self.flash.valid):
                 m.d.sync += address.eq(address + 1)
-                with m.If(address == last):
+                with m.If((address == last) & (registers[Register.RING_FIRST] != NEVER)):
                     m.d.comb += self.layer_done.eq(1)
                     m.d.sync += [
                         address.eq(0),
-                        base.eq(base + registers[Register.RING_LAST]),
+                        base.eq(base + WORDS),
                         layer.eq(layer + 1),
                     ]
                     with m.If(layer == LAYERS - 1):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from standin import LAYERS, StandIn
+from standin import LAYERS, NEVER, WORDS, StandIn
 
 from hw.command import IDENTITY, Register
 from hw.config import CoreConfig
@@ -32,11 +32,10 @@ def wait_for_flash(board: SimulatedBoard) -> None:
     pytest.fail("the flash does not become ready")
 
 
-def start(board: SimulatedBoard, *, address: int, first: int, words: int) -> None:
+def start(board: SimulatedBoard, *, address: int, first: int) -> None:
     board.write_register(Register.FLASH_LOW, address & 0xFFFF)
     board.write_register(Register.FLASH_HIGH, address >> 16)
     board.write_register(Register.RING_FIRST, first)
-    board.write_register(Register.RING_LAST, words)
     board.write_register(Register.START, 1)
 
 
@@ -87,7 +86,7 @@ def test_run_with_flash_in_the_loop(board: SimulatedBoard) -> None:
     data = rng.integers(0, 256, LAYERS * 800, np.uint8).tobytes()
     board.write_flash(0x123457, data)
     wait_for_flash(board)
-    start(board, address=0x123457, first=10, words=100)
+    start(board, address=0x123457, first=10)
     assert board.busy
     seen: list[LayerEnd] = []
     ends = board.wait(100_000, seen.append)
@@ -95,7 +94,7 @@ def test_run_with_flash_in_the_loop(board: SimulatedBoard) -> None:
     assert [end.cycle for end in seen] == ends
     assert len(ends) == LAYERS
     # The bus takes a halfword in four cycles.
-    assert ends[1] - ends[0] == 1600
+    assert ends[1] - ends[0] == 16 * WORDS
     for number, end in enumerate(seen):
         assert end.memory is not None
         expected = np.frombuffer(data, np.int8)[800 * number :][:800].reshape(100, 8)
@@ -110,14 +109,14 @@ def test_without_snapshots_the_cycles_are_the_same(board: SimulatedBoard) -> Non
     ends = []
     observers: list[Callable[[LayerEnd], None] | None] = [None, lambda end: None, None]
     for observer in observers:
-        start(board, address=0, first=0, words=50)
+        start(board, address=0, first=0)
         ends.append(board.wait(100_000, observer))
     assert ends[0] == ends[1] == ends[2]
 
 
 def test_watchdog(board: SimulatedBoard) -> None:
     wait_for_flash(board)
-    start(board, address=0, first=0, words=0)
+    start(board, address=0, first=NEVER)
     with pytest.raises(HangError, match="still busy after 5000 cycles, 0 layers done"):
         board.wait(5000)
 
@@ -131,7 +130,7 @@ def test_flash_errors_surface() -> None:
         pytest.raises(FlashError, match=r"flash: cycle \d+: "),
     ):
         wait_for_flash(board)
-        start(board, address=0, first=0, words=10)
+        start(board, address=0, first=0)
         board.wait(10_000)
 
 
