@@ -60,6 +60,11 @@ def _load(path: Path) -> ctypes.CDLL:
         "board_flash_write": (flag, (board, u32, data, u32)),
         "board_flash_read": (flag, (board, u32, data, u32)),
         "board_transfer": (flag, (board, flag, flag, u32, data, u32)),
+        "board_uart_divisor": (None, (board, u32)),
+        "board_uart_send": (None, (board, data, u32)),
+        "board_uart_break": (None, (board, u64)),
+        "board_uart_receive": (u32, (board, data, u32, u64)),
+        "board_uart_clear": (None, (board,)),
         "board_run": (flag, (board, u64)),
         "board_wait": (flag, (board, u64, flag)),
         "board_busy": (flag, (board,)),
@@ -84,6 +89,9 @@ class SimulatedBoard:
         Of what the memories hold at power-on.
     core : component, optional
         Instead of the core; see :class:`sim.top.SimTop`.
+    link_divisor : int, optional
+        With the board's serial link, at so many cycles per bit: the serial line is then the
+        only way to the core's bus.
 
     Raises
     ------
@@ -91,17 +99,25 @@ class SimulatedBoard:
         If the core cannot be compiled.
     """
 
-    def __init__(self, config: CoreConfig, *, seed: int = 0, core: Any = None) -> None:
+    def __init__(
+        self,
+        config: CoreConfig,
+        *,
+        seed: int = 0,
+        core: Any = None,
+        link_divisor: int | None = None,
+    ) -> None:
         from sim.top import SimTop
 
         self.config = config
-        path = verilate.library(
-            SimTop(config, core), memories=config.lanes, depth=config.memory_depth
-        )
+        top = SimTop(config, core, link_divisor=link_divisor)
+        path = verilate.library(top, memories=config.lanes, depth=config.memory_depth)
         self._board: int | None = None
         self._library = _load(path)
         self._board = self._library.board_create(seed, config.clock_mhz)
         self._started = 0
+        if link_divisor is not None:
+            self._library.board_uart_divisor(self._board, link_divisor)
 
     def __enter__(self) -> SimulatedBoard:
         return self
@@ -168,6 +184,27 @@ class SimulatedBoard:
             self._board, write, register, address, data.ctypes.data, len(data)
         )
         self._raise_if(status)
+
+    # -- the serial line -------------------------------------------------------------------------
+
+    def serial_send(self, data: bytes) -> None:
+        """Send bytes; they travel while time passes."""
+        self._library.board_uart_send(self._board, data, len(data))
+
+    def serial_break(self, bits: int) -> None:
+        """Hold the line low for so many bits."""
+        self._library.board_uart_break(self._board, bits)
+
+    def serial_receive(self, count: int, limit: int) -> bytes:
+        """Wait until everything is sent and ``count`` bytes are there, at most ``limit`` cycles."""
+        data = ctypes.create_string_buffer(count)
+        taken = self._library.board_uart_receive(self._board, data, count, limit)
+        self.run(0)
+        return data.raw[:taken]
+
+    def serial_clear(self) -> None:
+        """Forget what was received."""
+        self._library.board_uart_clear(self._board)
 
     # -- time ------------------------------------------------------------------------------------
 

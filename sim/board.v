@@ -9,6 +9,8 @@ module board(
     input wire request_register,
     input wire [15:0] request_address,
     input wire [15:0] request_data,
+    input wire uart_rx,
+    output wire uart_tx,
     output wire request_ready,
     output wire response_valid,
     output wire [15:0] response_data,
@@ -19,7 +21,7 @@ module board(
     output wire busy,
     output wire layer_done
 );
-    reg rst_q = 1;
+    reg rst_q = 1, rx_q = 1;
     reg [3:0] i_q = 15;
     reg valid_q = 0, write_q = 0, register_q = 0;
     reg [15:0] address_q = 0, data_q = 0;
@@ -27,6 +29,7 @@ module board(
     always @(posedge clk) begin
         rst_q <= rst;
         i_q <= flash_i;
+        rx_q <= uart_rx;
         valid_q <= request_valid;
         write_q <= request_write;
         register_q <= request_register;
@@ -51,6 +54,8 @@ module board(
         .response_valid(response_valid),
         .response_ready(1'b1),
         .response_data(response_data),
+        .uart_rx(rx_q),
+        .uart_tx(uart_tx),
         .busy(busy),
         .layer_done(layer_done)
     );

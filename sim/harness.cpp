@@ -16,6 +16,7 @@
 #include "flash_model.h"
 #include "host_bus.h"
 #include "memories.inc"
+#include "uart.h"
 #include "verilated.h"
 
 namespace {
@@ -31,6 +32,7 @@ struct Board {
     std::unique_ptr<Vtop> top;
     FlashModel flash;
     HostBus host;
+    Uart uart;
     uint64_t cycle = 0;
     uint64_t start = 0;
     bool layer = false;
@@ -52,6 +54,7 @@ struct Board {
         top->clk = 0;
         top->rst = 1;
         top->flash_i = 0xf;
+        top->uart_rx = 1;
         top->eval();
         // Some memory models clear themselves; the chip's memories hold anything after power-on.
         std::mt19937_64 random(seed);
@@ -81,6 +84,7 @@ struct Board {
         top->request_register = request.reg;
         top->request_address = request.address;
         top->request_data = request.data;
+        top->uart_rx = uart.step(top->uart_tx);
         top->clk = 1;
         top->eval();
         top->clk = 0;
@@ -169,6 +173,33 @@ int board_transfer(Board* board, int write, int reg, uint32_t address, uint16_t*
                    uint32_t count) {
     return board->transfer(write, reg, address, data, count);
 }
+
+void board_uart_divisor(Board* board, uint32_t divisor) { board->uart.set_divisor(divisor); }
+
+// Send bytes; they are on the line when the clock runs.
+void board_uart_send(Board* board, const uint8_t* data, uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) board->uart.send(data[i]);
+}
+
+// Hold the line low for some bits, then high for two characters.
+void board_uart_break(Board* board, uint64_t bits) {
+    board->uart.level(0, bits);
+    board->uart.level(1, 20);
+}
+
+// Run until everything is sent and so many bytes are there, or for so many cycles; take them.
+uint32_t board_uart_receive(Board* board, uint8_t* data, uint32_t count, uint64_t limit) {
+    auto& received = board->uart.received;
+    while ((!board->uart.idle() || received.size() < count) && limit--) board->step();
+    uint32_t taken = 0;
+    for (; taken < count && !received.empty(); ++taken) {
+        data[taken] = received.front();
+        received.pop_front();
+    }
+    return taken;
+}
+
+void board_uart_clear(Board* board) { board->uart.received.clear(); }
 
 int board_run(Board* board, uint64_t cycles) { return board->run(cycles); }
 int board_wait(Board* board, uint64_t limit, int stop) { return board->wait(limit, stop); }

@@ -105,7 +105,7 @@ def _write_job(case: _Case, path: Path, clock_mhz: float) -> None:
         clock_mhz=clock_mhz,
         flash_address=program.flash_address,
         flash=np.frombuffer(program.flash, np.uint8),
-        ring=program.ring,
+        ring_first=program.ring[0],
         limit=4 * sum(program.cycles()) + 100_000,
         output_address=output.address * lanes,
         output_count=output.words * lanes,

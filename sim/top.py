@@ -1,4 +1,4 @@
-"""What is simulated: the core and the flash reader, as on a board but without its pins and link."""
+"""What is simulated: the core and the flash reader, as on a board but without its IO cells."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.command import HALFWORD_BITS
 from hw.config import CoreConfig
+from hw.link.host import HostLink
 from hw.memory.flash import FlashReader
 
 __all__ = ["SimTop"]
@@ -23,6 +24,9 @@ class SimTop(wiring.Component):
     config : CoreConfig
     core : component, optional
         Something else with the interface of :class:`hw.core.Core`, for tests.
+    link_divisor : int, optional
+        Cycles per bit of the serial line: the host is at its other end, as on a board, and not on
+        the bus.
 
     Members
     -------
@@ -32,6 +36,8 @@ class SimTop(wiring.Component):
     response_valid, response_data : Out
     response_ready : In(1)
         The core's ``host.response`` stream.
+    uart_rx, uart_tx : In(1), Out(1)
+        The serial line.
     flash_cs_n, flash_sck, flash_o, flash_oe : Out
     flash_i : In(4)
         The flash reader's pins: what goes to and comes from the registers in the IO cells.
@@ -39,8 +45,11 @@ class SimTop(wiring.Component):
         As the core gives them.
     """
 
-    def __init__(self, config: CoreConfig, core: Any = None) -> None:
+    def __init__(
+        self, config: CoreConfig, core: Any = None, *, link_divisor: int | None = None
+    ) -> None:
         self.config = config
+        self.link_divisor = link_divisor
         if core is None:
             from hw.core import Core
 
@@ -56,6 +65,8 @@ class SimTop(wiring.Component):
             "response_valid": Out(1),
             "response_ready": In(1),
             "response_data": Out(HALFWORD_BITS),
+            "uart_rx": In(1, init=1),
+            "uart_tx": Out(1, init=1),
             "flash_cs_n": Out(1),
             "flash_sck": Out(1),
             "flash_o": Out(4),
@@ -70,18 +81,10 @@ class SimTop(wiring.Component):
         m.submodules.core = core = self._core
         m.submodules.reader = reader = FlashReader(word=self.config.lanes)
 
-        request, response = core.host.request, core.host.response
-        m.d.comb += [
-            request.valid.eq(self.request_valid),
-            request.payload.write.eq(self.request_write),
-            request.payload.register.eq(self.request_register),
-            request.payload.address.eq(self.request_address),
-            request.payload.data.eq(self.request_data),
-            self.request_ready.eq(request.ready),
-            self.response_valid.eq(response.valid),
-            self.response_data.eq(response.payload),
-            response.ready.eq(self.response_ready),
-        ]
+        if self.link_divisor is None:
+            self._connect_bus(m, core)
+        else:
+            self._connect_link(m, core, reader)
 
         wiring.connect(m, reader.data, core.flash)
         m.d.comb += [
@@ -103,3 +106,33 @@ class SimTop(wiring.Component):
             self.layer_done.eq(core.layer_done),
         ]
         return m
+
+    def _connect_bus(self, m: Module, core: Any) -> None:
+        """Put the host on the core's bus."""
+        request, response = core.host.request, core.host.response
+        m.d.comb += [
+            request.valid.eq(self.request_valid),
+            request.payload.write.eq(self.request_write),
+            request.payload.register.eq(self.request_register),
+            request.payload.address.eq(self.request_address),
+            request.payload.data.eq(self.request_data),
+            self.request_ready.eq(request.ready),
+            self.response_valid.eq(response.valid),
+            self.response_data.eq(response.payload),
+            response.ready.eq(self.response_ready),
+        ]
+
+    def _connect_link(self, m: Module, core: Any, reader: Any) -> None:
+        """Put the link between host and bus."""
+        m.submodules.link = link = HostLink(divisor=self.link_divisor)
+        wiring.connect(m, link.request, core.host.request)
+        wiring.connect(m, link.response, core.host.response)
+        m.d.comb += [
+            reader.raw_select.eq(link.raw_select),
+            reader.raw_start.eq(link.raw_start),
+            reader.raw_tx.eq(link.raw_tx),
+            link.raw_busy.eq(reader.raw_busy),
+            link.raw_rx.eq(reader.raw_rx),
+            link.rx.eq(self.uart_rx),
+            self.uart_tx.eq(link.tx),
+        ]

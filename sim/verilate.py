@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 HERE = Path(__file__).resolve().parent
-HARNESS = ("board.v", "harness.cpp", "host_bus.h", "flash_model.h")
+HARNESS = ("board.v", "harness.cpp", "host_bus.h", "uart.h", "flash_model.h")
 """What the library is compiled from, besides the core."""
 
 TOP = "top"

@@ -27,6 +27,8 @@ module bench(
     top top(
         .clk(clk),
         .rst(rst),
+        .uart_rx(1'b1),
+        .uart_tx(),
         .busy(busy),
         .layer_done(layer_done),
         .flash_cs_n(cs_n),

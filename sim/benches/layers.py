@@ -35,8 +35,9 @@ async def layer(dut: Any, number: int) -> None:
                 if name.startswith("write_"):
                     await host.write_memory(int(name.removeprefix("write_")), job[name])
             host.load_flash(int(job["flash_address"]), job["flash"].tobytes())
-            first, last = map(int, job["ring"])
-            cycles = await host.run(int(job["flash_address"]), (first, last), int(job["limit"]))
+            cycles = await host.run(
+                int(job["flash_address"]), int(job["ring_first"]), int(job["limit"])
+            )
             memory = await host.read_memory(int(job["output_address"]), int(job["output_count"]))
     except SimulationError as error:
         np.savez(result, error=str(error))

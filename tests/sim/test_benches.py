@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from standin import LAYERS, StandIn
+from standin import LAYERS, NEVER, StandIn
 
 from hw.config import CoreConfig
 from sim.benches import runner
@@ -14,14 +14,14 @@ from sim.top import SimTop
 CONFIG = CoreConfig(memory_depth=1024)
 
 
-def job(folder: Path, number: int, data: bytes, words: int) -> None:
+def job(folder: Path, number: int, data: bytes, ring_first: int) -> None:
     np.savez(
         folder / f"{number}.npz",
         clock_mhz=CONFIG.clock_mhz,
         write_0=np.arange(4 * 300, dtype=np.uint16),
         flash_address=0x20001,
         flash=np.frombuffer(data, np.uint8),
-        ring=(50, words),
+        ring_first=ring_first,
         limit=20_000,
         output_address=0,
         output_count=4 * 300,
@@ -34,7 +34,7 @@ def test_jobs(tmp_path: Path) -> None:
     contents = [rng.integers(0, 256, LAYERS * 800, np.uint8).tobytes() for _ in range(3)]
     for number, data in enumerate(contents):
         # Job 1 never ends.
-        job(tmp_path, number, data, 0 if number == 1 else 100)
+        job(tmp_path, number, data, NEVER if number == 1 else 50)
     runner.run(folder, "sim.benches.layers", tmp_path, {"SEPARABLE_JOBS": str(tmp_path)})
     for number, data in enumerate(contents):
         with np.load(tmp_path / f"{number}.result.npz") as result:
