@@ -157,7 +157,9 @@ def layer_table(
     if len(layers) > 1 and all(layer.cycles is not None for layer in layers):
         macs, cycles = sum(x.macs for x in layers), sum(x.cycles or 0 for x in layers)
         table.add_section()
-        table.add_row("total", "", f"{macs:,}", f"{cycles:,}", f"{macs / (cycles * multipliers):.1%}")
+        table.add_row(
+            "total", "", f"{macs:,}", f"{cycles:,}", f"{macs / (cycles * multipliers):.1%}"
+        )
     return table
 
 
