@@ -96,6 +96,7 @@ class Context:
             input_zero_point=zero_point(x),
             input_range=input_range,
             acc_bits=min(self.config.acc_bits, 24),
+            fraction_bits=self.config.fraction_bits,
             where=f"operator {op.name!r} ({op.kind})",
         )
         self.ranges[op.output] = codes.output_range

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.command import Mode, minimum_steps
-from hw.compute.encoding import MAX_SHIFT, u_limit
+from hw.compute.encoding import MAX_SHIFT, MULTIPLIER_BITS, u_limit
 from sw import golden, ir
 from sw.compiler.context import Context
 from sw.compiler.layers import Block, Command, Layer
@@ -61,7 +61,14 @@ def _candidates(gain: float) -> tuple[tuple[int, int, int], ...]:
 
 
 def find_code(
-    sums: Ints, wanted: Ints, gain: float, *, zero_point: int, clamp: tuple[int, int], acc_bits: int
+    sums: Ints,
+    wanted: Ints,
+    gain: float,
+    *,
+    zero_point: int,
+    clamp: tuple[int, int],
+    acc_bits: int,
+    fraction_bits: int = MULTIPLIER_BITS,
 ) -> PoolCode | None:
     """Find integers that turn every sum into the wanted output.
 
@@ -74,7 +81,8 @@ def find_code(
     zero_point : int
         Of the output, in the hardware.
     clamp : tuple of int
-    acc_bits : int
+    acc_bits, fraction_bits : int
+        Of the core.
 
     Returns
     -------
@@ -101,6 +109,7 @@ def find_code(
                 zero_point=zero_point,
                 act_min=clamp[0],
                 act_max=clamp[1],
+                fraction_bits=fraction_bits,
             )
             if np.array_equal(got, wanted):
                 return weight, multiplier, shift, bias
@@ -137,6 +146,7 @@ def lower_pool(ctx: Context, op: ir.AveragePool2D | ir.Mean) -> Layer:
         zero_point=fields["output_zero_point"],
         clamp=(fields["act_min"], fields["act_max"]),
         acc_bits=min(ctx.config.acc_bits, 24),
+        fraction_bits=ctx.config.fraction_bits,
     )
     if code is None:
         raise ctx.refuse(

@@ -16,7 +16,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from hw.compute.encoding import MAX_SHIFT, u_limit
+from hw.compute.encoding import DIGITS, MAX_SHIFT, MULTIPLIER_BITS, u_limit
 from sw.errors import UnsupportedError
 from sw.golden import primitives
 
@@ -28,6 +28,23 @@ CONSTANT_MULTIPLIER = 1 << 30
 """One half: with a shift of 0, a bias of 2v is the output v, whichever way is rounded."""
 
 
+def truncated_products(u: Ints, multiplier: Ints, fraction_bits: int) -> Ints:
+    """Compute u × multiplier as a requantiser with fewer than 31 ``fraction_bits`` does.
+
+    The array form of :func:`hw.compute.encoding.truncated_product`; operands broadcast.
+    """
+    drop = MULTIPLIER_BITS - fraction_bits
+    total = np.zeros(np.broadcast_shapes(u.shape, multiplier.shape), np.int64)
+    rest = multiplier
+    for digit_number in range(DIGITS):
+        digit = ((rest + 1) & 3) - 1
+        rest = (rest - digit) >> 2
+        cut = max(0, drop - 2 * digit_number)
+        multiple = np.where((digit < 0) & (cut > 0), ~u, digit * u)
+        total += multiple >> cut << cut + 2 * digit_number
+    return total
+
+
 def hardware_requantize(
     u: Ints,
     multiplier: Ints,
@@ -37,6 +54,7 @@ def hardware_requantize(
     zero_point: int,
     act_min: int,
     act_max: int,
+    fraction_bits: int = MULTIPLIER_BITS,
 ) -> Ints:
     """Compute what the hardware's requantiser does.
 
@@ -52,7 +70,14 @@ def hardware_requantize(
     ndarray of int64
         In [act_min, act_max].
     """
-    if single_rounding:
+    if fraction_bits < MULTIPLIER_BITS:
+        # The circuit, constant by constant: hw.compute.requantise.Requantiser.
+        shift = np.asarray(shift, np.int64)
+        second = np.where(single_rounding, 0, np.where(u < 0, -(1 << 30), 1 << 30))
+        first = np.where(shift == 0, 1 << 30, second)
+        x = truncated_products(np.asarray(u), np.asarray(multiplier), fraction_bits) + first >> 31
+        scaled = x + ((np.int64(1) << shift) >> 1) >> shift
+    elif single_rounding:
         half = (np.int64(1) << np.asarray(shift, np.int64)) >> 1
         scaled = ((u * multiplier >> 31) + half) >> shift
     else:
@@ -119,7 +144,12 @@ class Codes:
 
 
 def equal_steps(
-    reference: Reference, codes: Codes, low: Ints, high: Ints, offset: Ints
+    reference: Reference,
+    codes: Codes,
+    low: Ints,
+    high: Ints,
+    offset: Ints,
+    fraction_bits: int = MULTIPLIER_BITS,
 ) -> npt.NDArray[np.bool_]:
     """Prove per channel that hardware and reference agree on every sum in a range.
 
@@ -148,6 +178,7 @@ def equal_steps(
             zero_point=reference.zero_point,
             act_min=reference.act_min,
             act_max=reference.act_max,
+            fraction_bits=fraction_bits,
         )
 
     levels = np.arange(reference.act_min + 1, reference.act_max + 1, dtype=np.int64)
@@ -204,6 +235,48 @@ def _within_shifts(
     return replace(codes, multiplier=multiplier, shift=shift, bias=bias)
 
 
+NEIGHBOURS = 400
+"""How far from the reference's a multiplier is looked for when products are cut off."""
+
+
+def _with_fraction(
+    reference: Reference,
+    codes: Codes,
+    low: Ints,
+    high: Ints,
+    offset: Ints,
+    fraction_bits: int,
+    where: str,
+) -> Codes:
+    """Prove every channel for products that are cut off; give the others a close multiplier."""
+    multiplier = codes.multiplier.copy()
+    right = equal_steps(reference, codes, low, high, offset, fraction_bits)
+    for channel in np.flatnonzero(~right):
+        nearby = np.arange(-NEIGHBOURS, NEIGHBOURS + 1)
+        trials = multiplier[channel] + nearby[np.argsort(np.abs(nearby), kind="stable")]
+        trials = trials[(trials > 0) & (trials < 1 << MULTIPLIER_BITS)]
+        for at in range(0, len(trials), 100):
+            some = trials[at : at + 100]
+            same = np.full(len(some), channel)
+            alone = replace(
+                reference, multiplier=reference.multiplier[same], shift=reference.shift[same]
+            )
+            trial = replace(
+                codes, multiplier=some, shift=codes.shift[same], bias=codes.bias[same],
+                factor=codes.factor[same], output_range=codes.output_range[:, same],
+            )
+            fits = equal_steps(alone, trial, low[same], high[same], offset[same], fraction_bits)
+            if fits.any():
+                multiplier[channel] = some[np.argmax(fits)]
+                break
+        else:
+            raise UnsupportedError(
+                f"{where}: no multiplier gives the right outputs of output channel {channel} with "
+                f"{fraction_bits} fraction bits in the requantiser; use a core with more"
+            )
+    return replace(codes, multiplier=multiplier)
+
+
 def encode(
     reference: Reference,
     weights: Ints,
@@ -213,6 +286,7 @@ def encode(
     input_range: Ints,
     acc_bits: int,
     where: str,
+    fraction_bits: int = MULTIPLIER_BITS,
 ) -> Codes:
     """Find parameters that make the hardware equal to the reference, and prove it.
 
@@ -230,6 +304,8 @@ def encode(
         Width of the hardware's accumulators.
     where : str
         Names the operator in errors.
+    fraction_bits : int
+        Of the hardware's products (``CoreConfig.fraction_bits``).
 
     Raises
     ------
@@ -259,6 +335,8 @@ def encode(
         output_range=np.stack([value, last]),
     )
     codes = _within_shifts(reference, codes, low, high, offset, where)
+    if fraction_bits < MULTIPLIER_BITS:
+        codes = _with_fraction(reference, codes, low, high, offset, fraction_bits, where)
     raw = [weights * end for end in (*input_range, input_zero_point, 0)]
     _check_widths(codes, raw, low - offset, high - offset, acc_bits, where)
     return codes

@@ -1,0 +1,405 @@
+"""Lowering of ADD, with integers proven for all 65,536 pairs of operands.
+
+The reference brings both operands to a common scale with 20 more bits, adds, and scales again.
+The array can do A·x₁ + B·x₂ + bias, where A and B are sums of one int8 weight per step, and one
+requantisation.  Both are equal if the sums of pairs with different outputs do not mix: then every
+output has an interval of sums to itself, and the requantiser's thresholds have to fall between
+them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.command import Mode, minimum_steps
+from hw.compute.encoding import MAX_SHIFT, MULTIPLIER_BITS, u_limit
+from sw import golden, ir
+from sw.compiler.context import Context
+from sw.compiler.layers import Block, Command, Layer
+from sw.compiler.partition import offset, zero_point
+from sw.compiler.quantization import hardware_requantize
+from sw.golden import kernels
+
+__all__ = ["AddCode", "find_code", "lower_add", "reference_table"]
+
+Ints = npt.NDArray[np.int64]
+
+STEPS = (*range(4, 17), 20, 24, 28, 32, 40, 48, 64, 96, 128)
+"""Numbers of steps that are tried, fewest first."""
+
+RATIOS = 3000
+MANY_STEPS = 16
+MANY_STEPS_RATIOS = 600
+"""Ratios A : B that are tried for each number of steps, the nearest ones first; fewer where there
+are many steps, as more of them fit."""
+
+ROUNDS = 60
+"""Iterations, of which a few are needed."""
+
+DELTAS = 12
+OWN_DELTAS = 3
+"""Shifts that are tried, from the largest one possible; with the output's own zero point."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddCode:
+    """Integers of an ADD: clamp((A·x₁ + B·x₂ + bias) × multiplier × 2^(−31 − shift) + zero point).
+
+    Attributes
+    ----------
+    first, second : int
+        A and B, at most 127 times the steps.
+    steps : int
+    multiplier, shift, bias : int
+    zero_point : int
+        What the requantiser adds; not necessarily the output's.
+    """
+
+    first: int
+    second: int
+    steps: int
+    multiplier: int
+    shift: int
+    bias: int
+    zero_point: int
+
+
+def reference_table(parameters: tuple[tuple[str, int], ...]) -> npt.NDArray[np.int8]:
+    """Return the outputs of all pairs of int8.
+
+    Parameters
+    ----------
+    parameters
+        Keywords of :func:`sw.golden.kernels.add`, sorted, for int8.
+
+    Returns
+    -------
+    (256, 256) int8
+        First operand −128 to 127 down, second across.
+    """
+    values = np.arange(-128, 128).astype(np.int8)
+    table = kernels.add(values[:, None], values[None, :], **dict(parameters))
+    return table.astype(np.int8)
+
+
+class _Intervals:
+    """For candidates A, B: which sums lead to which output.
+
+    Only pairs whose real sum is near a step of the output are looked at; a ratio must be near
+    enough to the real one that no others can change places.
+    """
+
+    def __init__(self, table: npt.NDArray[np.int8], ratio: float) -> None:
+        x = np.arange(-128, 128, dtype=np.int64)
+        flat = table.ravel().astype(np.int64)
+        x1, x2 = np.repeat(x, 256), np.tile(x, 256)
+        real = x1 * ratio + x2
+        order = np.argsort(flat, kind="stable")
+        self.outputs, starts = np.unique(flat[order], return_index=True)
+        least = np.minimum.reduceat(real[order], starts)
+        greatest = np.maximum.reduceat(real[order], starts)
+        # Half the distance between two steps is as far as sums may move.
+        self.reach = float(np.min(np.diff(least))) / 8 if len(least) > 2 else 1.0
+        position = np.searchsorted(self.outputs, flat)
+        low = real <= least[position] + 2 * self.reach
+        high = real >= greatest[position] - 2 * self.reach
+        self.low, self.high = (_Group(x1[part], x2[part], flat[part]) for part in (low, high))
+        self.ratio = ratio
+
+    def between(self, first: int, second: int) -> tuple[Ints, Ints] | None:
+        """Return greatest sums below and least sums at each output but the lowest, or ``None``."""
+        if 128 * abs(first / second - self.ratio) > self.reach:
+            return None
+        low, high = (
+            self.low.extreme(np.minimum, first, second),
+            self.high.extreme(np.maximum, first, second),
+        )
+        if np.any(high[:-1] >= low[1:]):
+            return None
+        return high[:-1], low[1:]
+
+
+class _Group:
+    """Pairs of operands, sorted by the output they have."""
+
+    def __init__(self, x1: Ints, x2: Ints, outputs: Ints) -> None:
+        order = np.argsort(outputs, kind="stable")
+        self.x1, self.x2 = x1[order], x2[order]
+        _, self.starts = np.unique(outputs[order], return_index=True)
+
+    def extreme(self, ufunc: np.ufunc, first: int, second: int) -> Ints:
+        """Return the least or greatest sum of every output."""
+        return np.asarray(ufunc.reduceat(self.x1 * first + self.x2 * second, self.starts))
+
+
+def _ratios(ratio: float, limit: int) -> Iterator[tuple[int, int]]:
+    """Yield pairs A, B with A / B near a ratio and the larger one above limit / 2, best first."""
+    larger = np.arange(limit, limit // 2, -1)
+    smaller = np.rint(larger * min(ratio, 1 / ratio)).astype(np.int64)
+    error = np.abs(smaller / larger - min(ratio, 1 / ratio))
+    count = RATIOS if limit < 127 * MANY_STEPS else MANY_STEPS_RATIOS
+    for i in np.argsort(error, kind="stable")[:count]:
+        pair = int(smaller[i]), int(larger[i])
+        yield pair if ratio <= 1 else pair[::-1]
+
+
+def _line(
+    below: Ints, above: Ints, levels: npt.NDArray[np.float64], nominal: float
+) -> tuple[float, float] | None:
+    """Return the range of periods P for which a line level × P + c can separate all sums.
+
+    ``None`` if there is no such line.  The room left for c is a concave function of P.
+    """
+
+    def room(p: float) -> tuple[float, float]:
+        """Return the room at a period and its slope there."""
+        over, under = above - levels * p, below - levels * p
+        i, j = int(np.argmin(over)), int(np.argmax(under))
+        return float(over[i] - under[j]), float(levels[j] - levels[i])
+
+    low, high = nominal * (1 - 4e-3), nominal * (1 + 4e-3)
+    top = low
+    for _ in range(ROUNDS):
+        (low_room, low_slope), (high_room, high_slope) = room(low), room(high)
+        if low_slope <= 0 or high_slope >= 0:
+            top = low if low_slope <= 0 else high
+            break
+        # Where the tangents meet: nothing in between is higher.
+        top = (high_room - high_slope * high - low_room + low_slope * low) / (
+            low_slope - high_slope
+        )
+        bound = low_room + low_slope * (top - low)
+        if bound <= 0:
+            return None
+        at_top, slope = room(top)
+        if at_top > 0.999 * bound:
+            break
+        low, high = (top, high) if slope > 0 else (low, top)
+    if room(top)[0] <= 0:
+        return None
+    ends = []
+    for end in (nominal * (1 - 4e-3), nominal * (1 + 4e-3)):
+        # Newton's method comes from outside and never passes the zero of a concave function.
+        for _ in range(ROUNDS):
+            value, slope = room(end)
+            if value >= 0 or slope == 0:
+                break
+            end -= value / slope
+        ends.append(end)
+    return ends[0], ends[1]
+
+
+def _scalings(
+    below: Ints, above: Ints, outputs: Ints, nominal: float, zero_point: int
+) -> Iterator[tuple[int, int, int, int]]:
+    """Yield (multiplier, shift, bias, zero point) whose steps separate all sums.
+
+    Rounding twice moves the steps of positive scaled values down and of others up, by half a
+    unit before the shift.  The reference does that too, with a smaller unit.  With a zero point
+    at an end of the range all values have one sign and all steps move alike, which the bias makes
+    up for; with the output's own the steps move in the reference's direction.
+    """
+    longest = math.floor(math.log2(nominal))
+    for zero in dict.fromkeys((-128, 127, zero_point)):
+        level = outputs - zero
+        line = None
+        for lost in range(DELTAS if zero != zero_point else OWN_DELTAS):
+            shift = longest - lost
+            if not 0 <= shift <= MAX_SHIFT:
+                continue
+            levels = level - 0.5 + np.where(level >= 1, -1, 1) * 2.0 ** (-shift - 1)
+            if line is None or zero == zero_point:
+                line = _line(below, above, levels, nominal)
+            if line is None:
+                continue
+            periods = np.linspace(*line, 65)[1:-1]
+            at = levels[None, :] * periods[:, None]
+            least, most = np.max(at - above, axis=1), np.min(at - below, axis=1)
+            biases = np.ceil(least)
+            for i in np.flatnonzero(biases < most):
+                multiplier = round(2.0 ** (31 + shift) / periods[i])
+                if multiplier < 1 << 31:
+                    yield multiplier, shift, int(biases[i]), zero
+
+
+@lru_cache(maxsize=256)
+def find_code(
+    parameters: tuple[tuple[str, int], ...],
+    ratio: float,
+    gain: float,
+    acc_bits: int,
+    fraction_bits: int = MULTIPLIER_BITS,
+) -> AddCode | None:
+    """Find integers for an ADD in as few steps as possible.
+
+    Parameters
+    ----------
+    parameters
+        See :func:`reference_table`.
+    ratio : float
+        Scale of the first operand by that of the second.
+    gain : float
+        Scale of the second operand by that of the output.
+    acc_bits, fraction_bits : int
+        Of the core.
+
+    Returns
+    -------
+    AddCode or None
+        Equal to the reference for all pairs: that has been tried.
+    """
+    table = reference_table(parameters)
+    settings = dict(parameters)
+    low, high = settings["activation_min"], settings["activation_max"]
+    intervals = _Intervals(table, ratio)
+    outputs = intervals.outputs[1:]
+    for steps in STEPS:
+        for first, second in _ratios(ratio, 127 * steps):
+            found = intervals.between(first, second)
+            if found is None:
+                continue
+            for multiplier, shift, bias, zero_point in _scalings(
+                *found, outputs, second / gain, settings["output_zero_point"]
+            ):
+                code = AddCode(
+                    first=first,
+                    second=second,
+                    steps=steps,
+                    multiplier=multiplier,
+                    shift=shift,
+                    bias=bias,
+                    zero_point=zero_point,
+                )
+                if _proven(code, table, (low, high), acc_bits, fraction_bits):
+                    return code
+    return None
+
+
+def _proven(
+    code: AddCode,
+    table: npt.NDArray[np.int8],
+    clamp: tuple[int, int],
+    acc_bits: int,
+    fraction_bits: int,
+) -> bool:
+    """Compare all pairs of operands with the reference."""
+    x = np.arange(-128, 128, dtype=np.int64)
+    u = x[:, None] * code.first + x[None, :] * code.second + code.bias
+    if max(np.abs(u).max(), abs(code.bias)) > u_limit(acc_bits):
+        return False
+    got = hardware_requantize(
+        u,
+        np.array(code.multiplier),
+        np.array(code.shift),
+        single_rounding=False,
+        zero_point=code.zero_point,
+        act_min=clamp[0],
+        act_max=clamp[1],
+        fraction_bits=fraction_bits,
+    )
+    return np.array_equal(got, table)
+
+
+def _weights(code: AddCode, columns: int) -> npt.NDArray[np.int8]:
+    """Split A and B over the steps: row 0 sees the first operand, row 1 the second."""
+    weights = np.zeros((code.steps, 2, columns), np.int8)
+    for row, total in enumerate((code.first, code.second)):
+        for step in range(code.steps):
+            part = max(-127, min(127, total))
+            weights[step, row] = part
+            total -= part
+    return weights
+
+
+def _size(words: int) -> tuple[int, int] | None:
+    """Return height and width, at most 256 each, whose product is the number of words."""
+    width = next((w for w in range(min(256, words), 0, -1) if words % w == 0), 1)
+    return (words // width, width) if words // width <= 256 else None
+
+
+def lower_add(ctx: Context, op: ir.Add) -> Layer:
+    """Lower the sum of two tensors of the same shape."""
+    y = ctx.graph.tensors[op.output]
+    a, b = ctx.stored(op.input1), ctx.stored(op.input2)
+    if a.shape != b.shape or a.shape != y.shape:
+        raise ctx.refuse(
+            op, f"its operands are {a.shape} and {b.shape}", "make both of the same shape"
+        )
+    settings = dict(golden.arguments(ctx.graph, op))
+    for key, tensor in (("input1", a), ("input2", b), ("output", y)):
+        settings[f"{key}_zero_point"] = zero_point(tensor)
+    settings["activation_min"] -= offset(y)
+    settings["activation_max"] -= offset(y)
+    parameters = tuple(sorted((key, int(value)) for key, value in settings.items()))
+    code = find_code(
+        parameters,
+        a.q.scale / b.q.scale,
+        b.q.scale / y.q.scale,
+        min(ctx.config.acc_bits, 24),
+        ctx.config.fraction_bits,
+    )
+    if code is None:
+        raise ctx.refuse(
+            op,
+            f"no integers with up to {STEPS[-1]} steps give the reference's sum for every pair",
+            "change one of the three scales slightly",
+        )
+    table = reference_table(parameters)
+    ctx.ranges[op.output] = np.array([[table.min()], [table.max()]], np.int64).repeat(
+        y.shape[-1], axis=1
+    )
+    return Layer(
+        name=op.name,
+        kind=op.kind,
+        macs=0,
+        inputs=(a.index, b.index),
+        output=op.output,
+        commands=tuple(_commands(ctx, op, code, a.index, b.index)),
+    )
+
+
+def _commands(
+    ctx: Context, op: ir.Add, code: AddCode, first: int, second: int
+) -> Iterator[Command]:
+    y = ctx.graph.tensors[op.output]
+    columns = ctx.config.columns
+    total = y.size // y.shape[-1] * ctx.words(y.shape[-1])
+    block = Block(
+        multiplier=np.full(columns, code.multiplier, np.int64),
+        shift=np.full(columns, code.shift, np.int64),
+        bias=np.full(columns, code.bias, np.int64),
+        weights=_weights(code, columns),
+    )
+    start = 0
+    while start < total:
+        # Words that make no rectangle are taken in several goes.
+        words = next(n for n in range(total - start, 0, -1) if _size(n) is not None)
+        height, width = _size(words) or (1, 1)
+        yield Command(
+            fields={
+                "mode": Mode.ADD,
+                "steps": max(code.steps, minimum_steps(Mode.ADD)),
+                "inner": 2,
+                "middle": 1,
+                "width": width,
+                "height": height,
+                "blocks": 1,
+                "output_step": 1,
+                **ctx.output_fields(op),
+                "output_zero_point": code.zero_point,
+            },
+            input=first,
+            input_offset=start,
+            second=second,
+            second_offset=start,
+            output=op.output,
+            output_offset=start,
+            blocks=(block,),
+        )
+        start += words
