@@ -146,6 +146,8 @@ class Descriptor:
         if self.act_min > self.act_max:
             raise ValueError(f"act_min must be at most act_max ({self.act_max}), "
                              f"not {self.act_min!r}")
+        if self.mode == Mode.SERIAL and self.middle > 1 and self.inner == self.last_steps == 1:
+            raise ValueError("last_steps must be at least 2 if kernel rows are one word, not 1")
         for name, layout in LAYOUT.items():
             low, high = layout.range
             value = getattr(self, name)

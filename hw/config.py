@@ -46,8 +46,8 @@ class CoreConfig:
     memory_depth: int = 16384
     acc_bits: int = 24
     weight_depth: int = 512
-    parameter_slots: int = 16
-    descriptor_slots: int = 4
+    parameter_slots: int = 64
+    descriptor_slots: int = 8
     fraction_bits: int = 31
     clock_mhz: float = 30.0
     technology: str = "ice40"

@@ -136,7 +136,6 @@ class Sequencer(wiring.Component):
             ask.read.eq(self.read),
             ask.read_row.eq(self.inner_index),
             ask.slot.eq(slot),
-            ask.edges.eq(edges),
             ask.word_phase.eq(word_phase),
             ask.weight_address.eq(weight_address),
         ]
@@ -147,19 +146,25 @@ class Sequencer(wiring.Component):
         layer = self.layer
         x, y, block = Signal(8), Signal(8), Signal(8)
         left = Signal(10)
-        edges = Signal(self.request.edges.shape())
-        m.d.comb += [
+        last_step, last_block = Signal(), Signal()
+        # Registers, a cycle old: windows take at least four cycles.
+        edges = self.request.edges
+        m.d.sync += [
             edges.first_column.eq(x == 0),
             edges.last_column.eq(x == layer.width),
             edges.first_row.eq(y == 0),
             edges.last_row.eq(y == layer.height),
-            window_end.eq(run & (left == 0)),
+            last_block.eq(block == layer.blocks),
+            last_step.eq(run & (left == 1)),
+        ]
+        m.d.comb += [
+            window_end.eq(last_step),
             block_end.eq(window_end & edges.last_column & edges.last_row),
-            layer_end.eq(block_end & (block == layer.blocks)),
+            layer_end.eq(block_end & last_block),
         ]
         with m.If(run):
             m.d.sync += left.eq(left - 1)
-        with m.If(window_end | self.layer_start | ~run):
+        with m.If(window_end | ~run):
             m.d.sync += left.eq(layer.steps)
         with m.If(window_end):
             m.d.sync += x.eq(x + 1)
