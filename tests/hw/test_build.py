@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -198,6 +199,7 @@ def test_program_without_a_tool(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("SEPARABLE_BUILD"), reason="minutes: set SEPARABLE_BUILD=1")
 def test_the_icebreaker_is_built(tmp_path):
     report = tmp_path / "report.json"
     code = hw.build.main(["--board", "icebreaker", "--output", str(tmp_path / "out"),
