@@ -202,22 +202,24 @@ class Core(wiring.Component):
         m.d.sync += [read.eq(sequencer.read), read_address.eq(addresses.address)]
 
         # Halfwords of the flash follow the wavefront: no other stream write may run into it.
-        push_wanted, push, give = Signal(), Signal(), Signal()
         taking, giving = Signal(lanes - 1), Signal(lanes - 1)
+        push_wanted, push, give, host_wanted = Signal(), Signal(), Signal(), Signal()
+        stream_free = ~push & ~taking[: lanes - 2].any()
         m.d.sync += [
             taking.eq(taking << 1 | push),
             giving.eq(giving << 1 | give),
+            # Requests are registers, so that the arbiter is all there is before the memory.
             push_wanted.eq(
-                self.flash_word_ready & ~ring.full
-                & ~push & ~taking[: lanes - 2].any() & ~give & ~giving[: lanes - 2].any()
+                self.flash_word_ready & ~ring.full & stream_free
+                & ~give & ~giving[: lanes - 2].any()
             ),
+            host_wanted.eq(host.memory & ~host.memory_grant & serial.ready_next & stream_free),
         ]
         m.d.comb += [
             host.settled.eq(~giving.any()),
             self.flash.ready.eq(push | taking.any()),
             scratchpad.stream.eq(Mux(self.flash.ready, self.flash.payload, host.halfword)),
             scratchpad.mask.eq(-1),
-            access.enable.eq(1),
             serial.start_tag.eq(loader.tag),
             ring.push.eq(push),
             ring.pop.eq(loader.grant),
@@ -240,7 +242,7 @@ class Core(wiring.Component):
                 access.address.eq(ring.read_address),
                 serial.start.eq(loader.serial),
             ]
-        with m.Elif(host.memory & ~taking.any() & serial.ready):
+        with m.Elif(host_wanted):
             m.d.comb += [
                 host.memory_grant.eq(1),
                 give.eq(host.memory_write),
@@ -250,5 +252,3 @@ class Core(wiring.Component):
                 serial.start.eq(1),
                 serial.start_tag.target.eq(Target.HOST),
             ]
-        with m.Else():
-            m.d.comb += access.enable.eq(0)

@@ -15,17 +15,14 @@ class Access(data.Struct):
 
     Members
     -------
-    enable : 1
-        An access is made.
     write : 1
-        It writes.
+        It writes; otherwise it reads, wanted or not.
     result : 1
         The data to write are ``results`` (else ``stream``).
     address : ADDRESS_BITS
         Word address.
     """
 
-    enable: 1
     write: 1
     result: 1
     address: ADDRESS_BITS
@@ -75,7 +72,7 @@ class Scratchpad(wiring.Component):
                 access = delayed(m, access, 1, name=f"access_{g}")
                 mask = delayed(m, mask[1:], 1, name=f"mask_{g}")
             m.d.comb += [
-                memory.enable.eq(access.enable),
+                memory.enable.eq(1),
                 memory.address.eq(access.address),
                 memory.write_enable.eq(access.write & mask[0]),
                 memory.write_data.eq(Mux(access.result, self.results[g], self.stream)),
