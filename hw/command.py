@@ -222,7 +222,8 @@ class Register(IntEnum):
 
     Writing START starts the program whose flash byte address is FLASH_LOW | FLASH_HIGH << 16.
     The program's words pass through a ring in activation memory, from word address RING_FIRST to
-    the end of the memory.  STATUS: bit 0 busy, bit 1 flash ready, bits 15:8 IDENTITY of the command set.
+    the end of the memory.  STATUS: bit 0 busy, bit 1 flash ready, bits 15:8 IDENTITY of the
+    command set.
     CYCLES_LOW/HIGH count the cycles from START to the end of the last layer.
     """
 

@@ -182,13 +182,15 @@ class Core(wiring.Component):
             addresses.load.eq(descriptors.input_base),
             addresses.advance.eq(sequencer.address_advance),
             addresses.base.eq(descriptors.base),
+            sequencer.filled.eq(addresses.filled),
+            sequencer.inner_last.eq(addresses.inner_last),
+            sequencer.inner_index.eq(addresses.inner_index),
+        ]
+        m.d.sync += [
             addresses.windows.eq(
                 (layer.mode == Mode.DEPTHWISE) | (layer.mode == Mode.DEPTHWISE2)),
             addresses.double.eq(layer.mode == Mode.DEPTHWISE2),
             addresses.next_block.eq(layer.mode != Mode.SERIAL),
-            sequencer.filled.eq(addresses.filled),
-            sequencer.inner_last.eq(addresses.inner_last),
-            sequencer.inner_index.eq(addresses.inner_index),
         ]
         for name in ("inner", "middle", "width", "height",
                      "step_inner", "step_middle", "step_column", "step_row"):

@@ -3,10 +3,10 @@
 from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from hw.compute.requantise import Requantiser
 
 from hw.command import HALFWORD_BITS, PARAMETER_FIELDS
 from hw.compute import array
+from hw.compute.requantise import Requantiser
 from hw.config import CoreConfig
 from hw.delay import taps
 from hw.memory.parameters import ParameterMemory

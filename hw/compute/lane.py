@@ -3,11 +3,11 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from hw.memory.block import block_memory
-from hw.primitives import dual_multiplier
 
 from hw.command import HALFWORD_BITS
 from hw.config import CoreConfig
+from hw.memory.block import block_memory
+from hw.primitives import dual_multiplier
 
 WINDOW_BITS = 4
 """Bits of an address of the window memory: two of the column's age, two of the kernel row."""

@@ -78,8 +78,11 @@ class Sequencer(wiring.Component):
         run, prologue = Signal(), Signal()
         window_end, block_end, layer_end = Signal(), Signal(), Signal()
         take = Signal()
-        windows = Signal()
-        m.d.comb += windows.eq((layer.mode != Mode.SERIAL) & (layer.mode != Mode.POOL))
+        # Registers, since much depends on them; a layer's mode is there long before it is needed.
+        mode = {kind: Signal(name=f"mode_{kind.name.lower()}") for kind in Mode}
+        m.d.sync += [flag.eq(layer.mode == kind) for kind, flag in mode.items()]
+        ahead = Signal()
+        m.d.sync += ahead.eq((layer.mode != Mode.SERIAL) & (layer.mode != Mode.POOL))
 
         ready = Signal(range(self.config.parameter_slots + 1))
         m.d.sync += ready.eq(ready + self.block_loaded - take)
@@ -96,8 +99,8 @@ class Sequencer(wiring.Component):
                     m.d.comb += self.layer_start.eq(1)
                     m.next = "PROLOGUE"
             with m.State("PROLOGUE"):
-                m.d.comb += prologue.eq(windows)
-                with m.If(~windows | self.inner_last | (layer.mode == Mode.ADD)):
+                m.d.comb += prologue.eq(ahead)
+                with m.If(~ahead | self.inner_last | mode[Mode.ADD]):
                     m.next = "WAIT"
             with m.State("WAIT"):
                 m.d.comb += take.eq(ready != 0)
@@ -123,9 +126,9 @@ class Sequencer(wiring.Component):
         edges = self.windows(m, run, window_end, block_end, layer_end)
         m.d.comb += self.block_freed.eq(block_end & (~layer.shared | layer_end))
         phase = self.phases(m, run, window_end)
-        fetch, word_phase = self.fetches(m, run, prologue, phase, window_end)
+        fetch, word_phase = self.fetches(m, mode, run, prologue, phase, window_end)
         self.emit(m, run, window_end, block_end, edges)
-        slot = self.window_slot(m, prologue, window_end)
+        slot = self.window_slot(m, mode, prologue, window_end)
         weight_address = self.weights(m, run, window_end, block_end, layer_end)
 
         m.d.comb += [self.address_advance.eq(fetch), self.read.eq(fetch & self.filled)]
@@ -185,7 +188,7 @@ class Sequencer(wiring.Component):
             m.d.sync += phase.eq(phase + 1)
         return phase
 
-    def fetches(self, m: Module, run, prologue, phase, window_end):
+    def fetches(self, m: Module, mode, run, prologue, phase, window_end):
         """Return whether a word is due in this cycle, and which lane's turn it is (SERIAL)."""
         layer = self.layer
         lane = Signal(range(self.config.lanes))
@@ -205,17 +208,13 @@ class Sequencer(wiring.Component):
             m.d.sync += pooled.eq(0)
         with m.Elif(run & self.inner_last):
             m.d.sync += pooled.eq(1)
-        with m.Switch(layer.mode):
-            with m.Case(Mode.SERIAL):
-                m.d.comb += due.eq(lane == 0)
-            with m.Case(Mode.DEPTHWISE):
-                m.d.comb += due.eq((phase[2:] == 0) & phase[:2].any())  # 1 to 3
-            with m.Case(Mode.DEPTHWISE2):
-                m.d.comb += due.eq((phase[3:] == 0) & ~phase[1:3].all())  # 0 to 5
-            with m.Case(Mode.POOL):
-                m.d.comb += due.eq(~pooled)
-            with m.Default():
-                m.d.comb += due.eq(phase[1:] == 0)  # 0 and 1
+        m.d.comb += due.eq(
+            mode[Mode.SERIAL] & (lane == 0)
+            | mode[Mode.DEPTHWISE] & (phase[2:] == 0) & phase[:2].any()  # 1 to 3
+            | mode[Mode.DEPTHWISE2] & (phase[3:] == 0) & ~phase[1:3].all()  # 0 to 5
+            | mode[Mode.POOL] & ~pooled
+            | mode[Mode.ADD] & (phase[1:] == 0)  # 0 and 1
+        )
         return prologue | run & due, lane
 
     def emit(self, m: Module, run, window_end, block_end, edges):
@@ -235,12 +234,12 @@ class Sequencer(wiring.Component):
         with m.Elif(self.output):
             m.d.sync += fresh.eq(0)
 
-    def window_slot(self, m: Module, prologue, window_end):
+    def window_slot(self, m: Module, mode, prologue, window_end):
         """Return the window memory's column for the newest column of the input."""
         slot = Signal(2)
         with m.If(window_end):
-            m.d.sync += slot.eq(slot + Mux(self.layer.mode == Mode.DEPTHWISE2, 2, 1))
-        with m.Elif(prologue & (self.inner_last | (self.layer.mode == Mode.ADD))):
+            m.d.sync += slot.eq(slot + Mux(mode[Mode.DEPTHWISE2], 2, 1))
+        with m.Elif(prologue & (self.inner_last | mode[Mode.ADD])):
             m.d.sync += slot.eq(slot + 1)
         return slot
 

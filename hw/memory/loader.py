@@ -44,8 +44,8 @@ class Loader(wiring.Component):
     load : Out(Load)
         Weights for lane 0, in the cycle after the grant of their word.
     block_loaded, descriptor_loaded : Out(1)
-        Pulses: a block can start, a descriptor can be read soon (its last word comes within
-        ``lanes + 1`` cycles).
+        Pulses, in the cycle after the last word's grant: a block can start, a descriptor can be
+        read soon (its last word comes within ``lanes`` cycles).
     block_freed : In(1)
         The array has finished a block of ``freed_steps`` steps.
     freed_steps : In
@@ -88,6 +88,7 @@ class Loader(wiring.Component):
             (Target.PARAMETERS, "WEIGHTS", self.parameter_room(m)),
         )
         wanted = Signal()
+        m.d.sync += [self.block_loaded.eq(0), self.descriptor_loaded.eq(0)]
         # A register before the memory's arbiter; it costs every other cycle.
         m.d.sync += self.request.eq(wanted & ~self.empty & ~self.grant)
         m.d.comb += self.tag.index.eq(index)
@@ -117,7 +118,7 @@ class Loader(wiring.Component):
                         m.d.sync += index.eq(index + 1)
                         with m.If(index == words[target] - 1):
                             if target is Target.DESCRIPTOR:
-                                m.d.comb += self.descriptor_loaded.eq(1)
+                                m.d.sync += self.descriptor_loaded.eq(1)
                             m.next = following
             with m.State("WEIGHTS"):
                 m.d.comb += [
@@ -127,7 +128,7 @@ class Loader(wiring.Component):
                 with m.If(self.grant):
                     m.d.sync += count.eq(count - 1)
                     with m.If(count == 1):
-                        m.d.comb += self.block_loaded.eq(1)
+                        m.d.sync += self.block_loaded.eq(1)
                         m.next = "HEADER"
             with m.State("STOP"):
                 m.d.comb += self.stopped.eq(1)

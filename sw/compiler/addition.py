@@ -10,7 +10,7 @@ them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,7 +26,7 @@ from sw.compiler.partition import offset, zero_point
 from sw.compiler.quantization import hardware_requantize
 from sw.golden import kernels
 
-__all__ = ["AddCode", "find_code", "lower_add", "reference_table"]
+__all__ = ["AddCode", "find_code", "find_codes", "lower_add", "reference_table"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -41,6 +41,12 @@ are many steps, as more of them fit."""
 
 ROUNDS = 60
 """Iterations, of which a few are needed."""
+
+ONE_CODE_STEPS = 16
+"""Steps beyond which two codes, for outputs above and below the zero point, are tried first."""
+
+SCRATCH = -1
+"""Numbers of scratch tensors start here and go down with the output's number."""
 
 DELTAS = 12
 OWN_DELTAS = 3
@@ -235,6 +241,7 @@ def find_code(
     gain: float,
     acc_bits: int,
     fraction_bits: int = MULTIPLIER_BITS,
+    steps_limit: int = STEPS[-1],
 ) -> AddCode | None:
     """Find integers for an ADD in as few steps as possible.
 
@@ -248,6 +255,7 @@ def find_code(
         Scale of the second operand by that of the output.
     acc_bits, fraction_bits : int
         Of the core.
+    steps_limit : int
 
     Returns
     -------
@@ -257,14 +265,24 @@ def find_code(
     table = reference_table(parameters)
     settings = dict(parameters)
     low, high = settings["activation_min"], settings["activation_max"]
+    if table.min() == table.max():
+        return AddCode(
+            first=0,
+            second=0,
+            steps=minimum_steps(Mode.ADD),
+            multiplier=1 << 30,
+            shift=0,
+            bias=0,
+            zero_point=int(table.min()),
+        )
     intervals = _Intervals(table, ratio)
     outputs = intervals.outputs[1:]
-    for steps in STEPS:
+    for steps in (s for s in STEPS if s <= steps_limit):
         for first, second in _ratios(ratio, 127 * steps):
             found = intervals.between(first, second)
             if found is None:
                 continue
-            for multiplier, shift, bias, zero_point in _scalings(
+            for multiplier, shift, bias, offset_zero in _scalings(
                 *found, outputs, second / gain, settings["output_zero_point"]
             ):
                 code = AddCode(
@@ -274,11 +292,60 @@ def find_code(
                     multiplier=multiplier,
                     shift=shift,
                     bias=bias,
-                    zero_point=zero_point,
+                    zero_point=offset_zero,
                 )
                 if _proven(code, table, (low, high), acc_bits, fraction_bits):
                     return code
     return None
+
+
+def find_codes(
+    parameters: tuple[tuple[str, int], ...],
+    ratio: float,
+    gain: float,
+    acc_bits: int,
+    fraction_bits: int = MULTIPLIER_BITS,
+) -> list[tuple[AddCode, tuple[int, int]]] | None:
+    """Find one code for an ADD, or three where the reference's double rounding forbids one.
+
+    The reference moves steps away from zero by less than a millionth of an output, but where a
+    pair of operands is that near to a step on either side of zero, no straight line separates the
+    outputs.  Then what is above the zero point and what is below are computed apart, each with a
+    line of its own, and added.
+
+    Returns
+    -------
+    list of (AddCode, (least, greatest output)), or None
+        The third one of three adds the results of the first two.
+    """
+    core = (acc_bits, fraction_bits)
+    settings = dict(parameters)
+    low, high, zero = (
+        settings[key] for key in ("activation_min", "activation_max", "output_zero_point")
+    )
+    code = find_code(parameters, ratio, gain, *core, ONE_CODE_STEPS)
+    if code is not None:
+        return [(code, (low, high))]
+    halves = []
+    for clamp in ((max(low, zero), high), (low, min(high, zero))):
+        clamped = {**settings, "activation_min": clamp[0], "activation_max": clamp[1]}
+        part = find_code(tuple(sorted(clamped.items())), ratio, gain, *core)
+        if part is not None and clamp[0] <= clamp[1]:
+            halves.append((part, clamp))
+    if len(halves) == 2:
+        # (p − z) + (n − z) + z, in steps of one half.
+        total = AddCode(
+            first=2,
+            second=2,
+            steps=minimum_steps(Mode.ADD),
+            multiplier=1 << 30,
+            shift=0,
+            bias=-4 * zero,
+            zero_point=zero,
+        )
+        return [*halves, (total, (low, high))]
+    code = find_code(parameters, ratio, gain, *core)
+    return None if code is None else [(code, (low, high))]
 
 
 def _proven(
@@ -337,14 +404,9 @@ def lower_add(ctx: Context, op: ir.Add) -> Layer:
     settings["activation_min"] -= offset(y)
     settings["activation_max"] -= offset(y)
     parameters = tuple(sorted((key, int(value)) for key, value in settings.items()))
-    code = find_code(
-        parameters,
-        a.q.scale / b.q.scale,
-        b.q.scale / y.q.scale,
-        min(ctx.config.acc_bits, 24),
-        ctx.config.fraction_bits,
-    )
-    if code is None:
+    core = (min(ctx.config.acc_bits, 24), ctx.config.fraction_bits)
+    codes = find_codes(parameters, a.q.scale / b.q.scale, b.q.scale / y.q.scale, *core)
+    if codes is None:
         raise ctx.refuse(
             op,
             f"no integers with up to {STEPS[-1]} steps give the reference's sum for every pair",
@@ -360,13 +422,36 @@ def lower_add(ctx: Context, op: ir.Add) -> Layer:
         macs=0,
         inputs=(a.index, b.index),
         output=op.output,
-        commands=tuple(_commands(ctx, op, code, a.index, b.index)),
+        commands=tuple(_all_commands(ctx, op, codes, a.index, b.index)),
+        scratch={SCRATCH - op.output: y.size // y.shape[-1] * ctx.words(y.shape[-1])}
+        if len(codes) > 1
+        else {},
     )
 
 
-def _commands(
-    ctx: Context, op: ir.Add, code: AddCode, first: int, second: int
+def _all_commands(
+    ctx: Context, op: ir.Add, codes: Sequence[tuple[AddCode, tuple[int, int]]], a: int, b: int
 ) -> Iterator[Command]:
+    if len(codes) == 1:
+        yield from _commands(ctx, op, codes[0], a, b, op.output)
+        return
+    above, below, both = codes
+    scratch = SCRATCH - op.output
+    yield from _commands(ctx, op, above, a, b, op.output)
+    yield from _commands(ctx, op, below, a, b, scratch)
+    # In place: a word is read before the sum is written there.
+    yield from _commands(ctx, op, both, op.output, scratch, op.output)
+
+
+def _commands(
+    ctx: Context,
+    op: ir.Add,
+    coded: tuple[AddCode, tuple[int, int]],
+    first: int,
+    second: int,
+    output: int,
+) -> Iterator[Command]:
+    code, (act_min, act_max) = coded
     y = ctx.graph.tensors[op.output]
     columns = ctx.config.columns
     total = y.size // y.shape[-1] * ctx.words(y.shape[-1])
@@ -393,12 +478,14 @@ def _commands(
                 "output_step": 1,
                 **ctx.output_fields(op),
                 "output_zero_point": code.zero_point,
+                "act_min": act_min,
+                "act_max": act_max,
             },
             input=first,
             input_offset=start,
             second=second,
             second_offset=start,
-            output=op.output,
+            output=output,
             output_offset=start,
             blocks=(block,),
         )

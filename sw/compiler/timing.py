@@ -239,7 +239,10 @@ class Sequencer:
         self.next = 0
         """Cycle in which the state has something to do, if it does not wait."""
         self.number = 0
-        self.queued = self.ready = 0
+        self.queued: deque[int] = deque()
+        """Cycles from which descriptors are there."""
+        self.ready: deque[int] = deque()
+        """Cycles from which blocks are there."""
         self.outputs: deque[int] = deque()
         """Cycles from which results want to be written."""
         self.done: list[LayerTiming] = []
@@ -249,20 +252,24 @@ class Sequencer:
     def task(self) -> Task:
         return self.tasks[self.number]
 
-    def waits(self) -> bool:
-        """Return whether the state cannot be left before something else happens."""
-        return (
-            (self.state == "fetch" and not self.queued)
-            or (self.state == "wait" and not self.ready)
-            or (self.state == "drain" and bool(self.outputs))
-        )
+    def turn(self) -> int:
+        """Return when the state has something to do, as far as is known."""
+        match self.state:
+            case "fetch":
+                return max(self.next, self.queued[0]) if self.queued else NEVER
+            case "wait":
+                return max(self.next, self.ready[0]) if self.ready else NEVER
+            case "drain":
+                return NEVER if self.outputs else self.next
+            case _:
+                return self.next
 
     def act(self, cycle: int) -> None:
         """Do what the state does in this cycle; sets state and ``next``."""
         d = self.task.descriptor
         match self.state:
             case "fetch":
-                self.queued -= 1
+                self.queued.popleft()
                 self.state, self.next = "load", cycle + DescriptorMemory.LATENCY
             case "load":
                 self.loader.descriptors -= 1
@@ -272,7 +279,7 @@ class Sequencer:
                 self.steps = self.wait = 0
                 self.state, self.next = "wait", cycle + 1 + max(words, 1)
             case "wait":
-                self.ready -= 1
+                self.ready.popleft()
                 self.wait += cycle - self.next
                 self._run(cycle + 1)
             case "run":
@@ -292,8 +299,8 @@ class Sequencer:
         if d.skip_first or d.skip_last:
             self.outputs.extend(
                 first + k * d.steps for k in range(windows)
-                if not (d.skip_first and k % d.width == 0
-                        or d.skip_last and k % d.width == d.width - 1))
+                if not ((d.skip_first and k % d.width == 0)
+                        or (d.skip_last and k % d.width == d.width - 1)))
         else:
             self.outputs.extend(range(first, first + windows * d.steps, d.steps))
         self.reads.block(start, windows * d.steps)
@@ -307,8 +314,8 @@ class Sequencer:
         self.loader.steps -= d.steps
         if self.block == d.blocks:
             self.state, self.next = "drain", cycle + 1
-        elif self.ready:
-            self.ready -= 1
+        elif self.ready and self.ready[0] <= cycle:
+            self.ready.popleft()
             self._run(cycle + 1)
         else:
             self.state, self.next = "wait", cycle + 1
@@ -346,7 +353,7 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
         if stored and loader.room():
             load = max(loader.earliest() + 1, filled + 1, freed + 1, cycle)
         write = max(outputs[0], cycle) if outputs else NEVER
-        turn = NEVER if sequencer.waits() else max(sequencer.next, cycle)
+        turn = max(sequencer.turn(), cycle)
         now = min(push, load, write, turn)
         if now == NEVER:
             raise RuntimeError("the program never ends: a block does not fit weight memory")
@@ -370,7 +377,10 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
             if stored == ring_words:
                 emptied = now + 1
             stored -= 1
-            sequencer.ready += loader.block_loaded
-            sequencer.queued += loader.descriptor_loaded
+            # Seen through a register.
+            if loader.block_loaded:
+                sequencer.ready.append(now + 2)
+            if loader.descriptor_loaded:
+                sequencer.queued.append(now + 2)
         cycle = now + 1
     return sequencer.done

@@ -4,9 +4,9 @@ import numpy as np
 from amaranth.sim import Simulator
 
 from hw.command import Descriptor, Record, Register, header
+from hw.compute.encoding import encode_channel
 from hw.config import CoreConfig
 from hw.core import Core
-from hw.compute.encoding import encode_channel
 
 TIMEOUT = 20_000
 

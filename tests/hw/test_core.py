@@ -6,7 +6,6 @@ from core_bench import CoreBench, parameters, program, words
 
 from hw.command import Descriptor, Mode, minimum_steps, window_steps
 from hw.config import CoreConfig
-from sw.golden import kernels
 
 CONFIG = CoreConfig(technology="portable", memory_depth=16384)
 C = CONFIG.columns
@@ -105,7 +104,7 @@ def test_depthwise(height, width, channels, stride, padding, extra):
     expected = requantise(expected, multiplier, shift, bias, 9)
 
     mode = Mode.DEPTHWISE if stride == 1 else Mode.DEPTHWISE2
-    (top, bottom), (left, right) = padding
+    (top, _bottom), (left, _right) = padding
     odd = stride == 2 and left == 1
     valid = stride == 1 and left == 0
     windows = columns + 2 * valid
