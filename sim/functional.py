@@ -8,7 +8,7 @@ it gives wrong results here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -26,9 +26,11 @@ from hw.command import (
     Record,
     window_steps,
 )
+from hw.compute.encoding import MULTIPLIER_BITS, truncated_product
 from hw.config import CoreConfig
+from sw.compiler import Program
 
-__all__ = ["BlockData", "FunctionalCore", "ProgramError", "records"]
+__all__ = ["BlockData", "FunctionalCore", "ProgramError", "records", "run_program"]
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.int8]
@@ -249,16 +251,29 @@ class FunctionalCore:
         for value in (accumulator, u):
             if value.size and (value.min() < -limit or value.max() >= limit):
                 raise ProgramError(f"an accumulator overflows {self.config.acc_bits} bits")
-        product = u * block.multiplier
         shift = block.shift
         half = (np.int64(1) << shift) >> 1
-        if d.single_rounding:
-            scaled = ((product >> 31) + np.where(shift == 0, 0, half)) >> shift
+        if self.config.fraction_bits < MULTIPLIER_BITS:
+            scaled = self._truncated(d, u, block) + half >> shift
+        elif d.single_rounding:
+            scaled = ((u * block.multiplier >> 31) + half) >> shift
         else:
-            high = (product + (1 << 30)) >> 31
+            high = (u * block.multiplier + (1 << 30)) >> 31
             scaled = (high + half - ((high < 0) & (shift > 0))) >> shift
         result = np.clip(scaled + d.output_zero_point, d.act_min, d.act_max)
         return cast(Bytes, result.astype(np.int8))
+
+    def _truncated(self, d: Descriptor, u: Ints, block: BlockData) -> Ints:
+        """Return scaled values before the shift, of a requantiser with few fraction bits."""
+        product = np.empty_like(u)
+        for channel, multiplier in enumerate(block.multiplier):
+            product[..., channel] = truncated_product(
+                u[..., channel], int(multiplier), fraction_bits=self.config.fraction_bits
+            )
+        nudge = np.where(u < 0, -(1 << 30), 1 << 30)
+        if d.single_rounding:
+            nudge = np.zeros_like(u)
+        return cast(Ints, product + np.where(block.shift == 0, 1 << 30, nudge) >> 31)
 
     def _check_target(
         self, d: Descriptor, target: Ints, addresses: Ints, ring: tuple[int, int]
@@ -290,3 +305,49 @@ class FunctionalCore:
         written = turn[:, d.skip_first : width - d.skip_last].ravel()
         if np.any(last_read[target] > written):
             raise ProgramError("a layer overwrites words that it still has to read")
+
+
+def run_program(
+    program: Program,
+    inputs: npt.NDArray[np.integer]
+    | Sequence[npt.NDArray[np.integer]]
+    | Mapping[int, npt.NDArray[np.integer]],
+    *,
+    seed: int = 0,
+) -> dict[int, npt.NDArray[np.integer]]:
+    """Run a compiled network, host's parts included.
+
+    Parameters
+    ----------
+    program : Program
+    inputs : ndarray, sequence or mapping
+        As for :func:`sw.golden.run`.
+    seed : int
+        Of junk.
+
+    Returns
+    -------
+    dict
+        By number: every layer's output as it is in memory at the layer's end, and what the host
+        computes afterwards, the network's outputs among it.
+
+    Raises
+    ------
+    ProgramError
+        If the program breaks a rule.
+    """
+    core = FunctionalCore(program.config, seed=seed)
+    for address, words in program.prepare(inputs):
+        core.memory[address : address + len(words)] = words
+
+    def stored(index: int) -> Bytes:
+        tensor = program.tensors[index]
+        return core.memory[tensor.address : tensor.address + tensor.words]
+
+    result: dict[int, npt.NDArray[np.integer]] = {}
+    for work, _ in zip(program.work, core.run(program.flash, program.ring), strict=True):
+        # Of several descriptors of a layer the last one counts: it overwrites the others' view.
+        output = program.layers[work.layer].output
+        result[output] = program.tensors[output].unpack(stored(output))
+    finished = program.finish({index: stored(index) for index in program.outputs})
+    return finished | result

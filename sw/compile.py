@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from rich.table import Table
 
 import boards
-from hw.config import CoreConfig
 from sw import importer
 from sw.compiler import Program, compile_graph
-from sw.errors import InputError
 from sw.report import (
     LayerReport,
     Parser,
@@ -107,23 +105,17 @@ def _summary(program: Program) -> str:
     )
 
 
-def _config(name: str) -> CoreConfig:
-    """Return the core of a board."""
-    if hasattr(boards, "get"):
-        config = boards.get(name).config
-        assert isinstance(config, CoreConfig)
-        return config
-    if name != "icebreaker":
-        raise InputError(f"unknown board {name!r}: there are icebreaker")
-    return CoreConfig()
-
-
 @command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; returns the exit code."""
     options = _parser().parse_args(arguments)
-    config = _config(options.board)
-    program = compile_graph(importer.load(options.model), config, board=options.board)
+    board = boards.get(options.board)
+    program = compile_graph(
+        importer.load(options.model),
+        board.config,
+        board=board.name,
+        flash_address=board.flash.program_base,
+    )
     reports = layer_reports(program)
     screen = console()
     screen.print(_table(program, reports))

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -90,7 +91,8 @@ def reference_table(parameters: tuple[tuple[str, int], ...]) -> npt.NDArray[np.i
         First operand −128 to 127 down, second across.
     """
     values = np.arange(-128, 128).astype(np.int8)
-    table = kernels.add(values[:, None], values[None, :], **dict(parameters))
+    settings: dict[str, Any] = dict(parameters)
+    table = kernels.add(values[:, None], values[None, :], **settings)
     return table.astype(np.int8)
 
 
@@ -332,20 +334,22 @@ def find_codes(
         part = find_code(tuple(sorted(clamped.items())), ratio, gain, *core)
         if part is not None and clamp[0] <= clamp[1]:
             halves.append((part, clamp))
-    if len(halves) == 2:
-        # (p − z) + (n − z) + z, in steps of one half.
-        total = AddCode(
-            first=2,
-            second=2,
-            steps=minimum_steps(Mode.ADD),
-            multiplier=1 << 30,
-            shift=0,
-            bias=-4 * zero,
-            zero_point=zero,
-        )
-        return [*halves, (total, (low, high))]
-    code = find_code(parameters, ratio, gain, *core)
-    return None if code is None else [(code, (low, high))]
+    # (p − z) + (n − z) + z, in steps of one half.
+    total = AddCode(
+        first=2,
+        second=2,
+        steps=minimum_steps(Mode.ADD),
+        multiplier=1 << 30,
+        shift=0,
+        bias=-4 * zero,
+        zero_point=zero,
+    )
+    three = [*halves, (total, (low, high))]
+    limit = sum(part.steps for part, _ in three) if len(halves) == 2 else STEPS[-1]
+    code = find_code(parameters, ratio, gain, *core, limit)
+    if code is not None:
+        return [(code, (low, high))]
+    return three if len(halves) == 2 else None
 
 
 def _proven(

@@ -274,6 +274,9 @@ def _units(
     row_steps = -(-row_bytes // 2)
     if row_steps * first.kernel[0] < lanes:
         row_steps = -(-lanes // first.kernel[0])
+    if first.kernel[0] > 1:
+        # The hardware cannot take a kernel row of a single step.
+        row_steps = max(row_steps, 2)
     inner = -(-row_steps // lanes)
     tail = inner - words
     pitch = first.output[1] * words + max(tail, 0)
@@ -349,7 +352,7 @@ def dense_read(
     words, lanes = -(-channels // columns), columns // 2
     pitch, inner = width * words, kernel[1] * words
     last_steps = -(-(channels - (words - 1) * columns) // 2)
-    if kernel[0] * (lanes * (inner - 1) + last_steps) < lanes:
+    if kernel[0] * (lanes * (inner - 1) + last_steps) < lanes or inner == last_steps == 1:
         last_steps = lanes
     row_steps = lanes * (inner - 1) + last_steps
     taps: list[int] = []

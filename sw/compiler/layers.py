@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -109,6 +109,8 @@ class Layer:
         Tensor numbers.
     commands : tuple of Command
         One, or several where ranges of blocks differ.
+    scratch : dict
+        Words of memory that the layer needs besides: by a tensor number of its own (negative).
     """
 
     name: str
@@ -117,6 +119,7 @@ class Layer:
     inputs: tuple[int, ...]
     output: int
     commands: tuple[Command, ...]
+    scratch: dict[int, int] = field(default_factory=dict)
 
 
 def blocks_of(codes: Codes, columns: int) -> list[Codes]:

@@ -262,8 +262,12 @@ def _with_fraction(
                 reference, multiplier=reference.multiplier[same], shift=reference.shift[same]
             )
             trial = replace(
-                codes, multiplier=some, shift=codes.shift[same], bias=codes.bias[same],
-                factor=codes.factor[same], output_range=codes.output_range[:, same],
+                codes,
+                multiplier=some,
+                shift=codes.shift[same],
+                bias=codes.bias[same],
+                factor=codes.factor[same],
+                output_range=codes.output_range[:, same],
             )
             fits = equal_steps(alone, trial, low[same], high[same], offset[same], fraction_bits)
             if fits.any():

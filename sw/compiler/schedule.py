@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hw.config import CoreConfig
 from sw import ir
 from sw.compiler import encode, passes
+from sw.compiler.addition import lower_add
 from sw.compiler.context import Context
 from sw.compiler.cycles import Work, predict
 from sw.compiler.depthwise import lower_depthwise, supports
@@ -22,8 +23,8 @@ from sw.errors import GraphError, SeparableError, UnsupportedError
 
 __all__ = ["FLASH_ADDRESS", "compile_graph", "compile_layer"]
 
-FLASH_ADDRESS = 0x20000
-"""Byte address of a program: behind the board's own configuration, about 104 KB."""
+FLASH_ADDRESS = 1 << 20
+"""Byte address of a program unless the board says otherwise: well behind its configuration."""
 
 RING_MINIMUM = 64
 """Words of ring below which the flash could not run ahead of the loader."""
@@ -236,6 +237,8 @@ def _lower(ctx: Context, op: ir.Operator) -> Layer:
             return lower_fully_connected(ctx, op)
         case ir.AveragePool2D() | ir.Mean():
             return lower_pool(ctx, op)
+        case ir.Add():
+            return lower_add(ctx, op)
         case _:
             raise ctx.refuse(op, "the device does not run this operator", "remove it")
 
@@ -291,6 +294,9 @@ def _buffers(ctx: Context, layers: list[Layer], layouts: dict[int, InputLayout])
         for index, layout in layouts.items()
     ]
     for number, layer in enumerate(layers):
+        for index, words in layer.scratch.items():
+            name = f"scratch of {layer.name}"
+            buffers.append(Buffer(tensor=index, name=name, words=words, first=number, last=number))
         tensor = ctx.graph.tensors[layer.output]
         channels = tensor.shape[-1]
         last = len(layers) if layer.output in ctx.part.outputs else uses.get(layer.output, number)
