@@ -69,8 +69,8 @@ class Core(wiring.Component):
         m = Module()
         config = self.config
         m.submodules.host = host = HostPort(config)
-        start = Signal()
-        m.d.sync += start.eq(host.start)
+        stop, start = Signal(), Signal()
+        m.d.sync += [stop.eq(host.start), start.eq(stop)]
         # A start resets everything that belongs to the program, whatever state it is in.
         fresh = ResetInserter(start)
 
@@ -88,7 +88,7 @@ class Core(wiring.Component):
         m.submodules.writeback = writeback = fresh(Writeback())
         layer = descriptors.layer
 
-        self.connect_host(m, host, start, sequencer, loader, serial)
+        self.connect_host(m, host, stop, start, sequencer, loader, serial)
         self.connect_sequencer(m, sequencer, descriptors, addresses, loader)
         self.arbitrate(m, host, sequencer, addresses, writeback, ring, loader, serial, scratchpad)
         m.d.comb += [
@@ -141,7 +141,7 @@ class Core(wiring.Component):
         ]
         return m
 
-    def connect_host(self, m, host, start, sequencer, loader, serial):
+    def connect_host(self, m, host, stop, start, sequencer, loader, serial):
         """Registers, start and busy."""
         lane = Signal(host.lane_bits)
         with m.If(host.memory_grant):
@@ -154,7 +154,8 @@ class Core(wiring.Component):
         m.d.sync += was_stopped.eq(loader.stopped)
         m.d.comb += [
             # A stream that is still open is closed before the next one starts.
-            self.flash_stop.eq(host.start | loader.stopped & ~was_stopped),
+            self.flash_stop.eq(stop | loader.stopped & ~was_stopped),
+            host.clear_cycles.eq(start),
             host.busy.eq(self.busy),
             host.flash_ready.eq(self.flash_ready),
             self.flash_start.eq(start),

@@ -37,7 +37,9 @@ class HostPort(wiring.Component):
     response : Out(stream of 16)
         One halfword per read access.
     start : Out(1)
-        Pulse: the program is to start (all of the core but this port is reset in that cycle).
+        Pulse: the program is to start.
+    clear_cycles : In(1)
+        Pulse: it starts now.
     flash_address : Out(24), ring_first : Out(ADDRESS_BITS)
     busy, flash_ready : In(1)
     memory : Out(1), memory_write : Out(1), memory_grant : In(1)
@@ -56,6 +58,7 @@ class HostPort(wiring.Component):
             "request": In(stream.Signature(HostRequest)),
             "response": Out(stream.Signature(HALFWORD_BITS)),
             "start": Out(1),
+            "clear_cycles": In(1),
             "flash_address": Out(24),
             "ring_first": Out(ADDRESS_BITS),
             "busy": In(1),
@@ -81,7 +84,7 @@ class HostPort(wiring.Component):
             self.memory_write.eq(ask.write),
         ]
         cycles = Signal(32)
-        with m.If(self.start):
+        with m.If(self.clear_cycles):
             m.d.sync += cycles.eq(0)
         with m.Elif(self.busy):
             m.d.sync += cycles.eq(cycles + 1)

@@ -191,25 +191,23 @@ class Sequencer(wiring.Component):
     def fetches(self, m: Module, mode, run, prologue, phase, window_end):
         """Return whether a word is due in this cycle, and which lane's turn it is (SERIAL)."""
         layer = self.layer
-        lane = Signal(range(self.config.lanes))
+        lane, word_start = Signal(range(self.config.lanes)), Signal()
         tail, tail_kept, pooled = Signal(), Signal(), Signal()
         due = Signal()
         # The last word of a kernel row may be used in part.
-        m.d.comb += tail.eq(Mux(lane == 0, self.inner_last, tail_kept))
+        m.d.comb += tail.eq(Mux(word_start, self.inner_last, tail_kept))
         m.d.sync += tail_kept.eq(tail)
-        with m.If(run):
-            m.d.sync += lane.eq(lane + 1)
-            with m.If(tail & (lane == layer.last_steps)):
-                m.d.sync += lane.eq(0)
         # Other modes leave the count anywhere.
-        with m.If(self.layer_start):
-            m.d.sync += lane.eq(0)
+        with m.If(self.layer_start | run & tail & (lane == layer.last_steps)):
+            m.d.sync += [lane.eq(0), word_start.eq(1)]
+        with m.Elif(run):
+            m.d.sync += [lane.eq(lane + 1), word_start.eq(lane == self.config.lanes - 1)]
         with m.If(window_end):
             m.d.sync += pooled.eq(0)
         with m.Elif(run & self.inner_last):
             m.d.sync += pooled.eq(1)
         m.d.comb += due.eq(
-            mode[Mode.SERIAL] & (lane == 0)
+            mode[Mode.SERIAL] & word_start
             | mode[Mode.DEPTHWISE] & (phase[2:] == 0) & phase[:2].any()  # 1 to 3
             | mode[Mode.DEPTHWISE2] & (phase[3:] == 0) & ~phase[1:3].all()  # 0 to 5
             | mode[Mode.POOL] & ~pooled

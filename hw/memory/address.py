@@ -73,7 +73,7 @@ class AddressGenerator(wiring.Component):
             m.d.comb += increment.eq(self.step_inner)
         with m.Elif(~middle_end):
             # On the last column and on empty ones the address waits for the row to end.
-            with m.If(~self.windows | more):
+            with m.If(more):
                 m.d.comb += increment.eq(self.step_middle)
         with m.Elif(~column_end):
             m.d.comb += increment.eq(self.step_column)
@@ -92,7 +92,7 @@ class AddressGenerator(wiring.Component):
         with m.If(self.load):
             m.d.sync += self.filled.eq(1)
         with m.Elif(turn):
-            m.d.sync += self.filled.eq(~self.windows | middle_end | more)
+            m.d.sync += self.filled.eq(middle_end | more)
         return m
 
     def count_inner(self, m: Module):
@@ -122,7 +122,7 @@ class AddressGenerator(wiring.Component):
             middle_end.eq(middle == Mux(self.windows, row_columns, self.middle)),
             column_end.eq(self.windows | (column == self.width)),
             row_end.eq(row == self.height),
-            more.eq(middle < self.middle),
+            more.eq(~self.windows | (middle < self.middle)),
         ]
         with m.If(self.load):
             m.d.sync += [middle.eq(0), column.eq(0), row.eq(0)]
