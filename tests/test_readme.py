@@ -1,0 +1,33 @@
+"""What the README says of operators, commands and files is true."""
+
+import re
+from pathlib import Path
+
+import boards
+from sw import importer
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_operators_are_the_importers():
+    section = README.split("## Supported operators")[1].split("\n## ")[0]
+    named = set()
+    for row in re.findall(r"^\| ([A-Z0-9_, ]+)", section, flags=re.M):
+        named |= set(re.findall(r"[A-Z][A-Z0-9_]{2,}", row))
+    assert named == set(importer.supported_operators())
+
+
+def test_commands_and_folders_exist():
+    modules = set(re.findall(r"python -m ((?:hw|sw|sim)\.\w+)", README))
+    assert modules
+    for module in modules:
+        assert (ROOT / (module.replace(".", "/") + ".py")).is_file(), module
+    for path in re.findall(r"^\| `([^|]*)\|", README.split("## Layout")[1], flags=re.M):
+        for name in re.findall(r"[\w/.]+", path.replace("`", "")):
+            assert (ROOT / name).exists(), name
+
+
+def test_boards_exist():
+    for name in re.findall(r"--board (\w+)", README):
+        assert name in boards.board_names()
