@@ -125,8 +125,8 @@ class Sequencer(wiring.Component):
 
         edges = self.windows(m, run, window_end, block_end, layer_end)
         m.d.comb += self.block_freed.eq(block_end & (~layer.shared | layer_end))
-        phase = self.phases(m, run, window_end)
-        fetch, word_phase = self.fetches(m, mode, run, prologue, phase, window_end)
+        phase, window_due = self.phases(m, mode, run, window_end)
+        fetch, word_phase = self.fetches(m, mode, run, prologue, window_due, window_end)
         self.emit(m, run, window_end, block_end, edges)
         slot = self.window_slot(m, mode, prologue, window_end)
         weight_address = self.weights(m, run, window_end, block_end, layer_end)
@@ -179,16 +179,23 @@ class Sequencer(wiring.Component):
                         m.d.sync += block.eq(0)
         return edges
 
-    def phases(self, m: Module, run, window_end):
+    def phases(self, m: Module, mode, run, window_end):
         """Count the steps of a window, as far as they differ."""
-        phase = Signal(PHASE_BITS)
-        with m.If(window_end):
-            m.d.sync += phase.eq(0)
-        with m.Elif(run & ~phase.all()):
-            m.d.sync += phase.eq(phase + 1)
-        return phase
+        phase, following = Signal(PHASE_BITS), Signal(PHASE_BITS)
+        m.d.comb += following.eq(Mux(window_end, 0, phase + (run & ~phase.all())))
+        # Whether a word of a window is due, known a cycle ahead.
+        window_due = Signal()
+        m.d.sync += [
+            phase.eq(following),
+            window_due.eq(
+                mode[Mode.DEPTHWISE] & (following[2:] == 0) & following[:2].any()  # 1 to 3
+                | mode[Mode.DEPTHWISE2] & (following[3:] == 0) & ~following[1:3].all()  # 0 to 5
+                | mode[Mode.ADD] & (following[1:] == 0)  # 0 and 1
+            ),
+        ]
+        return phase, window_due
 
-    def fetches(self, m: Module, mode, run, prologue, phase, window_end):
+    def fetches(self, m: Module, mode, run, prologue, window_due, window_end):
         """Return whether a word is due in this cycle, and which lane's turn it is (SERIAL)."""
         layer = self.layer
         lane, word_start = Signal(range(self.config.lanes)), Signal()
@@ -208,10 +215,8 @@ class Sequencer(wiring.Component):
             m.d.sync += pooled.eq(1)
         m.d.comb += due.eq(
             mode[Mode.SERIAL] & word_start
-            | mode[Mode.DEPTHWISE] & (phase[2:] == 0) & phase[:2].any()  # 1 to 3
-            | mode[Mode.DEPTHWISE2] & (phase[3:] == 0) & ~phase[1:3].all()  # 0 to 5
             | mode[Mode.POOL] & ~pooled
-            | mode[Mode.ADD] & (phase[1:] == 0)  # 0 and 1
+            | window_due
         )
         return prologue | run & due, lane
 
