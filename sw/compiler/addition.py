@@ -23,6 +23,7 @@ from hw.compute.encoding import MAX_SHIFT, MULTIPLIER_BITS, u_limit
 from sw import golden, ir
 from sw.compiler.context import Context
 from sw.compiler.layers import Block, Command, Layer
+from sw.compiler.lines import scalings, separating_line, step_positions
 from sw.compiler.partition import offset, zero_point
 from sw.compiler.quantization import hardware_requantize
 from sw.golden import kernels
@@ -39,9 +40,6 @@ MANY_STEPS = 16
 MANY_STEPS_RATIOS = 600
 """Ratios A : B that are tried for each number of steps, the nearest ones first; fewer where there
 are many steps, as more of them fit."""
-
-ROUNDS = 60
-"""Iterations, of which a few are needed."""
 
 ONE_CODE_STEPS = 16
 """Steps beyond which two codes, for outputs above and below the zero point, are tried first."""
@@ -157,52 +155,6 @@ def _ratios(ratio: float, limit: int) -> Iterator[tuple[int, int]]:
         yield pair if ratio <= 1 else pair[::-1]
 
 
-def _line(
-    below: Ints, above: Ints, levels: npt.NDArray[np.float64], nominal: float
-) -> tuple[float, float] | None:
-    """Return the range of periods P for which a line level × P + c can separate all sums.
-
-    ``None`` if there is no such line.  The room left for c is a concave function of P.
-    """
-
-    def room(p: float) -> tuple[float, float]:
-        """Return the room at a period and its slope there."""
-        over, under = above - levels * p, below - levels * p
-        i, j = int(np.argmin(over)), int(np.argmax(under))
-        return float(over[i] - under[j]), float(levels[j] - levels[i])
-
-    low, high = nominal * (1 - 4e-3), nominal * (1 + 4e-3)
-    top = low
-    for _ in range(ROUNDS):
-        (low_room, low_slope), (high_room, high_slope) = room(low), room(high)
-        if low_slope <= 0 or high_slope >= 0:
-            top = low if low_slope <= 0 else high
-            break
-        # Where the tangents meet: nothing in between is higher.
-        top = (high_room - high_slope * high - low_room + low_slope * low) / (
-            low_slope - high_slope
-        )
-        bound = low_room + low_slope * (top - low)
-        if bound <= 0:
-            return None
-        at_top, slope = room(top)
-        if at_top > 0.999 * bound:
-            break
-        low, high = (top, high) if slope > 0 else (low, top)
-    if room(top)[0] <= 0:
-        return None
-    ends = []
-    for end in (nominal * (1 - 4e-3), nominal * (1 + 4e-3)):
-        # Newton's method comes from outside and never passes the zero of a concave function.
-        for _ in range(ROUNDS):
-            value, slope = room(end)
-            if value >= 0 or slope == 0:
-                break
-            end -= value / slope
-        ends.append(end)
-    return ends[0], ends[1]
-
-
 def _scalings(
     below: Ints, above: Ints, outputs: Ints, nominal: float, zero_point: int
 ) -> Iterator[tuple[int, int, int, int]]:
@@ -221,19 +173,13 @@ def _scalings(
             shift = longest - lost
             if not 0 <= shift <= MAX_SHIFT:
                 continue
-            levels = level - 0.5 + np.where(level >= 1, -1, 1) * 2.0 ** (-shift - 1)
+            levels = step_positions(level, shift)
             if line is None or zero == zero_point:
-                line = _line(below, above, levels, nominal)
+                line = separating_line(below, above, levels, nominal)
             if line is None:
                 continue
-            periods = np.linspace(*line, 65)[1:-1]
-            at = levels[None, :] * periods[:, None]
-            least, most = np.max(at - above, axis=1), np.min(at - below, axis=1)
-            biases = np.ceil(least)
-            for i in np.flatnonzero(biases < most):
-                multiplier = round(2.0 ** (31 + shift) / periods[i])
-                if multiplier < 1 << 31:
-                    yield multiplier, shift, int(biases[i]), zero
+            for multiplier, bias in scalings(below, above, levels, shift, line):
+                yield multiplier, shift, bias, zero
 
 
 @lru_cache(maxsize=256)
@@ -427,9 +373,7 @@ def lower_add(ctx: Context, op: ir.Add) -> Layer:
         inputs=(a.index, b.index),
         output=op.output,
         commands=tuple(_all_commands(ctx, op, codes, a.index, b.index)),
-        scratch={SCRATCH - op.output: y.size // y.shape[-1] * ctx.words(y.shape[-1])}
-        if len(codes) > 1
-        else {},
+        scratch={SCRATCH - op.output: ctx.tensor_words(op.output)} if len(codes) > 1 else {},
     )
 
 
@@ -456,9 +400,8 @@ def _commands(
     output: int,
 ) -> Iterator[Command]:
     code, (act_min, act_max) = coded
-    y = ctx.graph.tensors[op.output]
     columns = ctx.config.columns
-    total = y.size // y.shape[-1] * ctx.words(y.shape[-1])
+    total = ctx.tensor_words(op.output)
     block = Block(
         multiplier=np.full(columns, code.multiplier, np.int64),
         shift=np.full(columns, code.shift, np.int64),

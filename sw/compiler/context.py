@@ -14,7 +14,7 @@ from sw.compiler.partition import Partition, offset, zero_point
 from sw.compiler.quantization import Codes, Reference, encode
 from sw.errors import UnsupportedError
 
-__all__ = ["Context"]
+__all__ = ["Context", "Ints"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -56,6 +56,12 @@ class Context:
     def words(self, channels: int) -> int:
         """Return the words of a pixel of so many channels."""
         return -(-channels // self.config.columns)
+
+    def tensor_words(self, index: int) -> int:
+        """Return the words of a whole tensor."""
+        tensor = self.graph.tensors[index]
+        channels = tensor.shape[-1] if tensor.shape else 1
+        return tensor.size // channels * self.words(channels)
 
     def refuse(self, op: ir.Op, rule: str, remedy: str) -> UnsupportedError:
         """Return the error for an operator that the device cannot run."""

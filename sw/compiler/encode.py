@@ -11,7 +11,7 @@ from hw.command import PARAMETER_FIELDS, Descriptor, Record, header
 from hw.compute.encoding import encode_channel
 from sw.compiler.layers import Block, Layer
 
-__all__ = ["block_words", "descriptor_words", "parameter_words", "stream"]
+__all__ = ["block_words", "descriptor_words", "parameter_words", "stream", "words_of"]
 
 Words = npt.NDArray[np.uint8]
 """(n, word bytes) uint8."""
@@ -46,6 +46,12 @@ def parameter_words(block: Block, word_bytes: int) -> Words:
     # (field, lane, row) to (row, field, lane).
     words = fields.reshape(PARAMETER_FIELDS, lanes, rows).transpose(2, 0, 1)
     return np.ascontiguousarray(words.reshape(-1, lanes).astype("<u2")).view(np.uint8)
+
+
+def words_of(block: Block) -> int:
+    """Return the size of a BLOCK record: header, parameters, weights."""
+    steps, rows = map(int, block.weights.shape[:2])
+    return 1 + rows * PARAMETER_FIELDS + rows * steps
 
 
 def block_words(block: Block, word_bytes: int) -> Words:

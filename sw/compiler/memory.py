@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sw.errors import UnsupportedError
 
-__all__ = ["Buffer", "MemoryPlan", "plan"]
+__all__ = ["Buffer", "MemoryPlan", "check", "plan"]
 
 TRIES = 400
 """Orders of placement tried when the obvious ones leave gaps."""
@@ -23,7 +23,7 @@ class Buffer:
     tensor : int
         Number of the tensor.
     name : str
-        For messages.
+        For messages, such as ``"tensor 3 (output of 'conv_2d_1')"``.
     words : int
     first, last : int
         Layers during which it must be kept, both included.
@@ -84,7 +84,30 @@ def _place(order: Sequence[Buffer]) -> tuple[int, dict[int, int]]:
     return top, {buffer.tensor: start for start, buffer in placed}
 
 
-def plan(buffers: Sequence[Buffer], depth: int, ring_minimum: int) -> MemoryPlan:
+def check(buffers: Sequence[Buffer], depth: int, ring_minimum: int, word_bytes: int) -> int:
+    """Return the most words needed at once.
+
+    Raises
+    ------
+    UnsupportedError
+        If they are more than the memory has, naming the two largest tensors.
+    """
+    bound, crowd = _crowd(buffers)
+    if bound + ring_minimum > depth:
+        kilobytes = word_bytes / 1024
+        names = " and ".join(
+            f"{b.name} ({b.words * kilobytes:.0f} KB)"
+            for b in sorted(crowd, key=lambda b: -b.words)[:2]
+        )
+        raise UnsupportedError(
+            f"{names} must be in memory at the same time: the network needs at least "
+            f"{(bound + ring_minimum) * kilobytes:.0f} KB of activation memory and the core has "
+            f"{depth * kilobytes:.0f} KB; use smaller images or a smaller width multiplier"
+        )
+    return bound
+
+
+def plan(buffers: Sequence[Buffer], depth: int, ring_minimum: int, word_bytes: int) -> MemoryPlan:
     """Choose addresses so that as much as possible is left in one piece for the ring.
 
     Parameters
@@ -95,28 +118,21 @@ def plan(buffers: Sequence[Buffer], depth: int, ring_minimum: int) -> MemoryPlan
         Words of memory.
     ring_minimum : int
         Words that the ring needs at least.
+    word_bytes : int
+        For messages.
 
     Raises
     ------
     UnsupportedError
         If the tensors do not fit, with what they would need.
     """
-    bound, crowd = _crowd(buffers)
-    if bound + ring_minimum > depth:
-        names = " and ".join(
-            f"{b.name!r} ({b.words * 8 / 1024:.0f} KB)"
-            for b in sorted(crowd, key=lambda b: -b.words)[:2]
-        )
-        raise UnsupportedError(
-            f"tensors {names} are needed at the same time: the network needs at least "
-            f"{(bound + ring_minimum) * 8 / 1024:.0f} KB of activation memory and the core has "
-            f"{depth * 8 / 1024:.0f} KB; use smaller images or a smaller width multiplier"
-        )
+    bound = check(buffers, depth, ring_minimum, word_bytes)
     top, addresses = _search(buffers, bound)
     if top + ring_minimum > depth:
+        kilobytes = word_bytes / 1024
         raise UnsupportedError(
-            f"no arrangement of the tensors was found in {depth * 8 / 1024:.0f} KB of activation "
-            f"memory; the best takes {(top + ring_minimum) * 8 / 1024:.0f} KB"
+            f"no arrangement of the tensors was found in {depth * kilobytes:.0f} KB of activation "
+            f"memory; the best takes {(top + ring_minimum) * kilobytes:.0f} KB"
         )
     return MemoryPlan(addresses=addresses, ring=(top, depth - 1))
 

@@ -9,14 +9,15 @@ same sums: that is at most 255 comparisons a channel, and no sampling.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from hw.compute.encoding import DIGITS, MAX_SHIFT, MULTIPLIER_BITS, u_limit
+from sw.compiler.lines import scalings, separating_line, step_positions
 from sw.errors import UnsupportedError
 from sw.golden import primitives
 
@@ -166,7 +167,6 @@ def equal_steps(
     -------
     (C,) bool
     """
-    channels = np.arange(len(low))
 
     def hardware(sums: Ints) -> Ints:
         u = codes.factor[:, None] * (sums - offset[:, None]) + codes.bias[:, None]
@@ -182,14 +182,7 @@ def equal_steps(
         )
 
     levels = np.arange(reference.act_min + 1, reference.act_max + 1, dtype=np.int64)
-    # The least sum at which the reference reaches each level; high + 1 if it never does.
-    below = np.repeat(low[:, None] - 1, len(levels), axis=1)
-    above = np.repeat(high[:, None] + 1, len(levels), axis=1)
-    while np.any(above - below > 1):
-        middle = (below + above) >> 1
-        reached = (reference.output(middle, channels) >= levels) & (above - below > 1)
-        above = np.where(reached, middle, above)
-        below = np.where(reached | (above - below <= 1), below, middle)
+    above = _first_sums(reference, levels, low, high)
     inside = above <= high[:, None]
     after = hardware(np.minimum(above, high[:, None])) >= levels
     before = hardware(np.maximum(above - 1, low[:, None])) < levels
@@ -198,33 +191,26 @@ def equal_steps(
     return cast(npt.NDArray[np.bool_], steps.all(axis=1))
 
 
-NUDGES = sorted(product(range(-3, 4), range(-3, 4)), key=lambda n: abs(n[0]) + abs(n[1]))
-"""Changes of bias and multiplier that are tried, small ones first."""
-
-
 def _within_shifts(
-    reference: Reference, codes: Codes, low: Ints, high: Ints, offset: Ints, where: str
+    reference: Reference,
+    codes: Codes,
+    low: Ints,
+    high: Ints,
+    offset: Ints,
+    fraction_bits: int,
+    where: str,
 ) -> Codes:
     """Give channels with too large a shift a smaller one, with a smaller multiplier.
 
-    Rounding happens elsewhere then, so some sum may round differently; a neighbouring bias or
-    multiplier often puts that right.
+    Rounding happens elsewhere then: bias and multiplier are chosen so that all steps stay where
+    they are.
     """
     multiplier, shift, bias = codes.multiplier.copy(), codes.shift.copy(), codes.bias.copy()
     for channel in np.flatnonzero(codes.shift > MAX_SHIFT):
         at = slice(channel, channel + 1)
         alone = replace(reference, multiplier=reference.multiplier[at], shift=reference.shift[at])
-        excess = int(codes.shift[channel]) - MAX_SHIFT
-        nearest = (int(codes.multiplier[channel]) + (1 << excess >> 1)) >> excess
-        for bias_change, change in NUDGES:
-            trial = Codes(
-                multiplier=np.array([max(nearest + change, 0)]),
-                shift=np.array([MAX_SHIFT]),
-                bias=codes.bias[at] + bias_change,
-                factor=codes.factor[at],
-                output_range=codes.output_range[:, at],
-            )
-            if equal_steps(alone, trial, low[at], high[at], offset[at])[0]:
+        for trial in _smaller_shifts(alone, codes, int(channel), low[at], high[at]):
+            if equal_steps(alone, trial, low[at], high[at], offset[at], fraction_bits)[0]:
                 multiplier[at], shift[at], bias[at] = trial.multiplier, trial.shift, trial.bias
                 break
         else:
@@ -233,6 +219,52 @@ def _within_shifts(
                 "multiplier with a smaller shift gives the same outputs; use larger scales"
             )
     return replace(codes, multiplier=multiplier, shift=shift, bias=bias)
+
+
+def _smaller_shifts(
+    alone: Reference, codes: Codes, channel: int, low: Ints, high: Ints
+) -> Iterator[Codes]:
+    """Yield codes of one channel whose steps fall between the right sums."""
+    levels = np.arange(int(alone.output(low)[0]) + 1, int(alone.output(high)[0]) + 1)
+    above = _first_sums(alone, levels, low, high)[0]
+    nominal = 2.0 ** (31 + int(codes.shift[channel])) / float(codes.multiplier[channel])
+    for shift in range(MAX_SHIFT, MAX_SHIFT - 4, -1):
+        positions = step_positions(levels - alone.zero_point, shift)
+        line = separating_line(above - 1, above, positions, nominal)
+        if line is None:
+            continue
+        at = slice(channel, channel + 1)
+        for multiplier, bias in scalings(above - 1, above, positions, shift, line):
+            yield Codes(
+                multiplier=np.array([multiplier]),
+                shift=np.array([shift]),
+                bias=codes.bias[at] + bias,
+                factor=codes.factor[at],
+                output_range=codes.output_range[:, at],
+            )
+
+
+def _first_sums(reference: Reference, levels: Ints, low: Ints, high: Ints) -> Ints:
+    """Return the least sum at which each level is reached; ``high + 1`` if it never is.
+
+    Parameters
+    ----------
+    levels : (L,) int64
+    low, high : (C,) int64
+
+    Returns
+    -------
+    (C, L) int64
+    """
+    channels = np.arange(len(low))
+    below = np.repeat(low[:, None] - 1, len(levels), axis=1)
+    above = np.repeat(high[:, None] + 1, len(levels), axis=1)
+    while np.any(above - below > 1):
+        middle = (below + above) >> 1
+        reached = (reference.output(middle, channels) >= levels) & (above - below > 1)
+        above = np.where(reached, middle, above)
+        below = np.where(reached | (above - below <= 1), below, middle)
+    return above
 
 
 NEIGHBOURS = 400
@@ -338,7 +370,7 @@ def encode(
         factor=np.where(constant, 0, np.int64(1) << grown),
         output_range=np.stack([value, last]),
     )
-    codes = _within_shifts(reference, codes, low, high, offset, where)
+    codes = _within_shifts(reference, codes, low, high, offset, fraction_bits, where)
     if fraction_bits < MULTIPLIER_BITS:
         codes = _with_fraction(reference, codes, low, high, offset, fraction_bits, where)
     raw = [weights * end for end in (*input_range, input_zero_point, 0)]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hw.config import CoreConfig
 from sw import ir
 from sw.compiler import encode, passes
 from sw.compiler.addition import lower_add
-from sw.compiler.context import Context
+from sw.compiler.context import Context, Ints
 from sw.compiler.cycles import Work, predict
 from sw.compiler.depthwise import lower_depthwise, supports
 from sw.compiler.inputs import InputLayout, dense
 from sw.compiler.layers import Layer
-from sw.compiler.memory import Buffer, MemoryPlan, plan
+from sw.compiler.memory import Buffer, MemoryPlan, check, plan
 from sw.compiler.partition import Partition, partition, subgraph, zero_point
 from sw.compiler.pooling import lower_pool
 from sw.compiler.program import DeviceTensor, Program, ProgramLayer
@@ -60,7 +61,7 @@ def compile_graph(
     """
     try:
         part = partition(passes.run(graph))
-        return _compile(part, config, board, flash_address, dense_input)
+        return _compile(Context(part=part, config=config), board, flash_address, dense_input)
     except GraphError:
         raise
     except SeparableError as error:
@@ -105,7 +106,19 @@ def compile_layer(
     stored = {i: whole.stored(i) for i in operands if whole.stored(i) != i}
     if stored:
         part = _with_stored_inputs(whole, op, stored)
-    return _compile(part, config, board, FLASH_ADDRESS, inner)
+    ctx = Context(part=part, config=config, ranges=_ranges_before(whole, op, config))
+    return _compile(ctx, board, FLASH_ADDRESS, inner)
+
+
+def _ranges_before(whole: Partition, op: ir.Operator, config: CoreConfig) -> dict[int, Ints]:
+    """Return what the operators before one tell about the ranges of their outputs."""
+    ctx = Context(part=whole, config=config)
+    for earlier in whole.device[: whole.device.index(op)]:
+        # Layers that cannot be compiled tell nothing; that need not keep this one from it.
+        with suppress(UnsupportedError):
+            if not _first_layer_options(ctx, earlier):
+                _lower(ctx, earlier)
+    return ctx.ranges
 
 
 def _with_stored_inputs(whole: Partition, op: ir.Operator, stored: dict[int, int]) -> Partition:
@@ -144,12 +157,11 @@ class _Choice:
     cycles: int
 
 
-def _compile(
-    part: Partition, config: CoreConfig, board: str, flash_address: int, dense_input: bool
-) -> Program:
-    ctx = Context(part=part, config=config)
+def _compile(ctx: Context, board: str, flash_address: int, dense_input: bool) -> Program:
+    part, config = ctx.part, ctx.config
     layers: list[Layer] = []
     options: list[tuple[InputLayout, Layer]] = []
+    _check_memory(ctx)
     for op in part.device:
         found = [] if dense_input else _first_layer_options(ctx, op)
         if found:
@@ -272,54 +284,81 @@ def _choose(
 
 
 def _evaluate(ctx: Context, layers: list[Layer], layouts: dict[int, InputLayout]) -> _Choice:
-    memory = plan(_buffers(ctx, layers, layouts), ctx.config.memory_depth, RING_MINIMUM)
+    memory = plan(
+        _buffers(ctx, layers, layouts),
+        ctx.config.memory_depth,
+        RING_MINIMUM,
+        ctx.config.word_bytes,
+    )
     work = _work(layers, memory.addresses)
     cycles = sum(predict(work, memory.ring_words, ctx.config))
     return _Choice(layouts=layouts, layers=layers, memory=memory, work=work, cycles=cycles)
 
 
+def _check_memory(ctx: Context) -> None:
+    """Check that the tensors between the layers fit, before any other work on a network.
+
+    What the input takes is left out: that is known only when the first layer is lowered.
+    """
+    ops = ctx.part.device
+    outputs = {op.output for op in ops}
+    uses = [{ctx.part.stored(i) for i in op.inputs} & outputs for op in ops]
+    buffers = _tensor_buffers(ctx, uses, [op.output for op in ops])
+    check(buffers, ctx.config.memory_depth, RING_MINIMUM, ctx.config.word_bytes)
+
+
+def _tensor_buffers(
+    ctx: Context, inputs: Sequence[Iterable[int]], outputs: Sequence[int]
+) -> list[Buffer]:
+    """Return the buffers of tensors that layers write, given what each reads and writes."""
+    last = {index: number for number, read in enumerate(inputs) for index in read}
+    last |= dict.fromkeys(ctx.part.outputs, len(outputs))
+    producers = {op.output: op.name for op in ctx.part.device}
+    return [
+        Buffer(
+            tensor=index,
+            name=f"tensor {index} (output of {producers[index]!r})",
+            words=ctx.tensor_words(index),
+            first=number,
+            last=last.get(index, number),
+        )
+        for number, index in enumerate(outputs)
+    ]
+
+
 def _buffers(ctx: Context, layers: list[Layer], layouts: dict[int, InputLayout]) -> list[Buffer]:
-    uses: dict[int, int] = {}
-    for number, layer in enumerate(layers):
-        for index in layer.inputs:
-            uses[index] = number
+    inputs = [layer.inputs for layer in layers]
     buffers = [
         Buffer(
             tensor=index,
-            name=ctx.graph.tensors[index].name,
+            name=f"tensor {index} (input {ctx.graph.tensors[index].name!r})",
             words=layout.words,
             first=0,
-            last=uses[index],
+            last=max(number for number, read in enumerate(inputs) if index in read),
         )
         for index, layout in layouts.items()
     ]
-    for number, layer in enumerate(layers):
-        for index, words in layer.scratch.items():
-            name = f"scratch of {layer.name}"
-            buffers.append(Buffer(tensor=index, name=name, words=words, first=number, last=number))
-        tensor = ctx.graph.tensors[layer.output]
-        channels = tensor.shape[-1]
-        last = len(layers) if layer.output in ctx.part.outputs else uses.get(layer.output, number)
-        buffers.append(
-            Buffer(
-                tensor=layer.output,
-                name=tensor.name,
-                words=tensor.size // channels * ctx.words(channels),
-                first=number,
-                last=last,
-            )
+    buffers += _tensor_buffers(ctx, inputs, [layer.output for layer in layers])
+    buffers += [
+        Buffer(
+            tensor=index,
+            name=f"scratch of {layer.name}",
+            words=words,
+            first=number,
+            last=number,
         )
+        for number, layer in enumerate(layers)
+        for index, words in layer.scratch.items()
+    ]
     return buffers
 
 
 def _work(layers: Sequence[Layer], addresses: dict[int, int]) -> list[Work]:
-    # A header and the parameters come with every block.
-    overhead = 9
     return [
         Work(
             layer=number,
             descriptor=command.descriptor(addresses),
-            block_words=tuple(overhead + b.weights.shape[0] * 2 for b in command.blocks),
+            block_words=tuple(encode.words_of(block) for block in command.blocks),
         )
         for number, layer in enumerate(layers)
         for command in layer.commands

@@ -1,0 +1,104 @@
+"""ADD: integers proven for all pairs of operands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hw.compute.encoding import u_limit
+from sw import golden, importer, ir
+from sw.compiler import addition
+from sw.compiler.partition import offset
+from sw.compiler.quantization import hardware_requantize
+
+Parameters = tuple[tuple[str, int], ...]
+
+
+def parameters_of(graph: ir.Graph, op: ir.Add) -> tuple[Parameters, float, float]:
+    a, b, y = (graph.tensors[i] for i in (op.input1, op.input2, op.output))
+    settings = dict(golden.arguments(graph, op))
+    for key in settings:
+        if key.endswith("zero_point") or key.startswith("activation"):
+            settings[key] -= offset(y)
+    ordered = tuple(sorted((key, int(value)) for key, value in settings.items()))
+    return ordered, a.q.scale / b.q.scale, b.q.scale / y.q.scale
+
+
+def outputs(code: addition.AddCode, clamp: tuple[int, int], fraction_bits: int) -> np.ndarray:
+    x = np.arange(-128, 128, dtype=np.int64)
+    weights = addition._weights(code, 8).astype(np.int64).sum(axis=0)
+    assert weights[0, 0] == code.first and weights[1, 7] == code.second
+    u = x[:, None] * code.first + x[None, :] * code.second + code.bias
+    assert np.abs(u).max() <= u_limit(24)
+    return hardware_requantize(
+        u,
+        np.array(code.multiplier),
+        np.array(code.shift),
+        single_rounding=False,
+        zero_point=code.zero_point,
+        act_min=clamp[0],
+        act_max=clamp[1],
+        fraction_bits=fraction_bits,
+    )
+
+
+@pytest.mark.parametrize("fraction_bits", [31, 17])
+@pytest.mark.parametrize("name", ["mobilenetv2_160_035", "mobilenet_v2_1.0_224_quant"])
+def test_every_sum_of_real_networks(shared: Path, name: str, fraction_bits: int) -> None:
+    graph = importer.load(shared / "models" / f"{name}.tflite")
+    steps = []
+    for op in graph.ops:
+        if not isinstance(op, ir.Add):
+            continue
+        parameters, ratio, gain = parameters_of(graph, op)
+        codes = addition.find_codes(parameters, ratio, gain, 24, fraction_bits)
+        assert codes is not None
+        table = addition.reference_table(parameters).astype(np.int64)
+        if len(codes) == 1:
+            np.testing.assert_array_equal(outputs(*codes[0], fraction_bits), table)
+        else:
+            above, below = (outputs(*code, fraction_bits) for code in codes[:2])
+            zero = dict(parameters)["output_zero_point"]
+            np.testing.assert_array_equal(above + below - zero, table)
+        steps.append(sum(code.steps for code, _ in codes))
+    assert len(steps) == 10
+    assert np.median(steps) <= 20
+
+
+def test_the_table_is_the_reference() -> None:
+    settings = {
+        "input1_zero_point": -3,
+        "input1_multiplier": 1856273637,
+        "input1_shift": -1,
+        "input2_zero_point": 10,
+        "input2_multiplier": 1 << 30,
+        "input2_shift": 0,
+        "output_zero_point": -3,
+        "output_multiplier": 1751022200,
+        "output_shift": -19,
+        "activation_min": -128,
+        "activation_max": 127,
+    }
+    table = addition.reference_table(tuple(sorted(settings.items())))
+    x1, x2 = np.int8([[5]]), np.int8([[-77]])
+    assert table[5 + 128, -77 + 128] == golden.kernels.add(x1, x2, **settings)[0, 0]
+
+
+def test_constant_outputs_need_no_search() -> None:
+    settings = {
+        "input1_zero_point": 0,
+        "input1_multiplier": 1 << 30,
+        "input1_shift": 0,
+        "input2_zero_point": 0,
+        "input2_multiplier": 1 << 30,
+        "input2_shift": 0,
+        "output_zero_point": -128,
+        "output_multiplier": 1751022200,
+        "output_shift": -19,
+        "activation_min": 127,
+        "activation_max": 127,
+    }
+    codes = addition.find_codes(tuple(sorted(settings.items())), 1.0, 1.0, 24)
+    assert codes is not None and codes[0][0].first == 0

@@ -1,0 +1,70 @@
+"""Memory plan: nothing that lives at the same time overlaps, and what does not fit is named."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from sw.compiler.memory import Buffer, MemoryPlan, plan
+from sw.errors import UnsupportedError
+
+
+def buffer(tensor: int, words: int, first: int, last: int) -> Buffer:
+    return Buffer(tensor=tensor, name=f"tensor {tensor}", words=words, first=first, last=last)
+
+
+def check(buffers: list[Buffer], result: MemoryPlan, depth: int) -> None:
+    spans = {b.tensor: (result.addresses[b.tensor], b.words) for b in buffers}
+    for a, b in itertools.combinations(buffers, 2):
+        if a.first <= b.last and b.first <= a.last:
+            (start_a, size_a), (start_b, size_b) = spans[a.tensor], spans[b.tensor]
+            assert start_a + size_a <= start_b or start_b + size_b <= start_a
+    top = max(start + size for start, size in spans.values())
+    assert min(start for start, _ in spans.values()) >= 0
+    assert result.ring == (top, depth - 1)
+    assert result.ring_words == depth - top
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_lifetimes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 25))
+    buffers = []
+    for tensor in range(count):
+        first = int(rng.integers(0, 20))
+        last = first + int(rng.integers(0, 6))
+        buffers.append(buffer(tensor, int(rng.integers(1, 500)), first, last))
+    depth = sum(b.words for b in buffers) + 8
+    check(buffers, plan(buffers, depth, 8, 8), depth)
+
+
+def test_a_chain_takes_no_more_than_its_largest_pair() -> None:
+    sizes = [4753, 2304, 2304, 4608, 1152, 2304, 2304, 2304, 576]
+    buffers = [buffer(i, words, max(i - 1, 0), i) for i, words in enumerate(sizes)]
+    result = plan(buffers, 16384, 64, 8)
+    check(buffers, result, 16384)
+    assert result.ring_words == 16384 - max(map(sum, itertools.pairwise(sizes)))
+
+
+def test_residual_connections_are_kept() -> None:
+    # 0 feeds the sum in layer 3.
+    buffers = [
+        buffer(0, 100, 0, 3),
+        buffer(1, 600, 1, 2),
+        buffer(2, 600, 2, 3),
+        buffer(3, 100, 3, 4),
+    ]
+    result = plan(buffers, 2000, 1, 8)
+    check(buffers, result, 2000)
+    assert result.ring_words == 700
+
+
+def test_what_does_not_fit_is_named() -> None:
+    buffers = [buffer(0, 1000, 0, 1), buffer(1, 500, 1, 2), buffer(2, 20, 0, 2)]
+    with pytest.raises(UnsupportedError) as caught:
+        plan(buffers, 1024, 64, 8)
+    message = str(caught.value)
+    assert "tensor 0 (8 KB) and tensor 1 (4 KB) must be in memory at the same time" in message
+    assert "needs at least 12 KB" in message and "the core has 8 KB" in message

@@ -1,0 +1,74 @@
+"""Real networks, compiled and run on the functional model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from compiled import check_program
+
+import boards
+from hw.config import CoreConfig
+from sw import images, importer
+from sw.compiler import compile_graph, compile_layer
+from sw.errors import UnsupportedError
+from sw.ir import Graph
+
+INPUTS = {
+    "vww_96_int8": (
+        "vww_quant_test_no_0.dat",
+        "vww_quant_test_no_1.dat",
+        "vww_quant_test_yes_0.dat",
+        "vww_quant_test_yes_1.dat",
+    ),
+    "person_detect": ("person.png", "no_person.png"),
+    "mobilenet_v1_0.25_128_quant": ("cat.bmp", "bird.bmp", "grace_hopper.bmp"),
+}
+CONFIGS = {"exact": CoreConfig(), "icebreaker": boards.get("icebreaker").config}
+
+
+def load(shared: Path, name: str) -> Graph:
+    return importer.load(shared / "models" / f"{name}.tflite")
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("name", INPUTS)
+def test_every_tensor_equals_golden(shared: Path, name: str, config: str) -> None:
+    graph = load(shared, name)
+    program = compile_graph(graph, CONFIGS[config])
+    for file in INPUTS[name]:
+        check_program(graph, program, [images.load(shared / "images" / file, graph)])
+
+
+@pytest.mark.parametrize(
+    ("name", "macs", "steps", "cycles"),
+    [
+        ("vww_96_int8", 7_489_664, 15, 500_000),
+        ("person_detect", 7_157_888, 5, 485_000),
+        ("mobilenet_v1_0.25_128_quant", 13_570_304, 18, 1_600_000),
+    ],
+)
+def test_sizes(shared: Path, name: str, macs: int, steps: int, cycles: int) -> None:
+    program = compile_graph(load(shared, name), CONFIGS["icebreaker"])
+    assert program.macs == macs
+    assert program.work[0].descriptor.steps == steps
+    assert sum(program.cycles()) < cycles
+
+
+@pytest.mark.parametrize(
+    ("name", "kilobytes"), [("mobilenetv2_160_035", 376), ("mobilenet_v2_1.0_224_quant", 1470)]
+)
+def test_networks_that_do_not_fit(shared: Path, name: str, kilobytes: int) -> None:
+    with pytest.raises(UnsupportedError, match=f"needs at least {kilobytes} KB"):
+        compile_graph(load(shared, name), CoreConfig())
+
+
+def test_single_layers(shared: Path) -> None:
+    graph = load(shared, "vww_96_int8")
+    compiled = 0
+    for number, op in enumerate(graph.ops):
+        if op.kind not in ("RESHAPE", "SOFTMAX"):
+            program = compile_layer(graph, number, CoreConfig())
+            assert [layer.name for layer in program.layers] == [op.name]
+            compiled += 1
+    assert compiled == 29

@@ -1,0 +1,169 @@
+"""Programs as files, the command-line tool, and streams that are not well formed."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from compiled import check_program, random_inputs
+from tflite_builder import NetworkBuilder
+
+from hw.command import DESCRIPTOR_HALFWORDS, Record, header
+from hw.config import CoreConfig
+from sim.functional import FunctionalCore, ProgramError, records, run_program
+from sw import compile as tool
+from sw import importer
+from sw.compiler import Program, compile_graph
+from sw.compiler.encode import descriptor_words
+from sw.errors import InputError
+from sw.ir import Graph
+
+
+def small() -> tuple[Graph, bytes]:
+    net = NetworkBuilder(seed=2, dtype="uint8")
+    x = net.quantize(net.input((1, 8, 8, 3)), "int8")
+    x = net.conv_2d(net.mul(x, net.constant((3,))), 16, kernel=(3, 3), stride=(2, 2))
+    x = net.average_pool_2d(net.depthwise_conv_2d(x), window=(4, 4))
+    data = net.build(outputs=[net.softmax(net.fully_connected(net.reshape(x, (1, 16)), 4))])
+    return importer.loads(data, "small"), data
+
+
+def test_saved_programs_are_the_same(tmp_path: Path) -> None:
+    graph, _ = small()
+    program = compile_graph(graph, CoreConfig(), board="icebreaker", flash_address=0x30000)
+    program.save(tmp_path / "small.bin")
+    loaded = Program.load(tmp_path / "small.bin")
+    for name in ("model", "board", "config", "flash", "flash_address", "ring", "outputs"):
+        assert getattr(loaded, name) == getattr(program, name)
+    for name in ("tensors", "layers", "work", "aliases"):
+        assert getattr(loaded, name) == getattr(program, name)
+    assert loaded.cycles() == program.cycles()
+    for seed in range(2):
+        inputs = random_inputs(graph, seed)
+        check_program(graph, loaded, inputs)
+        for (a, first), (b, second) in zip(
+            program.prepare(inputs), loaded.prepare(inputs), strict=True
+        ):
+            assert a == b
+            np.testing.assert_array_equal(first, second)
+
+
+def test_files_that_are_no_programs(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        Program.load(tmp_path / "missing")
+    (tmp_path / "text").write_text("nonsense")
+    with pytest.raises(InputError, match="not a program of this version"):
+        Program.load(tmp_path / "text")
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
+        pass
+    with pytest.raises(InputError, match="not a program of this version"):
+        Program.load(tmp_path / "empty.zip")
+
+
+def test_missing_outputs_are_named() -> None:
+    graph, _ = small()
+    with pytest.raises(InputError, match="is missing"):
+        compile_graph(graph, CoreConfig()).finish({})
+
+
+def test_the_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    graph, data = small()
+    model, program, report = (tmp_path / n for n in ("small.tflite", "small.bin", "small.json"))
+    model.write_bytes(data)
+    options = ["--board", "icebreaker", "--output", str(program), "--json", str(report)]
+    assert tool.main([str(model), *options]) == 0
+    text = capsys.readouterr().out
+    assert "DEPTHWISE_CONV_2D" in text and "inferences per second" in text
+    result = json.loads(report.read_text())
+    assert result["model"] == "small" and result["board"] == "icebreaker"
+    assert result["macs"] == sum(layer["macs"] for layer in result["layers"])
+    assert result["cycles"] == sum(layer["cycles"] for layer in result["layers"])
+    assert result["utilization"] == result["macs"] / result["cycles"] / 16
+    assert [layer["op"] for layer in result["layers"]] == [
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "AVERAGE_POOL_2D",
+        "FULLY_CONNECTED",
+    ]
+    assert all(
+        set(layer) == {"name", "op", "macs", "cycles", "utilization", "exact"} and layer["exact"]
+        for layer in result["layers"]
+    )
+    loaded = Program.load(program)
+    check_program(graph, loaded, random_inputs(graph, 0))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.tflite", "--board", "icebreaker"], "missing.tflite: cannot be read"),
+        (["missing.tflite", "--board", "icebraker"], "icebreaker"),
+        (["missing.tflite"], "--board"),
+    ],
+)
+def test_errors_of_the_tool(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = tool.main(arguments)
+    except SystemExit as exit_:
+        code = int(exit_.code or 0)
+    assert code != 0
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert message in error
+
+
+def test_descriptors_survive_the_stream() -> None:
+    graph, _ = small()
+    program = compile_graph(graph, CoreConfig())
+    decoded = [descriptor for descriptor, _ in records(program.flash, program.config)]
+    assert [d.last for d in decoded] == [False] * (len(decoded) - 1) + [True]
+    for descriptor, work in zip(decoded, program.work, strict=True):
+        a, b = (descriptor_words(d, 8)[1:].tolist() for d in (descriptor, work.descriptor))
+        # The last one is marked in the stream only.
+        a[0][0] &= ~8
+        b[0][0] &= ~8
+        assert a == b
+    for (_, blocks), work in zip(records(program.flash, program.config), program.work, strict=True):
+        assert [9 + 2 * len(block.weights) for block in blocks] == list(work.block_words)
+
+
+def word(kind: Record, count: int = 0) -> bytes:
+    return header(kind, count).to_bytes(2, "little") + bytes(6)
+
+
+def test_malformed_streams() -> None:
+    graph, _ = small()
+    program = compile_graph(graph, CoreConfig())
+    run = list(records(program.flash, program.config))
+    assert len(run) == 4
+    with pytest.raises(ProgramError, match="without an END"):
+        list(records(program.flash[:-8], program.config))
+    with pytest.raises(ProgramError, match="not marked as the last"):
+        list(records(word(Record.END), program.config))
+    descriptor = program.flash[: 8 + 2 * DESCRIPTOR_HALFWORDS]
+    with pytest.raises(ProgramError, match="blocks has 0"):
+        list(records(descriptor + word(Record.END), program.config))
+    with pytest.raises(ProgramError, match="number of steps"):
+        list(records(descriptor + word(Record.BLOCK, 2) + bytes(8 * 10), program.config))
+
+
+def test_writing_into_the_ring_is_an_error() -> None:
+    graph, _ = small()
+    program = compile_graph(graph, CoreConfig())
+    core = FunctionalCore(program.config)
+    with pytest.raises(ProgramError, match="into the ring"):
+        list(core.run(program.flash, (0, 1000)))
+
+
+def test_results_do_not_depend_on_junk() -> None:
+    graph, _ = small()
+    program = compile_graph(graph, CoreConfig())
+    inputs = random_inputs(graph, 5)
+    first, second = (run_program(program, inputs, seed=seed) for seed in (1, 2))
+    for index, value in first.items():
+        np.testing.assert_array_equal(value, second[index])

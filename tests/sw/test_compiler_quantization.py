@@ -1,0 +1,163 @@
+"""Requantisation: what the compiler gives the hardware equals the reference, sum by sum."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from hw.compute.encoding import MAX_SHIFT
+from sw.compiler.quantization import (
+    Codes,
+    Reference,
+    encode,
+    equal_steps,
+    hardware_requantize,
+)
+from sw.errors import UnsupportedError
+
+Ints = npt.NDArray[np.int64]
+FULL_RANGE = np.array([-128, 127]).reshape(2, 1, 1)
+
+
+def reference(
+    multiplier: int, shift: int, *, single: bool = False, zero_point: int = 3
+) -> Reference:
+    return Reference(
+        multiplier=np.array([multiplier]),
+        shift=np.array([shift]),
+        single_rounding=single,
+        zero_point=zero_point,
+        act_min=-128,
+        act_max=127,
+    )
+
+
+def coded(
+    ref: Reference, weights: list[int], bias: int, fraction_bits: int = 31, zero_point: int = -5
+) -> tuple[Codes, Ints, Ints]:
+    """Encode a channel; return its codes and all sums, for hardware and reference."""
+    w = np.array([weights])
+    codes = encode(
+        ref,
+        w,
+        np.array([bias]),
+        input_zero_point=zero_point,
+        input_range=FULL_RANGE,
+        acc_bits=24,
+        fraction_bits=fraction_bits,
+        where="operator 'x'",
+    )
+    ends = [w * (end - zero_point) for end in (-128, 127)]
+    low, high = int(np.minimum(*ends).sum()), int(np.maximum(*ends).sum())
+    products = np.arange(low, high + 1, dtype=np.int64)
+    raw = products + zero_point * int(w.sum())
+    return codes, codes.factor * raw + codes.bias, products + bias
+
+
+def assert_equal(
+    ref: Reference, codes: Codes, u: Ints, sums: Ints, fraction_bits: int = 31
+) -> None:
+    got = hardware_requantize(
+        u,
+        codes.multiplier,
+        codes.shift,
+        single_rounding=ref.single_rounding,
+        zero_point=ref.zero_point,
+        act_min=ref.act_min,
+        act_max=ref.act_max,
+        fraction_bits=fraction_bits,
+    )
+    np.testing.assert_array_equal(got, ref.output(sums[None, :])[0])
+
+
+WEIGHTS = [127, -128, 50, -7, 90, 3, -66, 12, 127]
+
+
+@pytest.mark.parametrize("fraction_bits", [31, 17])
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("shift", range(-12, -4))
+def test_ordinary_channels(shift: int, single: bool, fraction_bits: int) -> None:
+    rng = np.random.default_rng(-shift)
+    ref = reference(int(rng.integers(1 << 30, 1 << 31)), shift, single=single)
+    codes, u, sums = coded(ref, WEIGHTS, 1234, fraction_bits)
+    assert_equal(ref, codes, u, sums, fraction_bits)
+    assert codes.factor[0] == 1
+
+
+@pytest.mark.parametrize("bias", [1 << 30, -(1 << 30), (1 << 30) + 128])
+def test_dead_channels_become_constants(bias: int) -> None:
+    ref = reference(1 << 30, -26)
+    codes, u, sums = coded(ref, [1, -1, 2], bias)
+    assert codes.factor[0] == 0
+    assert abs(int(codes.bias[0])) < 1024
+    assert_equal(ref, codes, u, sums)
+
+
+def test_vanishing_scales_become_constants() -> None:
+    ref = reference(0, 0)
+    codes, u, sums = coded(ref, WEIGHTS, 5)
+    assert codes.factor[0] == 0
+    assert_equal(ref, codes, u, sums)
+
+
+@pytest.mark.parametrize("shift", [-16, -17, -18])
+def test_shifts_beyond_the_hardwares(shift: int) -> None:
+    # Outputs of one sign, as behind a ReLU: a neighbouring bias makes up for the rounding.
+    ref = reference(2116528314, shift, zero_point=-128)
+    codes, u, sums = coded(ref, [114, 92, -55, 119, 127, -84, -33, 25, 39], 617536)
+    assert codes.shift[0] <= MAX_SHIFT
+    assert_equal(ref, codes, u, sums)
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2, 3])
+@pytest.mark.parametrize("single", [False, True])
+def test_multipliers_of_one_half_and_more(shift: int, single: bool) -> None:
+    ref = reference(1503238553, shift, single=single)
+    codes, u, sums = coded(ref, [1, -1, 0], 2)
+    assert codes.factor[0] == 1 << (shift + single)
+    assert codes.shift[0] == int(single)
+    assert_equal(ref, codes, u, sums)
+
+
+def test_sums_beyond_the_accumulator_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match=r"output channel 0 reach .* accumulators hold"):
+        coded(reference(1 << 30, -10), [127] * 400, 0)
+    with pytest.raises(UnsupportedError, match="overflow int32"):
+        coded(reference(1 << 30, -10), [100], (1 << 31) - 5)
+
+
+def test_only_equal_codes_pass_the_proof() -> None:
+    ref = reference(1500000000, -9)
+    weights = np.array([WEIGHTS])
+    codes, u, sums = coded(ref, WEIGHTS, 77)
+    low, high = sums[:1], sums[-1:]
+    offset = 77 + 5 * weights.sum(axis=1)
+    assert equal_steps(ref, codes, low, high, offset).all()
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        wrong = Codes(
+            multiplier=codes.multiplier + int(rng.integers(-2_000_000, 2_000_000)),
+            shift=codes.shift,
+            bias=codes.bias + int(rng.integers(-2, 3)),
+            factor=codes.factor,
+            output_range=codes.output_range,
+        )
+        got = hardware_requantize(
+            u - codes.bias + wrong.bias,
+            wrong.multiplier,
+            wrong.shift,
+            single_rounding=False,
+            zero_point=3,
+            act_min=-128,
+            act_max=127,
+        )
+        truth = np.array_equal(got, ref.output(sums[None, :])[0])
+        assert equal_steps(ref, wrong, low, high, offset)[0] == truth
+
+
+def test_output_ranges_enclose_outputs() -> None:
+    ref = reference(1300000000, -8)
+    codes, _, sums = coded(ref, WEIGHTS, -4000)
+    outputs = ref.output(sums[None, :])[0]
+    assert codes.output_range[:, 0].tolist() == [outputs.min(), outputs.max()]
