@@ -183,7 +183,7 @@ class FunctionalCore:
             first = number * count if d.shared else 0
             start = d.output_base + (0 if d.shared else number)
             target = start + d.output_step * (first + np.arange(count))
-            self._check_target(d, target, addresses, ring)
+            self._check_target(d, target, addresses, block, ring)
             self.memory[target] = output
 
     def _addresses(self, d: Descriptor, base: int) -> Ints:
@@ -263,6 +263,13 @@ class FunctionalCore:
         result = np.clip(scaled + d.output_zero_point, d.act_min, d.act_max)
         return cast(Bytes, result.astype(np.int8))
 
+    def _used_words(self, d: Descriptor, block: BlockData) -> npt.NDArray[np.bool_]:
+        """Return which words of a window meet weights other than 0: (middle, inner) bool."""
+        row_steps = self.config.lanes * (d.inner - 1) + d.last_steps
+        steps = np.zeros((d.middle, d.inner * self.config.lanes), np.bool_)
+        steps[:, :row_steps] = block.weights.any(axis=(1, 2)).reshape(d.middle, row_steps)
+        return np.asarray(steps.reshape(d.middle, d.inner, -1).any(axis=2), np.bool_)
+
     def _truncated(self, d: Descriptor, u: Ints, block: BlockData) -> Ints:
         """Return scaled values before the shift, of a requantiser with few fraction bits."""
         product = np.empty_like(u)
@@ -276,7 +283,12 @@ class FunctionalCore:
         return cast(Ints, product + np.where(block.shift == 0, 1 << 30, nudge) >> 31)
 
     def _check_target(
-        self, d: Descriptor, target: Ints, addresses: Ints, ring: tuple[int, int]
+        self,
+        d: Descriptor,
+        target: Ints,
+        addresses: Ints,
+        block: BlockData,
+        ring: tuple[int, int],
     ) -> None:
         if target.size == 0:
             return
@@ -300,6 +312,8 @@ class FunctionalCore:
                 read[-1, :, :, 2] = -1
         else:
             read = np.broadcast_to(turn[:, :, None, None], addresses.shape)
+            if d.mode == Mode.SERIAL:
+                read = np.where(self._used_words(d, block), read, -1)
         last_read = np.full(1 << ADDRESS_BITS, -1, np.int64)
         np.maximum.at(last_read, addresses.ravel(), read.ravel())
         written = turn[:, d.skip_first : width - d.skip_last].ravel()

@@ -78,6 +78,8 @@ class SerialRead:
     step_inner, step_middle, step_column, step_row : int
     slots : (steps, rows) int
         The tap that each byte meets, counted row, column, channel; −1 for none.
+    first : int
+        Words from the tensor's beginning to the first one read, possibly negative.
     """
 
     inner: int
@@ -88,6 +90,7 @@ class SerialRead:
     step_column: int
     step_row: int
     slots: npt.NDArray[np.intp]
+    first: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

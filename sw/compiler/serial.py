@@ -56,15 +56,16 @@ def _beyond_int8(weights: Ints) -> npt.NDArray[np.bool_]:
 def contiguous_read(words: int, twice: frozenset[int], columns: int) -> SerialRead | None:
     """Return how to read consecutive words, some of them twice, in the fewest steps.
 
-    The two inner levels of the address generator make ``middle`` turns of ``inner`` words, each
-    ``hop`` words after the one before, so that turns overlap where a word is wanted again.
+    The two inner levels of the address generator make ``middle`` turns of ``inner`` words.  Turns
+    either take neighbouring words and overlap where words are wanted again, or take every n-th
+    word, and one turn more than there are different ones.
 
     Parameters
     ----------
     words : int
         All words are read at least once.
     twice : frozenset of int
-        Words that are read at least twice.
+        Words that are read at least twice; not empty.
     columns : int
         Channels in a word.
 
@@ -73,32 +74,70 @@ def contiguous_read(words: int, twice: frozenset[int], columns: int) -> SerialRe
     SerialRead or None
         For windows that follow each other directly, with one tap per byte: K = words × columns.
     """
-    best: tuple[int, int, int, int] | None = None
+    found = [f for f in (_overlapping(words, twice), _interleaved(words, twice)) if f is not None]
+    if not found:
+        return None
+    first, inner, step, middle, hop = min(found, key=lambda f: f[1] * f[3])
+    order = [first + turn * hop + w * step for turn in range(middle) for w in range(inner)]
+    # What lies outside is read, but nothing is made of it.
+    taps = [
+        word * columns + c if 0 <= word < words else -1 for word in order for c in range(columns)
+    ]
+    return SerialRead(
+        inner=inner,
+        middle=middle,
+        last_steps=columns // 2,
+        step_inner=step,
+        step_middle=hop - step * (inner - 1),
+        step_column=words + order[0] - order[-1],
+        step_row=words + order[0] - order[-1],
+        slots=np.array(taps, np.intp).reshape(-1, 2),
+        first=first,
+    )
+
+
+Turns = tuple[int, int, int, int, int]
+"""(first word, words in a turn, distance between them, turns, distance between their starts)."""
+
+
+def _overlapping(words: int, twice: frozenset[int]) -> Turns | None:
+    """Return turns of neighbouring words that overlap."""
+    best: Turns | None = None
     for middle in range(2, MAX_TURNS + 1):
         for inner in range(-(-words // middle), words + 1):
             hop, rest = divmod(words - inner, middle - 1)
-            if rest or (best is not None and middle * inner >= best[0]):
+            if rest or (best is not None and middle * inner >= best[1] * best[3]):
                 continue
             visits = np.zeros(words, np.int64)
             for turn in range(middle):
                 visits[turn * hop : turn * hop + inner] += 1
             if visits.min() >= 1 and all(visits[w] >= 2 for w in twice):
-                best = (middle * inner, middle, inner, hop)
-    if best is None:
-        return None
-    _, middle, inner, hop = best
-    order = [turn * hop + w for turn in range(middle) for w in range(inner)]
-    taps = [word * columns + c for word in order for c in range(columns)]
-    return SerialRead(
-        inner=inner,
-        middle=middle,
-        last_steps=columns // 2,
-        step_inner=1,
-        step_middle=hop - (inner - 1),
-        step_column=words - order[-1],
-        step_row=words - order[-1],
-        slots=np.array(taps, np.intp).reshape(-1, 2),
-    )
+                best = (0, inner, 1, middle, hop)
+    return best
+
+
+def _interleaved(words: int, twice: frozenset[int]) -> Turns | None:
+    """Return turns that take every n-th word: the first n turns all words, the others some again.
+
+    They may begin before the first word and end behind the last one.
+    """
+    wanted = np.array(sorted(twice))
+    best: Turns | None = None
+    for step in range(2, words + 1):
+        for inner in range(max(2, -(-words // step)), 257):
+            if best is not None and (step + 1) * inner >= best[1] * best[3]:
+                break
+            starts = np.arange(words - step * inner, 1)
+            if step * inner > 2 * words:
+                break
+            distance = wanted[None, :] - starts[:, None]
+            reached = np.all((distance >= step) & (distance < step * inner), axis=1)
+            extra = np.where(reached, (distance % step).max(axis=1) + 1, step + 1)
+            i = int(np.argmin(extra))
+            more = int(extra[i])
+            if more <= step and (best is None or (step + more) * inner < best[1] * best[3]):
+                best = (int(starts[i]), inner, step, step + more, 1)
+    return best if best is not None and best[3] <= 256 else None
 
 
 def _command(
@@ -143,6 +182,7 @@ def _command(
             **ctx.output_fields(op),
         },
         input=ctx.part.stored(op.input),
+        input_offset=read.first,
         output=op.output,
         output_offset=first_block,
         blocks=tuple(blocks),
