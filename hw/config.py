@@ -18,7 +18,8 @@ class CoreConfig:
     Attributes
     ----------
     lanes : int
-        Lanes of the array, a power of two, 2 to 16.  UP5K: 4, one per SPRAM.
+        Lanes of the array, 2 or 4: an output takes at least 4 steps, and its results leave the array
+        a lane per cycle.  UP5K: 4, one per SPRAM.
     rows : int
         Rows of the array, and bytes of one lane's memory slice.  Only 2 is supported by this
         version of the datapath: one SB_MAC16 is two multipliers and one SPRAM is two bytes wide.
@@ -53,8 +54,8 @@ class CoreConfig:
     technology: str = "ice40"
 
     def __post_init__(self) -> None:
-        if self.lanes not in (2, 4, 8, 16):
-            raise ValueError(f"lanes must be 2, 4, 8 or 16, not {self.lanes!r}")
+        if self.lanes not in (2, 4):
+            raise ValueError(f"lanes must be 2 or 4, not {self.lanes!r}")
         if self.rows != 2:
             raise ValueError(f"rows must be 2, not {self.rows!r}")
         for name in ("memory_depth", "weight_depth", "parameter_slots", "descriptor_slots"):

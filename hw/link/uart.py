@@ -73,13 +73,13 @@ class UARTReceiver(wiring.Component):
         low = Signal()          # after a break, wait for the line to be idle
         sample = Signal()
         m.d.comb += [
-            sample.eq(active & (timer == 0)),
             self.bit.eq(rx),
             self.bit_valid.eq(sample & (left != 9) & (left != 0)),
             self.valid.eq(sample & (left == 0) & rx),
             self.failed.eq(sample & (left == 0) & ~rx),
         ]
-        m.d.sync += timer.eq(timer - 1)
+        # High while the timer is 0; a register, since all that is received waits for it.
+        m.d.sync += [timer.eq(timer - 1), sample.eq(active & (timer == 1))]
         with m.If(~active):
             m.d.sync += [timer.eq((self.divisor - 1) // 2), left.eq(9)]
             m.d.sync += [active.eq(~rx & ~low), low.eq(low & ~rx)]
