@@ -64,6 +64,8 @@ class Board:
     flash : Flash
     config : CoreConfig
         The core that is built for it; its ``clock_mhz`` is the PLL's output.
+    seed : int
+        Of place and route: one that is known to reach the clock.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Board:
     baud: int
     flash: Flash
     config: CoreConfig = field(default_factory=CoreConfig)
+    seed: int = 1
 
     def platform(self) -> Any:
         """Return a new Amaranth platform."""

@@ -133,7 +133,8 @@ def _parser() -> Parser:
     parser = Parser(prog="python -m hw.build", description="Build the bitstream of a board.")
     parser.add_argument("--board", required=True, help="such as icebreaker")
     parser.add_argument("--output", metavar="DIR", help="default: build/BOARD")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of place and route")
+    parser.add_argument("--seed", type=int, metavar="N",
+                        help="of place and route; default: the board's")
     parser.add_argument("--sweep", type=int, default=1, metavar="N",
                         help="try N seeds, from --seed on, and keep the best")
     parser.add_argument("--program", action="store_true", help="write it to the board's flash")
@@ -153,7 +154,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from hw.top import Top
 
     output = Path(options.output or Path("build") / board.name)
-    seeds = range(options.seed, options.seed + options.sweep)
+    first = board.seed if options.seed is None else options.seed
+    seeds = range(first, first + options.sweep)
     stages = Stages()
     try:
         result = build(board, Top(board), output=output, seeds=seeds, stages=stages)
