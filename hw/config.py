@@ -18,8 +18,8 @@ class CoreConfig:
     Attributes
     ----------
     lanes : int
-        Lanes of the array, 2 or 4: an output takes at least 4 steps, and its results leave the array
-        a lane per cycle.  UP5K: 4, one per SPRAM.
+        Lanes of the array, 2 or 4: an output takes at least 4 steps, and its results leave the
+        array a lane per cycle.  UP5K: 4, one per SPRAM.
     rows : int
         Rows of the array, and bytes of one lane's memory slice.  Only 2 is supported by this
         version of the datapath: one SB_MAC16 is two multipliers and one SPRAM is two bytes wide.

@@ -171,7 +171,7 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
     report = tmp_path / "report.json"
     monkeypatch.setattr("hw.top.Top", lambda board: None)
-    code = hw.build.main(["--board", "icebreaker", "--output", str(tmp_path / "out"),
+    code = hw.build.main(["--board", "icebreaker", "--seed", "1", "--output", str(tmp_path / "out"),
                           "--json", str(report)])
     assert code != 0
     data = json.loads(report.read_text())
@@ -202,7 +202,7 @@ def test_program_without_a_tool(monkeypatch):
 @pytest.mark.skipif(not os.environ.get("SEPARABLE_BUILD"), reason="minutes: set SEPARABLE_BUILD=1")
 def test_the_icebreaker_is_built(tmp_path):
     report = tmp_path / "report.json"
-    code = hw.build.main(["--board", "icebreaker", "--output", str(tmp_path / "out"),
+    code = hw.build.main(["--board", "icebreaker", "--seed", "1", "--output", str(tmp_path / "out"),
                           "--json", str(report)])
     data = json.loads(report.read_text())
     assert code == 0 and data["fits"]
