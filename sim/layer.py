@@ -1,4 +1,4 @@
-"""Simulate the layers of a network one by one, each with random input.
+"""Simulate the layers of a network one by one, on what the network makes of a random input.
 
 Every layer is compiled by itself, runs under cocotb in the simulation of the whole core with the
 flash in the loop, and is compared with the golden model.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,30 +67,31 @@ def device_layers(graph: ir.Graph) -> list[int]:
     return [number for number, op in enumerate(graph.ops) if op.name in names]
 
 
-def _evaluate(graph: ir.Graph, index: int, given: Mapping[int, Array]) -> Array:
-    """Return a tensor, computed from given ones."""
-    if index in given:
-        return given[index]
-    tensor = graph.tensors[index]
-    if tensor.data is not None:
-        return np.asarray(tensor.data)
-    op = graph.producer(index)
-    if op is None:
-        raise SimulationError(f"tensor {tensor.name!r} is missing")
-    return golden.compute(graph, op, [_evaluate(graph, i, given) for i in op.inputs])
+def _random_tensors(graph: ir.Graph, seed: int) -> dict[int, Array]:
+    """Return every tensor of the network for a random input.
 
-
-def _case(graph: ir.Graph, number: int, board: boards.Board, seed: int) -> _Case:
-    program = compile_layer(graph, number, board.config, board=board.name)
-    rng = np.random.default_rng([seed, number])
-    inputs: dict[int, Array] = {}
-    for _, layout in program.inputs:
-        tensor = graph.tensors[layout.tensor]
+    The compiler makes use of what a layer's input can be, such as channels that never change: so
+    inputs of single layers are those that the network makes of random ones.
+    """
+    rng = np.random.default_rng(seed)
+    inputs = []
+    for index in graph.inputs:
+        tensor = graph.tensors[index]
         limits = np.iinfo(tensor.dtype)
         values = rng.integers(limits.min, limits.max, tensor.shape, endpoint=True)
-        inputs[layout.tensor] = values.astype(tensor.dtype)
-    expected = _evaluate(graph, program.layers[-1].output, inputs)
-    return _Case(number=number, program=program, inputs=inputs, expected=expected)
+        inputs.append(values.astype(tensor.dtype))
+    return golden.run(graph, inputs)
+
+
+def _case(graph: ir.Graph, number: int, board: boards.Board, tensors: dict[int, Array]) -> _Case:
+    program = compile_layer(graph, number, board.config, board=board.name)
+    inputs = {layout.tensor: tensors[layout.tensor] for _, layout in program.inputs}
+    return _Case(
+        number=number,
+        program=program,
+        inputs=inputs,
+        expected=tensors[program.layers[-1].output],
+    )
 
 
 def _write_job(case: _Case, path: Path, clock_mhz: float) -> None:
@@ -161,7 +162,7 @@ def simulate(
         Positions of the operators, from :func:`device_layers`.
     board : Board
     seed : int
-        Of the inputs.
+        Of the network's input.
 
     Returns
     -------
@@ -175,9 +176,10 @@ def simulate(
     """
     done: dict[int, LayerRun] = {}
     cases: list[_Case] = []
+    tensors = _random_tensors(graph, seed)
     for number in numbers:
         try:
-            cases.append(_case(graph, number, board, seed))
+            cases.append(_case(graph, number, board, tensors))
         except UnsupportedError as error:
             op = graph.ops[number]
             refused = report.LayerReport(
@@ -208,7 +210,7 @@ def _parser() -> report.Parser:
         "--layer", metavar="N", type=int, help="only operator N of the network, counted from 0"
     )
     parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
-    parser.add_argument("--seed", type=int, default=0, help="of the random inputs")
+    parser.add_argument("--seed", type=int, default=0, help="of the network's random input")
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     return parser
 
