@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -10,6 +12,7 @@ import numpy.typing as npt
 
 from hw.config import CoreConfig
 from sw import golden, ir
+from sw.compiler.constants import Channels
 from sw.compiler.partition import Partition, offset, zero_point
 from sw.compiler.quantization import Codes, Reference, encode
 from sw.errors import UnsupportedError
@@ -29,11 +32,17 @@ class Context:
     config : CoreConfig
     ranges : dict
         Least and greatest int8 of every channel of a stored tensor: (2, C) int64.
+    source : Graph
+        The network with all its channels.
+    channels : mapping
+        Stored tensors of which some channels are left out.
     """
 
     part: Partition
     config: CoreConfig
     ranges: dict[int, Ints] = field(default_factory=dict)
+    source: ir.Graph
+    channels: Mapping[int, Channels] = field(default_factory=dict)
 
     @property
     def graph(self) -> ir.Graph:
@@ -62,6 +71,16 @@ class Context:
         tensor = self.graph.tensors[index]
         channels = tensor.shape[-1] if tensor.shape else 1
         return tensor.size // channels * self.words(channels)
+
+    def macs(self, op: ir.WeightedOp) -> int:
+        """Return the multiplications of an operator as the network defines it."""
+        original = next(o for o in self.source.ops if o.name == op.name)
+        assert isinstance(original, ir.WeightedOp)
+        outputs = self.source.tensors[original.output].size
+        shape = self.source.tensors[original.weights].shape
+        if isinstance(original, ir.DepthwiseConv2D):
+            return outputs * shape[1] * shape[2]
+        return outputs * math.prod(shape[1:])
 
     def refuse(self, op: ir.Op, rule: str, remedy: str) -> UnsupportedError:
         """Return the error for an operator that the device cannot run."""

@@ -136,7 +136,7 @@ def lower_depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Layer:
     return Layer(
         name=op.name,
         kind=op.kind,
-        macs=y.size * 9,
+        macs=ctx.macs(op),
         inputs=(x.index,),
         output=op.output,
         commands=tuple(commands),

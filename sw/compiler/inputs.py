@@ -9,7 +9,7 @@ that says which element of the tensor each byte of memory holds.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,13 +130,20 @@ class FirstLayer:
         return (row * self.kernel[1] + column) * self.shape[2] + channel
 
 
-def dense(tensor: ir.Tensor, zero_point: int, columns: int) -> InputLayout:
-    """Lay a tensor out like every other one: pixel by pixel, channels padded to whole words."""
+def dense(
+    tensor: ir.Tensor, zero_point: int, columns: int, kept: Sequence[int] | None = None
+) -> InputLayout:
+    """Lay a tensor out like every other one: pixel by pixel, channels padded to whole words.
+
+    ``kept`` are the channels that are stored, if not all are.
+    """
     channels = tensor.shape[-1] if tensor.shape else 1
+    stored = np.arange(channels) if kept is None else np.array(kept)
     pixels = tensor.size // channels
-    words = -(-channels // columns)
+    words = -(-len(stored) // columns)
     index = np.full((pixels, words * columns), NOTHING, np.int32)
-    index[:, :channels] = np.arange(tensor.size, dtype=np.int32).reshape(pixels, channels)
+    elements = np.arange(tensor.size, dtype=np.int32).reshape(pixels, channels)
+    index[:, : len(stored)] = elements[:, stored]
     return InputLayout(
         kind="dense",
         tensor=tensor.index,

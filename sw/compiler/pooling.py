@@ -155,7 +155,7 @@ def lower_pool(ctx: Context, op: ir.AveragePool2D | ir.Mean) -> Layer:
             "change the output's scale slightly",
         )
     weight, multiplier, shift, bias = code
-    ctx.ranges[op.output] = np.array([wanted[0], wanted[-1]])[:, None].repeat(y.shape[-1], axis=1)
+    ctx.ranges[op.output] = wanted[pixels * known - sums[0]]
     columns = ctx.config.columns
     weights = np.zeros((steps, 2, columns), np.int8)
     weights[:pixels, 1] = weight

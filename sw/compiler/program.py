@@ -28,7 +28,7 @@ from sw.errors import InputError
 __all__ = ["DeviceTensor", "Program", "ProgramLayer"]
 
 Array = npt.NDArray[np.integer]
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,10 @@ class DeviceTensor:
         Of the network's tensor; uint8 is stored as int8 by subtracting 128.
     columns : int
         Channels in a word.
+    kept : tuple of int or None
+        The channels that are in memory, if not all are.
+    constants : tuple of int
+        What every channel is if it is not in memory.
     """
 
     index: int
@@ -55,16 +59,20 @@ class DeviceTensor:
     shape: tuple[int, ...]
     dtype: str
     columns: int
+    kept: tuple[int, ...] | None = None
+    constants: tuple[int, ...] = ()
 
     @property
     def channels(self) -> int:
-        """Elements of a pixel."""
+        """Elements of a pixel that are in memory."""
+        if self.kept is not None:
+            return len(self.kept)
         return self.shape[-1] if self.shape else 1
 
     @property
     def words(self) -> int:
         """Size in memory."""
-        pixels = int(np.prod(self.shape)) // self.channels
+        pixels = int(np.prod(self.shape[:-1]))
         return pixels * -(-self.channels // self.columns)
 
     def unpack(self, words: npt.NDArray[np.int8]) -> Array:
@@ -76,10 +84,14 @@ class DeviceTensor:
             From ``address`` on.
         """
         pixels = words.reshape(-1, -(-self.channels // self.columns) * self.columns)
-        values = pixels[:, : self.channels].reshape(self.shape)
+        values = pixels[:, : self.channels].astype(np.int16)
         if self.dtype == "uint8":
-            return (values.astype(np.int16) + 128).astype(np.uint8)
-        return values.astype(np.int8)
+            values += 128
+        if self.kept is not None:
+            every = np.tile(np.array(self.constants, np.int16), (len(values), 1))
+            every[:, list(self.kept)] = values
+            values = every
+        return values.reshape(self.shape).astype(self.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,7 +282,10 @@ class Program:
     def _from_json(
         cls, document: dict[str, Any], flash: bytes, arrays: dict[str, npt.NDArray[Any]]
     ) -> Program:
-        tensors = [DeviceTensor(**{**t, "shape": tuple(t["shape"])}) for t in document["tensors"]]
+        tensors = [
+            DeviceTensor(**{key: _tuples(value) for key, value in entry.items()})
+            for entry in document["tensors"]
+        ]
         return cls(
             model=document["model"],
             board=document["board"],

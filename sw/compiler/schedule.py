@@ -10,6 +10,7 @@ from hw.config import CoreConfig
 from sw import ir
 from sw.compiler import encode, passes
 from sw.compiler.addition import lower_add
+from sw.compiler.constants import removable, remove_constants
 from sw.compiler.context import Context, Ints
 from sw.compiler.cycles import Work, predict
 from sw.compiler.depthwise import lower_depthwise, supports
@@ -22,10 +23,15 @@ from sw.compiler.program import DeviceTensor, Program, ProgramLayer
 from sw.compiler.serial import first_layer, lower_convolution, lower_fully_connected
 from sw.errors import GraphError, SeparableError, UnsupportedError
 
-__all__ = ["FLASH_ADDRESS", "compile_graph", "compile_layer"]
+__all__ = ["FLASH_ADDRESS", "REMOVE_CONSTANT_CHANNELS", "compile_graph", "compile_layer"]
+
+Ranges = dict[int, Ints]
 
 FLASH_ADDRESS = 1 << 20
 """Byte address of a program unless the board says otherwise: well behind its configuration."""
+
+REMOVE_CONSTANT_CHANNELS = False
+"""Whether constant channels are left out unless the caller says otherwise."""
 
 RING_MINIMUM = 64
 """Words of ring below which the flash could not run ahead of the loader."""
@@ -38,6 +44,7 @@ def compile_graph(
     board: str = "",
     flash_address: int = FLASH_ADDRESS,
     dense_input: bool = False,
+    remove_constant_channels: bool = REMOVE_CONSTANT_CHANNELS,
 ) -> Program:
     """Compile a network.
 
@@ -53,6 +60,9 @@ def compile_graph(
     dense_input : bool
         Lay the input out like every other tensor, even if the first layer would like another
         layout better.
+    remove_constant_channels : bool
+        Leave out channels that are proven to have one value whatever the input; utilisation,
+        which counts them, may exceed 1 then.
 
     Raises
     ------
@@ -60,16 +70,43 @@ def compile_graph(
         If the core cannot run the network: operator, tensor, rule and remedy.
     """
     try:
-        part = partition(passes.run(graph))
-        return _compile(Context(part=part, config=config), board, flash_address, dense_input)
+        ctx = _context(partition(passes.run(graph)), config, remove_constant_channels)
+        return _compile(ctx, board, flash_address, dense_input)
     except GraphError:
         raise
     except SeparableError as error:
         raise type(error)(f"{graph.name}: {error}") from None
 
 
+def _context(part: Partition, config: CoreConfig, remove: bool) -> Context:
+    """Return what lowering starts from, with or without constant channels."""
+    if not remove:
+        return Context(part=part, config=config, source=part.graph)
+    channels = removable(part, _ranges(part, config))
+    smaller = remove_constants(part, channels) if channels else part
+    return Context(part=smaller, config=config, source=part.graph, channels=channels)
+
+
+def _ranges(part: Partition, config: CoreConfig, until: ir.Operator | None = None) -> Ranges:
+    """Return what operators (or those before one) tell about the ranges of their outputs."""
+    ctx = Context(part=part, config=config, source=part.graph)
+    for op in part.device:
+        if until is not None and op.name == until.name:
+            break
+        # Layers that cannot be compiled tell nothing; that need not keep others from it.
+        with suppress(UnsupportedError):
+            if not _first_layer_options(ctx, op):
+                _lower(ctx, op)
+    return ctx.ranges
+
+
 def compile_layer(
-    graph: ir.Graph, op_index: int, config: CoreConfig, *, board: str = ""
+    graph: ir.Graph,
+    op_index: int,
+    config: CoreConfig,
+    *,
+    board: str = "",
+    remove_constant_channels: bool = REMOVE_CONSTANT_CHANNELS,
 ) -> Program:
     """Compile one operator of a network, with its input as the device has it at that point.
 
@@ -79,6 +116,9 @@ def compile_layer(
     op_index : int
         Position in ``graph.ops``.
     config : CoreConfig
+    board : str
+    remove_constant_channels : bool
+        As for :func:`compile_graph`.
 
     Returns
     -------
@@ -91,58 +131,44 @@ def compile_layer(
         If the operator is not one of the device's.
     """
     name = graph.ops[op_index].name
-    whole = partition(passes.run(graph))
-    op = next((op for op in whole.device if op.name == name), None)
+    whole = _context(partition(passes.run(graph)), config, remove_constant_channels)
+    op = next((op for op in whole.part.device if op.name == name), None)
     if op is None:
         raise UnsupportedError(
             f"{graph.name}: operator {name!r} ({graph.ops[op_index].kind}) is not a layer of the "
             "device: the host runs it, or it is part of a neighbour"
         )
     operands = op.inputs[:1] if isinstance(op, ir.WeightedOp) else op.inputs
-    alone = subgraph(whole.graph, (op,), tuple(dict.fromkeys(operands)), (op.output,))
-    part = partition(alone)
-    inner = not all(whole.stored(index) in whole.inputs for index in operands)
-    # The stored shape matters where a flattened tensor is read: its pixels are padded.
-    stored = {i: whole.stored(i) for i in operands if whole.stored(i) != i}
-    if stored:
-        part = _with_stored_inputs(whole, op, stored)
-    ctx = Context(part=part, config=config, ranges=_ranges_before(whole, op, config))
+    inner = not all(whole.stored(index).index in whole.part.inputs for index in operands)
+    ctx = Context(
+        part=_alone(whole.part, op),
+        config=config,
+        source=whole.source,
+        channels=whole.channels,
+        ranges=_ranges(whole.part, config, op),
+    )
     return _compile(ctx, board, FLASH_ADDRESS, inner)
 
 
-def _ranges_before(whole: Partition, op: ir.Operator, config: CoreConfig) -> dict[int, Ints]:
-    """Return what the operators before one tell about the ranges of their outputs."""
-    ctx = Context(part=whole, config=config)
-    for earlier in whole.device[: whole.device.index(op)]:
-        # Layers that cannot be compiled tell nothing; that need not keep this one from it.
-        with suppress(UnsupportedError):
-            if not _first_layer_options(ctx, earlier):
-                _lower(ctx, earlier)
-    return ctx.ranges
-
-
-def _with_stored_inputs(whole: Partition, op: ir.Operator, stored: dict[int, int]) -> Partition:
+def _alone(whole: Partition, op: ir.Operator) -> Partition:
     """Return one operator as a network whose inputs are the tensors that are in memory."""
-    reshapes = tuple(
-        o for o in whole.graph.ops if o.output in whole.aliases and not isinstance(o, ir.Pad)
-    )
-    needed: list[ir.Operator] = []
-    wanted = set(stored)
-    for candidate in reversed(reshapes):
-        if candidate.output in wanted:
-            needed.insert(0, candidate)
-            wanted.update(candidate.inputs)
     operands = op.inputs[:1] if isinstance(op, ir.WeightedOp) else op.inputs
     inputs = tuple(dict.fromkeys(whole.stored(i) for i in operands))
-    graph = subgraph(whole.graph, (*needed, op), inputs, (op.output,))
+    # What lies between the stored tensor and the operand moves nothing in memory.
+    between: list[ir.Operator] = []
+    wanted = set(operands) - set(inputs)
+    for earlier in reversed(whole.graph.ops):
+        if earlier.output in wanted:
+            between.insert(0, earlier)
+            wanted |= set(earlier.inputs) - set(inputs)
     return Partition(
-        graph=graph,
+        graph=subgraph(whole.graph, (*between, op), inputs, (op.output,)),
         prefix=(),
         device=(op,),
         suffix=(),
         inputs=inputs,
         outputs=(op.output,),
-        aliases={o.output: whole.stored(o.output) for o in needed},
+        aliases={o.output: whole.stored(o.output) for o in between},
     )
 
 
@@ -171,10 +197,9 @@ def _compile(ctx: Context, board: str, flash_address: int, dense_input: bool) ->
             layers.append(_lower(ctx, op))
     choice = _choose(ctx, layers, options)
     words, sizes = encode.stream(choice.layers, choice.memory.addresses, config.word_bytes)
-    graph = part.graph
-    stored = tuple(layer.output for layer in layers)
+    source = ctx.source
     return Program(
-        model=graph.name,
+        model=source.name,
         board=board,
         config=config,
         flash=words.tobytes(),
@@ -185,15 +210,8 @@ def _compile(ctx: Context, board: str, flash_address: int, dense_input: bool) ->
         ),
         outputs=part.outputs,
         tensors={
-            index: DeviceTensor(
-                index=index,
-                name=graph.tensors[index].name,
-                address=choice.memory.addresses[index],
-                shape=graph.tensors[index].shape,
-                dtype=graph.tensors[index].dtype,
-                columns=config.columns,
-            )
-            for index in stored
+            layer.output: _device_tensor(ctx, layer.output, choice.memory.addresses[layer.output])
+            for layer in layers
         },
         layers=tuple(
             ProgramLayer(
@@ -206,21 +224,36 @@ def _compile(ctx: Context, board: str, flash_address: int, dense_input: bool) ->
             for layer, size in zip(choice.layers, sizes, strict=True)
         ),
         work=tuple(choice.work),
-        prefix=subgraph(graph, part.prefix, graph.inputs, part.inputs),
-        suffix=_suffix(part),
+        prefix=subgraph(source, part.prefix, part.graph.inputs, part.inputs),
+        suffix=_suffix(ctx),
         aliases=dict(part.aliases),
     )
 
 
-def _suffix(part: Partition) -> ir.Graph:
+def _device_tensor(ctx: Context, index: int, address: int) -> DeviceTensor:
+    tensor, channels = ctx.source.tensors[index], ctx.channels.get(index)
+    return DeviceTensor(
+        index=index,
+        name=tensor.name,
+        address=address,
+        shape=tensor.shape,
+        dtype=tensor.dtype,
+        columns=ctx.config.columns,
+        kept=None if channels is None else channels.kept,
+        constants=() if channels is None else channels.values,
+    )
+
+
+def _suffix(ctx: Context) -> ir.Graph:
     """Return the host's part behind the device: from what it reads to the network's outputs."""
-    made = {op.output for op in part.suffix}
+    suffix, outputs = ctx.part.suffix, ctx.part.graph.outputs
+    made = {op.output for op in suffix}
     read = dict.fromkeys(
         i
-        for i in (*(i for op in part.suffix for i in op.inputs), *part.graph.outputs)
-        if i not in made and not part.graph.tensors[i].is_constant
+        for i in (*(i for op in suffix for i in op.inputs), *outputs)
+        if i not in made and not ctx.source.tensors[i].is_constant
     )
-    return subgraph(part.graph, part.suffix, tuple(read), part.graph.outputs)
+    return subgraph(ctx.source, suffix, tuple(read), outputs)
 
 
 def _first_layer_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout, Layer]]:
@@ -263,11 +296,11 @@ def _choose(
     A layout that takes fewer steps takes more memory, hence leaves a smaller ring, which can cost
     more than it saves: so whole networks are compared.
     """
-    tensors = ctx.graph.tensors
-    layouts = {
-        index: dense(tensors[index], zero_point(tensors[index]), ctx.config.columns)
-        for index in ctx.part.inputs
-    }
+    layouts = {}
+    for index in ctx.part.inputs:
+        tensor, channels = ctx.source.tensors[index], ctx.channels.get(index)
+        kept = None if channels is None else channels.kept
+        layouts[index] = dense(tensor, zero_point(tensor), ctx.config.columns, kept)
     if not options:
         return _evaluate(ctx, layers, layouts)
     choices: list[_Choice] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import groupby
@@ -230,7 +229,7 @@ def _layer(
     return Layer(
         name=op.name,
         kind=op.kind,
-        macs=_macs(ctx, op),
+        macs=ctx.macs(op),
         inputs=(ctx.part.stored(op.input),),
         output=op.output,
         commands=tuple(commands),
@@ -243,18 +242,6 @@ def _runs(parts: list[tuple[Ints, SerialRead, Codes]]) -> Iterator[tuple[int, li
         indices = list(run)
         for start in range(0, len(indices), 256):
             yield indices[start], indices[start : start + 256]
-
-
-def _macs(ctx: Context, op: ir.WeightedOp) -> int:
-    outputs = ctx.graph.tensors[op.output].size
-    shape = ctx.graph.tensors[op.weights].shape
-    match op:
-        case ir.Conv2D():
-            return outputs * math.prod(shape[1:])
-        case ir.DepthwiseConv2D():
-            return outputs * shape[1] * shape[2]
-        case _:
-            return outputs * shape[1]
 
 
 def first_layer(ctx: Context, op: Convolution) -> list[tuple[InputLayout, Layer]]:

@@ -1,0 +1,181 @@
+"""Removal of channels that are constant.
+
+Trained networks have dead channels: whatever the input, they have one value.  It is known when a
+network is compiled (the range of a channel is proven when it is encoded), so consumers can have it
+in their biases, and neither its weights nor its outputs are needed.
+
+Depthwise convolutions, pooling and sums keep channels where they are, so the tensors that they
+connect lose a channel only together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sw import ir
+from sw.compiler.partition import Partition, offset, partition
+
+__all__ = ["Channels", "removable", "remove_constants"]
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channels:
+    """Which channels of a tensor are in memory.
+
+    Attributes
+    ----------
+    kept : tuple of int
+        In this order; at least one.
+    values : tuple of int
+        One per channel of the network's tensor, of its type: what those have that are not kept.
+    """
+
+    kept: tuple[int, ...]
+    values: tuple[int, ...]
+
+
+def _channelwise(op: ir.Operator) -> bool:
+    return isinstance(op, ir.Add | ir.AveragePool2D | ir.Mean) or (
+        isinstance(op, ir.DepthwiseConv2D) and op.depth_multiplier == 1
+    )
+
+
+def removable(part: Partition, ranges: Mapping[int, Ints]) -> dict[int, Channels]:
+    """Return the tensors that lose channels, with what remains.
+
+    Parameters
+    ----------
+    part : Partition
+    ranges : mapping
+        Least and greatest int8 of the channels of stored tensors, as far as they are known.
+    """
+    tensors = part.graph.tensors
+    leader: dict[int, int] = {}
+
+    def find(index: int) -> int:
+        while leader.setdefault(index, index) != index:
+            index = leader[index]
+        return index
+
+    # The number of their channels has to stay a multiple.
+    multiplied = {
+        op.output
+        for op in part.device
+        if isinstance(op, ir.DepthwiseConv2D) and op.depth_multiplier != 1
+    }
+    constant: dict[int, npt.NDArray[np.bool_]] = {}
+    for op in part.device:
+        operands = op.inputs[:1] if isinstance(op, ir.WeightedOp) else op.inputs
+        stored = [part.stored(i) for i in operands]
+        for index in (*stored, op.output):
+            known = ranges.get(index)
+            fixed = np.zeros(tensors[index].shape[-1], np.bool_)
+            if known is not None and index not in (*part.inputs, *part.outputs, *multiplied):
+                fixed = np.asarray(known[0] == known[1])
+            constant.setdefault(index, fixed)
+            if _channelwise(op):
+                leader[find(index)] = find(op.output)
+    shared: dict[int, npt.NDArray[np.bool_]] = {}
+    for index, fixed in constant.items():
+        shared[find(index)] = shared.get(find(index), fixed) & fixed
+    result = {}
+    for index in constant:
+        fixed = shared[find(index)].copy()
+        if fixed.all():
+            fixed[0] = False
+        if fixed.any():
+            values = ranges[index][0] + offset(tensors[index])
+            result[index] = Channels(
+                kept=tuple(np.flatnonzero(~fixed).tolist()), values=tuple(values.tolist())
+            )
+    return result
+
+
+def remove_constants(part: Partition, channels: Mapping[int, Channels]) -> Partition:
+    """Return a partition of the network without the given channels.
+
+    Every tensor that remains has the values it had, less the channels that are not kept.
+    """
+    graph = part.graph
+    tensors = list(graph.tensors)
+    for index in graph.inputs + tuple(op.output for op in graph.ops):
+        there = channels.get(part.stored(index))
+        if there is not None:
+            whole = graph.tensors[part.stored(index)].shape[-1]
+            shape = graph.tensors[index].shape
+            # A flattened image has all channels of all pixels.
+            last = shape[-1] // whole * len(there.kept)
+            tensors[index] = replace(tensors[index], shape=(*shape[:-1], last))
+    ops = [_without(op, part, channels, tensors) for op in graph.ops]
+    smaller = replace(graph, tensors=tuple(tensors), ops=tuple(ops))
+    smaller.check()
+    return partition(smaller)
+
+
+def _without(
+    op: ir.Operator, part: Partition, channels: Mapping[int, Channels], tensors: list[ir.Tensor]
+) -> ir.Operator:
+    """Return an operator with the weights and biases that are left; append those to ``tensors``."""
+    if not isinstance(op, ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected):
+        return op
+    graph = part.graph
+    read, written = channels.get(part.stored(op.input)), channels.get(op.output)
+    if read is None and written is None:
+        return op
+    old = graph.tensors[op.weights]
+    weights = np.asarray(old.data)
+    axis = weights.ndim - 1 if isinstance(op, ir.DepthwiseConv2D) else 0
+    bias = np.zeros(weights.shape[axis], np.int64)
+    if op.bias is not None:
+        bias += np.asarray(graph.tensors[op.bias].data, np.int64)
+    if read is not None and not isinstance(op, ir.DepthwiseConv2D):
+        weights, more = _fold(graph, op, weights, read)
+        bias += more
+    scales = old.q
+    if written is not None:
+        kept = list(written.kept)
+        weights, bias = np.take(weights, kept, axis), bias[kept]
+        if scales.per_channel:
+            scales = ir.Quantization(
+                tuple(scales.scales[c] for c in kept),
+                tuple(scales.zero_points[c] for c in kept),
+                scales.axis,
+            )
+    new_weights = _append(tensors, old, weights, scales)
+    plain = ir.Quantization((1.0,), (0,))
+    new_bias = _append(tensors, replace(old, name=f"{old.name} (bias)", dtype="int32"), bias, plain)
+    return replace(op, weights=new_weights, bias=new_bias)
+
+
+def _fold(
+    graph: ir.Graph, op: ir.Conv2D | ir.FullyConnected, weights: npt.NDArray[Any], read: Channels
+) -> tuple[npt.NDArray[Any], Ints]:
+    """Return weights without constant inputs, and what these add to the biases."""
+    whole = len(read.values)
+    pixels = weights.shape[-1] // whole
+    split = weights.reshape(*weights.shape[:-1], pixels, whole)
+    difference = np.array(read.values) - graph.tensors[op.input].q.zero_point
+    difference[list(read.kept)] = 0
+    real = split.astype(np.int64) - graph.tensors[op.weights].q.zero_point
+    more = (real * difference).reshape(len(weights), -1).sum(axis=1)
+    left = split[..., list(read.kept)]
+    return left.reshape(*weights.shape[:-1], pixels * len(read.kept)), more
+
+
+def _append(
+    tensors: list[ir.Tensor], like: ir.Tensor, data: npt.NDArray[Any], q: ir.Quantization
+) -> int:
+    """Append a constant and return its number."""
+    index = len(tensors)
+    contents = data.astype(like.dtype)
+    assert math.prod(contents.shape) and np.array_equal(contents, data)
+    tensors.append(replace(like, index=index, shape=contents.shape, quantization=q, data=contents))
+    return index
