@@ -6,8 +6,8 @@ records, each a header word followed by its contents:
 ==========  ==================================================================================
 END         stop; the last record of a program
 DESCRIPTOR  ``DESCRIPTOR_WORDS`` words: one layer (:class:`Descriptor`)
-BLOCK       one block of the current layer: ``2 * word_bytes`` bytes of requantisation
-            parameters per lane, then ``count`` words of weights
+BLOCK       one block of the current layer: ``rows * PARAMETER_FIELDS`` words of requantisation
+            parameters, then ``count`` words of weights
 ==========  ==================================================================================
 
 A word is ``lanes`` halfwords, lane 0 first, little-endian.  Headers use lane 0's halfword only.

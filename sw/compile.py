@@ -13,6 +13,7 @@ from sw.compiler import Program, compile_graph
 from sw.report import (
     LayerReport,
     Parser,
+    add_compiler_options,
     command,
     console,
     network_report,
@@ -34,6 +35,7 @@ def _parser() -> Parser:
         "--output", metavar="FILE", help="write the program: flash image and all the driver needs"
     )
     parser.add_argument("--json", metavar="FILE", help="write the report of all layers as JSON")
+    add_compiler_options(parser)
     return parser
 
 
@@ -115,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         board.config,
         board=board.name,
         flash_address=board.flash.program_base,
+        remove_constant_channels=options.drop_constant_channels,
     )
     reports = layer_reports(program)
     screen = console()

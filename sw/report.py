@@ -23,6 +23,7 @@ __all__ = [
     "VERIFICATION_FAILED",
     "LayerReport",
     "Parser",
+    "add_compiler_options",
     "command",
     "complain",
     "console",
@@ -43,6 +44,15 @@ class Parser(argparse.ArgumentParser):
         """Print the error and leave."""
         complain(f"{message} (try --help)")
         raise SystemExit(USER_ERROR)
+
+
+def add_compiler_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every tool with a compiler in it takes."""
+    parser.add_argument(
+        "--drop-constant-channels", action="store_true",
+        help="leave out channels that are proven to have one value whatever the input; all "
+        "tensors stay what they are, and utilisation, which counts the channels, may exceed 100 %%",
+    )
 
 
 def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:

@@ -226,6 +226,7 @@ def _parser() -> report.Parser:
     )
     parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    report.add_compiler_options(parser)
     return parser
 
 
@@ -250,7 +251,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         layers = golden_reports(graph)
     else:
         program = compile_graph(
-            graph, config, board=board.name, flash_address=board.flash.program_base
+            graph, config, board=board.name, flash_address=board.flash.program_base,
+            remove_constant_channels=options.drop_constant_channels,
         )
         with Device.open(options.backend, config, baud=board.baud) as device:
             device.load(program)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -199,11 +198,13 @@ def test_program_without_a_tool(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not os.environ.get("SEPARABLE_BUILD"), reason="minutes: set SEPARABLE_BUILD=1")
 def test_the_icebreaker_is_built(tmp_path):
     report = tmp_path / "report.json"
-    code = hw.build.main(["--board", "icebreaker", "--seed", "1", "--output", str(tmp_path / "out"),
+    code = hw.build.main(["--board", "icebreaker", "--output", str(tmp_path / "out"),
                           "--json", str(report)])
     data = json.loads(report.read_text())
     assert code == 0 and data["fits"]
-    assert data["clocks"]["core"]["proven"]
+    core = data["clocks"]["core"]
+    assert core["proven"]
+    assert core["achieved_mhz"] >= core["target_mhz"] >= 30
+    assert Path(data["bitstream"]).stat().st_size > 100_000
