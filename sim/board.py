@@ -60,7 +60,7 @@ def _load(path: Path) -> ctypes.CDLL:
         "board_flash_write": (flag, (board, u32, data, u32)),
         "board_flash_read": (flag, (board, u32, data, u32)),
         "board_transfer": (flag, (board, flag, flag, u32, data, u32)),
-        "board_uart_divisor": (None, (board, u32)),
+        "board_uart_divisor": (None, (board, ctypes.c_double)),
         "board_uart_send": (None, (board, data, u32)),
         "board_uart_break": (None, (board, u64)),
         "board_uart_receive": (u32, (board, data, u32, u64)),
@@ -71,6 +71,7 @@ def _load(path: Path) -> ctypes.CDLL:
         "board_cycle": (u64, (board,)),
         "board_layers": (u32, (board, data, u32)),
         "board_memory": (None, (board, data)),
+        "board_memory_replace": (None, (board, data)),
     }
     for name, (result, arguments) in prototypes.items():
         function = getattr(library, name)
@@ -109,9 +110,14 @@ class SimulatedBoard:
     ) -> None:
         from sim.top import SimTop
 
-        self.config = config
         top = SimTop(config, core, link_divisor=link_divisor)
         path = verilate.library(top, memories=config.lanes, depth=config.memory_depth)
+        self._power_on(config, path, seed, link_divisor)
+
+    def _power_on(
+        self, config: CoreConfig, path: Path, seed: int, link_divisor: float | None
+    ) -> None:
+        self.config = config
         self._board: int | None = None
         self._library = _load(path)
         self._board = self._library.board_create(seed, config.clock_mhz)
@@ -276,6 +282,14 @@ class SimulatedBoard:
         slices = np.zeros((self.config.lanes, self.config.memory_depth), np.uint16)
         self._library.board_memory(self._board, slices.ctypes.data)
         return np.ascontiguousarray(slices.T).view(np.int8)
+
+    def replace_memory(self, words: npt.NDArray[np.int8]) -> None:
+        """Replace the activation memory, as :meth:`memory` returns it, at no cost of time."""
+        shape = (self.config.memory_depth, 2 * self.config.lanes)
+        if words.shape != shape:
+            raise ValueError(f"words must have the shape {shape}, not {words.shape}")
+        slices = np.ascontiguousarray(np.ascontiguousarray(words, np.int8).view(np.uint16).T)
+        self._library.board_memory_replace(self._board, slices.ctypes.data)
 
     def _raise_if(self, status: int) -> None:
         if status == _FAILED:

@@ -57,6 +57,24 @@ public:
         std::memcpy(array.data() + address, bytes, count);
     }
 
+    // What the flash makes of the lines that an input register captures at the next clock edge, and
+    // which of the lines it drives: for a simulation that has the pads itself.
+    struct Lines {
+        uint8_t value, mask;
+    };
+
+    Lines lines() const {
+        int64_t now = cycle_ + 1;
+        for (unsigned back = 0; back < launched_; ++back) {
+            const Launch &item = launch_at(back);
+            if (now - item.cycle >= late_)
+                return Lines{item.value, item.lines};
+            if (now - item.cycle > early_)  // neither the old nor the new value
+                return Lines{uint8_t(~item.value & 0xf), item.lines};
+        }
+        return Lines{0xf, 0};  // nobody drives: pulled up
+    }
+
     // Advance one core clock: arguments are the reader's outputs in the cycle that ends with it,
     // the result is what the input registers hold after it.
     uint8_t step(bool cs_n, bool sck, unsigned o, unsigned oe) {
@@ -149,21 +167,7 @@ private:
     }
 
     uint8_t capture() {
-        int64_t now = cycle_ + 1;
-        unsigned value = 0xf, mask = 0;  // nobody drives: pulled up
-        for (unsigned back = 0; back < launched_; ++back) {
-            const Launch &item = launch_at(back);
-            if (now - item.cycle >= late_) {
-                value = item.value;
-                mask = item.lines;
-                break;
-            }
-            if (now - item.cycle > early_) {  // neither the old nor the new value
-                value = ~item.value & 0xfu;
-                mask = item.lines;
-                break;
-            }
-        }
+        const unsigned value = lines().value, mask = lines().mask;
         if ((host_oe_ & mask) && (launch_at(0).lines & host_oe_))
             refuse("the host drives lines that the flash drives");
         return uint8_t((value & mask) | (((host_o_ & host_oe_) | (~host_oe_ & 0xfu)) & ~mask & 0xfu));

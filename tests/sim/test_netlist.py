@@ -1,0 +1,100 @@
+"""The netlist that is placed and routed, pads and all, with the driver at its serial line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from tflite_builder import NetworkBuilder
+
+import boards
+from sim import netlist
+from sim.serial_port import SimulatedSerialPort
+from sw import golden, importer
+from sw.compiler import compile_graph
+from sw.driver import Device, serial
+from sw.driver.serial import SerialTransport
+from sw.driver.transport import Halfwords
+
+BOARD = boards.get("icebreaker")
+
+pytestmark = [
+    pytest.mark.slow,
+    # The PLL makes the clock domain of everything beside it.
+    pytest.mark.filterwarnings("ignore:Domain .sync. is used in:DeprecationWarning"),
+]
+
+
+@pytest.fixture(params=[1])
+def port(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[
+        SimulatedSerialPort]:
+    port = netlist.port(BOARD, seed=request.param)
+    hertz = port.board.config.clock_mhz * 1e6
+    # The driver's time is the board's: the simulation is hundreds of times slower.
+    monkeypatch.setattr(serial, "time", SimpleNamespace(
+        monotonic=lambda: port.board.cycle / hertz,
+        sleep=lambda seconds: port.board.run(int(seconds * hertz))))
+    yield port
+    port.close()
+
+
+def test_the_clock_is_the_boards() -> None:
+    file = netlist.synthesized(BOARD)
+    mhz = netlist.pll_mhz(file.read_text(), BOARD.clock_mhz)
+    assert mhz == pytest.approx(BOARD.config.clock_mhz, rel=1e-6)
+
+
+def test_a_network(port: SimulatedSerialPort) -> None:
+    net = NetworkBuilder(seed=7)
+    y = net.conv_2d(net.input((1, 16, 16, 3)), 8, kernel=(3, 3), stride=(2, 2), activation="RELU6")
+    y = net.depthwise_conv_2d(y, kernel=(3, 3), activation="RELU6")
+    a = net.conv_2d(y, 16, kernel=(1, 1))
+    y = net.add(net.conv_2d(a, 16, kernel=(1, 1), activation="RELU6"), a)
+    y = net.depthwise_conv_2d(y, kernel=(3, 3), stride=(2, 2), activation="RELU6")
+    y = net.average_pool_2d(y, window=(4, 4), padding="VALID")
+    y = net.fully_connected(net.reshape(y, (1, 16)), 4)
+    graph = importer.loads(net.build(outputs=[y]), "small")
+    program = compile_graph(graph, BOARD.config)
+    # Something to erase.
+    before = np.random.default_rng(1).bytes(4096)
+    port.board.write_flash(program.flash_address, before)
+    with Device(SerialTransport(port, BOARD.config, baud=BOARD.baud), BOARD.config) as device:
+        device.load(program)
+        stored = port.board.read_flash(program.flash_address, len(program.flash))
+        assert stored == program.flash
+        for seed in range(3):
+            rng = np.random.default_rng(seed)
+            x = rng.integers(-128, 128, (1, 16, 16, 3)).astype(np.int8)
+            result = device.infer(x)
+            expected = golden.run(graph, x)
+            for index in graph.outputs:
+                np.testing.assert_array_equal(result.tensors[index], expected[index])
+            assert result.cycles == sum(program.cycles())
+
+
+class Impatient(SerialTransport):
+    """Puts the program into the flash and the input into memory without the serial line."""
+
+    def program_flash(self, address: int, data: bytes) -> None:
+        self._port.board.write_flash(address, data)
+
+    def write_memory(self, address: int, halfwords: Halfwords) -> None:
+        memory = self._port.board.memory()
+        memory.view(np.uint16).reshape(-1)[address : address + len(halfwords)] = halfwords
+        self._port.board.replace_memory(memory)
+
+
+def test_a_frame(port: SimulatedSerialPort, shared: Path) -> None:
+    graph = importer.load(str(shared / "models" / "vww_96_int8.tflite"))
+    program = compile_graph(graph, BOARD.config)
+    x = np.random.default_rng(5).integers(-128, 128, (1, 96, 96, 3)).astype(np.int8)
+    with Device(Impatient(port, BOARD.config, baud=BOARD.baud), BOARD.config) as device:
+        device.load(program)
+        result = device.infer(x)
+    expected = golden.run(graph, x)
+    for index in graph.outputs:
+        np.testing.assert_array_equal(result.tensors[index], expected[index])
+    assert result.cycles == sum(program.cycles())
