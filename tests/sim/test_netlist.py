@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from tflite_builder import NetworkBuilder
 
 import boards
+from hw.command import Register
 from sim import netlist
 from sim.serial_port import SimulatedSerialPort
 from sw import golden, importer
 from sw.compiler import compile_graph
 from sw.driver import Device, serial
 from sw.driver.serial import SerialTransport
-from sw.driver.transport import Halfwords
+from sw.driver.transport import Halfwords, LayerObserver
 
 BOARD = boards.get("icebreaker")
 
@@ -75,8 +77,43 @@ def test_a_network(port: SimulatedSerialPort) -> None:
             assert result.cycles == sum(program.cycles())
 
 
+SETTLED = 12
+"""Cycles after the end of a layer at which its last result has arrived, and none of the next."""
+
+
 class Impatient(SerialTransport):
-    """Puts the program into the flash and the input into memory without the serial line."""
+    """Puts the program into the flash and the input into memory without the serial line.
+
+    And shows the memory whenever a layer should be done.
+    """
+
+    observes_layers = True
+    ends: Sequence[int] = ()
+
+    def write_register(self, register: Register, value: int) -> None:
+        port = self._port
+        read = port.read
+
+        def watch(size: int) -> bytes:
+            while not port.board.busy:
+                port.board.run(1)
+            self.started = port.board.cycle
+            return read(size)
+
+        if register == Register.START:
+            port.read = watch
+        super().write_register(register, value)
+        port.read = read
+
+    def wait_idle(self, limit: int, on_layer: LayerObserver | None = None) -> None:
+        if on_layer is not None:
+            board = self._port.board
+            for number, end in enumerate(self.ends):
+                wait = self.started + end + SETTLED - board.cycle
+                assert wait > 0, "the answer on START has taken longer than the layer"
+                board.run(wait)
+                on_layer(number, board.memory())
+        super().wait_idle(limit)
 
     def program_flash(self, address: int, data: bytes) -> None:
         self._port.board.write_flash(address, data)
@@ -91,10 +128,20 @@ def test_a_frame(port: SimulatedSerialPort, shared: Path) -> None:
     graph = importer.load(str(shared / "models" / "vww_96_int8.tflite"))
     program = compile_graph(graph, BOARD.config)
     x = np.random.default_rng(5).integers(-128, 128, (1, 96, 96, 3)).astype(np.int8)
-    with Device(Impatient(port, BOARD.config, baud=BOARD.baud), BOARD.config) as device:
-        device.load(program)
-        result = device.infer(x)
     expected = golden.run(graph, x)
+    seen = []
+
+    def observe(layer: int, value: npt.NDArray[np.integer]) -> None:
+        seen.append(layer)
+        output = program.layers[layer].output
+        np.testing.assert_array_equal(value, expected[output], graph.tensors[output].name)
+
+    transport = Impatient(port, BOARD.config, baud=BOARD.baud)
+    transport.ends = np.cumsum(program.cycles()).tolist()
+    with Device(transport, BOARD.config) as device:
+        device.load(program)
+        result = device.infer(x, observe)
+    assert seen == list(range(len(program.layers)))
     for index in graph.outputs:
         np.testing.assert_array_equal(result.tensors[index], expected[index])
     assert result.cycles == sum(program.cycles())
