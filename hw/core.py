@@ -207,7 +207,8 @@ class Core(wiring.Component):
         # Halfwords of the flash follow the wavefront: no other stream write may run into it.
         taking, giving = Signal(lanes - 1), Signal(lanes - 1)
         push_wanted, push, give, host_wanted = Signal(), Signal(), Signal(), Signal()
-        stream_free = ~push & ~taking[: lanes - 2].any()
+        # At least one cycle, in which the flash reader has not yet seen that a word is being taken.
+        stream_free = ~push & ~taking[: max(lanes - 2, 1)].any()
         m.d.sync += [
             taking.eq(taking << 1 | push),
             giving.eq(giving << 1 | give),

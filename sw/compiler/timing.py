@@ -17,6 +17,7 @@ from hw.compute.drain import LATENCY as DRAIN_LATENCY
 from hw.config import CoreConfig
 from hw.control.descriptor import DescriptorMemory
 from hw.core import STEP_DELAY
+from hw.memory.buffer import HalfwordBuffer
 from hw.memory.flash import FlashReader
 from hw.memory.loader import SPARE_SLOTS
 
@@ -138,7 +139,8 @@ class Flash:
     def _transfer_word(self) -> None:
         for _ in range(self.lanes):
             self.begun += FlashReader.CYCLES_PER_HALFWORD
-            if self.halfwords >= FlashReader.BUFFER_HALFWORDS:
+            # The buffer keeps one word's place free.
+            if self.halfwords >= HalfwordBuffer.DEPTH - self.lanes:
                 self.begun = max(self.begun, self.taken.popleft() + 1)
             self.halfwords += 1
         self.ready = self.begun + FlashReader.TRANSFER_LATENCY
