@@ -330,6 +330,8 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
     ----------
     tasks : sequence of Task
     ring_words : int
+        At least 2.  (A ring of one word has shown differences of two cycles; the compiler never
+        plans one.)
     config : CoreConfig
 
     Returns

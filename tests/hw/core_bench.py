@@ -1,5 +1,7 @@
 """A core in the Amaranth simulator, with small hand-made programs: no compiler, no flash model."""
 
+import itertools
+
 import numpy as np
 from amaranth.sim import Simulator
 
@@ -9,6 +11,9 @@ from hw.config import CoreConfig
 from hw.core import Core
 
 TIMEOUT = 20_000
+
+FLASH_START = 8
+"""Cycles from the start of a stream to its first halfword; a real flash takes some more."""
 
 
 def words(values, config: CoreConfig) -> list[list[int]]:
@@ -59,7 +64,7 @@ class CoreBench:
         self.seed = seed
 
     def run(self, stream, memory: dict[int, np.ndarray], reads: dict[int, int],
-            ring=16320, halfword_gap: int = 0):
+            ring=16320, halfword_gap: int = 0, restarts=(), probe=None):
         """Run a program.
 
         Parameters
@@ -69,6 +74,9 @@ class CoreBench:
         reads : {word address: words} to read afterwards
         halfword_gap : int
             Idle cycles between words of the stream, at most (0: none).
+        restarts : sequence of int
+            Cycles after which the program is started again; only the last run comes to its end.
+        probe : {word address: int8 array} that the host finds there while the program runs
 
         Returns
         -------
@@ -79,22 +87,42 @@ class CoreBench:
         halfwords = [h for word in stream for h in word]
         rng = np.random.default_rng(self.seed)
         result = {}
+        # Writing and reading through the host's port take time, too.
+        transfers = sum(len(x) for x in memory.values()) + sum(reads.values())
+        limit = TIMEOUT + sum(restarts) + 20 * lanes * transfers
 
         async def flash(ctx):
-            while not ctx.get(dut.flash_start):
-                await ctx.tick()
-            await ctx.tick()
-            for position, halfword in enumerate(halfwords):
-                first = position % lanes == 0
-                ctx.set(dut.flash.payload, halfword)
-                if first and halfword_gap:
-                    ctx.set(dut.flash_word_ready, 0)
-                    await ctx.tick().repeat(int(rng.integers(1, halfword_gap + 1)))
-                ctx.set(dut.flash_word_ready, first)
-                ctx.set(dut.flash.valid, 1)
-                await ctx.tick().until(dut.flash.ready)
-            ctx.set(dut.flash_word_ready, 0)
-            ctx.set(dut.flash.valid, 0)
+            """Serve streams from their beginning, as the flash reader does.
+
+            Like the reader's, ``flash_word_ready`` speaks of the next word only from two cycles
+            after the first halfword of a word was taken.
+            """
+            data, before = dut.flash, None
+            outputs = (data.valid, dut.flash_word_ready, data.payload)
+            # Halfwords taken; words that are there, and those known to be taken.
+            running, position, there, known, late, wait = False, 0, 0, 0, False, 0
+            for _ in range(limit):
+                *_, started, stopped, taken = await ctx.tick().sample(
+                    dut.flash_start, dut.flash_stop, data.valid & data.ready)
+                if started or stopped:
+                    running, wait = bool(started), FLASH_START
+                    position, there, known, late = 0, 0, 0, False
+                else:
+                    known += late
+                    late = bool(taken) and position % lanes == 0
+                    position += taken
+                if wait:
+                    wait -= 1
+                elif running and there < len(stream) and there - position // lanes < 2:
+                    there += 1
+                    wait = int(rng.integers(1, halfword_gap + 1)) if halfword_gap else 0
+                valid = position < there * lanes
+                pins = (valid, there > known, halfwords[position] if valid else 0xDEAD)
+                if pins != before:
+                    for signal, value in zip(outputs, pins, strict=True):
+                        ctx.set(signal, value)
+                    before = pins
+            raise TimeoutError("the core does not come to an end")
 
         async def access(ctx, *, write, register, address, data=0):
             ask = dut.host.request
@@ -120,13 +148,20 @@ class CoreBench:
             for register, value in ((Register.RING_FIRST, ring),
                                     (Register.START, 1)):
                 await access(ctx, write=1, register=1, address=register, data=value)
+            for cycles in restarts:
+                for _ in range(cycles):
+                    await ctx.tick()
+                await access(ctx, write=1, register=1, address=Register.START, data=1)
             await ctx.tick().repeat(3)
-            for _ in range(TIMEOUT):
-                if not ctx.get(dut.busy):
-                    break
-                await ctx.tick()
-            else:
-                raise TimeoutError("the core is still busy")
+            probes = itertools.cycle(
+                (base * lanes + k, halfword)
+                for base, contents in (probe or {}).items()
+                for k, halfword in enumerate(np.ravel(words(contents, self.config)).tolist()))
+            while probe and ctx.get(dut.busy):
+                address, halfword = next(probes)
+                assert await access(ctx, write=0, register=0, address=address) == halfword
+            if ctx.get(dut.busy):
+                await ctx.tick().until(~dut.busy)
             result["cycles"] = await access(ctx, write=0, register=1, address=Register.CYCLES_LOW)
             for base, count in reads.items():
                 values = [

@@ -1,0 +1,233 @@
+"""The cycle model against the core: equal to the cycle."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import boards
+from hw.command import (
+    PARAMETER_FIELDS,
+    Descriptor,
+    Mode,
+    Record,
+    Register,
+    header,
+    minimum_steps,
+    window_steps,
+)
+from hw.config import CoreConfig
+from sim.board import SimulatedBoard
+from sw import importer
+from sw.compiler import compile_graph
+from sw.compiler.cycles import Work, descriptor_timings, predict
+from sw.driver import Device
+
+ICEBREAKER = boards.get("icebreaker").config
+SMALL = CoreConfig(weight_depth=32, parameter_slots=4, descriptor_slots=4)
+"""A core in which everything is full most of the time."""
+
+CONFIGS = {"icebreaker": ICEBREAKER, "small": SMALL}
+PROGRAMS = 60
+FLASH_ADDRESS = 0x012346
+LIMIT = 500_000
+
+
+# -- programs ------------------------------------------------------------------------------------
+
+
+def stream(work: list[Work], config: CoreConfig, rng: random.Random) -> bytes:
+    """Return a program; parameters and weights are junk."""
+    words: list[list[int]] = []
+
+    def record(kind: Record, count: int, contents: list[list[int]]) -> None:
+        words.append([header(kind, count)] + [0] * (config.lanes - 1))
+        words.extend(contents)
+
+    for item in work:
+        halfwords = item.descriptor.halfwords()
+        lines = [halfwords[k : k + config.lanes] for k in range(0, len(halfwords), config.lanes)]
+        record(Record.DESCRIPTOR, 0, lines)
+        for size in item.block_words:
+            junk = [rng.choices(range(1 << 16), k=config.lanes) for _ in range(size - 1)]
+            record(Record.BLOCK, size - 1 - PARAMETER_FIELDS * config.rows, junk)
+    record(Record.END, 0, [])
+    return np.array(words, "<u2").tobytes()
+
+
+def work_of(descriptors: list[Descriptor], config: CoreConfig) -> list[Work]:
+    """Return the layers, the last one marked."""
+    result = []
+    for number, d in enumerate(descriptors):
+        size = 1 + PARAMETER_FIELDS * config.rows + config.rows * d.steps
+        blocks = 1 if d.shared else d.blocks
+        d = replace(d, last=number == len(descriptors) - 1)
+        result.append(Work(layer=number, descriptor=d, block_words=(size,) * blocks))
+    return result
+
+
+def layer(mode: Mode, config: CoreConfig, **fields: Any) -> Descriptor:
+    """Return a layer; what it computes is of no interest."""
+    values: dict[str, Any] = {
+        "mode": mode, "steps": minimum_steps(mode), "middle": 1, "width": 1, "height": 1,
+        "blocks": 1, "input_zero_point": 0, "output_zero_point": 0, "act_min": -128,
+        "act_max": 127, "input_base": 0, "output_base": 100, "step_inner": 1, "step_middle": 1,
+        "step_column": 1, "step_row": 1, "output_step": 1,
+    }
+    values["inner"] = {Mode.SERIAL: 1, Mode.POOL: 1, Mode.ADD: 2}.get(mode, 3)
+    values["last_steps"] = config.lanes if mode == Mode.SERIAL else 1
+    return Descriptor(**values | fields)
+
+
+def random_layer(rng: random.Random, config: CoreConfig) -> Descriptor:
+    mode = rng.choice(list(Mode))
+    fields: dict[str, Any] = {
+        "width": rng.randint(1, 6), "height": rng.randint(1, 4), "blocks": rng.randint(1, 4),
+    }
+    match mode:
+        case Mode.SERIAL:
+            inner, middle, last, steps = 0, 0, 0, 0
+            while not 4 <= steps <= config.weight_depth or (inner == last == 1 and middle > 1):
+                inner, middle = rng.choice((1, 2, 3, 9)), rng.randint(1, 3)
+                last = rng.randint(1, config.lanes)
+                steps = middle * (config.lanes * (inner - 1) + last)
+            fields |= {"inner": inner, "middle": middle, "last_steps": last, "steps": steps}
+        case Mode.DEPTHWISE | Mode.DEPTHWISE2:
+            columns = fields["width"] * (1 if mode == Mode.DEPTHWISE else 2)
+            steps = len(window_steps(mode))
+            fields |= {
+                "middle": rng.choice((columns, rng.randint(1, columns))),
+                "steps": rng.choice((minimum_steps(mode), steps)), "odd": rng.random() < 0.5,
+                "skip_first": fields["width"] > 2 and rng.random() < 0.3,
+                "skip_last": fields["width"] > 2 and rng.random() < 0.3,
+            }
+        case Mode.POOL:
+            inner = rng.randint(1, config.weight_depth // 2 - 8)
+            fields |= {"inner": inner, "steps": inner + 3 + rng.randint(0, 5),
+                       "width": 1, "height": 1, "shared": rng.random() < 0.5}
+        case Mode.ADD:
+            fields |= {"steps": rng.choice((4, 4, 5, 9)), "shared": rng.random() < 0.5}
+    return layer(mode, config, **fields)
+
+
+# -- the core ------------------------------------------------------------------------------------
+
+
+class Bench:
+    """A simulated board that is used for many programs."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        self.config = config
+        self.board = SimulatedBoard(config)
+        while not self.board.read_register(Register.STATUS) >> 1 & 1:
+            self.board.run(100)
+            assert self.board.cycle < LIMIT
+
+    def ends(self, flash: bytes, ring_words: int) -> list[int]:
+        """Run a program; return the cycles counted by the core at the end of each layer."""
+        board = self.board
+        board.write_flash(FLASH_ADDRESS, flash)
+        for register, value in (
+            (Register.FLASH_LOW, FLASH_ADDRESS & 0xFFFF),
+            (Register.FLASH_HIGH, FLASH_ADDRESS >> 16),
+            (Register.RING_FIRST, self.config.memory_depth - ring_words),
+            (Register.START, 1),
+        ):
+            board.write_register(register, value)
+        ends = board.wait(LIMIT)
+        low, high = Register.CYCLES_LOW, Register.CYCLES_HIGH
+        cycles = board.read_register(low) | board.read_register(high) << 16
+        return [end - ends[-1] + cycles for end in ends]
+
+    def check(self, descriptors: list[Descriptor], ring_words: int, seed: int = 0) -> None:
+        work = work_of(descriptors, self.config)
+        timings = descriptor_timings(work, ring_words, self.config)
+        expected = [timing.end + 1 for timing in timings]
+        got = self.ends(stream(work, self.config, random.Random(seed)), ring_words)
+        assert got == expected, (ring_words, descriptors)
+        assert sum(predict(work, ring_words, self.config)) == got[-1]
+        for d, timing in zip(descriptors, timings, strict=True):
+            assert timing.steps == d.steps * d.width * d.height * d.blocks
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    bench = Bench(CONFIGS[request.param])
+    yield bench
+    bench.board.close()
+
+
+@pytest.mark.parametrize("ring_words", [1, 2, 5, 200])
+@pytest.mark.parametrize("mode", list(Mode))
+def test_one_layer(bench: Bench, mode: Mode, ring_words: int) -> None:
+    fields = {"last_steps": 2, "inner": 2} if mode == Mode.SERIAL else {}
+    if mode == Mode.SERIAL:
+        fields["steps"] = bench.config.lanes + 2
+    if mode not in (Mode.POOL, Mode.SERIAL):
+        fields |= {"width": 5, "height": 3, "blocks": 3}
+    if mode in (Mode.DEPTHWISE, Mode.DEPTHWISE2):
+        fields["middle"] = 5
+    bench.check([layer(mode, bench.config, **fields)], ring_words)
+
+
+@pytest.mark.parametrize("ring_words", [3, 64])
+def test_weights_that_fill_their_memory(bench: Bench, ring_words: int) -> None:
+    config = bench.config
+    full = layer(
+        Mode.SERIAL, config, inner=config.weight_depth // config.lanes, steps=config.weight_depth,
+        width=2, blocks=3)
+    bench.check([full, layer(Mode.ADD, config, width=3, blocks=4), full], ring_words)
+
+
+def test_many_small_layers(bench: Bench) -> None:
+    """More than there are slots for."""
+    pool = layer(Mode.POOL, bench.config, blocks=2)
+    bench.check([pool] * 30, 100)
+
+
+def test_many_small_blocks(bench: Bench) -> None:
+    add = layer(Mode.ADD, bench.config, blocks=150)
+    bench.check([add, layer(Mode.ADD, bench.config, blocks=150, shared=True), add], 100)
+
+
+def test_flash_is_far_ahead(bench: Bench) -> None:
+    """A long layer first: ring and flash buffer are full when the others begin."""
+    config = bench.config
+    long = layer(Mode.ADD, config, width=100, height=7, output_step=0)
+    short = layer(Mode.SERIAL, config, inner=4, steps=4 * config.lanes, blocks=9)
+    bench.check([long, short, short], 150)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_random_programs(bench: Bench, several: bool) -> None:
+    rng = random.Random(several)
+    for seed in range(PROGRAMS):
+        count = rng.randint(2, 8) if several else 1
+        layers = [random_layer(rng, bench.config) for _ in range(count)]
+        bench.check(layers, rng.choice((1, 2, 3, 4, rng.randint(5, 60), 400)), seed)
+
+
+# -- networks ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["vww_96_int8", "person_detect", "mobilenet_v1_0.25_128_quant"])
+def test_networks(shared: Path, name: str) -> None:
+    """Every layer of a whole network, whatever the data."""
+    graph = importer.load(str(shared / "models" / f"{name}.tflite"))
+    program = compile_graph(graph, ICEBREAKER, board="icebreaker")
+    (index,) = graph.inputs
+    tensor = graph.tensors[index]
+    limits = np.iinfo(tensor.dtype)
+    rng = np.random.default_rng(0)
+    x = rng.integers(limits.min, limits.max + 1, tensor.shape).astype(tensor.dtype)
+    with Device.open("sim", ICEBREAKER) as device:
+        device.load(program)
+        result = device.infer(x)
+    assert result.layer_cycles == program.cycles()
+    assert result.cycles == sum(program.cycles())
