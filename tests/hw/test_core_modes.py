@@ -48,6 +48,13 @@ def test_all_modes(gap):
     check(layers, inputs, halfword_gap=gap)
 
 
+def test_two_lanes():
+    """A word of two halfwords is taken before the flash reader says so."""
+    config = CoreConfig(technology="portable", lanes=2)
+    layers, inputs = chain(config=config)
+    check(layers, inputs, config=config)
+
+
 @pytest.mark.parametrize("ring", [ONE_WORD, ONE_WORD - 1, ONE_WORD - 2])
 def test_smallest_rings(ring):
     """Every word of the program goes through one to three words of memory."""
