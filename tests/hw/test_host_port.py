@@ -194,3 +194,25 @@ def test_an_answer_blocks_the_next_request():
         assert bench.ctx.get(ask.ready)
 
     HostBench().run(scenario)
+
+
+def test_a_halfword_is_held_until_it_is_settled():
+    """The next access waits, and does not change what is on its way."""
+    async def scenario(bench):
+        ask = bench.dut.request
+        payload = {"write": 1, "register": 0, "address": 3, "data": 0x1234}
+        bench.ctx.set(ask.payload, payload)
+        bench.ctx.set(ask.valid, 1)
+        await bench.tick()
+        assert bench.get("memory")
+        await bench.pulse(memory_grant=1)
+        bench.ctx.set(ask.payload, payload | {"address": 0, "data": 0x4321})
+        for _ in range(5):
+            assert not bench.get("memory") and not bench.ctx.get(ask.ready)
+            assert bench.get("halfword") == 0x1234
+            await bench.tick()
+        bench.set(settled=1)
+        await bench.tick(2)
+        assert bench.get("memory") and bench.get("halfword") == 0x4321
+
+    HostBench().run(scenario)

@@ -254,6 +254,10 @@ LAYERS = {
     "rows of one word": layer(Mode.SERIAL, middle=3, steps=6, last_steps=2, width=2, blocks=2),
     "part of the last word": layer(
         Mode.SERIAL, inner=2, middle=3, steps=15, last_steps=1, width=2, height=2),
+    "two pairs of the last word": layer(
+        Mode.SERIAL, inner=3, middle=2, steps=20, last_steps=2, width=2, height=2, blocks=2),
+    "three pairs of the last word": layer(
+        Mode.SERIAL, inner=2, middle=2, steps=14, last_steps=3, width=3),
     "long": layer(Mode.SERIAL, inner=20, middle=1, steps=77, last_steps=1, width=2, blocks=2),
     "depthwise": layer(Mode.DEPTHWISE, middle=4, width=4, height=3, blocks=2),
     "one pixel": layer(Mode.DEPTHWISE, middle=1, width=1, height=1, blocks=3),
