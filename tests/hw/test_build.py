@@ -198,6 +198,8 @@ def test_program_without_a_tool(monkeypatch):
 
 
 @pytest.mark.slow
+# The PLL makes the clock domain of everything beside it.
+@pytest.mark.filterwarnings("ignore:Domain .sync. is used in:DeprecationWarning")
 def test_the_icebreaker_is_built(tmp_path):
     report = tmp_path / "report.json"
     code = hw.build.main(["--board", "icebreaker", "--output", str(tmp_path / "out"),
