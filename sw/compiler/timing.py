@@ -83,7 +83,8 @@ class Reads:
     def __init__(self, lanes: int) -> None:
         self.lanes = lanes
         self.prologue: range = range(0)
-        self.start = self.length = self.before = 0
+        self.start = self.length = 0
+        self.before: int | None = None
 
     def layer(self, descriptor: Descriptor, prologue: range) -> None:
         """A layer begins with these cycles of reads."""
@@ -98,13 +99,14 @@ class Reads:
 
     def block(self, start: int, length: int) -> None:
         """A block (or more that follow each other) runs in these cycles."""
-        self.before = self.start
+        # After a wait the cycle before is no step.
+        self.before = self.start if self.start + self.length == start else None
         self.start, self.length = start, length
 
     def __call__(self, cycle: int) -> bool:
         """Return whether there is a read in a cycle of the current layer."""
         at = cycle - self.start
-        if at == -1:
+        if at == -1 and self.before is not None:
             # The last step of the block before this one.
             at = cycle - self.before
         elif not 0 <= at < self.length:
@@ -330,8 +332,6 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
     ----------
     tasks : sequence of Task
     ring_words : int
-        At least 2.  (A ring of one word has shown differences of two cycles; the compiler never
-        plans one.)
     config : CoreConfig
 
     Returns
@@ -353,7 +353,7 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
         # Who wants to act, and from when on.  Flash and loader ask through a register.
         push = load = NEVER
         if stored < ring_words:
-            push = max(flash.ready + 1, pushed + lanes, emptied + 1, cycle)
+            push = max(flash.ready + 1, pushed + max(lanes, 3), emptied + 1, cycle)
         if stored and loader.room():
             load = max(loader.earliest() + 1, filled + 1, freed + 1, cycle)
         write = max(outputs[0], cycle) if outputs else NEVER

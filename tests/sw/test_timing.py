@@ -30,7 +30,7 @@ from sw.compiler.cycles import Work, descriptor_timings, predict
 from sw.driver import Device
 
 ICEBREAKER = boards.get("icebreaker").config
-SMALL = CoreConfig(weight_depth=32, parameter_slots=4, descriptor_slots=4)
+SMALL = CoreConfig(lanes=2, weight_depth=32, parameter_slots=4, descriptor_slots=4)
 """A core in which everything is full most of the time."""
 
 CONFIGS = {"icebreaker": ICEBREAKER, "small": SMALL}
@@ -176,7 +176,7 @@ def test_one_layer(bench: Bench, mode: Mode, ring_words: int) -> None:
     bench.check([layer(mode, bench.config, **fields)], ring_words)
 
 
-@pytest.mark.parametrize("ring_words", [3, 64])
+@pytest.mark.parametrize("ring_words", [1, 3, 64])
 def test_weights_that_fill_their_memory(bench: Bench, ring_words: int) -> None:
     config = bench.config
     full = layer(
@@ -202,6 +202,18 @@ def test_flash_is_far_ahead(bench: Bench) -> None:
     long = layer(Mode.ADD, config, width=100, height=7, output_step=0)
     short = layer(Mode.SERIAL, config, inner=4, steps=4 * config.lanes, blocks=9)
     bench.check([long, short, short], 150)
+
+
+@pytest.mark.parametrize("width", [2, 3])
+@pytest.mark.parametrize("ring_words", [1, 8])
+def test_blocks_that_wait_for_weights(bench: Bench, ring_words: int, width: int) -> None:
+    """The cycle before such a block reads nothing."""
+    config = bench.config
+    full = layer(
+        Mode.SERIAL, config, inner=config.weight_depth // config.lanes, steps=config.weight_depth,
+        width=width)
+    for blocks in (2, 4, 9):
+        bench.check([full, layer(Mode.ADD, config, width=3, blocks=blocks)], ring_words)
 
 
 @pytest.mark.parametrize("several", [False, True])
