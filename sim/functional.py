@@ -28,7 +28,7 @@ from hw.command import (
 )
 from hw.compute.encoding import MULTIPLIER_BITS, truncated_product
 from hw.config import CoreConfig
-from sw.compiler import Program
+from sw.compiler import Collector, Program
 
 __all__ = ["BlockData", "FunctionalCore", "ProgramError", "records", "run_program"]
 
@@ -359,9 +359,9 @@ def run_program(
         return core.memory[tensor.address : tensor.address + tensor.words]
 
     result: dict[int, npt.NDArray[np.integer]] = {}
-    for work, _ in zip(program.work, core.run(program.flash, program.ring), strict=True):
-        # Of several descriptors of a layer the last one counts: it overwrites the others' view.
-        output = program.layers[work.layer].output
-        result[output] = program.tensors[output].unpack(stored(output))
+    collector = Collector(program)
+    for number, _ in enumerate(core.run(program.flash, program.ring)):
+        if (complete := collector.take(number, core.memory)) is not None:
+            result[program.layers[complete[0]].output] = complete[1]
     finished = program.finish({index: stored(index) for index in program.outputs})
     return finished | result

@@ -22,13 +22,13 @@ from hw.command import Mode, minimum_steps
 from hw.compute.encoding import MAX_SHIFT, MULTIPLIER_BITS, u_limit
 from sw import golden, ir
 from sw.compiler.context import Context
-from sw.compiler.layers import Block, Command, Layer
+from sw.compiler.layers import Block, Command, Geometry, Layer, Trail
 from sw.compiler.lines import scalings, separating_line, step_positions
 from sw.compiler.partition import offset, zero_point
 from sw.compiler.quantization import hardware_requantize
 from sw.golden import kernels
 
-__all__ = ["AddCode", "find_code", "find_codes", "lower_add", "reference_table"]
+__all__ = ["AddCode", "find_code", "find_codes", "lower_add", "rectangles", "reference_table"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -340,6 +340,16 @@ def _size(words: int) -> tuple[int, int] | None:
     return (words // width, width) if words // width <= 256 else None
 
 
+def rectangles(words: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (first word, height, width) of the goes in which so many words are taken."""
+    start = 0
+    while start < words:
+        # Words that make no rectangle are taken in several goes.
+        size = next(n for n in range(words - start, 0, -1) if _size(n) is not None)
+        yield start, *(_size(size) or (1, 1))
+        start += size
+
+
 def lower_add(ctx: Context, op: ir.Add) -> Layer:
     """Lower the sum of two tensors of the same shape."""
     y = ctx.graph.tensors[op.output]
@@ -374,6 +384,19 @@ def lower_add(ctx: Context, op: ir.Add) -> Layer:
         output=op.output,
         commands=tuple(_all_commands(ctx, op, codes, a.index, b.index)),
         scratch={SCRATCH - op.output: ctx.tensor_words(op.output)} if len(codes) > 1 else {},
+        geometry=_geometry(ctx, op),
+        # A word is read before the sum is written there, if it is read once.
+        in_place=Trail(0) if len(codes) == 1 else None,
+    )
+
+
+def _geometry(ctx: Context, op: ir.Add) -> Geometry | None:
+    shape = ctx.graph.tensors[op.output].shape
+    if len(shape) != 4:
+        return None
+    pitch = ctx.tensor_words(op.output) // shape[1]
+    return Geometry(
+        input_rows=shape[1], output_rows=shape[1], input_pitch=pitch, output_pitch=pitch
     )
 
 
@@ -408,11 +431,7 @@ def _commands(
         bias=np.full(columns, code.bias, np.int64),
         weights=_weights(code, columns),
     )
-    start = 0
-    while start < total:
-        # Words that make no rectangle are taken in several goes.
-        words = next(n for n in range(total - start, 0, -1) if _size(n) is not None)
-        height, width = _size(words) or (1, 1)
+    for start, height, width in rectangles(total):
         yield Command(
             fields={
                 "mode": Mode.ADD,
@@ -436,4 +455,3 @@ def _commands(
             output_offset=start,
             blocks=(block,),
         )
-        start += words

@@ -9,7 +9,7 @@ from hw.command import PARAMETER_FIELDS, Descriptor
 from hw.config import CoreConfig
 from sw.compiler.timing import LayerTiming, Task, simulate
 
-__all__ = ["Work", "descriptor_timings", "predict"]
+__all__ = ["Work", "by_layer", "descriptor_timings", "predict"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +23,19 @@ class Work:
     descriptor : Descriptor
     block_words : tuple of int
         Words of every BLOCK record, header included.
+    first_row, rows : int
+        Rows of the layer's output that are complete in memory when the descriptor is done; none
+        if others have to follow.
+    address : int
+        Word address of the first of them.
     """
 
     layer: int
     descriptor: Descriptor
     block_words: tuple[int, ...]
+    first_row: int = 0
+    rows: int = 0
+    address: int = 0
 
 
 def descriptor_timings(
@@ -60,9 +68,19 @@ def predict(work: Sequence[Work], ring_words: int, config: CoreConfig) -> list[i
     list of int
         By layer; their sum is what the core's cycle counter shows at the end.
     """
-    ends = [0] * (work[-1].layer + 1)
-    for item, timing in zip(work, descriptor_timings(work, ring_words, config), strict=True):
-        # The counter runs on for one cycle after the end.
-        ends[item.layer] = timing.end + 1
-    starts = [0, *ends[:-1]]
-    return [end - start for start, end in zip(starts, ends, strict=True)]
+    timings = descriptor_timings(work, ring_words, config)
+    # The counter runs on for one cycle after the end.
+    return by_layer(work, [timing.end + 1 for timing in timings])
+
+
+def by_layer(work: Sequence[Work], ends: Sequence[int]) -> list[int]:
+    """Return the cycles of every layer, given in which cycle each descriptor was done.
+
+    Layers that run row by row take turns; each descriptor's time is its own layer's.
+    """
+    cycles = [0] * (max(item.layer for item in work) + 1)
+    before = 0
+    for item, end in zip(work, ends, strict=True):
+        cycles[item.layer] += end - before
+        before = end
+    return cycles

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,8 @@ import numpy.typing as npt
 from hw.command import Mode, minimum_steps, window_steps
 from sw import ir
 from sw.compiler.context import Context
-from sw.compiler.layers import Block, Command, Layer, blocks_of, distribute
+from sw.compiler.layers import Block, Command, Geometry, Layer, Trail, blocks_of, distribute
+from sw.compiler.quantization import Codes
 
 __all__ = ["lower_depthwise", "supports"]
 
@@ -105,9 +107,65 @@ def lower_depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Layer:
     columns = ctx.config.columns
     padded = np.zeros((words * columns, 9), np.int64)
     padded[:channels] = weights
-    groups = padded.reshape(words, columns, 9)
+    groups = padded.reshape(words, columns, 3, 3)
+
+    def rotated(shift: int) -> tuple[Command, ...]:
+        """Return the commands for a window whose rows lie in memory turned by ``shift``."""
+        kernels = np.roll(groups, shift, axis=2).reshape(words, columns, 9)
+        return _commands(ctx, op, fields, kernels, codes, -top * pitch)
+
+    return Layer(
+        name=op.name,
+        kind=op.kind,
+        macs=ctx.macs(op),
+        inputs=(x.index,),
+        output=op.output,
+        commands=rotated(0),
+        geometry=Geometry(
+            kernel=3,
+            stride=stride,
+            top=top,
+            input_rows=height,
+            output_rows=y.shape[1],
+            input_pitch=pitch,
+            output_pitch=y.shape[2] * words,
+        ),
+        rotated=rotated,
+        in_place=Trail(
+            words * _trail((height, width), (y.shape[1], y.shape[2]), stride, (top, left)), words
+        ),
+    )
+
+
+def _trail(
+    size: tuple[int, int], output: tuple[int, int], stride: int, padding: tuple[int, int]
+) -> int:
+    """Return how many pixels before the input the output has to begin in order to lie over it.
+
+    Blocks of channels follow each other, and each is read and written by itself: so pixels count.
+    The one that is overwritten must have been read for the last time, by windows up to the one
+    that is written.
+    """
+    row, column = (np.arange(length) for length in size)
+    last_row = np.minimum((row + padding[0]) // stride, output[0] - 1)
+    # Columns are read once for a row of windows, at the latest with the window that they begin.
+    last_column = np.minimum((column + padding[1]) // stride, output[1] - 1)
+    last = last_row[:, None] * output[1] + last_column
+    here = row[:, None] * size[1] + column
+    return max(0, int((last - here).max()))
+
+
+def _commands(
+    ctx: Context,
+    op: ir.DepthwiseConv2D,
+    fields: dict[str, Any],
+    kernels: Ints,
+    codes: Codes,
+    offset: int,
+) -> tuple[Command, ...]:
+    """Make commands of ranges of blocks with equal numbers of steps."""
     blocks = []
-    for group, code in zip(groups, blocks_of(codes, columns), strict=True):
+    for group, code in zip(kernels, blocks_of(codes, ctx.config.columns), strict=True):
         placed = _place(Mode(fields["mode"]), bool(fields["odd"]), group)
         if placed is None:
             raise ctx.refuse(
@@ -125,22 +183,15 @@ def lower_depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Layer:
         commands.append(
             Command(
                 fields={**fields, "steps": steps, "blocks": len(part)},
-                input=x.index,
-                input_offset=first - top * pitch,
+                input=ctx.part.stored(op.input),
+                input_offset=first + offset,
                 output=op.output,
                 output_offset=first,
                 blocks=part,
             )
         )
         first += len(part)
-    return Layer(
-        name=op.name,
-        kind=op.kind,
-        macs=ctx.macs(op),
-        inputs=(x.index,),
-        output=op.output,
-        commands=tuple(commands),
-    )
+    return tuple(commands)
 
 
 def _place(mode: Mode, odd: bool, weights: Ints) -> npt.NDArray[np.int8] | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from hw.command import PARAMETER_FIELDS, Descriptor, Record, header
 from hw.compute.encoding import encode_channel
-from sw.compiler.layers import Block, Layer
+from sw.compiler.layers import Block
 
 __all__ = ["block_words", "descriptor_words", "parameter_words", "stream", "words_of"]
 
@@ -67,31 +67,32 @@ def block_words(block: Block, word_bytes: int) -> Words:
 
 
 def stream(
-    layers: Sequence[Layer], addresses: Mapping[int, int], word_bytes: int
+    items: Sequence[tuple[Descriptor, tuple[Block, ...]]], word_bytes: int
 ) -> tuple[Words, list[int]]:
     """Encode a program.
 
     Parameters
     ----------
-    layers : sequence of Layer
-    addresses : dict
-        Word address of every tensor.
+    items : sequence of (Descriptor, blocks)
     word_bytes : int
 
     Returns
     -------
     words : (n, word_bytes) uint8
     sizes : list of int
-        Words of every layer; the END record comes on top.
+        Words of every item; the END record comes on top.
     """
+    # Rows of a layer share their blocks.
+    encoded: dict[int, Words] = {}
     parts: list[Words] = []
     sizes = []
-    for number, layer in enumerate(layers):
-        before = sum(map(len, parts))
-        for index, command in enumerate(layer.commands):
-            last = number == len(layers) - 1 and index == len(layer.commands) - 1
-            parts.append(descriptor_words(command.descriptor(addresses, last=last), word_bytes))
-            parts += [block_words(block, word_bytes) for block in command.blocks]
-        sizes.append(sum(map(len, parts)) - before)
+    for descriptor, blocks in items:
+        record = [descriptor_words(descriptor, word_bytes)]
+        for block in blocks:
+            if id(block) not in encoded:
+                encoded[id(block)] = block_words(block, word_bytes)
+            record.append(encoded[id(block)])
+        sizes.append(sum(map(len, record)))
+        parts += record
     parts.append(_header_word(Record.END, 0, word_bytes))
     return np.concatenate(parts), sizes

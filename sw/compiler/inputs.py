@@ -39,12 +39,19 @@ class InputLayout:
         Position in the flattened tensor, or −1 for the zero point.
     zero_point : int
         int8.
+    row_pitch : int
+        Words of a row; of the whole tensor if it has none.
+    row_kernel, row_stride : int
+        Rows that a row of windows reads, and rows from one row of windows to the next.
     """
 
     kind: str
     tensor: int
     index: npt.NDArray[np.int32]
     zero_point: int
+    row_pitch: int
+    row_kernel: int = 1
+    row_stride: int = 1
 
     @property
     def words(self) -> int:
@@ -149,6 +156,7 @@ def dense(
         tensor=tensor.index,
         index=index.reshape(-1, columns),
         zero_point=zero_point,
+        row_pitch=pixels // (tensor.shape[1] if len(tensor.shape) == 4 else 1) * words,
     )
 
 
@@ -184,12 +192,28 @@ def _slots(taps: list[int], steps: int, rows: int) -> npt.NDArray[np.intp]:
 
 
 def _layout(
-    kind: str, tensor: int, zero_point: int, rows: list[list[int]], columns: int
+    kind: str,
+    tensor: int,
+    zero_point: int,
+    units: list[list[int]],
+    columns: int,
+    *,
+    rows: int,
+    kernel: int,
+    stride: int,
 ) -> InputLayout:
     """Make a layout of lists of element positions, each padded to whole words."""
-    flat = [e for row in rows for e in row + [NOTHING] * (-len(row) % columns)]
+    flat = [e for unit in units for e in unit + [NOTHING] * (-len(unit) % columns)]
     index = np.array(flat, np.int32).reshape(-1, columns)
-    return InputLayout(kind=kind, tensor=tensor, index=index, zero_point=zero_point)
+    return InputLayout(
+        kind=kind,
+        tensor=tensor,
+        index=index,
+        zero_point=zero_point,
+        row_pitch=len(index) // rows,
+        row_kernel=kernel,
+        row_stride=stride,
+    )
 
 
 def _windows(
@@ -219,7 +243,10 @@ def _windows(
         step_row=1,
         slots=_slots([first.tap_index(tap) for tap in taps], steps, 2),
     )
-    return _layout("windows", tensor, zero_point, rows, columns), read
+    layout = _layout(
+        "windows", tensor, zero_point, rows, columns, rows=first.output[0], kernel=1, stride=1
+    )
+    return layout, read
 
 
 def _unit_bytes(
@@ -321,7 +348,11 @@ def _units(
         step_row=first.stride[0] * pitch - (first.output[1] - 1) * words - last_word,
         slots=_slots(taps, row_steps * first.kernel[0], 2),
     )
-    return _layout("units", tensor, zero_point, rows, columns), read
+    layout = _layout(
+        "units", tensor, zero_point, rows, columns,
+        rows=image_rows, kernel=first.kernel[0], stride=first.stride[0],
+    )
+    return layout, read
 
 
 def _pixels(
@@ -336,7 +367,11 @@ def _pixels(
         for x in range(width)
     ]
     read = dense_read(width, channels, first.kernel, first.stride, first.output[1], columns)
-    return _layout("pixels", tensor, zero_point, rows, columns), read
+    layout = _layout(
+        "pixels", tensor, zero_point, rows, columns,
+        rows=height, kernel=first.kernel[0], stride=first.stride[0],
+    )
+    return layout, read
 
 
 def dense_read(

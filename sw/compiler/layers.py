@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hw.command import ADDRESS_BITS, Descriptor, Mode
 from sw.compiler.quantization import Codes
 
-__all__ = ["Block", "Command", "Layer", "blocks_of", "distribute"]
+__all__ = ["Block", "Command", "Geometry", "Layer", "Trail", "blocks_of", "distribute"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -94,6 +94,56 @@ class Command:
         )
 
 
+@dataclass(frozen=True)
+class Trail:
+    """An output that is written over an input, where that has been read for the last time.
+
+    Attributes
+    ----------
+    gap : int
+        Words before the input at which the output has to begin at least.
+    unit : int
+        The distance has to be a multiple of so many words.
+    """
+
+    gap: int
+    unit: int = 1
+
+    def allows(self, distance: int) -> bool:
+        """Whether the output may begin so many words before the input."""
+        return distance >= self.gap and distance % self.unit == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """How rows of a layer's output follow from rows of its inputs.
+
+    Attributes
+    ----------
+    kernel : int
+        Rows of a window.
+    stride : int
+    top : int
+        Rows of padding above the first row, that are not in memory.
+    input_rows, output_rows : int
+    input_pitch, output_pitch : int
+        Words from one row to the next.
+    """
+
+    kernel: int = 1
+    stride: int = 1
+    top: int = 0
+    input_rows: int
+    output_rows: int
+    input_pitch: int
+    output_pitch: int
+
+    def needs(self, row: int) -> tuple[int, int]:
+        """Return the rows of the input, first and end, that an output row is made of."""
+        first = row * self.stride - self.top
+        return max(0, first), min(self.input_rows, first + self.kernel)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layer:
     """One operator on the device.
@@ -111,6 +161,13 @@ class Layer:
         One, or several where ranges of blocks differ.
     scratch : dict
         Words of memory that the layer needs besides: by a tensor number of its own (negative).
+    geometry : Geometry or None
+        ``None`` if the layer can only be run as a whole.
+    rotated : callable or None
+        Depthwise layers: returns the commands with kernel row ``(q - k) mod 3`` where row ``q``
+        was, given ``k``.
+    in_place : Trail or None
+        How the output may lie over an input; ``None`` if it must not.
     """
 
     name: str
@@ -120,6 +177,14 @@ class Layer:
     output: int
     commands: tuple[Command, ...]
     scratch: dict[int, int] = field(default_factory=dict)
+    geometry: Geometry | None = None
+    rotated: Callable[[int], tuple[Command, ...]] | None = None
+    in_place: Trail | None = None
+
+    @property
+    def steps(self) -> int:
+        """Cycles that the array needs for the whole layer."""
+        return sum(c.steps * c.windows * c.passes for c in self.commands)
 
 
 def blocks_of(codes: Codes, columns: int) -> list[Codes]:

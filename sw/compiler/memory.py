@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from sw.compiler.layers import Trail
 from sw.errors import UnsupportedError
 
-__all__ = ["Buffer", "MemoryPlan", "check", "plan"]
+__all__ = ["Buffer", "MemoryPlan", "NoArrangement", "check", "plan"]
 
 TRIES = 400
 """Orders of placement tried when the obvious ones leave gaps."""
+
+
+class NoArrangement(UnsupportedError):
+    """Tensors would fit together, but no arrangement without gaps was found.
+
+    Attributes
+    ----------
+    excess : int
+        Words that are missing.
+    """
+
+    def __init__(self, words: int, depth: int, word_bytes: int) -> None:
+        kilobytes = word_bytes / 1024
+        super().__init__(
+            f"no arrangement of the tensors was found in {depth * kilobytes:.0f} KB of activation "
+            f"memory; the best takes {words * kilobytes:.0f} KB"
+        )
+        self.excess = words - depth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +45,9 @@ class Buffer:
         For messages, such as ``"tensor 3 (output of 'conv_2d_1')"``.
     words : int
     first, last : int
-        Layers during which it must be kept, both included.
+        Segments during which it must be kept, both included.
+    trails : mapping
+        Tensors over which it may lie although both are needed, and how.
     """
 
     tensor: int
@@ -34,10 +55,28 @@ class Buffer:
     words: int
     first: int
     last: int
+    trails: Mapping[int, Trail] = field(default_factory=dict)
 
     def meets(self, other: Buffer) -> bool:
         """Whether both are needed at the same time."""
         return self.first <= other.last and other.first <= self.last
+
+    def clear(self, address: int, other: Buffer, start: int) -> bool:
+        """Whether it can be at ``address`` while another one that it meets is at ``start``."""
+        if address + self.words <= start or start + other.words <= address:
+            return True
+        if (trail := self.trails.get(other.tensor)) is not None and trail.allows(start - address):
+            return True
+        trail = other.trails.get(self.tensor)
+        return trail is not None and trail.allows(address - start)
+
+    def together(self, other: Buffer) -> int:
+        """Return the least words that both take at the same time."""
+        apart = self.words + other.words
+        for front, back in ((self, other), (other, self)):
+            if (trail := front.trails.get(back.tensor)) is not None:
+                apart = min(apart, max(front.words, trail.gap + back.words))
+        return apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +87,20 @@ class MemoryPlan:
     ----------
     addresses : dict
         Word address of every tensor.
-    ring : (first, last)
-        Word addresses of the program's ring, both included.
+    tops : tuple of int
+        For each segment: where the memory begins that neither it nor a later one needs.
+    depth : int
+        Words of memory.
     """
 
     addresses: dict[int, int]
-    ring: tuple[int, int]
+    tops: tuple[int, ...]
+    depth: int
+
+    @property
+    def ring(self) -> tuple[int, int]:
+        """Word addresses of the program's ring at the beginning, both included."""
+        return self.tops[0], self.depth - 1
 
     @property
     def ring_words(self) -> int:
@@ -62,26 +109,47 @@ class MemoryPlan:
 
 
 def _crowd(buffers: Sequence[Buffer]) -> tuple[int, list[Buffer]]:
-    """Return the most words needed at once, and by which tensors."""
+    """Return the least words that are needed at the worst moment, and by which tensors."""
+
+    def least(present: Sequence[Buffer]) -> int:
+        total = sum(b.words for b in present)
+        pairs = [(a, b) for a in present for b in present if b.tensor in a.trails]
+        return total - max((a.words + b.words - a.together(b) for a, b in pairs), default=0)
+
     moments = [[b for b in buffers if b.first <= t <= b.last] for t in {b.first for b in buffers}]
-    crowd = max(moments, key=lambda present: sum(b.words for b in present))
-    return sum(b.words for b in crowd), crowd
+    crowd = max(moments, key=least)
+    return least(crowd), crowd
 
 
 def _place(order: Sequence[Buffer]) -> tuple[int, dict[int, int]]:
     """Put each buffer at the lowest address that is free while it lives."""
     placed: list[tuple[int, Buffer]] = []
     for buffer in order:
-        address = 0
-        for start, other in sorted(
-            ((s, o) for s, o in placed if o.meets(buffer)), key=lambda entry: entry[0]
-        ):
-            if address + buffer.words <= start:
-                break
-            address = max(address, start + other.words)
+        meeting = [(start, other) for start, other in placed if other.meets(buffer)]
+        trials = {0}
+        for start, other in meeting:
+            trials.add(start + other.words)
+            if (trail := buffer.trails.get(other.tensor)) is not None:
+                trials.add(start - trail.gap)
+            if (trail := other.trails.get(buffer.tensor)) is not None:
+                trials.add(start + trail.gap)
+        address = min(
+            trial
+            for trial in trials
+            if trial >= 0 and all(buffer.clear(trial, other, start) for start, other in meeting)
+        )
         placed.append((address, buffer))
     top = max(start + buffer.words for start, buffer in placed)
     return top, {buffer.tensor: start for start, buffer in placed}
+
+
+def _tops(buffers: Sequence[Buffer], addresses: Mapping[int, int]) -> tuple[int, ...]:
+    """Return, for each segment, where the memory begins that is not needed from then on."""
+    count = max(b.last for b in buffers) + 1
+    return tuple(
+        max((addresses[b.tensor] + b.words for b in buffers if b.last >= moment), default=0)
+        for moment in range(count)
+    )
 
 
 def check(buffers: Sequence[Buffer], depth: int, ring_minimum: int, word_bytes: int) -> int:
@@ -129,12 +197,8 @@ def plan(buffers: Sequence[Buffer], depth: int, ring_minimum: int, word_bytes: i
     bound = check(buffers, depth, ring_minimum, word_bytes)
     top, addresses = _search(buffers, bound)
     if top + ring_minimum > depth:
-        kilobytes = word_bytes / 1024
-        raise UnsupportedError(
-            f"no arrangement of the tensors was found in {depth * kilobytes:.0f} KB of activation "
-            f"memory; the best takes {(top + ring_minimum) * kilobytes:.0f} KB"
-        )
-    return MemoryPlan(addresses=addresses, ring=(top, depth - 1))
+        raise NoArrangement(top + ring_minimum, depth, word_bytes)
+    return MemoryPlan(addresses=addresses, tops=_tops(buffers, addresses), depth=depth)
 
 
 def _search(buffers: Sequence[Buffer], bound: int) -> tuple[int, dict[int, int]]:

@@ -25,10 +25,10 @@ from sw.compiler.cycles import Work, predict
 from sw.compiler.inputs import InputLayout
 from sw.errors import InputError
 
-__all__ = ["DeviceTensor", "Program", "ProgramLayer"]
+__all__ = ["Collector", "DeviceTensor", "Program", "ProgramLayer"]
 
 Array = npt.NDArray[np.integer]
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +75,11 @@ class DeviceTensor:
         pixels = int(np.prod(self.shape[:-1]))
         return pixels * -(-self.channels // self.columns)
 
+    @property
+    def rows(self) -> int:
+        """Rows of an image; one for anything else."""
+        return self.shape[1] if len(self.shape) == 4 else 1
+
     def unpack(self, words: npt.NDArray[np.int8]) -> Array:
         """Return the tensor as the network defines it.
 
@@ -104,7 +109,7 @@ class ProgramLayer:
         Of the operator.
     macs : int
     output : int
-        Number of the tensor that lies complete in memory when the layer ends.
+        Number of the tensor that it writes.
     words : int
         Words of the program that belong to the layer.
     """
@@ -136,7 +141,7 @@ class Program:
     outputs : tuple of int
         Numbers of the tensors that the host reads after the end.
     tensors : dict
-        By number: every tensor that a layer leaves in memory.
+        By number: every tensor that a layer writes.
     layers : tuple of ProgramLayer
     work : tuple of Work
         Descriptors and sizes of blocks, for the prediction of cycles.
@@ -233,6 +238,9 @@ class Program:
                     "kind": layout.kind,
                     "tensor": layout.tensor,
                     "zero_point": layout.zero_point,
+                    "row_pitch": layout.row_pitch,
+                    "row_kernel": layout.row_kernel,
+                    "row_stride": layout.row_stride,
                 }
                 for address, layout in self.inputs
             ],
@@ -301,6 +309,9 @@ class Program:
                         tensor=entry["tensor"],
                         index=arrays[f"input/{number}"],
                         zero_point=entry["zero_point"],
+                        row_pitch=entry["row_pitch"],
+                        row_kernel=entry["row_kernel"],
+                        row_stride=entry["row_stride"],
                     ),
                 )
                 for number, entry in enumerate(document["inputs"])
@@ -330,7 +341,49 @@ def _work_from_json(item: dict[str, Any]) -> Work:
         layer=item["layer"],
         descriptor=Descriptor(**descriptor),
         block_words=tuple(item["block_words"]),
+        first_row=item["first_row"],
+        rows=item["rows"],
+        address=item["address"],
     )
+
+
+class Collector:
+    """Puts tensors together from the rows that are in memory when descriptors end.
+
+    Parameters
+    ----------
+    program : Program
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._rows: dict[int, list[npt.NDArray[np.int8]]] = {}
+
+    def take(self, number: int, memory: npt.NDArray[np.int8]) -> tuple[int, Array] | None:
+        """Look at the memory when a descriptor has ended.
+
+        Parameters
+        ----------
+        number : int
+            Of the descriptor.
+        memory : (words, columns) int8
+
+        Returns
+        -------
+        (layer, tensor) or None
+            If a layer's output has become complete, the layer's number and the output as the
+            network defines it.
+        """
+        work = self.program.work[number]
+        tensor = self.program.tensors[self.program.layers[work.layer].output]
+        if not work.rows:
+            return None
+        rows = self._rows.setdefault(work.layer, [])
+        size = work.rows * (tensor.words // tensor.rows)
+        rows.append(memory[work.address : work.address + size].copy())
+        if work.first_row + work.rows < tensor.rows:
+            return None
+        return work.layer, tensor.unpack(np.concatenate(self._rows.pop(work.layer)))
 
 
 OPERATORS: dict[str, type[ir.Op]] = {

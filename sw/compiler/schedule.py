@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 
 from hw.config import CoreConfig
+from hw.memory.flash import FlashReader
 from sw import ir
 from sw.compiler import encode, passes
-from sw.compiler.addition import lower_add
+from sw.compiler.chains import Segment
 from sw.compiler.constants import removable, remove_constants
 from sw.compiler.context import Context, Ints
 from sw.compiler.cycles import Work, predict
-from sw.compiler.depthwise import lower_depthwise, supports
 from sw.compiler.inputs import InputLayout, dense
-from sw.compiler.layers import Layer
-from sw.compiler.memory import Buffer, MemoryPlan, check, plan
+from sw.compiler.layers import Command, Layer, Trail
+from sw.compiler.lower import first_layer_options, lower
+from sw.compiler.memory import Buffer, MemoryPlan, NoArrangement, plan
 from sw.compiler.partition import Partition, partition, subgraph, zero_point
-from sw.compiler.pooling import lower_pool
 from sw.compiler.program import DeviceTensor, Program, ProgramLayer
-from sw.compiler.serial import first_layer, lower_convolution, lower_fully_connected
+from sw.compiler.segments import Division, Needs
 from sw.errors import GraphError, SeparableError, UnsupportedError
 
 __all__ = ["FLASH_ADDRESS", "REMOVE_CONSTANT_CHANNELS", "compile_graph", "compile_layer"]
@@ -95,8 +96,8 @@ def _ranges(part: Partition, config: CoreConfig, until: ir.Operator | None = Non
             break
         # Layers that cannot be compiled tell nothing; that need not keep others from it.
         with suppress(UnsupportedError):
-            if not _first_layer_options(ctx, op):
-                _lower(ctx, op)
+            if not first_layer_options(ctx, op):
+                lower(ctx, op)
     return ctx.ranges
 
 
@@ -179,24 +180,41 @@ class _Choice:
     layouts: dict[int, InputLayout]
     layers: list[Layer]
     memory: MemoryPlan
+    items: list[_Item]
     work: list[Work]
     cycles: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Item:
+    """One descriptor in the order of execution."""
+
+    layer: int
+    segment: int
+    command: Command
+    row: int | None
+    complete: bool
 
 
 def _compile(ctx: Context, board: str, flash_address: int, dense_input: bool) -> Program:
     part, config = ctx.part, ctx.config
     layers: list[Layer] = []
     options: list[tuple[InputLayout, Layer]] = []
-    _check_memory(ctx)
     for op in part.device:
-        found = [] if dense_input else _first_layer_options(ctx, op)
+        found = [] if dense_input else first_layer_options(ctx, op)
         if found:
             options = found
             layers.append(found[0][1])
         else:
-            layers.append(_lower(ctx, op))
+            layers.append(lower(ctx, op))
     choice = _choose(ctx, layers, options)
-    words, sizes = encode.stream(choice.layers, choice.memory.addresses, config.word_bytes)
+    words, sizes = encode.stream(
+        [(w.descriptor, i.command.blocks) for w, i in zip(choice.work, choice.items, strict=True)],
+        config.word_bytes,
+    )
+    layer_words = [0] * len(layers)
+    for item, size in zip(choice.items, sizes, strict=True):
+        layer_words[item.layer] += size
     source = ctx.source
     return Program(
         model=source.name,
@@ -221,7 +239,7 @@ def _compile(ctx: Context, board: str, flash_address: int, dense_input: bool) ->
                 output=layer.output,
                 words=size,
             )
-            for layer, size in zip(choice.layers, sizes, strict=True)
+            for layer, size in zip(choice.layers, layer_words, strict=True)
         ),
         work=tuple(choice.work),
         prefix=subgraph(source, part.prefix, part.graph.inputs, part.inputs),
@@ -256,38 +274,6 @@ def _suffix(ctx: Context) -> ir.Graph:
     return subgraph(ctx.source, suffix, tuple(read), outputs)
 
 
-def _first_layer_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout, Layer]]:
-    """Return the ways to run an operator that reads the network's input, or nothing."""
-    if not isinstance(op, ir.Conv2D | ir.DepthwiseConv2D):
-        return []
-    stored = ctx.part.stored(op.input)
-    readers = [o for o in ctx.part.device if stored in map(ctx.part.stored, o.inputs)]
-    if stored not in ctx.part.inputs or len(readers) != 1 or op.input in ctx.part.outputs:
-        return []
-    kernel = ctx.graph.tensors[op.weights].shape[1:3]
-    if isinstance(op, ir.DepthwiseConv2D):
-        plain = supports(op, kernel) is None
-    else:
-        plain = kernel == (1, 1) and op.padding == ir.NO_PADDING
-    return [] if plain else first_layer(ctx, op)
-
-
-def _lower(ctx: Context, op: ir.Operator) -> Layer:
-    match op:
-        case ir.Conv2D():
-            return lower_convolution(ctx, op)
-        case ir.DepthwiseConv2D():
-            return lower_depthwise(ctx, op)
-        case ir.FullyConnected():
-            return lower_fully_connected(ctx, op)
-        case ir.AveragePool2D() | ir.Mean():
-            return lower_pool(ctx, op)
-        case ir.Add():
-            return lower_add(ctx, op)
-        case _:
-            raise ctx.refuse(op, "the device does not run this operator", "remove it")
-
-
 def _choose(
     ctx: Context, layers: list[Layer], options: Sequence[tuple[InputLayout, Layer]]
 ) -> _Choice:
@@ -317,82 +303,155 @@ def _choose(
 
 
 def _evaluate(ctx: Context, layers: list[Layer], layouts: dict[int, InputLayout]) -> _Choice:
-    memory = plan(
-        _buffers(ctx, layers, layouts),
-        ctx.config.memory_depth,
-        RING_MINIMUM,
-        ctx.config.word_bytes,
-    )
-    work = _work(layers, memory.addresses)
+    """Divide the network, place its tensors, and predict how long it takes."""
+    segments, memory = _arrange(ctx, layers, layouts)
+    items = _items(segments, layers)
+    work = [_work(item, segments, layers, memory, last=item is items[-1]) for item in items]
     cycles = sum(predict(work, memory.ring_words, ctx.config))
-    return _Choice(layouts=layouts, layers=layers, memory=memory, work=work, cycles=cycles)
+    return _Choice(
+        layouts=layouts, layers=layers, memory=memory, items=items, work=work, cycles=cycles
+    )
 
 
-def _check_memory(ctx: Context) -> None:
-    """Check that the tensors between the layers fit, before any other work on a network.
-
-    What the input takes is left out: that is known only when the first layer is lowered.
-    """
-    ops = ctx.part.device
-    outputs = {op.output for op in ops}
-    uses = [{ctx.part.stored(i) for i in op.inputs} & outputs for op in ops]
-    buffers = _tensor_buffers(ctx, uses, [op.output for op in ops])
-    check(buffers, ctx.config.memory_depth, RING_MINIMUM, ctx.config.word_bytes)
-
-
-def _tensor_buffers(
-    ctx: Context, inputs: Sequence[Iterable[int]], outputs: Sequence[int]
-) -> list[Buffer]:
-    """Return the buffers of tensors that layers write, given what each reads and writes."""
-    last = {index: number for number, read in enumerate(inputs) for index in read}
-    last |= dict.fromkeys(ctx.part.outputs, len(outputs))
-    producers = {op.output: op.name for op in ctx.part.device}
-    return [
-        Buffer(
-            tensor=index,
-            name=f"tensor {index} (output of {producers[index]!r})",
-            words=ctx.tensor_words(index),
-            first=number,
-            last=last.get(index, number),
-        )
-        for number, index in enumerate(outputs)
-    ]
+def _arrange(
+    ctx: Context, layers: list[Layer], layouts: dict[int, InputLayout]
+) -> tuple[list[Segment], MemoryPlan]:
+    """Find a division into segments for which all tensors can be placed."""
+    config = ctx.config
+    needs = Needs(
+        layers=layers,
+        words={index: layout.words for index, layout in layouts.items()}
+        | {layer.output: ctx.tensor_words(layer.output) for layer in layers},
+        inputs=tuple(layouts),
+        outputs=ctx.part.outputs,
+    )
+    division = Division(needs=needs, cycles_per_word=FlashReader.CYCLES_PER_HALFWORD * config.lanes)
+    limit = config.memory_depth - RING_MINIMUM
+    while (segments := division.best(limit)) is not None:
+        buffers = _buffers(ctx, needs, segments)
+        try:
+            return segments, plan(buffers, config.memory_depth, RING_MINIMUM, config.word_bytes)
+        except NoArrangement as error:
+            # What fits on paper has gaps: try with less.
+            limit -= error.excess
+    needed = division.least(limit)
+    fitting = division.best(needed)
+    assert fitting is not None
+    raise _shortage(ctx, division.largest(fitting), needed)
 
 
-def _buffers(ctx: Context, layers: list[Layer], layouts: dict[int, InputLayout]) -> list[Buffer]:
-    inputs = [layer.inputs for layer in layers]
+def _shortage(ctx: Context, segment: Segment, words: int) -> UnsupportedError:
+    """Return the error for a network that cannot be made to fit."""
+    kilobytes = ctx.config.word_bytes / 1024
+    first, last = segment.layers[0], segment.layers[-1]
+    where = f"layer {first.name!r}" if first is last else (
+        f"layers {first.name!r} to {last.name!r}, run row by row,"
+    )
+    return UnsupportedError(
+        f"{where} and the tensors that are kept meanwhile take "
+        f"{words * kilobytes:.0f} KB: the network needs at least "
+        f"{(words + RING_MINIMUM) * kilobytes:.0f} KB of activation memory and the core has "
+        f"{ctx.config.memory_depth * kilobytes:.0f} KB; use smaller images or a smaller width "
+        "multiplier"
+    )
+
+
+def _buffers(ctx: Context, needs: Needs, segments: Sequence[Segment]) -> list[Buffer]:
+    """Return everything that needs a place: inputs, whole tensors, rows, scratch."""
+    last: dict[int, int] = {}
+    for number, segment in enumerate(segments):
+        last |= {source: number for layer in segment.layers for source in layer.inputs}
+    last |= dict.fromkeys(needs.outputs, len(segments))
     buffers = [
         Buffer(
             tensor=index,
             name=f"tensor {index} (input {ctx.graph.tensors[index].name!r})",
-            words=layout.words,
+            words=needs.words[index],
             first=0,
-            last=max(number for number, read in enumerate(inputs) if index in read),
+            last=last[index],
         )
-        for index, layout in layouts.items()
+        for index in needs.inputs
     ]
-    buffers += _tensor_buffers(ctx, inputs, [layer.output for layer in layers])
-    buffers += [
-        Buffer(
-            tensor=index,
-            name=f"scratch of {layer.name}",
-            words=words,
-            first=number,
-            last=number,
-        )
-        for number, layer in enumerate(layers)
-        for index, words in layer.scratch.items()
-    ]
+    for number, segment in enumerate(segments):
+        slots = segment.slots
+        assert slots is not None
+        for layer in segment.layers:
+            index = layer.output
+            rows = slots.get(index)
+            words = needs.words[index] if rows is None else rows * segment.pitch(index)
+            trails: dict[int, Trail] = {}
+            if rows is None:
+                for source in segment.inputs:
+                    trail = segment.trail(index, source)
+                    if trail is not None and last[source] == number:
+                        trails[source] = trail
+            buffers.append(
+                Buffer(
+                    tensor=index,
+                    name=f"tensor {index} (output of {layer.name!r})",
+                    words=words,
+                    first=number,
+                    last=max(number, last.get(index, number)),
+                    trails=trails,
+                )
+            )
+            buffers += [
+                Buffer(
+                    tensor=scratch,
+                    name=f"scratch of {layer.name}",
+                    words=segment.pitch(scratch) if segment.is_chain else words,
+                    first=number,
+                    last=number,
+                )
+                for scratch, words in layer.scratch.items()
+            ]
     return buffers
 
 
-def _work(layers: Sequence[Layer], addresses: dict[int, int]) -> list[Work]:
-    return [
-        Work(
-            layer=number,
-            descriptor=command.descriptor(addresses),
-            block_words=tuple(encode.words_of(block) for block in command.blocks),
-        )
-        for number, layer in enumerate(layers)
-        for command in layer.commands
-    ]
+def _items(segments: Sequence[Segment], layers: Sequence[Layer]) -> list[_Item]:
+    """Return the descriptors of a network in the order of execution."""
+    number_of = {layer.output: number for number, layer in enumerate(layers)}
+    items: list[_Item] = []
+    for number, segment in enumerate(segments):
+        for row, group in groupby(segment.commands(), key=lambda pair: pair[0]):
+            commands = [command for _, command in group]
+            items += [
+                _Item(
+                    layer=number_of[row.layer.output],
+                    segment=number,
+                    command=command,
+                    row=row.row,
+                    complete=command is commands[-1],
+                )
+                for command in commands
+            ]
+    return items
+
+
+def _work(
+    item: _Item,
+    segments: Sequence[Segment],
+    layers: Sequence[Layer],
+    memory: MemoryPlan,
+    *,
+    last: bool,
+) -> Work:
+    """Return an item with its addresses."""
+    layer = layers[item.layer]
+    address = memory.addresses[layer.output]
+    rows = 0
+    if item.complete:
+        geometry = layer.geometry
+        rows = 1 if item.row is not None or geometry is None else geometry.output_rows
+        if item.row is not None and geometry is not None:
+            slots = (segments[item.segment].slots or {}).get(layer.output)
+            slot = item.row if slots is None else item.row % slots
+            address += slot * geometry.output_pitch
+    return Work(
+        layer=item.layer,
+        descriptor=item.command.descriptor(memory.addresses, last=last),
+        block_words=tuple(encode.words_of(block) for block in item.command.blocks),
+        first_row=item.row or 0,
+        rows=rows,
+        address=address,
+    )

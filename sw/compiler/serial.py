@@ -13,7 +13,7 @@ from hw.command import Mode
 from sw import ir
 from sw.compiler.context import Context
 from sw.compiler.inputs import FirstLayer, InputLayout, SerialRead, candidates, dense_read
-from sw.compiler.layers import Block, Command, Layer, blocks_of, distribute
+from sw.compiler.layers import Block, Command, Geometry, Layer, blocks_of, distribute
 from sw.compiler.partition import zero_point
 from sw.compiler.quantization import Codes
 
@@ -195,6 +195,7 @@ def _layer(
     weights: Ints,
     size: tuple[int, int],
     read_for: Callable[[Ints], SerialRead],
+    geometry: Geometry | None = None,
 ) -> Layer:
     """Make commands of ranges of blocks that read alike.
 
@@ -204,6 +205,8 @@ def _layer(
         Already multiplied with the codes' factor.
     read_for : callable
         Returns how a block with these (columns, K) weights reads.
+    geometry : Geometry, optional
+        If the layer can be run row by row.
     """
     columns = ctx.config.columns
     padded = np.zeros((-(-len(weights) // columns) * columns, weights.shape[1]), np.int64)
@@ -233,6 +236,7 @@ def _layer(
         inputs=(ctx.part.stored(op.input),),
         output=op.output,
         commands=tuple(commands),
+        geometry=geometry,
     )
 
 
@@ -267,7 +271,19 @@ def first_layer(ctx: Context, op: Convolution) -> list[tuple[InputLayout, Layer]
     first = replace(first, again=again)
     result = []
     for layout, read in candidates(first, x.index, zero_point(x), ctx.config.columns):
-        layer = _layer(ctx, op, codes, weights, first.output, lambda _, read=read: read)  # type: ignore[misc]
+        geometry = Geometry(
+            kernel=layout.row_kernel,
+            stride=layout.row_stride,
+            input_rows=layout.words // layout.row_pitch,
+            output_rows=first.output[0],
+            input_pitch=layout.row_pitch,
+            output_pitch=first.output[1] * ctx.words(len(weights)),
+        )
+        layer = _layer(
+            ctx, op, codes, weights, first.output,
+            lambda _, read=read: read,  # type: ignore[misc]
+            geometry,
+        )
         result.append((layout, layer))
     return result
 
@@ -290,15 +306,23 @@ def lower_convolution(ctx: Context, op: ir.Conv2D) -> Layer:
     codes, weights = _encode(ctx, op, _as_matrix(ctx, op))
     size = (y.shape[1], y.shape[2])
     plain = dense_read(x.shape[2], channels, (kernel[0], kernel[1]), op.stride, size[1], columns)
+    geometry = Geometry(
+        kernel=kernel[0],
+        stride=op.stride[0],
+        input_rows=x.shape[1],
+        output_rows=size[0],
+        input_pitch=x.shape[2] * ctx.words(channels),
+        output_pitch=size[1] * ctx.words(len(weights)),
+    )
     if kernel == (1, 1) and op.stride == (1, 1):
-        return _dense_layer(ctx, op, codes, weights, size, plain)
+        return _dense_layer(ctx, op, codes, weights, size, plain, geometry)
     if _beyond_int8(weights).any():
         raise ctx.refuse(
             op,
             "a weight less its zero point is beyond int8, which this kernel size has no room for",
             "quantise the network with symmetric (int8) weights",
         )
-    return _layer(ctx, op, codes, weights, size, lambda _: plain)
+    return _layer(ctx, op, codes, weights, size, lambda _: plain, geometry)
 
 
 def _dense_layer(
@@ -308,6 +332,7 @@ def _dense_layer(
     weights: Ints,
     size: tuple[int, int],
     plain: SerialRead,
+    geometry: Geometry | None = None,
 ) -> Layer:
     """Lower a product with consecutive words, reading some twice where weights need it."""
     columns = ctx.config.columns
@@ -332,7 +357,7 @@ def _dense_layer(
             raise ctx.refuse(op, "no order of reading visits its words twice", "report this")
         return read
 
-    return _layer(ctx, op, codes, spread, size, read_for)
+    return _layer(ctx, op, codes, spread, size, read_for, geometry)
 
 
 def lower_fully_connected(ctx: Context, op: ir.FullyConnected) -> Layer:

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from hw.command import IDENTITY, Register
 from hw.config import CoreConfig
-from sw.compiler import Program
+from sw.compiler import Collector, Program
+from sw.compiler.cycles import by_layer
 from sw.driver.errors import DeviceError, DeviceTimeout
 from sw.driver.transport import Memory, Transport
 
@@ -193,19 +194,12 @@ class Device:
         halfwords = self.transport.read_memory(tensor.address * lanes, tensor.words * lanes)
         return halfwords.astype("<u2").view(np.int8).reshape(tensor.words, -1)
 
-    def _last_descriptors(self) -> list[int]:
-        """Return, for each layer, the number of its last descriptor."""
-        return list({work.layer: n for n, work in enumerate(self._program().work)}.values())
-
     def _observer(self, observe: TensorObserver) -> Callable[[int, Memory], None]:
-        program = self._program()
-        layers = {number: layer for layer, number in enumerate(self._last_descriptors())}
+        collector = Collector(self._program())
 
         def on_descriptor(number: int, memory: Memory) -> None:
-            if (layer := layers.get(number)) is not None:
-                tensor = program.tensors[program.layers[layer].output]
-                words = memory[tensor.address : tensor.address + tensor.words]
-                observe(layer, tensor.unpack(words))
+            if (complete := collector.take(number, memory)) is not None:
+                observe(*complete)
 
         return on_descriptor
 
@@ -217,8 +211,7 @@ class Device:
             raise DeviceError(
                 f"the core ended {len(ends)} descriptors of {len(self._program().work)}"
             )
-        at = [ends[number] for number in self._last_descriptors()]
         # The core counts from the cycle after the start to the one after the last layer's end;
         # the transport's own count has a constant offset.
-        shift = cycles - at[-1]
-        return [b - a for a, b in zip([-shift, *at], at, strict=False)]
+        shift = cycles - ends[-1]
+        return by_layer(self._program().work, [end + shift for end in ends])

@@ -16,6 +16,7 @@ from sim.functional import run_program
 from sw import golden, importer, ir
 from sw.compiler import compile_graph, compile_layer, schedule
 from sw.compiler.context import Context
+from sw.compiler.lower import first_layer_options
 from sw.compiler.partition import partition
 from sw.errors import UnsupportedError
 
@@ -134,10 +135,10 @@ def test_first_convolution_in_every_layout(
     y = net.conv_2d(net.input((1, 9, 9, channels)), 8, kernel=(3, 3), stride=(stride, stride))
     graph = importer.loads(net.build(outputs=[y]), "test")
     ctx = Context(part=partition(graph), config=CoreConfig(), source=graph)
-    options = schedule._first_layer_options(ctx, graph.ops[0])
+    options = first_layer_options(ctx, graph.ops[0])
     assert {layout.kind for layout, _ in options} == {"windows", "units", "pixels"}
     for option in options:
-        monkeypatch.setattr(schedule, "_first_layer_options", lambda *_, option=option: [option])
+        monkeypatch.setattr(schedule, "first_layer_options", lambda *_, option=option: [option])
         program = compile_graph(graph, CoreConfig())
         assert program.inputs[0][1] is option[0]
         check_program(graph, program, random_inputs(graph, channels))

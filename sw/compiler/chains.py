@@ -1,0 +1,221 @@
+"""Depth-first order: layers of a segment run row by row, so that what lies between is never whole.
+
+A *segment* is a run of neighbouring layers.  One layer by itself is run as a whole.  In a longer
+segment, a *chain*, every row of the last output is made as soon as it can be, and for it the rows
+of the tensors before that it is made of: of those tensors only a few rows are in memory at a time.
+Every row is computed once; what it costs is that weights come from the flash again for each row,
+and some cycles for each descriptor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from sw.compiler import encode
+from sw.compiler.bands import WINDOW_SLOTS, band, can_read
+from sw.compiler.layers import Command, Layer, Trail
+
+__all__ = ["BETWEEN_DESCRIPTORS", "Row", "Segment"]
+
+BETWEEN_DESCRIPTORS = 45
+"""About the cycles in which the array is idle between two descriptors."""
+
+DESCRIPTOR_WORDS = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a layer's output, or (``None``) all of them at once."""
+
+    layer: Layer
+    row: int | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Segment:
+    """Neighbouring layers that run together.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+    kept : frozenset of int
+        Tensors written here that are needed afterwards, hence whole.
+    """
+
+    layers: tuple[Layer, ...]
+    kept: frozenset[int] = field(default_factory=frozenset)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether it runs row by row."""
+        return len(self.layers) > 1
+
+    @cached_property
+    def _written(self) -> dict[int, Layer]:
+        return {layer.output: layer for layer in self.layers}
+
+    @cached_property
+    def inputs(self) -> tuple[int, ...]:
+        """Tensors that are whole in memory before."""
+        read = dict.fromkeys(i for layer in self.layers for i in layer.inputs)
+        return tuple(i for i in read if i not in self._written)
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """What is run, in this order."""
+        if not self.is_chain:
+            return (Row(self.layers[0], None),)
+        done = dict.fromkeys(self._written, 0)
+        order: list[Row] = []
+
+        def pull(tensor: int, end: int) -> None:
+            layer = self._written[tensor]
+            assert layer.geometry is not None
+            while done[tensor] < end:
+                needs = layer.geometry.needs(done[tensor])[1]
+                for source in layer.inputs:
+                    if source in self._written:
+                        pull(source, needs)
+                order.append(Row(layer, done[tensor]))
+                done[tensor] += 1
+
+        for layer in (self.layers[-1], *self.layers):
+            assert layer.geometry is not None
+            pull(layer.output, layer.geometry.output_rows)
+        return tuple(order)
+
+    @cached_property
+    def slots(self) -> dict[int, int] | None:
+        """Slots of the tensors of which only some rows are kept; ``None`` if that can't be."""
+        if not self.is_chain:
+            return {}
+        if any(layer.geometry is None for layer in self.layers):
+            return None
+        result: dict[int, int] = {}
+        for tensor in self._written:
+            if tensor not in self.kept:
+                slots = self._live(tensor)
+                readers = [layer for layer in self.layers if tensor in layer.inputs]
+                if any(layer.rotated is not None for layer in readers):
+                    slots = max(slots, WINDOW_SLOTS)
+                rows = self._rows_of(tensor)
+                if not all(can_read(layer, slots, rows) for layer in readers):
+                    return None
+                result[tensor] = min(slots, rows)
+        for layer in self.layers:
+            result |= dict.fromkeys(layer.scratch, 1)
+        return result
+
+    def _rows_of(self, tensor: int) -> int:
+        geometry = self._written[tensor].geometry
+        assert geometry is not None
+        return geometry.output_rows
+
+    def _live(self, tensor: int) -> int:
+        """Return the most rows of a tensor that are needed at the same time."""
+        last_read = self._last_reads(tensor, self._rows_of(tensor))
+        made = most = first = 0
+        for number, row in enumerate(self.rows):
+            if row.layer.output == tensor:
+                made += 1
+                most = max(most, made - first)
+            while first < made and last_read[first] <= number:
+                first += 1
+        return most
+
+    def _last_reads(self, tensor: int, rows: int) -> list[int]:
+        """Return, for each row of a tensor, the number of the last of ``rows`` that reads it."""
+        result: list[int] = []
+        for number, row in enumerate(self.rows):
+            if row.row is not None and tensor in row.layer.inputs:
+                assert row.layer.geometry is not None
+                first, end = row.layer.geometry.needs(row.row)
+                result.extend([number] * (end - len(result)))
+                result[first:end] = [number] * (end - first)
+        # Rows that nobody reads (odd images, stride 2) are gone at once.
+        return result + [-1] * (rows - len(result))
+
+    def trail(self, output: int, source: int) -> Trail | None:
+        """Return how a tensor written here may lie over one read here, if it may."""
+        if not self.is_chain:
+            layer = self.layers[0]
+            # A sum reads both operands at the same pace; others read one tensor.
+            return layer.in_place if source in layer.inputs else None
+        reader = next(layer for layer in self.layers if source in layer.inputs)
+        assert reader.geometry is not None
+        pitch_in = reader.geometry.input_pitch
+        last_read = self._last_reads(source, reader.geometry.input_rows)
+        pitch_out = 0
+        worst = live = 0
+        for number, row in enumerate(self.rows):
+            if row.layer.output != output or row.row is None:
+                continue
+            assert row.layer.geometry is not None
+            pitch_out = row.layer.geometry.output_pitch
+            # Rows read by this very command are still needed.
+            while live < reader.geometry.input_rows and last_read[live] < number:
+                live += 1
+            if live < reader.geometry.input_rows:
+                worst = max(worst, (row.row + 1) * pitch_out - live * pitch_in)
+        return Trail(worst)
+
+    @cached_property
+    def work_words(self) -> int:
+        """Words of rows that are kept during the segment only."""
+        total = 0
+        for tensor, slots in (self.slots or {}).items():
+            total += slots * self.pitch(tensor)
+        if not self.is_chain:
+            total += sum(self.layers[0].scratch.values())
+        return total
+
+    def pitch(self, tensor: int) -> int:
+        """Return the words of a row of a tensor written here, or of a layer's scratch."""
+        for layer in self.layers:
+            if tensor == layer.output or tensor in layer.scratch:
+                assert layer.geometry is not None
+                return layer.geometry.output_pitch
+        raise KeyError(tensor)
+
+    def commands(self) -> Iterator[tuple[Row, Command]]:
+        """Yield what is run, with offsets from the beginnings of tensors or their slots."""
+        slots = self.slots
+        assert slots is not None
+        for row in self.rows:
+            if row.row is None:
+                parts: Iterable[Command] = row.layer.commands
+            else:
+                parts = band(row.layer, row.row, slots)
+            for command in parts:
+                yield row, command
+
+    @cached_property
+    def flash_words(self) -> int:
+        """About the words that the flash delivers during the segment."""
+        times = self._times()
+        return sum(
+            times[layer.output] * (DESCRIPTOR_WORDS * len(layer.commands) + _block_words(layer))
+            for layer in self.layers
+        )
+
+    @cached_property
+    def array_cycles(self) -> int:
+        """About the cycles that the segment takes if it never waits for weights."""
+        times = self._times()
+        return sum(
+            layer.steps + BETWEEN_DESCRIPTORS * times[layer.output] * len(layer.commands)
+            for layer in self.layers
+        )
+
+    def _times(self) -> Mapping[int, int]:
+        """Return how often the weights of each layer, by its output, are loaded."""
+        if not self.is_chain:
+            return {self.layers[0].output: 1}
+        return {output: self._rows_of(output) for output in self._written}
+
+
+def _block_words(layer: Layer) -> int:
+    return sum(encode.words_of(block) for command in layer.commands for block in command.blocks)
+

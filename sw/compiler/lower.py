@@ -1,0 +1,46 @@
+"""Operators to layers: which lowering an operator takes."""
+
+from __future__ import annotations
+
+from sw import ir
+from sw.compiler.addition import lower_add
+from sw.compiler.context import Context
+from sw.compiler.depthwise import lower_depthwise, supports
+from sw.compiler.inputs import InputLayout
+from sw.compiler.layers import Layer
+from sw.compiler.pooling import lower_pool
+from sw.compiler.serial import first_layer, lower_convolution, lower_fully_connected
+
+__all__ = ["first_layer_options", "lower"]
+
+
+def first_layer_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout, Layer]]:
+    """Return the ways to run an operator that reads the network's input, or nothing."""
+    if not isinstance(op, ir.Conv2D | ir.DepthwiseConv2D):
+        return []
+    stored = ctx.part.stored(op.input)
+    readers = [o for o in ctx.part.device if stored in map(ctx.part.stored, o.inputs)]
+    if stored not in ctx.part.inputs or len(readers) != 1 or op.input in ctx.part.outputs:
+        return []
+    kernel = ctx.graph.tensors[op.weights].shape[1:3]
+    if isinstance(op, ir.DepthwiseConv2D):
+        plain = supports(op, kernel) is None
+    else:
+        plain = kernel == (1, 1) and op.padding == ir.NO_PADDING
+    return [] if plain else first_layer(ctx, op)
+
+
+def lower(ctx: Context, op: ir.Operator) -> Layer:
+    match op:
+        case ir.Conv2D():
+            return lower_convolution(ctx, op)
+        case ir.DepthwiseConv2D():
+            return lower_depthwise(ctx, op)
+        case ir.FullyConnected():
+            return lower_fully_connected(ctx, op)
+        case ir.AveragePool2D() | ir.Mean():
+            return lower_pool(ctx, op)
+        case ir.Add():
+            return lower_add(ctx, op)
+        case _:
+            raise ctx.refuse(op, "the device does not run this operator", "remove it")

@@ -1,0 +1,170 @@
+"""Which layers run as a whole, and which row by row: the cheapest division that fits.
+
+The time of a segment is about the larger of what its array needs and what its flash needs; the
+division with the least sum is found by dynamic programming over the layers.  Only divisions whose
+segments fit in memory count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from sw.compiler.chains import Segment
+from sw.compiler.layers import Layer
+
+__all__ = ["Division", "Needs"]
+
+LONGEST = 32
+"""Layers of the longest chain that is considered."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Needs:
+    """What is known about a network's tensors.
+
+    Attributes
+    ----------
+    layers : sequence of Layer
+    words : mapping
+        Sizes of whole tensors, inputs among them.
+    inputs : tuple of int
+        Tensors that are in memory at the beginning.
+    outputs : tuple of int
+        Tensors that have to be whole at the end.
+    """
+
+    layers: Sequence[Layer]
+    words: Mapping[int, int]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    @cached_property
+    def last_use(self) -> dict[int, int]:
+        """The number of the last layer that reads each tensor; one more for outputs."""
+        last = dict.fromkeys(self.inputs, 0)
+        for number, layer in enumerate(self.layers):
+            last.setdefault(layer.output, number)
+            last |= dict.fromkeys(layer.inputs, number)
+        return last | dict.fromkeys(self.outputs, len(self.layers))
+
+
+@dataclass(kw_only=True, eq=False)
+class Division:
+    """Search for the best division of a network into segments.
+
+    Parameters
+    ----------
+    needs : Needs
+    cycles_per_word : float
+        Time in which the flash delivers a word.
+    """
+
+    needs: Needs
+    cycles_per_word: float
+    _found: dict[tuple[int, int], tuple[Segment, int] | None] = field(default_factory=dict)
+
+    def best(self, limit: int) -> list[Segment] | None:
+        """Return the cheapest division whose segments use at most ``limit`` words, if any.
+
+        Segments are single layers, unless one of them does not fit by itself.
+        """
+        count = len(self.needs.layers)
+        tight = [self._words(n, n + 1) > limit for n in range(count)]
+        # Per number of layers done: cost, and the last segment with where it began.
+        best: list[tuple[float, int, Segment] | None] = [None] * (count + 1)
+        for end in range(1, count + 1):
+            for first in range(max(0, end - LONGEST), end):
+                before = best[first]
+                if first and before is None:
+                    continue
+                if end - first > 1 and not any(tight[first:end]):
+                    continue
+                if self._bound(first, end) > limit:
+                    continue
+                found = self._segment(first, end)
+                if found is None or found[1] > limit:
+                    continue
+                cost = (before[0] if before else 0.0) + self._cycles(found[0])
+                here = best[end]
+                if here is None or cost < here[0]:
+                    best[end] = cost, first, found[0]
+        result: list[Segment] = []
+        while count:
+            step = best[count]
+            if step is None:
+                return None
+            result.insert(0, step[2])
+            count = step[1]
+        return result
+
+    def least(self, above: int) -> int:
+        """Return the least limit, larger than ``above``, under which there is a division."""
+        low, high = above, max(self._words(n, n + 1) for n in range(len(self.needs.layers)))
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.best(middle) is None:
+                low = middle
+            else:
+                high = middle
+        return high
+
+    def largest(self, segments: Sequence[Segment]) -> Segment:
+        """Return the segment that uses most memory."""
+        starts = [0]
+        for segment in segments:
+            starts.append(starts[-1] + len(segment.layers))
+        return max(
+            zip(segments, starts, strict=False),
+            key=lambda pair: self._words(pair[1], pair[1] + len(pair[0].layers)),
+        )[0]
+
+    def _cycles(self, segment: Segment) -> float:
+        return max(float(segment.array_cycles), segment.flash_words * self.cycles_per_word)
+
+    def _whole(self, first: int, end: int) -> tuple[list[int], list[int]]:
+        """Return the tensors that are whole before a segment, and those whole after it only."""
+        needs, last = self.needs, self.needs.last_use
+        written = [layer.output for layer in needs.layers[:first]]
+        before = [t for t in (*needs.inputs, *written) if last[t] >= first]
+        kept = [layer.output for layer in needs.layers[first:end] if last[layer.output] >= end]
+        return before, kept
+
+    def _bound(self, first: int, end: int) -> int:
+        """Return the least words a segment can use, whatever its rows."""
+        before, kept = self._whole(first, end)
+        words, last = self.needs.words, self.needs.last_use
+        total = sum(words[t] for t in before + kept)
+        dying = [words[t] for t in before if last[t] < end]
+        return total - min(max(dying, default=0), max((words[t] for t in kept), default=0))
+
+    def _segment(self, first: int, end: int) -> tuple[Segment, int] | None:
+        if (first, end) not in self._found:
+            self._found[first, end] = self._make(first, end)
+        return self._found[first, end]
+
+    def _words(self, first: int, end: int) -> int:
+        found = self._segment(first, end)
+        assert found is not None
+        return found[1]
+
+    def _make(self, first: int, end: int) -> tuple[Segment, int] | None:
+        before, kept = self._whole(first, end)
+        # A layer whose output nobody reads writes it nevertheless.
+        if end - first == 1:
+            kept = [self.needs.layers[first].output]
+        segment = Segment(layers=tuple(self.needs.layers[first:end]), kept=frozenset(kept))
+        if segment.slots is None:
+            return None
+        words, last = self.needs.words, self.needs.last_use
+        total = sum(words[t] for t in before + kept) + segment.work_words
+        saved = 0
+        for output in kept:
+            for source in segment.inputs:
+                if last[source] >= end:
+                    continue
+                if (trail := segment.trail(output, source)) is not None:
+                    both = max(words[output], words[source] + trail.gap)
+                    saved = max(saved, words[output] + words[source] - both)
+        return segment, total - saved
