@@ -42,15 +42,18 @@ class Segment:
     layers : tuple of Layer
     kept : frozenset of int
         Tensors written here that are needed afterwards, hence whole.
+    streamed : mapping
+        Slots of inputs whose rows the host writes while the segment runs.
     """
 
     layers: tuple[Layer, ...]
     kept: frozenset[int] = field(default_factory=frozenset)
+    streamed: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def is_chain(self) -> bool:
         """Whether it runs row by row."""
-        return len(self.layers) > 1
+        return len(self.layers) > 1 or bool(self.streamed)
 
     @cached_property
     def _written(self) -> dict[int, Layer]:
@@ -93,7 +96,7 @@ class Segment:
             return {}
         if any(layer.geometry is None for layer in self.layers):
             return None
-        result: dict[int, int] = {}
+        result = dict(self.streamed)
         for tensor in self._written:
             if tensor not in self.kept:
                 slots = self._live(tensor)
@@ -139,6 +142,8 @@ class Segment:
 
     def trail(self, output: int, source: int) -> Trail | None:
         """Return how a tensor written here may lie over one read here, if it may."""
+        if source in self.streamed:
+            return None
         if not self.is_chain:
             layer = self.layers[0]
             # A sum reads both operands at the same pace; others read one tensor.
@@ -163,10 +168,11 @@ class Segment:
 
     @cached_property
     def work_words(self) -> int:
-        """Words of rows that are kept during the segment only."""
+        """Words of rows that are kept during the segment only, without those of inputs."""
         total = 0
         for tensor, slots in (self.slots or {}).items():
-            total += slots * self.pitch(tensor)
+            if tensor not in self.streamed:
+                total += slots * self.pitch(tensor)
         if not self.is_chain:
             total += sum(self.layers[0].scratch.values())
         return total

@@ -25,7 +25,7 @@ from sw.compiler.cycles import Work, predict
 from sw.compiler.inputs import InputLayout
 from sw.errors import InputError
 
-__all__ = ["Collector", "DeviceTensor", "Program", "ProgramLayer"]
+__all__ = ["Collector", "DeviceTensor", "InputChunk", "Program", "ProgramLayer"]
 
 Array = npt.NDArray[np.integer]
 FORMAT = 3
@@ -121,6 +121,25 @@ class ProgramLayer:
     words: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class InputChunk:
+    """Rows of the input that the host writes while the program runs.
+
+    Attributes
+    ----------
+    tensor : int
+        Number of the input.
+    after : int
+        Descriptors that have to be done before: earlier rows lie there.
+    writes : tuple of (address, first row, rows)
+        Word addresses, and rows of the input's layout; some are written twice.
+    """
+
+    tensor: int
+    after: int
+    writes: tuple[tuple[int, int, int], ...]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Program:
     """A compiled network.
@@ -137,7 +156,9 @@ class Program:
     ring : (first, last)
         Word addresses of the ring, both included.
     inputs : tuple of (address, InputLayout)
-        What the host writes before the start.
+        What the host writes before the start, as far as there is room.
+    chunks : tuple of InputChunk
+        What it writes afterwards: in this order, and then each is announced by writing INPUT.
     outputs : tuple of int
         Numbers of the tensors that the host reads after the end.
     tensors : dict
@@ -165,6 +186,7 @@ class Program:
     prefix: ir.Graph
     suffix: ir.Graph
     aliases: dict[int, int]
+    chunks: tuple[InputChunk, ...] = ()
 
     @property
     def macs(self) -> int:
@@ -195,8 +217,46 @@ class Program:
         list of (address, words)
             What to write to activation memory: (words, columns) int8 from a word address on.
         """
+        packed = self._packed(inputs)
+        # What comes in chunks begins with the first of them.
+        first = {chunk.tensor: chunk.writes[0][1] for chunk in reversed(self.chunks)}
+        result = []
+        for address, layout in self.inputs:
+            words = packed[layout.tensor]
+            rows = first.get(layout.tensor)
+            result.append((address, words if rows is None else words[: rows * layout.row_pitch]))
+        return result
+
+    def feed(
+        self, inputs: Array | Sequence[Array] | Mapping[int, Array]
+    ) -> list[tuple[int, list[tuple[int, npt.NDArray[np.int8]]]]]:
+        """Return what the host writes while the program runs.
+
+        Returns
+        -------
+        list of (after, writes)
+            For each chunk: how many descriptors have to be done before, and (address, words) to
+            write then.
+        """
+        if not self.chunks:
+            return []
+        packed = self._packed(inputs)
+        pitch = {layout.tensor: layout.row_pitch for _, layout in self.inputs}
+
+        def words(chunk: InputChunk, first: int, rows: int) -> npt.NDArray[np.int8]:
+            size = pitch[chunk.tensor]
+            return packed[chunk.tensor][first * size : (first + rows) * size]
+
+        return [
+            (chunk.after, [(at, words(chunk, first, rows)) for at, first, rows in chunk.writes])
+            for chunk in self.chunks
+        ]
+
+    def _packed(
+        self, inputs: Array | Sequence[Array] | Mapping[int, Array]
+    ) -> dict[int, npt.NDArray[np.int8]]:
         tensors = golden.run(self.prefix, inputs)
-        return [(address, layout.pack(tensors[layout.tensor])) for address, layout in self.inputs]
+        return {layout.tensor: layout.pack(tensors[layout.tensor]) for _, layout in self.inputs}
 
     def finish(self, outputs: Mapping[int, npt.NDArray[np.int8]]) -> dict[int, Array]:
         """Run the host's part after the device's.
@@ -249,6 +309,7 @@ class Program:
             "layers": [asdict(layer) for layer in self.layers],
             "work": [asdict(item) for item in self.work],
             "aliases": list(self.aliases.items()),
+            "chunks": [asdict(chunk) for chunk in self.chunks],
             "prefix": _graph_to_json(self.prefix, "prefix", arrays),
             "suffix": _graph_to_json(self.suffix, "suffix", arrays),
         }
@@ -323,6 +384,10 @@ class Program:
             prefix=_graph_from_json(document["prefix"], "prefix", arrays),
             suffix=_graph_from_json(document["suffix"], "suffix", arrays),
             aliases=dict(document["aliases"]),
+            chunks=tuple(
+                InputChunk(**{key: _tuples(value) for key, value in chunk.items()})
+                for chunk in document["chunks"]
+            ),
         )
 
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
 
 from hw.config import CoreConfig
-from hw.memory.flash import FlashReader
 from sw import ir
 from sw.compiler import encode, passes
-from sw.compiler.chains import Segment
+from sw.compiler.arrange import Arrangement, Arranger
 from sw.compiler.constants import removable, remove_constants
 from sw.compiler.context import Context, Ints
 from sw.compiler.cycles import Work, predict
+from sw.compiler.emit import Item, announce, order, place
 from sw.compiler.inputs import InputLayout, dense
-from sw.compiler.layers import Command, Layer, Trail
+from sw.compiler.layers import Layer
 from sw.compiler.lower import first_layer_options, lower
-from sw.compiler.memory import Buffer, MemoryPlan, NoArrangement, plan
 from sw.compiler.partition import Partition, partition, subgraph, zero_point
-from sw.compiler.program import DeviceTensor, Program, ProgramLayer
-from sw.compiler.segments import Division, Needs
+from sw.compiler.program import DeviceTensor, InputChunk, Program, ProgramLayer
 from sw.errors import GraphError, SeparableError, UnsupportedError
 
 __all__ = ["FLASH_ADDRESS", "REMOVE_CONSTANT_CHANNELS", "compile_graph", "compile_layer"]
@@ -34,8 +31,8 @@ FLASH_ADDRESS = 1 << 20
 REMOVE_CONSTANT_CHANNELS = False
 """Whether constant channels are left out unless the caller says otherwise."""
 
-RING_MINIMUM = 64
-"""Words of ring below which the flash could not run ahead of the loader."""
+STREAM_SLOTS = (32, 16, 8)
+"""Rows of a streamed input that memory holds: the most that fit."""
 
 
 def compile_graph(
@@ -179,21 +176,14 @@ class _Choice:
 
     layouts: dict[int, InputLayout]
     layers: list[Layer]
-    memory: MemoryPlan
-    items: list[_Item]
+    arrangement: Arrangement
+    items: list[Item]
     work: list[Work]
-    cycles: int
+    chunks: list[InputChunk]
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Item:
-    """One descriptor in the order of execution."""
-
-    layer: int
-    segment: int
-    command: Command
-    row: int | None
-    complete: bool
+    def cycles(self, config: CoreConfig) -> int:
+        """Predict the cycles of the whole program."""
+        return sum(predict(self.work, self.arrangement.memory.ring_words, config))
 
 
 def _compile(ctx: Context, board: str, flash_address: int, dense_input: bool) -> Program:
@@ -208,6 +198,7 @@ def _compile(ctx: Context, board: str, flash_address: int, dense_input: bool) ->
         else:
             layers.append(lower(ctx, op))
     choice = _choose(ctx, layers, options)
+    memory = choice.arrangement.memory
     words, sizes = encode.stream(
         [(w.descriptor, i.command.blocks) for w, i in zip(choice.work, choice.items, strict=True)],
         config.word_bytes,
@@ -222,13 +213,13 @@ def _compile(ctx: Context, board: str, flash_address: int, dense_input: bool) ->
         config=config,
         flash=words.tobytes(),
         flash_address=flash_address,
-        ring=choice.memory.ring,
+        ring=memory.ring,
         inputs=tuple(
-            (choice.memory.addresses[index], choice.layouts[index]) for index in part.inputs
+            (memory.addresses[index], choice.layouts[index]) for index in part.inputs
         ),
         outputs=part.outputs,
         tensors={
-            layer.output: _device_tensor(ctx, layer.output, choice.memory.addresses[layer.output])
+            layer.output: _device_tensor(ctx, layer.output, memory.addresses[layer.output])
             for layer in layers
         },
         layers=tuple(
@@ -245,6 +236,7 @@ def _compile(ctx: Context, board: str, flash_address: int, dense_input: bool) ->
         prefix=subgraph(source, part.prefix, part.graph.inputs, part.inputs),
         suffix=_suffix(ctx),
         aliases=dict(part.aliases),
+        chunks=tuple(choice.chunks),
     )
 
 
@@ -280,178 +272,67 @@ def _choose(
     """Try every layout of the input and keep the fastest that fits.
 
     A layout that takes fewer steps takes more memory, hence leaves a smaller ring, which can cost
-    more than it saves: so whole networks are compared.
+    more than it saves: so whole networks are compared.  If none fits, the host writes the rows of
+    the input while the first layers run.
     """
     layouts = {}
     for index in ctx.part.inputs:
         tensor, channels = ctx.source.tensors[index], ctx.channels.get(index)
         kept = None if channels is None else channels.kept
         layouts[index] = dense(tensor, zero_point(tensor), ctx.config.columns, kept)
-    if not options:
-        return _evaluate(ctx, layers, layouts)
-    choices: list[_Choice] = []
-    errors: list[tuple[int, UnsupportedError]] = []
-    for layout, first in options:
-        trial = [first if layer.output == first.output else layer for layer in layers]
-        try:
-            choices.append(_evaluate(ctx, trial, layouts | {layout.tensor: layout}))
-        except UnsupportedError as error:
-            errors.append((layout.words, error))
-    if not choices:
-        raise min(errors, key=lambda entry: entry[0])[1]
-    return min(choices, key=lambda choice: choice.cycles)
-
-
-def _evaluate(ctx: Context, layers: list[Layer], layouts: dict[int, InputLayout]) -> _Choice:
-    """Divide the network, place its tensors, and predict how long it takes."""
-    segments, memory = _arrange(ctx, layers, layouts)
-    items = _items(segments, layers)
-    work = [_work(item, segments, layers, memory, last=item is items[-1]) for item in items]
-    cycles = sum(predict(work, memory.ring_words, ctx.config))
-    return _Choice(
-        layouts=layouts, layers=layers, memory=memory, items=items, work=work, cycles=cycles
-    )
-
-
-def _arrange(
-    ctx: Context, layers: list[Layer], layouts: dict[int, InputLayout]
-) -> tuple[list[Segment], MemoryPlan]:
-    """Find a division into segments for which all tensors can be placed."""
-    config = ctx.config
-    needs = Needs(
-        layers=layers,
-        words={index: layout.words for index, layout in layouts.items()}
-        | {layer.output: ctx.tensor_words(layer.output) for layer in layers},
-        inputs=tuple(layouts),
-        outputs=ctx.part.outputs,
-    )
-    division = Division(needs=needs, cycles_per_word=FlashReader.CYCLES_PER_HALFWORD * config.lanes)
-    limit = config.memory_depth - RING_MINIMUM
-    while (segments := division.best(limit)) is not None:
-        buffers = _buffers(ctx, needs, segments)
-        try:
-            return segments, plan(buffers, config.memory_depth, RING_MINIMUM, config.word_bytes)
-        except NoArrangement as error:
-            # What fits on paper has gaps: try with less.
-            limit -= error.excess
-    needed = division.least(limit)
-    fitting = division.best(needed)
-    assert fitting is not None
-    raise _shortage(ctx, division.largest(fitting), needed)
-
-
-def _shortage(ctx: Context, segment: Segment, words: int) -> UnsupportedError:
-    """Return the error for a network that cannot be made to fit."""
-    kilobytes = ctx.config.word_bytes / 1024
-    first, last = segment.layers[0], segment.layers[-1]
-    where = f"layer {first.name!r}" if first is last else (
-        f"layers {first.name!r} to {last.name!r}, run row by row,"
-    )
-    return UnsupportedError(
-        f"{where} and the tensors that are kept meanwhile take "
-        f"{words * kilobytes:.0f} KB: the network needs at least "
-        f"{(words + RING_MINIMUM) * kilobytes:.0f} KB of activation memory and the core has "
-        f"{ctx.config.memory_depth * kilobytes:.0f} KB; use smaller images or a smaller width "
-        "multiplier"
-    )
-
-
-def _buffers(ctx: Context, needs: Needs, segments: Sequence[Segment]) -> list[Buffer]:
-    """Return everything that needs a place: inputs, whole tensors, rows, scratch."""
-    last: dict[int, int] = {}
-    for number, segment in enumerate(segments):
-        last |= {source: number for layer in segment.layers for source in layer.inputs}
-    last |= dict.fromkeys(needs.outputs, len(segments))
-    buffers = [
-        Buffer(
-            tensor=index,
-            name=f"tensor {index} (input {ctx.graph.tensors[index].name!r})",
-            words=needs.words[index],
-            first=0,
-            last=last[index],
-        )
-        for index in needs.inputs
-    ]
-    for number, segment in enumerate(segments):
-        slots = segment.slots
-        assert slots is not None
-        for layer in segment.layers:
-            index = layer.output
-            rows = slots.get(index)
-            words = needs.words[index] if rows is None else rows * segment.pitch(index)
-            trails: dict[int, Trail] = {}
-            if rows is None:
-                for source in segment.inputs:
-                    trail = segment.trail(index, source)
-                    if trail is not None and last[source] == number:
-                        trails[source] = trail
-            buffers.append(
-                Buffer(
-                    tensor=index,
-                    name=f"tensor {index} (output of {layer.name!r})",
-                    words=words,
-                    first=number,
-                    last=max(number, last.get(index, number)),
-                    trails=trails,
-                )
+    ways = [(layouts, layers)]
+    if options:
+        ways = [
+            (
+                layouts | {layout.tensor: layout},
+                [first if layer.output == first.output else layer for layer in layers],
             )
-            buffers += [
-                Buffer(
-                    tensor=scratch,
-                    name=f"scratch of {layer.name}",
-                    words=segment.pitch(scratch) if segment.is_chain else words,
-                    first=number,
-                    last=number,
-                )
-                for scratch, words in layer.scratch.items()
-            ]
-    return buffers
+            for layout, first in options
+        ]
+    arrangers = [(Arranger(ctx, way, layout), layout, way) for layout, way in ways]
+    choices = [
+        _schedule(layout, way, found)
+        for arranger, layout, way in arrangers
+        if (found := arranger.find()) is not None
+    ]
+    if not choices:
+        choices = [choice for layout, _ in options for choice in _streamed(ctx, ways, layout)]
+    if not choices:
+        # The most modest one tells what is missing.
+        smallest = min(arrangers, key=lambda entry: sum(x.words for x in entry[1].values()))
+        raise smallest[0].shortage()
+    if len(choices) == 1:
+        return choices[0]
+    return min(choices, key=lambda choice: choice.cycles(ctx.config))
 
 
-def _items(segments: Sequence[Segment], layers: Sequence[Layer]) -> list[_Item]:
-    """Return the descriptors of a network in the order of execution."""
-    number_of = {layer.output: number for number, layer in enumerate(layers)}
-    items: list[_Item] = []
-    for number, segment in enumerate(segments):
-        for row, group in groupby(segment.commands(), key=lambda pair: pair[0]):
-            commands = [command for _, command in group]
-            items += [
-                _Item(
-                    layer=number_of[row.layer.output],
-                    segment=number,
-                    command=command,
-                    row=row.row,
-                    complete=command is commands[-1],
-                )
-                for command in commands
-            ]
-    return items
+def _streamed(
+    ctx: Context, ways: Sequence[tuple[dict[int, InputLayout], list[Layer]]], layout: InputLayout
+) -> Iterator[_Choice]:
+    """Yield the choice for a layout whose rows are written while the program runs, if it fits."""
+    layouts, layers = next(way for way in ways if way[0][layout.tensor] is layout)
+    rows = layout.words // layout.row_pitch
+    for slots in STREAM_SLOTS:
+        if slots >= rows or slots // 2 < max(layout.row_stride, layout.row_kernel):
+            continue
+        found = Arranger(ctx, layers, layouts, {layout.tensor: slots}).find()
+        if found is not None:
+            choice = _schedule(layouts, layers, found)
+            address = found.memory.addresses[layout.tensor]
+            work, chunks = announce(choice.items, choice.work, layers, layout, address, slots)
+            yield replace(choice, work=work, chunks=chunks)
+            return
 
 
-def _work(
-    item: _Item,
-    segments: Sequence[Segment],
-    layers: Sequence[Layer],
-    memory: MemoryPlan,
-    *,
-    last: bool,
-) -> Work:
-    """Return an item with its addresses."""
-    layer = layers[item.layer]
-    address = memory.addresses[layer.output]
-    rows = 0
-    if item.complete:
-        geometry = layer.geometry
-        rows = 1 if item.row is not None or geometry is None else geometry.output_rows
-        if item.row is not None and geometry is not None:
-            slots = (segments[item.segment].slots or {}).get(layer.output)
-            slot = item.row if slots is None else item.row % slots
-            address += slot * geometry.output_pitch
-    return Work(
-        layer=item.layer,
-        descriptor=item.command.descriptor(memory.addresses, last=last),
-        block_words=tuple(encode.words_of(block) for block in item.command.blocks),
-        first_row=item.row or 0,
-        rows=rows,
-        address=address,
+def _schedule(
+    layouts: dict[int, InputLayout], layers: list[Layer], arrangement: Arrangement
+) -> _Choice:
+    items = order(arrangement.segments, layers)
+    return _Choice(
+        layouts=layouts,
+        layers=layers,
+        arrangement=arrangement,
+        items=items,
+        work=place(items, layers, arrangement),
+        chunks=[],
     )

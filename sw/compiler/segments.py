@@ -33,12 +33,15 @@ class Needs:
         Tensors that are in memory at the beginning.
     outputs : tuple of int
         Tensors that have to be whole at the end.
+    streamed : mapping
+        Slots of inputs that are never whole in memory.
     """
 
     layers: Sequence[Layer]
     words: Mapping[int, int]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    streamed: Mapping[int, int] = field(default_factory=dict)
 
     @cached_property
     def last_use(self) -> dict[int, int]:
@@ -154,7 +157,13 @@ class Division:
         # A layer whose output nobody reads writes it nevertheless.
         if end - first == 1:
             kept = [self.needs.layers[first].output]
-        segment = Segment(layers=tuple(self.needs.layers[first:end]), kept=frozenset(kept))
+        layers = tuple(self.needs.layers[first:end])
+        read = {source for layer in layers for source in layer.inputs}
+        segment = Segment(
+            layers=layers,
+            kept=frozenset(kept),
+            streamed={t: slots for t, slots in self.needs.streamed.items() if t in read},
+        )
         if segment.slots is None:
             return None
         words, last = self.needs.words, self.needs.last_use
