@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.command import Mode
+from hw.command import Cause, Mode
 from hw.config import CoreConfig
 from hw.control.descriptor import LayerLayout
 from hw.control.steps import StepRequest
@@ -47,6 +47,15 @@ class Sequencer(wiring.Component):
         Pulse when the last result of a layer has been written.
     finished : Out(1)
         The last layer is done (until reset).
+    hold : In(1)
+        Do not begin the next layer; it must be there, or not, from the second cycle after
+        ``steps_done`` on.
+    held : Out(1)
+        A layer is not begun because of ``hold``; from the second cycle of that on.
+    steps_done : Out(1)
+        Pulse with the last step of a layer.
+    cause : Out(Cause)
+        What this cycle is spent on.
     """
 
     def __init__(self, config: CoreConfig):
@@ -70,6 +79,10 @@ class Sequencer(wiring.Component):
             "layer_start": Out(1),
             "layer_done": Out(1),
             "finished": Out(1),
+            "hold": In(1),
+            "held": Out(1),
+            "steps_done": Out(1),
+            "cause": Out(Cause),
         })
 
     def elaborate(self, platform):
@@ -89,10 +102,13 @@ class Sequencer(wiring.Component):
         outstanding = Signal(4)
         m.d.sync += outstanding.eq(outstanding + self.output - self.written)
 
-        with m.FSM():
+        m.d.comb += self.steps_done.eq(layer_end)
+        m.d.sync += self.held.eq(0)
+        with m.FSM() as states:
             with m.State("FETCH"):
-                m.d.comb += self.descriptor_fetch.eq(self.descriptor_available)
-                with m.If(self.descriptor_available):
+                m.d.comb += self.descriptor_fetch.eq(self.descriptor_available & ~self.hold)
+                m.d.sync += self.held.eq(self.hold)
+                with m.If(self.descriptor_fetch):
                     m.next = "LOAD"
             with m.State("LOAD"):
                 with m.If(self.descriptor_done):
@@ -123,6 +139,7 @@ class Sequencer(wiring.Component):
             with m.State("FINISHED"):
                 m.d.comb += self.finished.eq(1)
 
+        self.causes(m, states, ready)
         edges = self.windows(m, run, window_end, block_end, layer_end)
         m.d.comb += self.block_freed.eq(block_end & (~layer.shared | layer_end))
         phase, window_due = self.phases(m, mode, run, window_end)
@@ -143,6 +160,20 @@ class Sequencer(wiring.Component):
             ask.weight_address.eq(weight_address),
         ]
         return m
+
+    def causes(self, m: Module, states, ready):
+        """Say what the cycle is spent on."""
+        m.d.comb += self.cause.eq(Cause.FILL)
+        with m.If(self.held):
+            m.d.comb += self.cause.eq(Cause.HELD)
+        with m.If(states.ongoing("PROLOGUE")):
+            m.d.comb += self.cause.eq(Cause.INPUT)
+        with m.If(states.ongoing("WAIT") & (ready == 0)):
+            m.d.comb += self.cause.eq(Cause.WEIGHTS)
+        with m.If(states.ongoing("RUN")):
+            m.d.comb += self.cause.eq(Cause.STEPS)
+        with m.If(states.ongoing("DRAIN")):
+            m.d.comb += self.cause.eq(Cause.REQUANTISE)
 
     def windows(self, m: Module, run, window_end, block_end, layer_end):
         """Count windows and blocks; return flags of the current window's place in its row."""

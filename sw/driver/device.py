@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hw.command import IDENTITY, Register
+from hw.command import HOLD_NEVER, IDENTITY, Register
 from hw.config import CoreConfig
 from sw.compiler import Program
 from sw.driver.errors import DeviceError, DeviceTimeout
@@ -130,6 +130,7 @@ class Device:
             (Register.FLASH_LOW, program.flash_address & 0xFFFF),
             (Register.FLASH_HIGH, program.flash_address >> 16),
             (Register.RING_FIRST, program.ring[0]),
+            (Register.HOLD, HOLD_NEVER),
         ):
             self.transport.write_register(register, value)
         self.program = program
@@ -165,14 +166,18 @@ class Device:
         limit = 4 * sum(predicted) + 100_000
         transport.write_register(Register.START, 1)
         transport.wait_idle(limit, None if observe is None else self._observer(observe))
-        low = transport.read_register(Register.CYCLES_LOW)
-        cycles = low | transport.read_register(Register.CYCLES_HIGH) << 16
+        cycles = self.cycles()
         outputs = {index: self._read(index) for index in program.outputs}
         return Result(
             tensors=program.finish(outputs),
             cycles=cycles,
             layer_cycles=self._layer_cycles(cycles),
         )
+
+    def cycles(self) -> int:
+        """Return what the core's counter shows."""
+        low = self.transport.read_register(Register.CYCLES_LOW)
+        return low | self.transport.read_register(Register.CYCLES_HIGH) << 16
 
     def _program(self) -> Program:
         if self.program is None:
@@ -193,13 +198,13 @@ class Device:
         halfwords = self.transport.read_memory(tensor.address * lanes, tensor.words * lanes)
         return halfwords.astype("<u2").view(np.int8).reshape(tensor.words, -1)
 
-    def _last_descriptors(self) -> list[int]:
+    def last_descriptors(self) -> list[int]:
         """Return, for each layer, the number of its last descriptor."""
         return list({work.layer: n for n, work in enumerate(self._program().work)}.values())
 
     def _observer(self, observe: TensorObserver) -> Callable[[int, Memory], None]:
         program = self._program()
-        layers = {number: layer for layer, number in enumerate(self._last_descriptors())}
+        layers = {number: layer for layer, number in enumerate(self.last_descriptors())}
 
         def on_descriptor(number: int, memory: Memory) -> None:
             if (layer := layers.get(number)) is not None:
@@ -217,7 +222,7 @@ class Device:
             raise DeviceError(
                 f"the core ended {len(ends)} descriptors of {len(self._program().work)}"
             )
-        at = [ends[number] for number in self._last_descriptors()]
+        at = [ends[number] for number in self.last_descriptors()]
         # The core counts from the cycle after the start to the one after the last layer's end;
         # the transport's own count has a constant offset.
         shift = cycles - at[-1]

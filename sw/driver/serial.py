@@ -107,8 +107,8 @@ class SerialTransport(Transport):
     def program_flash(self, address: int, data: bytes) -> None:
         SpiFlash(self.exchange).store(address, data)
 
-    def pause(self) -> None:
-        time.sleep(PAUSE_SECONDS)
+    def pause(self, cycles: int = Transport.PAUSE_CYCLES) -> None:
+        time.sleep(max(PAUSE_SECONDS, cycles / (self.config.clock_mhz * 1e6)))
 
     def wait_idle(self, limit: int, on_layer: LayerObserver | None = None) -> None:
         if on_layer is not None:

@@ -15,8 +15,6 @@ from sw.driver.transport import Halfwords, LayerObserver, Transport
 
 __all__ = ["SimTransport"]
 
-POLL_CYCLES = 64
-
 
 @contextmanager
 def _errors() -> Iterator[None]:
@@ -74,9 +72,9 @@ class SimTransport(Transport):
         with _errors():
             self._ends = self.board.wait(limit, None if on_layer is None else observe)
 
-    def pause(self) -> None:
+    def pause(self, cycles: int = Transport.PAUSE_CYCLES) -> None:
         with _errors():
-            self.board.run(POLL_CYCLES)
+            self.board.run(cycles)
 
     @property
     def layer_ends(self) -> list[int] | None:

@@ -50,9 +50,11 @@ class Transport(ABC):
     def program_flash(self, address: int, data: bytes) -> None:
         """Make the flash hold ``data`` from byte ``address`` on."""
 
+    PAUSE_CYCLES = 64
+
     @abstractmethod
-    def pause(self) -> None:
-        """Let some time pass between two looks at a register."""
+    def pause(self, cycles: int = PAUSE_CYCLES) -> None:
+        """Let at least so many cycles of the core pass, as between two looks at a register."""
 
     @abstractmethod
     def wait_idle(self, limit: int, on_layer: LayerObserver | None = None) -> None:

@@ -8,7 +8,7 @@ from block_bench import BlockBench
 from test_address import expected as words_of
 from test_descriptor import stored
 
-from hw.command import LAYOUT, Descriptor, Mode, minimum_steps, window_steps
+from hw.command import LAYOUT, Cause, Descriptor, Mode, minimum_steps, window_steps
 from hw.config import CoreConfig
 from hw.control.sequencer import Sequencer
 
@@ -73,16 +73,19 @@ class Trace(BlockBench):
         Cycles until a descriptor is available.
     write : callable
         Cycles from an output to its result being written.
+    hold : callable
+        Whether the host holds the core in a cycle.
     """
 
     SIGNALS = ("descriptor_fetch", "descriptor_done", "layer_start", "address_advance", "read",
                "output", "next_block", "block_freed", "block_loaded", "written", "layer_done",
-               "finished")
+               "finished", "steps_done", "hold", "held", "cause")
 
-    def __init__(self, cfg, layers, *, load=lambda: 1, fetch=lambda: 0, write=lambda: 20):
+    def __init__(self, cfg, layers, *, load=lambda: 1, fetch=lambda: 0, write=lambda: 20,
+                 hold=lambda: False):
         super().__init__(Sequencer(cfg), limit=60_000)
         self.cfg, self.layers = cfg, layers
-        self.load, self.fetch, self.write = load, fetch, write
+        self.load, self.fetch, self.write, self.hold = load, fetch, write, hold
         self.rows = []
 
     def trace(self):
@@ -108,6 +111,7 @@ class Trace(BlockBench):
                 pending.pop(0)
             self.set(block_loaded=int(loaded), written=int(written),
                      descriptor_available=int(bool(queue) and available <= now),
+                     hold=int(self.hold()),
                      descriptor_done=int(done_at == now))
             if ahead:
                 filled, last, index = ahead[0]
@@ -137,7 +141,7 @@ class Checker:
     """Compares a trace with what the layers ask for; cycle by cycle, nothing else may happen."""
 
     PULSES = ("descriptor_fetch", "layer_start", "address_advance", "read", "output",
-              "next_block", "block_freed", "layer_done")
+              "next_block", "block_freed", "layer_done", "steps_done")
 
     def __init__(self, cfg, layers, rows):
         self.cfg, self.layers, self.rows = cfg, layers, rows
@@ -154,20 +158,40 @@ class Checker:
 
     def check(self):
         now = 0
+        self.causes = {}
         for d in self.layers:
             now = self.layer(d, now)
+        self.spend(Cause.FILL, now)
+        for cycle, cause in self.causes.items():
+            assert self.rows[cycle]["cause"] == cause, cycle
+        assert sorted(self.causes) == list(range(now + 1))
         for cycle, row in enumerate(self.rows):
             for name in self.PULSES:
                 assert not row[name] or cycle in self.seen[name], (name, cycle)
             assert row["finished"] == (cycle >= now)
         return self.waited
 
+    def spend(self, cause, first, last=None):
+        """Cycles ``first`` to ``last`` have a cause."""
+        for cycle in range(first, (first if last is None else last) + 1):
+            assert cycle not in self.causes
+            self.causes[cycle] = cause
+
     def layer(self, d, now):
+        held = False
         while not self.rows[now]["descriptor_fetch"]:
+            assert self.rows[now]["held"] == held
+            self.spend(Cause.HELD if held else Cause.FILL, now)
+            held = self.rows[now]["hold"]
             now += 1
+        assert not self.rows[now]["hold"]
         self.see("descriptor_fetch", now)
+        self.spend(Cause.HELD if held else Cause.FILL, now)
+        begin = now + 1
         while not self.rows[now]["descriptor_done"]:
             now += 1
+            assert not self.rows[now]["held"]
+        self.spend(Cause.FILL, begin, now)
         self.see("layer_start", now)
         now += 1
         self.words = iter(words(d, self.cfg))
@@ -175,6 +199,7 @@ class Checker:
             self.word(d, now + k)
             assert self.rows[now + k + 1]["request"].prologue
         self.slot = (self.rows[now + 1]["request"].slot + 1) % 4
+        self.spend(Cause.INPUT, now, now + max(prologue_words(d), 1) - 1)
         now += max(prologue_words(d), 1)
         running = False
         self.first = True
@@ -184,14 +209,22 @@ class Checker:
                 there = self.loaded.pop(0) + 1
                 start = now if running and there < now else max(now, there) + 1
                 self.waited += start - now
+                if start > now:
+                    self.spend(Cause.WEIGHTS, now, start - 2)
+                    self.spend(Cause.FILL, start - 1)
                 now = start
                 self.first = True
             running = True
-            now = self.block(d, block, now)
+            end = self.block(d, block, now)
+            self.spend(Cause.STEPS, now, end - 1)
+            now = end
+        self.see("steps_done", now - 1)
+        begin = now
         # Drained.
         if self.outputs:
             now = max(now, self.writes[self.outputs - 1] + 1)
         self.see("layer_done", now)
+        self.spend(Cause.REQUANTISE, begin, now)
         return now + 1
 
     def block(self, d, block, now):
@@ -316,6 +349,15 @@ def test_weights_arrive_at_the_end_of_a_block(offset):
     times = iter([0, 22 + offset, 1])
     waited = check([d], load=lambda: next(times))
     assert waited == 1 + max(0, offset)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_held_by_the_host(seed):
+    """No layer begins while it is held; nothing else changes."""
+    rng = random.Random(seed)
+    chance = rng.choice((0.1, 0.5, 0.9))
+    check([*LAYERS.values()][seed::3], hold=lambda: rng.random() < chance,
+          fetch=lambda: rng.randint(0, 9))
 
 
 def test_slow_writes():
