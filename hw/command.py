@@ -10,6 +10,12 @@ BLOCK       one block of the current layer: ``rows * PARAMETER_FIELDS`` words of
             parameters, then ``count`` words of weights
 ==========  ==================================================================================
 
+A layer whose sums have more products than the weight memory has room for is ``partial``: the
+windows of its only row are parts of one sum, read one after another like other windows, and each
+part has a BLOCK of its own.  The accumulators start anew with the first part and give an output
+after the last one, with that part's parameters; the parameters of the others are not used.  While
+a part waits for its weights the array multiplies by ``input_zero_point``, which has to be 0.
+
 A word is ``lanes`` halfwords, lane 0 first, little-endian.  Headers use lane 0's halfword only.
 
 This module imports nothing of Amaranth, so that compiler, cycle model and driver can use it.
@@ -88,6 +94,8 @@ class Descriptor:
         The first or last column (row) of windows reaches one column (row) into the padding.
     skip_first, skip_last : bool
         The first (last) window of a row gives no output.
+    partial : bool
+        SERIAL, one row: its windows are parts of one sum (see above).
     odd : bool
         DEPTHWISE2: windows start at odd columns (after one column of padding).
     last_steps : int
@@ -123,6 +131,7 @@ class Descriptor:
     skip_first: bool = False
     skip_last: bool = False
     odd: bool = False
+    partial: bool = False
     last_steps: int = 1
     steps: int
     inner: int
@@ -148,11 +157,23 @@ class Descriptor:
                              f"not {self.act_min!r}")
         if self.mode == Mode.SERIAL and self.middle > 1 and self.inner == self.last_steps == 1:
             raise ValueError("last_steps must be at least 2 if kernel rows are one word, not 1")
+        if self.partial and (self.mode != Mode.SERIAL or self.height != 1 or self.shared
+                             or self.skip_first or self.skip_last or self.input_zero_point):
+            raise ValueError("partial sums are for SERIAL layers of one row with an "
+                             "input_zero_point of 0, which neither share their weights nor skip "
+                             "windows")
         for name, layout in LAYOUT.items():
             low, high = layout.range
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"{name} must be {low} to {high}, not {value!r}")
+
+    @property
+    def records(self) -> int:
+        """BLOCK records that follow the descriptor."""
+        if self.shared:
+            return 1
+        return self.blocks * (self.width if self.partial else 1)
 
     def halfwords(self) -> list[int]:
         """Return the encoded descriptor: ``DESCRIPTOR_HALFWORDS`` integers of 16 bits."""
@@ -195,6 +216,7 @@ LAYOUT: dict[str, Field] = {
     "skip_first": Field(0, 10, 1),
     "skip_last": Field(0, 11, 1),
     "odd": Field(0, 12, 1),
+    "partial": Field(0, 13, 1),
     "steps": Field(1, 0, 10, bias=1),
     "last_steps": Field(1, 10, 4, bias=1),
     "inner": Field(2, 0, 8, bias=1),

@@ -9,7 +9,7 @@ it gives wrong results here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -107,7 +107,7 @@ def records(flash: bytes, config: CoreConfig) -> Iterator[tuple[Descriptor, list
         kind, count = Record(head >> COUNT_BITS), head & (1 << COUNT_BITS) - 1
         position += 1
         if kind != Record.BLOCK and current is not None:
-            wanted = 1 if current.shared else current.blocks
+            wanted = current.records
             if len(blocks) != wanted:
                 raise ProgramError(f"a layer of {wanted} blocks has {len(blocks)}")
             yield current, blocks
@@ -171,13 +171,17 @@ class FunctionalCore:
             Mode.POOL: self._pool,
             Mode.ADD: self._add,
         }[d.mode]
-        columns = d.width - d.skip_first - d.skip_last
+        columns = 1 if d.partial else d.width - d.skip_first - d.skip_last
         count = d.height * columns
         for number in range(d.blocks):
             block = blocks[0] if d.shared else blocks[number]
+            if d.partial:
+                block = self._join(blocks[number * d.width : (number + 1) * d.width])
             base = d.input_base + (0 if d.mode == Mode.SERIAL else number)
             addresses = self._addresses(d, base)
             accumulator = kernel(d, addresses, block.weights.astype(np.int64))
+            if d.partial:
+                accumulator = accumulator.sum(axis=1, keepdims=True)
             kept = accumulator[:, d.skip_first : d.width - d.skip_last]
             output = self._requantize(d, block, kept.reshape(count, -1))
             first = number * count if d.shared else 0
@@ -185,6 +189,11 @@ class FunctionalCore:
             target = start + d.output_step * (first + np.arange(count))
             self._check_target(d, target, addresses, block, ring)
             self.memory[target] = output
+
+    def _join(self, parts: list[BlockData]) -> BlockData:
+        """Return the parts of a sum as one block, with the parameters of the last."""
+        weights = np.concatenate([part.weights for part in parts])
+        return replace(parts[-1], weights=weights)
 
     def _addresses(self, d: Descriptor, base: int) -> Ints:
         """Return all addresses that a block reads: (height, width, middle, inner)."""
@@ -204,6 +213,9 @@ class FunctionalCore:
             raise ProgramError(f"{d.middle} kernel rows of {row_steps} steps are not {d.steps}")
         rows = words.reshape(d.height, d.width, d.middle, -1)[..., : 2 * row_steps]
         flat = rows.reshape(d.height, d.width, -1).astype(np.float64)
+        if d.partial:
+            parts = weights.reshape(d.width, -1, self.config.columns)
+            return np.rint(np.einsum("hpk,pkc->hpc", flat, parts)).astype(np.int64)
         return np.rint(flat @ weights.reshape(-1, self.config.columns)).astype(np.int64)
 
     def _depthwise(self, d: Descriptor, addresses: Ints, weights: Ints) -> Ints:
@@ -264,11 +276,12 @@ class FunctionalCore:
         return cast(Bytes, result.astype(np.int8))
 
     def _used_words(self, d: Descriptor, block: BlockData) -> npt.NDArray[np.bool_]:
-        """Return which words of a window meet weights other than 0: (middle, inner) bool."""
+        """Return which words of a window meet weights other than 0: (parts, middle, inner) bool."""
         row_steps = self.config.lanes * (d.inner - 1) + d.last_steps
-        steps = np.zeros((d.middle, d.inner * self.config.lanes), np.bool_)
-        steps[:, :row_steps] = block.weights.any(axis=(1, 2)).reshape(d.middle, row_steps)
-        return np.asarray(steps.reshape(d.middle, d.inner, -1).any(axis=2), np.bool_)
+        parts = d.width if d.partial else 1
+        steps = np.zeros((parts, d.middle, d.inner * self.config.lanes), np.bool_)
+        steps[:, :, :row_steps] = block.weights.any(axis=(1, 2)).reshape(parts, d.middle, row_steps)
+        return np.asarray(steps.reshape(parts, d.middle, d.inner, -1).any(axis=3), np.bool_)
 
     def _truncated(self, d: Descriptor, u: Ints, block: BlockData) -> Ints:
         """Return scaled values before the shift, of a requantiser with few fraction bits."""
@@ -316,7 +329,7 @@ class FunctionalCore:
                 read = np.where(self._used_words(d, block), read, -1)
         last_read = np.full(1 << ADDRESS_BITS, -1, np.int64)
         np.maximum.at(last_read, addresses.ravel(), read.ravel())
-        written = turn[:, d.skip_first : width - d.skip_last].ravel()
+        written = turn[:, width - 1 if d.partial else d.skip_first : width - d.skip_last].ravel()
         if np.any(last_read[target] > written):
             raise ProgramError("a layer overwrites words that it still has to read")
 

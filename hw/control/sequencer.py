@@ -40,7 +40,7 @@ class Sequencer(wiring.Component):
         The step decided on, for the decoder; registered.
     output, next_block : Out(1)
         With the step: it is the last one of an output; of the first output of a block with new
-        parameters.
+        parameters, or of a part of a sum.
     layer_start : Out(1)
         Pulse when a layer has come into force.
     layer_done : Out(1)
@@ -151,6 +151,7 @@ class Sequencer(wiring.Component):
         m.d.comb += [self.address_advance.eq(fetch), self.read.eq(fetch & self.filled)]
         ask = self.request
         m.d.sync += [
+            ask.running.eq(run),
             ask.phase.eq(phase),
             ask.prologue.eq(prologue),
             ask.read.eq(self.read),
@@ -180,21 +181,24 @@ class Sequencer(wiring.Component):
         layer = self.layer
         x, y, block = Signal(8), Signal(8), Signal(8)
         left = Signal(10)
-        last_step, last_block = Signal(), Signal()
+        last_step, block_edge, layer_edge = Signal(), Signal(), Signal()
         # Registers, a cycle old: windows take at least four cycles.
         edges = self.request.edges
+        last_column, last_row = x == layer.width, y == layer.height
         m.d.sync += [
             edges.first_column.eq(x == 0),
-            edges.last_column.eq(x == layer.width),
+            edges.last_column.eq(last_column),
             edges.first_row.eq(y == 0),
-            edges.last_row.eq(y == layer.height),
-            last_block.eq(block == layer.blocks),
+            edges.last_row.eq(last_row),
+            # Every part of a sum has weights of its own.
+            block_edge.eq(layer.partial | last_column & last_row),
+            layer_edge.eq(last_column & last_row & (block == layer.blocks)),
             last_step.eq(run & (left == 1)),
         ]
         m.d.comb += [
             window_end.eq(last_step),
-            block_end.eq(window_end & edges.last_column & edges.last_row),
-            layer_end.eq(block_end & last_block),
+            block_end.eq(window_end & block_edge),
+            layer_end.eq(window_end & layer_edge),
         ]
         with m.If(run):
             m.d.sync += left.eq(left - 1)
@@ -252,16 +256,14 @@ class Sequencer(wiring.Component):
         return prologue | run & due, lane
 
     def emit(self, m: Module, run, window_end, block_end, edges):
-        """Mark the last step of an output, and the first output of a block."""
+        """Mark the last step of an output, and the first output (or part) of a block."""
         layer = self.layer
-        fresh = Signal(init=1)
+        fresh, skipped = Signal(init=1), Signal()
         m.d.comb += [
-            self.output.eq(
-                window_end
-                & ~(edges.first_column & layer.skip_first)
-                & ~(edges.last_column & layer.skip_last)
-            ),
-            self.next_block.eq(self.output & fresh),
+            skipped.eq(edges.first_column & layer.skip_first
+                       | edges.last_column & layer.skip_last),
+            self.output.eq(window_end & ~skipped & ~(layer.partial & ~edges.last_column)),
+            self.next_block.eq(window_end & ~skipped & fresh),
         ]
         with m.If(self.layer_start | block_end & ~layer.shared):
             m.d.sync += fresh.eq(1)

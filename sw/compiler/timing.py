@@ -326,9 +326,12 @@ class Sequencer:
         """Plan a block (or all blocks that share their weights) from cycle ``start`` on."""
         d = self.task.descriptor
         blocks = d.blocks if d.shared else 1
-        windows = d.width * d.height * blocks
+        windows = 1 if d.partial else d.width * d.height * blocks
         first = start + d.steps - 1 + RESULT_DELAY
-        if d.skip_first or d.skip_last:
+        if d.partial:
+            if (self.block + 1) % d.width == 0:
+                self.outputs.append(first)
+        elif d.skip_first or d.skip_last:
             self.outputs.extend(
                 first + k * d.steps for k in range(windows)
                 if not ((d.skip_first and k % d.width == 0)
@@ -344,7 +347,7 @@ class Sequencer:
         d = self.task.descriptor
         self.loader.blocks -= 1
         self.loader.steps -= d.steps
-        if self.block == d.blocks:
+        if self.block == d.blocks * (d.width if d.partial else 1):
             self.run_end = cycle
             self.state, self.next = "drain", cycle + 1
         elif self.ready and self.ready[0] <= cycle:

@@ -93,7 +93,7 @@ class Trace(BlockBench):
         return self.rows
 
     async def scenario(self, bench):
-        loads = sum(1 if d.shared else d.blocks for d in self.layers)
+        loads = sum(d.records for d in self.layers)
         next_load = self.load()
         pending = []
         available = self.fetch()
@@ -197,19 +197,23 @@ class Checker:
         self.words = iter(words(d, self.cfg))
         for k in range(prologue_words(d)):
             self.word(d, now + k)
-            assert self.rows[now + k + 1]["request"].prologue
+            ask = self.rows[now + k + 1]["request"]
+            assert ask.prologue and not ask.running
         self.slot = (self.rows[now + 1]["request"].slot + 1) % 4
         self.spend(Cause.INPUT, now, now + max(prologue_words(d), 1) - 1)
         now += max(prologue_words(d), 1)
         running = False
         self.first = True
-        for block in range(d.blocks):
+        # A part of a sum is a block of one window.
+        for block in range(d.blocks * (d.width if d.partial else 1)):
             if not d.shared or block == 0:
                 # Seen in the cycle after the pulse; a running block is then followed without a gap.
                 there = self.loaded.pop(0) + 1
                 start = now if running and there < now else max(now, there) + 1
                 self.waited += start - now
                 if start > now:
+                    for cycle in range(now, start):
+                        assert not self.rows[cycle + 1]["request"].running
                     self.spend(Cause.WEIGHTS, now, start - 2)
                     self.spend(Cause.FILL, start - 1)
                 now = start
@@ -230,7 +234,7 @@ class Checker:
     def block(self, d, block, now):
         due = read_steps(d, self.cfg)
         for y in range(d.height):
-            for x in range(d.width):
+            for x in [block % d.width] if d.partial else range(d.width):
                 for k in range(d.steps):
                     if k in due:
                         self.word(d, now + k)
@@ -239,8 +243,9 @@ class Checker:
                 self.slot += 2 if d.mode == Mode.DEPTHWISE2 else 1
                 skipped = (d.skip_first and x == 0) or (d.skip_last and x == d.width - 1)
                 if not skipped:
-                    self.see("output", now - 1)
-                    self.outputs += 1
+                    if not d.partial or x == d.width - 1:
+                        self.see("output", now - 1)
+                        self.outputs += 1
                     if self.first:
                         self.see("next_block", now - 1)
                         self.first = False
@@ -261,7 +266,7 @@ class Checker:
 
     def step(self, d, cycle, x, y, k):
         ask = self.rows[cycle + 1]["request"]
-        assert not ask.prologue
+        assert ask.running and not ask.prologue
         assert ask.phase == min(k, 31)
         assert ask.weight_address == (self.weight_base + k) % self.cfg.weight_depth
         if d.mode == Mode.SERIAL:
@@ -291,6 +296,9 @@ LAYERS = {
         Mode.SERIAL, inner=3, middle=2, steps=20, last_steps=2, width=2, height=2, blocks=2),
     "three pairs of the last word": layer(
         Mode.SERIAL, inner=2, middle=2, steps=14, last_steps=3, width=3),
+    "parts of a sum": layer(
+        Mode.SERIAL, partial=True, inner=3, steps=12, width=3, blocks=2),
+    "a sum in one part": layer(Mode.SERIAL, partial=True, inner=2, steps=8, blocks=2),
     "long": layer(Mode.SERIAL, inner=20, middle=1, steps=77, last_steps=1, width=2, blocks=2),
     "depthwise": layer(Mode.DEPTHWISE, middle=4, width=4, height=3, blocks=2),
     "one pixel": layer(Mode.DEPTHWISE, middle=1, width=1, height=1, blocks=3),
@@ -316,7 +324,7 @@ LAYERS = {
 def test_layer(name, loading):
     """Weights that are there at once, and weights that blocks have to wait for."""
     waited = check([LAYERS[name]], load=lambda: loading)
-    blocks = 1 if LAYERS[name].shared else LAYERS[name].blocks
+    blocks = LAYERS[name].records
     # The first block waits a cycle in any case; its weights are there before the layer is.
     assert waited == 1 if loading == 1 else waited > 1
     assert loading == 1 or waited >= 60 * blocks - sum(

@@ -71,9 +71,8 @@ def work_of(descriptors: list[Descriptor], config: CoreConfig) -> list[Work]:
     result = []
     for number, d in enumerate(descriptors):
         size = 1 + PARAMETER_FIELDS * config.rows + config.rows * d.steps
-        blocks = 1 if d.shared else d.blocks
         d = replace(d, last=number == len(descriptors) - 1)
-        result.append(Work(layer=number, descriptor=d, block_words=(size,) * blocks))
+        result.append(Work(layer=number, descriptor=d, block_words=(size,) * d.records))
     return result
 
 
@@ -103,6 +102,8 @@ def random_layer(rng: random.Random, config: CoreConfig) -> Descriptor:
                 last = rng.randint(1, config.lanes)
                 steps = middle * (config.lanes * (inner - 1) + last)
             fields |= {"inner": inner, "middle": middle, "last_steps": last, "steps": steps}
+            if rng.random() < 0.3:
+                fields |= {"partial": True, "height": 1}
         case Mode.DEPTHWISE | Mode.DEPTHWISE2:
             columns = fields["width"] * (1 if mode == Mode.DEPTHWISE else 2)
             steps = len(window_steps(mode))
@@ -239,6 +240,19 @@ def test_weights_that_fill_their_memory(bench: Bench, ring_words: int) -> None:
         Mode.SERIAL, config, inner=config.weight_depth // config.lanes, steps=config.weight_depth,
         width=2, blocks=3)
     bench.check([full, layer(Mode.ADD, config, width=3, blocks=4), full], ring_words)
+
+
+@pytest.mark.parametrize("ring_words", [1, 8, 300])
+def test_sums_in_parts(bench: Bench, ring_words: int) -> None:
+    """Parts that fill the weight memory, and the smallest ones."""
+    config = bench.config
+    full = layer(
+        Mode.SERIAL, config, partial=True, inner=config.weight_depth // config.lanes,
+        steps=config.weight_depth, width=3, blocks=2)
+    small = layer(
+        Mode.SERIAL, config, partial=True, inner=4 // config.lanes, width=2, blocks=20)
+    bench.check([full, small, layer(Mode.ADD, config, width=3, blocks=4), full], ring_words,
+                causes=True)
 
 
 def test_many_small_layers(bench: Bench) -> None:
