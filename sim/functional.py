@@ -215,7 +215,7 @@ class FunctionalCore:
         flat = rows.reshape(d.height, d.width, -1).astype(np.float64)
         if d.partial:
             parts = weights.reshape(d.width, -1, self.config.columns)
-            return np.rint(np.einsum("hpk,pkc->hpc", flat, parts)).astype(np.int64)
+            return cast(Ints, np.rint(np.einsum("hpk,pkc->hpc", flat, parts)).astype(np.int64))
         return np.rint(flat @ weights.reshape(-1, self.config.columns)).astype(np.int64)
 
     def _depthwise(self, d: Descriptor, addresses: Ints, weights: Ints) -> Ints:

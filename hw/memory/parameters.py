@@ -27,7 +27,8 @@ class ParameterMemory(wiring.Component):
     write_data : In(16)
     output : In(1), next_block : In(1)
         An output of lane 0 is on its way (the others follow a cycle apart); it is the first one
-        that uses the next block's parameters (without ``output``: they are left out).  Fields with stage s belong to cycles 2 + s (lane 0)
+        that uses the next block's parameters.  Without ``output`` these are left out.  Fields with
+        stage s belong to cycles 2 + s (lane 0)
         to 1 + s + lanes after it.
     fields : Out(rows × PARAMETER_FIELDS × 16)
     """

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.command import Mode
+from hw.config import CoreConfig
 from sw import ir
 from sw.compiler.context import Context
 from sw.compiler.inputs import FirstLayer, InputLayout, SerialRead, candidates, dense_read
@@ -95,6 +96,41 @@ def contiguous_read(words: int, twice: frozenset[int], columns: int) -> SerialRe
     )
 
 
+def _step_limit(config: CoreConfig) -> int:
+    """Return the most steps of a window: as many as a descriptor and the weight memory hold."""
+    return min(1024, config.weight_depth)
+
+
+def _fits(read: SerialRead, config: CoreConfig) -> bool:
+    return read.steps <= _step_limit(config) and read.inner <= 256
+
+
+def read_in_parts(words: int, twice: frozenset[int], config: CoreConfig) -> SerialRead | None:
+    """Return how to read consecutive words, some of them twice, in as few parts as fit.
+
+    The parts are alike, so each reads twice what one of them has to; what is behind the last word
+    is read, but nothing is made of it.  Arguments as for :func:`contiguous_read`; ``None`` if
+    there is no way.
+    """
+    columns = config.columns
+    for parts in range(2, min(words, 256) + 1):
+        size = -(-words // parts)
+        again = frozenset(word % size for word in twice)
+        taps = np.arange(size * columns, dtype=np.intp).reshape(-1, 2)
+        plain = SerialRead(
+            inner=size, middle=1, last_steps=config.lanes, step_inner=1, step_middle=1,
+            step_column=1, step_row=1, slots=taps,
+        )  # fmt: skip
+        part = contiguous_read(size, again, columns) if again else plain
+        if part is None or not _fits(part, config):
+            continue
+        begin = np.arange(parts)[:, None, None] * size * columns
+        slots = np.where(part.slots >= 0, part.slots + begin, -1).reshape(-1, 2)
+        slots[slots >= words * columns] = -1
+        return replace(part, slots=slots, parts=parts)
+    return None
+
+
 Turns = tuple[int, int, int, int, int]
 """(first word, words in a turn, distance between them, turns, distance between their starts)."""
 
@@ -149,15 +185,16 @@ def _command(
 ) -> Command:
     height, width = size
     channels = ctx.graph.tensors[op.output].shape[-1]
-    steps = len(read.slots)
-    limit = min(1024, ctx.config.weight_depth)
-    if steps > limit or read.inner > 256:
+    if not _fits(read, ctx.config):
         raise ctx.refuse(
             op,
-            f"a sum of {2 * steps} products per output channel takes {steps} steps of weights, and "
-            f"the weight memory holds {limit}",
+            f"a sum of {2 * read.steps} products per output channel takes {read.steps} steps of "
+            f"weights, the weight memory holds {_step_limit(ctx.config)}, and sums in parts are "
+            f"only for a single output pixel, not for {height}x{width}",
             "reduce the number of input channels, or choose a core with a larger weight_depth",
         )
+    # The parts of a sum are read like the windows of a row.
+    partial = {"partial": True, "width": read.parts, "input_zero_point": 0}
     if height > 256 or width > 256:
         raise ctx.refuse(
             op, f"its output is {height}x{width}, larger than 256x256", "use smaller images"
@@ -167,18 +204,19 @@ def _command(
             "mode": Mode.SERIAL,
             "single_rounding": isinstance(op, ir.FullyConnected),
             "last_steps": read.last_steps,
-            "steps": steps,
+            "steps": read.steps,
             "inner": read.inner,
             "middle": read.middle,
             "width": width,
             "height": height,
-            "blocks": len(blocks),
+            "blocks": len(blocks) // read.parts,
             "step_inner": read.step_inner,
             "step_middle": read.step_middle,
             "step_column": read.step_column,
             "step_row": read.step_row,
             "output_step": ctx.words(channels),
             **ctx.output_fields(op),
+            **(partial if read.parts > 1 else {}),
         },
         input=ctx.part.stored(op.input),
         input_offset=read.first,
@@ -222,9 +260,10 @@ def _layer(
                     "a weight less its zero point is further beyond int8 than the device can split",
                     "quantise the network with symmetric (int8) weights",
                 )
-            blocks.append(
-                Block(multiplier=code.multiplier, shift=code.shift, bias=code.bias, weights=placed)
-            )
+            blocks += [
+                Block(multiplier=code.multiplier, shift=code.shift, bias=code.bias, weights=part)
+                for part in np.split(placed, read.parts)
+            ]
         commands.append(_command(ctx, op, parts[run[0]][1], size, blocks, run[0]))
     return Layer(
         name=op.name,
@@ -290,7 +329,11 @@ def lower_convolution(ctx: Context, op: ir.Conv2D) -> Layer:
     codes, weights = _encode(ctx, op, _as_matrix(ctx, op))
     size = (y.shape[1], y.shape[2])
     plain = dense_read(x.shape[2], channels, (kernel[0], kernel[1]), op.stride, size[1], columns)
-    if kernel == (1, 1) and op.stride == (1, 1):
+    if kernel == x.shape[1:3]:
+        # Its only window is the whole tensor.
+        pixels = kernel[0] * kernel[1]
+        plain = dense_read(pixels, channels, (1, pixels), (1, pixels), 1, columns)
+    if kernel == x.shape[1:3] or (kernel == (1, 1) and op.stride == (1, 1)):
         return _dense_layer(ctx, op, codes, weights, size, plain)
     if _beyond_int8(weights).any():
         raise ctx.refuse(
@@ -320,13 +363,19 @@ def _dense_layer(
     spread = spread.reshape(len(weights), -1)
     taps = np.arange(len(plain.slots) * 2, dtype=np.intp).reshape(-1, 2)
     plain = replace(plain, slots=taps)
-    reads: dict[frozenset[int], SerialRead | None] = {frozenset(): plain}
+    reads: dict[frozenset[int], SerialRead | None] = {}
+
+    def find(twice: frozenset[int]) -> SerialRead | None:
+        read = contiguous_read(pixels * words, twice, columns) if twice else plain
+        if size == (1, 1) and (read is None or not _fits(read, ctx.config)):
+            return read_in_parts(pixels * words, twice, ctx.config)
+        return read
 
     def read_for(group: Ints) -> SerialRead:
         beyond = np.flatnonzero(_beyond_int8(group))
         twice = frozenset(int(k) // columns for k in beyond)
         if twice not in reads:
-            reads[twice] = contiguous_read(pixels * words, twice, columns)
+            reads[twice] = find(twice)
         read = reads[twice]
         if read is None:
             raise ctx.refuse(op, "no order of reading visits its words twice", "report this")

@@ -90,7 +90,8 @@ def request(rng, phase, edges):
     """Return a step of a layer whose other controls are at random; rows are 0 to 2."""
     read = rng.randint(0, 1)
     return {
-        "running": rng.randint(0, 1), "phase": phase, "prologue": int(phase == 0 and rng.random() < 0.3), "read": read,
+        "running": rng.randint(0, 1), "phase": phase, "read": read,
+        "prologue": int(phase == 0 and rng.random() < 0.3),
         "read_row": rng.randrange(3), "slot": rng.randrange(4), "edges": edges,
         "word_phase": rng.randrange(CONFIG.lanes),
         "weight_address": rng.randrange(CONFIG.weight_depth),
