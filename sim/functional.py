@@ -8,7 +8,7 @@ it gives wrong results here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -149,8 +149,15 @@ class FunctionalCore:
     def _junk(self, *shape: int) -> Bytes:
         return self.rng.integers(-128, 128, shape).astype(np.int8)
 
-    def run(self, flash: bytes, ring: tuple[int, int]) -> Iterator[Descriptor]:
+    def run(
+        self,
+        flash: bytes,
+        ring: tuple[int, int],
+        before: Callable[[int], None] | None = None,
+    ) -> Iterator[Descriptor]:
         """Run a program, yielding every descriptor after it has been executed.
+
+        ``before`` is called with the number of every descriptor that is going to be.
 
         Raises
         ------
@@ -159,7 +166,9 @@ class FunctionalCore:
             an accumulator.
         """
         self.memory[ring[0] : ring[1] + 1] = self._junk(ring[1] + 1 - ring[0], 1)
-        for descriptor, blocks in records(flash, self.config):
+        for number, (descriptor, blocks) in enumerate(records(flash, self.config)):
+            if before is not None:
+                before(number)
             self._layer(descriptor, blocks, ring)
             yield descriptor
 
@@ -341,6 +350,7 @@ def run_program(
     | Mapping[int, npt.NDArray[np.integer]],
     *,
     seed: int = 0,
+    late: bool = False,
 ) -> dict[int, npt.NDArray[np.integer]]:
     """Run a compiled network, host's parts included.
 
@@ -351,6 +361,8 @@ def run_program(
         As for :func:`sw.golden.run`.
     seed : int
         Of junk.
+    late : bool
+        Chunks of the input come as late as possible, and not as early as possible.
 
     Returns
     -------
@@ -364,15 +376,30 @@ def run_program(
         If the program breaks a rule.
     """
     core = FunctionalCore(program.config, seed=seed)
-    for address, words in program.prepare(inputs):
+    uploads, chunks = program.uploads(inputs)
+
+    def write(address: int, words: Bytes) -> None:
         core.memory[address : address + len(words)] = words
+
+    def bring(number: int) -> None:
+        """Write the chunks that are due before a descriptor."""
+        while chunks:
+            chunk, words = chunks[0]
+            if number < (chunk.before_layer if late else chunk.after_layer):
+                break
+            write(chunk.address, words)
+            chunks.pop(0)
+
+    for address, words in uploads:
+        write(address, words)
 
     def stored(index: int) -> Bytes:
         tensor = program.tensors[index]
         return core.memory[tensor.address : tensor.address + tensor.words]
 
     result: dict[int, npt.NDArray[np.integer]] = {}
-    for work, _ in zip(program.work, core.run(program.flash, program.ring), strict=True):
+    steps = core.run(program.flash, program.ring, bring)
+    for work, _ in zip(program.work, steps, strict=True):
         # Of several descriptors of a layer the last one counts: it overwrites the others' view.
         output = program.layers[work.layer].output
         result[output] = program.tensors[output].unpack(stored(output))

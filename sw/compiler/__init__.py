@@ -10,7 +10,14 @@
 - :mod:`sw.compiler.cycles`: how long it takes.
 """
 
-from sw.compiler.program import DeviceTensor, Program, ProgramLayer
+from sw.compiler.program import DeviceTensor, InputChunk, Program, ProgramLayer
 from sw.compiler.schedule import compile_graph, compile_layer
 
-__all__ = ["DeviceTensor", "Program", "ProgramLayer", "compile_graph", "compile_layer"]
+__all__ = [
+    "DeviceTensor",
+    "InputChunk",
+    "Program",
+    "ProgramLayer",
+    "compile_graph",
+    "compile_layer",
+]

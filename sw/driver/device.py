@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from hw.command import HOLD_NEVER, IDENTITY, Register
 from hw.config import CoreConfig
-from sw.compiler import Program
+from sw.compiler import InputChunk, Program
 from sw.driver.errors import DeviceError, DeviceTimeout
-from sw.driver.transport import Memory, Transport
+from sw.driver.transport import Feed, Halfwords, Memory, Transport
 
 __all__ = ["Device", "Result", "TensorObserver"]
 
@@ -42,6 +42,10 @@ class Result:
     tensors: dict[int, Array]
     cycles: int
     layer_cycles: list[int] | None
+
+
+def _halfwords(words: Memory) -> Halfwords:
+    return np.ascontiguousarray(words).view("<u2").ravel()
 
 
 class Device:
@@ -159,13 +163,20 @@ class Device:
             If anything else goes wrong.
         """
         program, transport = self._program(), self.transport
-        for address, words in program.prepare(inputs):
-            halfwords = np.ascontiguousarray(words).view("<u2").ravel()
-            transport.write_memory(address * self.config.lanes, halfwords)
+        uploads, chunks = program.uploads(inputs)
+        for address, words in uploads:
+            transport.write_memory(address * self.config.lanes, _halfwords(words))
+        feeds = self._feeds(chunks)
         predicted = program.cycles()
         limit = 4 * sum(predicted) + 100_000
+        observer = None if observe is None else self._observer(observe)
+        if feeds:
+            transport.write_register(Register.HOLD, chunks[0][0].before_layer)
         transport.write_register(Register.START, 1)
-        transport.wait_idle(limit, None if observe is None else self._observer(observe))
+        if feeds:
+            transport.wait_idle(limit, observer, feeds)
+        else:
+            transport.wait_idle(limit, observer)
         cycles = self.cycles()
         outputs = {index: self._read(index) for index in program.outputs}
         return Result(
@@ -173,6 +184,19 @@ class Device:
             cycles=cycles,
             layer_cycles=self._layer_cycles(cycles),
         )
+
+    def _feeds(self, chunks: Sequence[tuple[InputChunk, Memory]]) -> list[Feed]:
+        """Return what to write while the core runs, each time up to the next chunk's layer."""
+        holds = [chunk.before_layer for chunk, _ in chunks[1:]] + [HOLD_NEVER]
+        return [
+            Feed(
+                after=chunk.after_layer,
+                address=chunk.address * self.config.lanes,
+                halfwords=_halfwords(words),
+                hold=hold,
+            )
+            for (chunk, words), hold in zip(chunks, holds, strict=False)
+        ]
 
     def cycles(self) -> int:
         """Return what the core's counter shows."""
@@ -198,13 +222,13 @@ class Device:
         halfwords = self.transport.read_memory(tensor.address * lanes, tensor.words * lanes)
         return halfwords.astype("<u2").view(np.int8).reshape(tensor.words, -1)
 
-    def last_descriptors(self) -> list[int]:
+    def _last_descriptors(self) -> list[int]:
         """Return, for each layer, the number of its last descriptor."""
         return list({work.layer: n for n, work in enumerate(self._program().work)}.values())
 
     def _observer(self, observe: TensorObserver) -> Callable[[int, Memory], None]:
         program = self._program()
-        layers = {number: layer for layer, number in enumerate(self.last_descriptors())}
+        layers = {number: layer for layer, number in enumerate(self._last_descriptors())}
 
         def on_descriptor(number: int, memory: Memory) -> None:
             if (layer := layers.get(number)) is not None:
@@ -222,7 +246,7 @@ class Device:
             raise DeviceError(
                 f"the core ended {len(ends)} descriptors of {len(self._program().work)}"
             )
-        at = [ends[number] for number in self.last_descriptors()]
+        at = [ends[number] for number in self._last_descriptors()]
         # The core counts from the cycle after the start to the one after the last layer's end;
         # the transport's own count has a constant offset.
         shift = cycles - at[-1]

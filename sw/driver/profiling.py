@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
 from hw.command import HOLD_NEVER, Cause, Register
 from sw.compiler import Program
+from sw.compiler.cycles import descriptor_timings
 from sw.driver.device import Device
 from sw.driver.errors import DeviceError, DeviceTimeout
 
@@ -57,7 +59,8 @@ def profile(
 ) -> list[LayerProfile]:
     """Measure every layer of a program.
 
-    Takes five runs per layer, about half an inference each on average.
+    Takes five runs per layer, about half an inference each on average; where layers take turns,
+    row by row, five for each turn.
 
     Parameters
     ----------
@@ -80,17 +83,22 @@ def profile(
         If the program wants input while it runs (what the layers then take depends on the host),
         or the device fails.
     """
+    if program.chunks:
+        raise DeviceError(
+            f"{program.model}: what its layers take depends on when the host brings the input, so "
+            "there is nothing to measure; the cycle model says what they take if it is early"
+        )
     device.load(program)
     total = device.infer(frame).cycles
-    ends = device.last_descriptors()
-    predicted = [sum(program.cycles()[: n + 1]) for n in range(len(ends))]
-    counts = np.zeros((len(CAUSES), len(ends) + 1), np.int64)
+    stretches = _stretches(program)
+    timings = descriptor_timings(program.work, program.ring_words, program.config)
+    counts = np.zeros((len(CAUSES), len(stretches) + 1), np.int64)
     try:
         for row, cause in enumerate(CAUSES):
             device.transport.write_register(Register.PROFILE, cause)
-            for layer, last in enumerate(ends):
-                before = HOLD_NEVER if layer == len(ends) - 1 else last + 1
-                counts[row, layer + 1] = _count(device, before, predicted[layer])
+            for number, (_, end) in enumerate(stretches, start=1):
+                before = HOLD_NEVER if end == len(program.work) else end
+                counts[row, number] = _count(device, before, timings[end - 1].end)
     finally:
         device.transport.write_register(Register.HOLD, HOLD_NEVER)
         device.transport.write_register(Register.PROFILE, Cause.ALL)
@@ -99,12 +107,21 @@ def profile(
             f"the causes of {counts[:, -1].sum()} cycles were counted, of an inference of {total}; "
             "something else reaches for the device's memory"
         )
+    spent = np.zeros((len(program.layers), len(CAUSES)), np.int64)
+    np.add.at(spent, [layer for layer, _ in stretches], np.diff(counts).T)
+    names = [cause.name.lower() for cause in CAUSES]
     return [
-        LayerProfile(
-            name=layer.name,
-            **dict(zip((cause.name.lower() for cause in CAUSES), map(int, column), strict=True)),
-        )
-        for layer, column in zip(program.layers, np.diff(counts).T, strict=True)
+        LayerProfile(name=layer.name, **dict(zip(names, map(int, row), strict=True)))
+        for layer, row in zip(program.layers, spent, strict=True)
+    ]
+
+
+def _stretches(program: Program) -> list[tuple[int, int]]:
+    """Return (layer, end) of descriptors that follow each other and belong to one layer."""
+    numbers = range(len(program.work))
+    return [
+        (layer, list(run)[-1] + 1)
+        for layer, run in groupby(numbers, key=lambda n: program.work[n].layer)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from sw import golden, importer
 from sw.compiler import Program, compile_graph
 from sw.driver import Device, DeviceError, DeviceTimeout, Transport
 from sw.driver.simulation import SimTransport
-from sw.driver.transport import Halfwords, LayerObserver
+from sw.driver.transport import Feed, Halfwords, LayerObserver
 from sw.errors import InputError
 from sw.ir import Graph
 
@@ -165,7 +165,9 @@ class Dummy(Transport):
 
     def pause(self, cycles: int = 64) -> None: ...
 
-    def wait_idle(self, limit: int, on_layer: LayerObserver | None = None) -> None: ...
+    def wait_idle(
+        self, limit: int, on_layer: LayerObserver | None = None, feeds: Sequence[Feed] = ()
+    ) -> None: ...
 
     def close(self) -> None:
         self.closed = True
