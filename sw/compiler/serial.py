@@ -53,12 +53,15 @@ def _beyond_int8(weights: Ints) -> npt.NDArray[np.bool_]:
     return np.asarray(((weights < -128) | (weights > 127)).any(axis=0), np.bool_)
 
 
-def contiguous_read(words: int, twice: frozenset[int], columns: int) -> SerialRead | None:
+def contiguous_read(
+    words: int, twice: frozenset[int], columns: int, pairs: int | None = None
+) -> SerialRead | None:
     """Return how to read consecutive words, some of them twice, in the fewest steps.
 
     The two inner levels of the address generator make ``middle`` turns of ``inner`` words.  Turns
-    either take neighbouring words and overlap where words are wanted again, or take every n-th
-    word, and one turn more than there are different ones.
+    take neighbouring words and overlap where words are wanted again; or they take every n-th word,
+    and one turn more than there are different ones; or each takes one word, and its first pairs of
+    channels again.
 
     Parameters
     ----------
@@ -68,6 +71,8 @@ def contiguous_read(words: int, twice: frozenset[int], columns: int) -> SerialRe
         Words that are read at least twice; not empty.
     columns : int
         Channels in a word.
+    pairs : int, optional
+        How many of the first pairs of channels of a word the second time is for; all of them.
 
     Returns
     -------
@@ -75,8 +80,10 @@ def contiguous_read(words: int, twice: frozenset[int], columns: int) -> SerialRe
         For windows that follow each other directly, with one tap per byte: K = words × columns.
     """
     found = [f for f in (_overlapping(words, twice), _interleaved(words, twice)) if f is not None]
-    if not found:
-        return None
+    lanes = columns // 2
+    begins_again = _words_again(words, columns, lanes if pairs is None else pairs)
+    if not found or min(f[1] * f[3] for f in found) * lanes > begins_again.steps:
+        return begins_again if words <= 256 else None
     first, inner, step, middle, hop = min(found, key=lambda f: f[1] * f[3])
     order = [first + turn * hop + w * step for turn in range(middle) for w in range(inner)]
     # What lies outside is read, but nothing is made of it.
@@ -105,7 +112,9 @@ def _fits(read: SerialRead, config: CoreConfig) -> bool:
     return read.steps <= _step_limit(config) and read.inner <= 256
 
 
-def read_in_parts(words: int, twice: frozenset[int], config: CoreConfig) -> SerialRead | None:
+def read_in_parts(
+    words: int, twice: frozenset[int], pairs: int, config: CoreConfig
+) -> SerialRead | None:
     """Return how to read consecutive words, some of them twice, in as few parts as fit.
 
     The parts are alike, so each reads twice what one of them has to; what is behind the last word
@@ -121,7 +130,7 @@ def read_in_parts(words: int, twice: frozenset[int], config: CoreConfig) -> Seri
             inner=size, middle=1, last_steps=config.lanes, step_inner=1, step_middle=1,
             step_column=1, step_row=1, slots=taps,
         )  # fmt: skip
-        part = contiguous_read(size, again, columns) if again else plain
+        part = contiguous_read(size, again, columns, pairs) if again else plain
         if part is None or not _fits(part, config):
             continue
         begin = np.arange(parts)[:, None, None] * size * columns
@@ -133,6 +142,23 @@ def read_in_parts(words: int, twice: frozenset[int], config: CoreConfig) -> Seri
 
 Turns = tuple[int, int, int, int, int]
 """(first word, words in a turn, distance between them, turns, distance between their starts)."""
+
+
+def _words_again(words: int, columns: int, pairs: int) -> SerialRead:
+    """Return turns that take one word each and its first pairs of channels once more."""
+    bytes_of_word = np.arange(columns, dtype=np.intp)
+    turn = np.concatenate([bytes_of_word, bytes_of_word[: 2 * pairs]])
+    taps = np.arange(words)[:, None] * columns + turn
+    return SerialRead(
+        inner=2,
+        middle=words,
+        last_steps=pairs,
+        step_inner=0,
+        step_middle=1,
+        step_column=1,
+        step_row=1,
+        slots=taps.reshape(-1, 2),
+    )
 
 
 def _overlapping(words: int, twice: frozenset[int]) -> Turns | None:
@@ -363,20 +389,21 @@ def _dense_layer(
     spread = spread.reshape(len(weights), -1)
     taps = np.arange(len(plain.slots) * 2, dtype=np.intp).reshape(-1, 2)
     plain = replace(plain, slots=taps)
-    reads: dict[frozenset[int], SerialRead | None] = {}
+    reads: dict[tuple[frozenset[int], int], SerialRead | None] = {}
 
-    def find(twice: frozenset[int]) -> SerialRead | None:
-        read = contiguous_read(pixels * words, twice, columns) if twice else plain
+    def find(twice: frozenset[int], pairs: int) -> SerialRead | None:
+        read = contiguous_read(pixels * words, twice, columns, pairs) if twice else plain
         if size == (1, 1) and (read is None or not _fits(read, ctx.config)):
-            return read_in_parts(pixels * words, twice, ctx.config)
+            return read_in_parts(pixels * words, twice, pairs, ctx.config)
         return read
 
     def read_for(group: Ints) -> SerialRead:
         beyond = np.flatnonzero(_beyond_int8(group))
         twice = frozenset(int(k) // columns for k in beyond)
-        if twice not in reads:
-            reads[twice] = find(twice)
-        read = reads[twice]
+        key = twice, int((beyond % columns // 2).max(initial=0)) + 1
+        if key not in reads:
+            reads[key] = find(*key)
+        read = reads[key]
         if read is None:
             raise ctx.refuse(op, "no order of reading visits its words twice", "report this")
         return read
