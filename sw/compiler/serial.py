@@ -10,20 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.command import Mode
-from hw.config import CoreConfig
 from sw import ir
 from sw.compiler.context import Context
 from sw.compiler.inputs import FirstLayer, InputLayout, SerialRead, candidates, dense_read
 from sw.compiler.layers import Block, Command, Layer, blocks_of, distribute
 from sw.compiler.partition import zero_point
 from sw.compiler.quantization import Codes
+from sw.compiler.turns import contiguous_read, fits, read_in_parts, step_limit
 
-__all__ = ["contiguous_read", "first_layer", "lower_convolution", "lower_fully_connected"]
+__all__ = ["first_layer", "lower_convolution", "lower_fully_connected"]
 
 Ints = npt.NDArray[np.int64]
 Convolution = ir.Conv2D | ir.DepthwiseConv2D
-MAX_TURNS = 12
-"""Turns over a pixel that the search for a second visit of some words considers."""
 
 
 def _as_matrix(ctx: Context, op: Convolution) -> Ints:
@@ -53,154 +51,6 @@ def _beyond_int8(weights: Ints) -> npt.NDArray[np.bool_]:
     return np.asarray(((weights < -128) | (weights > 127)).any(axis=0), np.bool_)
 
 
-def contiguous_read(
-    words: int, twice: frozenset[int], columns: int, pairs: int | None = None
-) -> SerialRead | None:
-    """Return how to read consecutive words, some of them twice, in the fewest steps.
-
-    The two inner levels of the address generator make ``middle`` turns of ``inner`` words.  Turns
-    take neighbouring words and overlap where words are wanted again; or they take every n-th word,
-    and one turn more than there are different ones; or each takes one word, and its first pairs of
-    channels again.
-
-    Parameters
-    ----------
-    words : int
-        All words are read at least once.
-    twice : frozenset of int
-        Words that are read at least twice; not empty.
-    columns : int
-        Channels in a word.
-    pairs : int, optional
-        How many of the first pairs of channels of a word the second time is for; all of them.
-
-    Returns
-    -------
-    SerialRead or None
-        For windows that follow each other directly, with one tap per byte: K = words × columns.
-    """
-    found = [f for f in (_overlapping(words, twice), _interleaved(words, twice)) if f is not None]
-    lanes = columns // 2
-    begins_again = _words_again(words, columns, lanes if pairs is None else pairs)
-    if not found or min(f[1] * f[3] for f in found) * lanes > begins_again.steps:
-        return begins_again if words <= 256 else None
-    first, inner, step, middle, hop = min(found, key=lambda f: f[1] * f[3])
-    order = [first + turn * hop + w * step for turn in range(middle) for w in range(inner)]
-    # What lies outside is read, but nothing is made of it.
-    taps = [
-        word * columns + c if 0 <= word < words else -1 for word in order for c in range(columns)
-    ]
-    return SerialRead(
-        inner=inner,
-        middle=middle,
-        last_steps=columns // 2,
-        step_inner=step,
-        step_middle=hop - step * (inner - 1),
-        step_column=words + order[0] - order[-1],
-        step_row=words + order[0] - order[-1],
-        slots=np.array(taps, np.intp).reshape(-1, 2),
-        first=first,
-    )
-
-
-def _step_limit(config: CoreConfig) -> int:
-    """Return the most steps of a window: as many as a descriptor and the weight memory hold."""
-    return min(1024, config.weight_depth)
-
-
-def _fits(read: SerialRead, config: CoreConfig) -> bool:
-    return read.steps <= _step_limit(config) and read.inner <= 256
-
-
-def read_in_parts(
-    words: int, twice: frozenset[int], pairs: int, config: CoreConfig
-) -> SerialRead | None:
-    """Return how to read consecutive words, some of them twice, in as few parts as fit.
-
-    The parts are alike, so each reads twice what one of them has to; what is behind the last word
-    is read, but nothing is made of it.  Arguments as for :func:`contiguous_read`; ``None`` if
-    there is no way.
-    """
-    columns = config.columns
-    for parts in range(2, min(words, 256) + 1):
-        size = -(-words // parts)
-        again = frozenset(word % size for word in twice)
-        taps = np.arange(size * columns, dtype=np.intp).reshape(-1, 2)
-        plain = SerialRead(
-            inner=size, middle=1, last_steps=config.lanes, step_inner=1, step_middle=1,
-            step_column=1, step_row=1, slots=taps,
-        )  # fmt: skip
-        part = contiguous_read(size, again, columns, pairs) if again else plain
-        if part is None or not _fits(part, config):
-            continue
-        begin = np.arange(parts)[:, None, None] * size * columns
-        slots = np.where(part.slots >= 0, part.slots + begin, -1).reshape(-1, 2)
-        slots[slots >= words * columns] = -1
-        return replace(part, slots=slots, parts=parts)
-    return None
-
-
-Turns = tuple[int, int, int, int, int]
-"""(first word, words in a turn, distance between them, turns, distance between their starts)."""
-
-
-def _words_again(words: int, columns: int, pairs: int) -> SerialRead:
-    """Return turns that take one word each and its first pairs of channels once more."""
-    bytes_of_word = np.arange(columns, dtype=np.intp)
-    turn = np.concatenate([bytes_of_word, bytes_of_word[: 2 * pairs]])
-    taps = np.arange(words)[:, None] * columns + turn
-    return SerialRead(
-        inner=2,
-        middle=words,
-        last_steps=pairs,
-        step_inner=0,
-        step_middle=1,
-        step_column=1,
-        step_row=1,
-        slots=taps.reshape(-1, 2),
-    )
-
-
-def _overlapping(words: int, twice: frozenset[int]) -> Turns | None:
-    """Return turns of neighbouring words that overlap."""
-    best: Turns | None = None
-    for middle in range(2, MAX_TURNS + 1):
-        for inner in range(-(-words // middle), words + 1):
-            hop, rest = divmod(words - inner, middle - 1)
-            if rest or (best is not None and middle * inner >= best[1] * best[3]):
-                continue
-            visits = np.zeros(words, np.int64)
-            for turn in range(middle):
-                visits[turn * hop : turn * hop + inner] += 1
-            if visits.min() >= 1 and all(visits[w] >= 2 for w in twice):
-                best = (0, inner, 1, middle, hop)
-    return best
-
-
-def _interleaved(words: int, twice: frozenset[int]) -> Turns | None:
-    """Return turns that take every n-th word: the first n turns all words, the others some again.
-
-    They may begin before the first word and end behind the last one.
-    """
-    wanted = np.array(sorted(twice))
-    best: Turns | None = None
-    for step in range(2, words + 1):
-        for inner in range(max(2, -(-words // step)), 257):
-            if best is not None and (step + 1) * inner >= best[1] * best[3]:
-                break
-            starts = np.arange(words - step * inner, 1)
-            if step * inner > 2 * words:
-                break
-            distance = wanted[None, :] - starts[:, None]
-            reached = np.all((distance >= step) & (distance < step * inner), axis=1)
-            extra = np.where(reached, (distance % step).max(axis=1) + 1, step + 1)
-            i = int(np.argmin(extra))
-            more = int(extra[i])
-            if more <= step and (best is None or (step + more) * inner < best[1] * best[3]):
-                best = (int(starts[i]), inner, step, step + more, 1)
-    return best if best is not None and best[3] <= 256 else None
-
-
 def _command(
     ctx: Context,
     op: ir.WeightedOp,
@@ -211,11 +61,11 @@ def _command(
 ) -> Command:
     height, width = size
     channels = ctx.graph.tensors[op.output].shape[-1]
-    if not _fits(read, ctx.config):
+    if not fits(read, ctx.config):
         raise ctx.refuse(
             op,
             f"a sum of {2 * read.steps} products per output channel takes {read.steps} steps of "
-            f"weights, the weight memory holds {_step_limit(ctx.config)}, and sums in parts are "
+            f"weights, the weight memory holds {step_limit(ctx.config)}, and sums in parts are "
             f"only for a single output pixel, not for {height}x{width}",
             "reduce the number of input channels, or choose a core with a larger weight_depth",
         )
@@ -389,20 +239,23 @@ def _dense_layer(
     spread = spread.reshape(len(weights), -1)
     taps = np.arange(len(plain.slots) * 2, dtype=np.intp).reshape(-1, 2)
     plain = replace(plain, slots=taps)
-    reads: dict[tuple[frozenset[int], int], SerialRead | None] = {}
+    reads: dict[tuple[tuple[int, int], ...], SerialRead | None] = {}
 
-    def find(twice: frozenset[int], pairs: int) -> SerialRead | None:
-        read = contiguous_read(pixels * words, twice, columns, pairs) if twice else plain
-        if size == (1, 1) and (read is None or not _fits(read, ctx.config)):
-            return read_in_parts(pixels * words, twice, pairs, ctx.config)
+    def find(again: dict[int, int]) -> SerialRead | None:
+        read = contiguous_read(pixels * words, again, columns) if again else plain
+        if size == (1, 1) and (read is None or not fits(read, ctx.config)):
+            return read_in_parts(pixels * words, again, ctx.config)
         return read
 
     def read_for(group: Ints) -> SerialRead:
-        beyond = np.flatnonzero(_beyond_int8(group))
-        twice = frozenset(int(k) // columns for k in beyond)
-        key = twice, int((beyond % columns // 2).max(initial=0)) + 1
+        # Pairs of channels up to the last one that has a weight beyond int8, by word.
+        again = {
+            int(k) // columns: int(k) % columns // 2 + 1
+            for k in np.flatnonzero(_beyond_int8(group))
+        }
+        key = tuple(again.items())
         if key not in reads:
-            reads[key] = find(*key)
+            reads[key] = find(again)
         read = reads[key]
         if read is None:
             raise ctx.refuse(op, "no order of reading visits its words twice", "report this")
