@@ -22,6 +22,8 @@ __all__ = ["first_layer", "lower_convolution", "lower_fully_connected"]
 
 Ints = npt.NDArray[np.int64]
 Convolution = ir.Conv2D | ir.DepthwiseConv2D
+PIXELS_IN_PARTS = 64
+"""Most pixels of an output of which single blocks are made with sums in parts."""
 
 
 def _as_matrix(ctx: Context, op: Convolution) -> Ints:
@@ -70,7 +72,7 @@ def _command(
             "reduce the number of input channels, or choose a core with a larger weight_depth",
         )
     # The parts of a sum are read like the windows of a row.
-    partial = {"partial": True, "width": read.parts, "input_zero_point": 0}
+    partial = {"partial": True, "width": read.parts, "height": 1, "input_zero_point": 0}
     if height > 256 or width > 256:
         raise ctx.refuse(
             op, f"its output is {height}x{width}, larger than 256x256", "use smaller images"
@@ -140,7 +142,8 @@ def _layer(
                 Block(multiplier=code.multiplier, shift=code.shift, bias=code.bias, weights=part)
                 for part in np.split(placed, read.parts)
             ]
-        commands.append(_command(ctx, op, parts[run[0]][1], size, blocks, run[0]))
+        command = _command(ctx, op, parts[run[0]][1], size, blocks, run[0])
+        commands += _pixels(command, size, weights.shape[1] // columns)
     return Layer(
         name=op.name,
         kind=op.kind,
@@ -149,6 +152,20 @@ def _layer(
         output=op.output,
         commands=tuple(commands),
     )
+
+
+def _pixels(command: Command, size: tuple[int, int], words: int) -> list[Command]:
+    """Return a command for each pixel, of ``words`` words, if sums are made in parts."""
+    if not command.fields.get("partial"):
+        return [command]
+    return [
+        replace(
+            command,
+            input_offset=command.input_offset + pixel * words,
+            output_offset=command.output_offset + pixel * command.fields["output_step"],
+        )
+        for pixel in range(size[0] * size[1])
+    ]
 
 
 def _runs(parts: list[tuple[Ints, SerialRead, Codes]]) -> Iterator[tuple[int, list[int]]]:
@@ -243,7 +260,11 @@ def _dense_layer(
 
     def find(again: dict[int, int]) -> SerialRead | None:
         read = contiguous_read(pixels * words, again, columns) if again else plain
-        if size == (1, 1) and (read is None or not fits(read, ctx.config)):
+        if read is not None and fits(read, ctx.config):
+            return read
+        # Parts of a sum are read from the flash for each pixel: not if every block needs them.
+        few = fits(plain, ctx.config) and size[0] * size[1] <= PIXELS_IN_PARTS
+        if few or size == (1, 1):
             return read_in_parts(pixels * words, again, ctx.config)
         return read
 

@@ -231,6 +231,28 @@ def test_weights_beyond_int8_of_long_sums(at: int, channels: int) -> None:
     assert parts == ([1, 2, 1] if channels == 1024 else [2, parts[1], 2])
 
 
+def test_single_blocks_of_many_pixels_in_parts() -> None:
+    """A second visit is more than the weight memory has room for; other blocks need none."""
+    net = NetworkBuilder(seed=7, dtype="uint8")
+    y = net.conv_2d(net.input((1, 2, 3, 1016)), 24)
+    uint8_weights(net, 120)
+    small_weights(net, y)
+    set_weights(net, y, {(9, 0, 0, 0): 255})
+    program = check(net.build(outputs=[y]))
+    parts = [work.descriptor.partial for work in program.work]
+    assert parts == [False, *[True] * 6, False]
+
+
+def test_single_blocks_of_too_many_pixels_are_refused() -> None:
+    net = NetworkBuilder(seed=7, dtype="uint8")
+    y = net.conv_2d(net.input((1, 5, 13, 1016)), 8)
+    uint8_weights(net, 120)
+    small_weights(net, y)
+    set_weights(net, y, {(3, 0, 0, 0): 255})
+    with pytest.raises(UnsupportedError, match=r"parts are only for a single output pixel.* 5x13"):
+        check(net.build(outputs=[y]))
+
+
 def test_long_sums_of_many_pixels_are_refused() -> None:
     with pytest.raises(UnsupportedError, match=r"parts are only for a single output pixel.* 2x1"):
         check(build(lambda n: small_weights(n, n.conv_2d(n.input((1, 2, 1, 1280)), 8))))
