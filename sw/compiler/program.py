@@ -22,11 +22,12 @@ import numpy.typing as npt
 from hw.command import HOLD_NEVER, Descriptor, Mode
 from hw.config import CoreConfig
 from sw import golden, ir
+from sw.compiler.chunks import InputChunk
 from sw.compiler.cycles import Work, predict
 from sw.compiler.inputs import InputLayout
 from sw.errors import InputError, UnsupportedError
 
-__all__ = ["DeviceTensor", "InputChunk", "Program", "ProgramLayer"]
+__all__ = ["DeviceTensor", "Program", "ProgramLayer"]
 
 Array = npt.NDArray[np.integer]
 FORMAT = 3
@@ -115,45 +116,6 @@ class ProgramLayer:
     macs: int
     output: int
     words: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class InputChunk:
-    """A part of an input that the host writes when the core has got so far.
-
-    Attributes
-    ----------
-    after_layer : int
-        Descriptors that must have made their last step: they read what was at that place.  0:
-        it can be written before the start.
-    before_layer : int
-        Number of the first descriptor that reads it; the core is held before that until it is
-        there.  At least ``after_layer``.
-    address : int
-        Word address.
-    first_word, words : int
-        Which of the words that the input's layout makes.
-    input : int
-        Position in the program's ``inputs``.
-    """
-
-    after_layer: int
-    before_layer: int
-    address: int
-    first_word: int
-    words: int
-    input: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.after_layer <= self.before_layer:
-            raise ValueError(
-                f"after_layer must be 0 to before_layer ({self.before_layer}), not "
-                f"{self.after_layer!r}: the core would be held for ever"
-            )
-        if self.words < 1 or self.first_word < 0:
-            raise ValueError(
-                f"a chunk must have words, not {self.words!r} from {self.first_word!r} on"
-            )
 
 
 Upload = tuple[int, npt.NDArray[np.int8]]
@@ -254,8 +216,19 @@ class Program:
         list of (address, words)
             What to write to activation memory before the start: (words, columns) int8 from a word
             address on.
+
+        Raises
+        ------
+        InputError
+            If that is not all of it: then there is only :meth:`uploads`.
         """
-        return self.uploads(inputs)[0]
+        before, during = self.uploads(inputs)
+        if during:
+            raise InputError(
+                f"{self.model}: its input does not fit into the device's memory, the rest has to "
+                "be written while it runs"
+            )
+        return before
 
     def uploads(
         self, inputs: Array | Sequence[Array] | Mapping[int, Array]

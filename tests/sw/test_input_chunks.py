@@ -21,7 +21,7 @@ from sw.driver import Device, DeviceError, DeviceTimeout, profile
 from sw.driver.serial import SerialTransport
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import Feed, LayerObserver
-from sw.errors import UnsupportedError
+from sw.errors import InputError, UnsupportedError
 from sw.ir import Graph
 
 CONFIG = boards.get("icebreaker").config
@@ -93,7 +93,8 @@ def test_functional_model(graph: Graph, program: Program, late: bool) -> None:
     x = frame(0)
     before, during = program.uploads(x)
     assert (len(before), len(during)) == (PLACES, ROWS - PLACES)
-    assert len(program.prepare(x)) == PLACES
+    with pytest.raises(InputError, match="does not fit into the device's memory"):
+        program.prepare(x)
     got = run_program(program, x, late=late)[output]
     np.testing.assert_array_equal(got, golden.run(graph, x)[output])
 
