@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from sw.compiler.cycles import descriptor_timings
 from sw.driver import Device, DeviceError, DeviceTimeout, profile
 from sw.driver.serial import SerialTransport
 from sw.driver.simulation import SimTransport
+from sw.driver.transport import Feed, LayerObserver
 
 CONFIG = boards.get("icebreaker").config
 FRAME = np.zeros((1, 12, 12, 3), np.int8)
@@ -61,6 +63,12 @@ class SimulatedTime(SerialTransport):
 
     def pause(self, cycles: int = SerialTransport.PAUSE_CYCLES) -> None:
         self._port.board.run(cycles)  # type: ignore[attr-defined]
+
+    def wait_idle(
+        self, limit: int, on_layer: LayerObserver | None = None, feeds: Sequence[Feed] = ()
+    ) -> None:
+        self.pause(limit // 4)
+        super().wait_idle(limit, on_layer, feeds)
 
 
 def test_serial_line(program: Program) -> None:
