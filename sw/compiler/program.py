@@ -11,6 +11,7 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hw.command import Descriptor, Mode
+from hw.command import HOLD_NEVER, Descriptor, Mode
 from hw.config import CoreConfig
 from sw import golden, ir
+from sw.compiler.chunks import InputChunk
 from sw.compiler.cycles import Work, predict
 from sw.compiler.inputs import InputLayout
-from sw.errors import InputError
+from sw.errors import InputError, UnsupportedError
 
 __all__ = ["Collector", "DeviceTensor", "Program", "ProgramLayer"]
 
@@ -121,6 +123,10 @@ class ProgramLayer:
     words: int
 
 
+Upload = tuple[int, npt.NDArray[np.int8]]
+"""Words to write, (words, columns) int8, and the word address of the first one."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Program:
     """A compiled network.
@@ -149,6 +155,15 @@ class Program:
         What the host computes before and after, possibly nothing.
     aliases : dict
         Tensors of the network that are others under another name.
+    chunks : tuple of InputChunk
+        Of inputs that do not fit into memory as a whole (their addresses in ``inputs`` mean
+        nothing), in the order in which they are written: neither ``after_layer`` nor
+        ``before_layer`` ever falls.
+
+    Raises
+    ------
+    UnsupportedError
+        If there are more descriptors than the core counts.
     """
 
     model: str
@@ -165,6 +180,17 @@ class Program:
     prefix: ir.Graph
     suffix: ir.Graph
     aliases: dict[int, int]
+    chunks: tuple[InputChunk, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.work) > HOLD_NEVER:
+            raise UnsupportedError(
+                f"{self.model}: its program has {len(self.work)} descriptors, and the core counts "
+                f"up to {HOLD_NEVER}; use smaller images"
+            )
+        for a, b in pairwise(self.chunks):
+            if a.after_layer > b.after_layer or a.before_layer > b.before_layer:
+                raise ValueError(f"chunks must be in the order of their layers, not {a} before {b}")
 
     @property
     def macs(self) -> int:
@@ -182,7 +208,7 @@ class Program:
 
     def prepare(
         self, inputs: Array | Sequence[Array] | Mapping[int, Array]
-    ) -> list[tuple[int, npt.NDArray[np.int8]]]:
+    ) -> list[Upload]:
         """Run the host's part before the device's.
 
         Parameters
@@ -193,10 +219,50 @@ class Program:
         Returns
         -------
         list of (address, words)
-            What to write to activation memory: (words, columns) int8 from a word address on.
+            What to write to activation memory before the start: (words, columns) int8 from a word
+            address on.
+
+        Raises
+        ------
+        InputError
+            If that is not all of it: then there is only :meth:`uploads`.
+        """
+        before, during = self.uploads(inputs)
+        if during:
+            raise InputError(
+                f"{self.model}: its input does not fit into the device's memory, the rest has to "
+                "be written while it runs"
+            )
+        return before
+
+    def uploads(
+        self, inputs: Array | Sequence[Array] | Mapping[int, Array]
+    ) -> tuple[list[Upload], list[tuple[InputChunk, npt.NDArray[np.int8]]]]:
+        """Run the host's part before the device's; also return what to write while the core runs.
+
+        Returns
+        -------
+        before : list of (address, words)
+            As :meth:`prepare`.
+        during : list of (InputChunk, words)
+            In order.
         """
         tensors = golden.run(self.prefix, inputs)
-        return [(address, layout.pack(tensors[layout.tensor])) for address, layout in self.inputs]
+        packed = [layout.pack(tensors[layout.tensor]) for _, layout in self.inputs]
+        chunked = {chunk.input for chunk in self.chunks}
+        before = [
+            (address, words)
+            for number, ((address, _), words) in enumerate(zip(self.inputs, packed, strict=True))
+            if number not in chunked
+        ]
+        during = []
+        for chunk in self.chunks:
+            words = packed[chunk.input][chunk.first_word : chunk.first_word + chunk.words]
+            if chunk.after_layer:
+                during.append((chunk, words))
+            else:
+                before.append((chunk.address, words))
+        return before, during
 
     def finish(self, outputs: Mapping[int, npt.NDArray[np.int8]]) -> dict[int, Array]:
         """Run the host's part after the device's.
@@ -249,6 +315,7 @@ class Program:
             "layers": [asdict(layer) for layer in self.layers],
             "work": [asdict(item) for item in self.work],
             "aliases": list(self.aliases.items()),
+            "chunks": [asdict(chunk) for chunk in self.chunks],
             "prefix": _graph_to_json(self.prefix, "prefix", arrays),
             "suffix": _graph_to_json(self.suffix, "suffix", arrays),
         }
@@ -323,6 +390,7 @@ class Program:
             prefix=_graph_from_json(document["prefix"], "prefix", arrays),
             suffix=_graph_from_json(document["suffix"], "suffix", arrays),
             aliases=dict(document["aliases"]),
+            chunks=tuple(InputChunk(**chunk) for chunk in document["chunks"]),
         )
 
 
