@@ -10,6 +10,12 @@ BLOCK       one block of the current layer: ``rows * PARAMETER_FIELDS`` words of
             parameters, then ``count`` words of weights
 ==========  ==================================================================================
 
+A layer whose sums have more products than the weight memory has room for is ``partial``: the
+windows of its only row are parts of one sum, read one after another like other windows, and each
+part has a BLOCK of its own.  The accumulators start anew with the first part and give an output
+after the last one, with that part's parameters; the parameters of the others are not used.  While
+a part waits for its weights the array multiplies by ``input_zero_point``, which has to be 0.
+
 A word is ``lanes`` halfwords, lane 0 first, little-endian.  Headers use lane 0's halfword only.
 
 This module imports nothing of Amaranth, so that compiler, cycle model and driver can use it.
@@ -88,6 +94,8 @@ class Descriptor:
         The first or last column (row) of windows reaches one column (row) into the padding.
     skip_first, skip_last : bool
         The first (last) window of a row gives no output.
+    partial : bool
+        SERIAL, one row: its windows are parts of one sum (see above).
     odd : bool
         DEPTHWISE2: windows start at odd columns (after one column of padding).
     last_steps : int
@@ -123,6 +131,7 @@ class Descriptor:
     skip_first: bool = False
     skip_last: bool = False
     odd: bool = False
+    partial: bool = False
     last_steps: int = 1
     steps: int
     inner: int
@@ -148,11 +157,23 @@ class Descriptor:
                              f"not {self.act_min!r}")
         if self.mode == Mode.SERIAL and self.middle > 1 and self.inner == self.last_steps == 1:
             raise ValueError("last_steps must be at least 2 if kernel rows are one word, not 1")
+        if self.partial and (self.mode != Mode.SERIAL or self.height != 1 or self.shared
+                             or self.skip_first or self.skip_last or self.input_zero_point):
+            raise ValueError("partial sums are for SERIAL layers of one row with an "
+                             "input_zero_point of 0, which neither share their weights nor skip "
+                             "windows")
         for name, layout in LAYOUT.items():
             low, high = layout.range
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"{name} must be {low} to {high}, not {value!r}")
+
+    @property
+    def records(self) -> int:
+        """BLOCK records that follow the descriptor."""
+        if self.shared:
+            return 1
+        return self.blocks * (self.width if self.partial else 1)
 
     def halfwords(self) -> list[int]:
         """Return the encoded descriptor: ``DESCRIPTOR_HALFWORDS`` integers of 16 bits."""
@@ -195,6 +216,7 @@ LAYOUT: dict[str, Field] = {
     "skip_first": Field(0, 10, 1),
     "skip_last": Field(0, 11, 1),
     "odd": Field(0, 12, 1),
+    "partial": Field(0, 13, 1),
     "steps": Field(1, 0, 10, bias=1),
     "last_steps": Field(1, 10, 4, bias=1),
     "inner": Field(2, 0, 8, bias=1),
@@ -222,9 +244,15 @@ class Register(IntEnum):
 
     Writing START starts the program whose flash byte address is FLASH_LOW | FLASH_HIGH << 16.
     The program's words pass through a ring in activation memory, from word address RING_FIRST to
-    the end of the memory.  STATUS: bit 0 busy, bit 1 flash ready, bits 15:8 IDENTITY of the
-    command set.
-    CYCLES_LOW/HIGH count the cycles from START to the end of the last layer.
+    the end of the memory.  STATUS: bit 0 busy, bit 1 flash ready, bit 3 held before a layer (see
+    HOLD), bits 15:8 IDENTITY of the command set.
+    CYCLES_LOW/HIGH count the cycles from START to the end of the last layer, or those of them that
+    PROFILE selects (a :class:`Cause`; written before START, 0 after reset).
+    LAYERS: descriptors whose last step has been made since START (``LAYERS_BITS`` bits): whatever
+    they read may be overwritten.
+    HOLD: the core does not begin the descriptor with this number (0 is a program's first), until
+    another number is written; HOLD_NEVER, as after reset, lets it run to the end.  A host that
+    brings the input while the core runs holds it before the layer that would read too far.
     """
 
     START = 0
@@ -234,9 +262,51 @@ class Register(IntEnum):
     STATUS = 4
     CYCLES_LOW = 5
     CYCLES_HIGH = 6
+    LAYERS = 7
+    PROFILE = 8
+    HOLD = 9
 
 
-IDENTITY = 0x51
+LAYERS_BITS = 12
+HOLD_NEVER = (1 << LAYERS_BITS) - 1
+"""A HOLD that no program's descriptor has for its number."""
+
+
+class Cause(IntEnum):
+    """What a cycle of a busy core is spent on; PROFILE selects which cycles are counted.
+
+    ALL
+        Every cycle.
+    STEPS
+        The array makes a step.
+    WEIGHTS
+        The array waits for a block's weights.
+    INPUT
+        Words are read ahead, before the first step of a layer (one cycle where none are).
+    REQUANTISE
+        The last results of a layer are on their way to memory.
+    FILL
+        The next descriptor is waited for and read; a block begins; the last cycle of a program.
+    HELD
+        The host holds the core before a layer.  The first cycle of that counts as FILL.
+    NOT_HELD
+        All others.
+
+    The causes from STEPS to FILL exclude each other; NOT_HELD is their sum, and what it counts
+    while the core is held before descriptor *n* are the cycles of the *n* descriptors before.
+    """
+
+    ALL = 0
+    STEPS = 1
+    WEIGHTS = 2
+    INPUT = 3
+    REQUANTISE = 4
+    FILL = 5
+    HELD = 6
+    NOT_HELD = 7
+
+
+IDENTITY = 0x52
 """Version of the command set, as STATUS reports it."""
 
 
@@ -257,8 +327,16 @@ _DEPTHWISE2: tuple[tuple[Tap, Tap], ...] = (
     ((1, 0), (-1, 0)),
     ((1, 1), (-1, 1)),
     ((1, 2), (-1, 2)),
-    ((1, 2), (-1, 2)),
-    ((1, 2), (-1, 2)),
+    ((0, 1), (-1, 2)),
+    ((1, 1), (-1, 2)),
+)
+# By how often their weights are the largest: the middle of a window, its sides, its corners.
+_DEPTHWISE_AGAIN: tuple[Tap, ...] = (
+    (1, 1), (0, 1), (1, 0), (1, 2), (2, 1), (0, 0), (0, 2), (2, 0), (2, 2),
+)
+_DEPTHWISE2_AGAIN: tuple[Tap, ...] = (
+    (0, 0), (0, 2), (1, 0), (1, 2), (-1, 1), (2, 1), (-1, 0), (-1, 2), (2, 0), (2, 2),
+    (0, 1), (1, 1),
 )
 
 
@@ -269,15 +347,16 @@ def window_steps(mode: Mode) -> tuple[tuple[Tap, Tap], ...]:
     row).  Column 0 is the one whose reading begins with the window, 1 the one read before it, 2
     the one before that; DEPTHWISE2 reads two columns a window, 0 and then -1.
 
-    The first steps (5 or 8) are the ordinary ones.  The steps after them are optional (a
-    descriptor's ``steps`` says how many are taken): array row 0 visits every tap once more, so
-    that a weight beyond int8 can be split over two visits; array row 1 wants zero weights there.
+    The first steps (5 or 8) are the ordinary ones; those of DEPTHWISE2 have room for a second visit
+    of the middle of the window, which is (0, 1) or (1, 1).  The steps after them are optional (a
+    descriptor's ``steps`` says how many are taken): array row 0 visits every tap once more, so that
+    a weight beyond int8 can be split over two visits; array row 1 wants zero weights there.
     """
-    base, ages = {
-        Mode.DEPTHWISE: (_DEPTHWISE, (2, 1, 0)),
-        Mode.DEPTHWISE2: (_DEPTHWISE2, (2, 1, 0, -1)),
+    base, again = {
+        Mode.DEPTHWISE: (_DEPTHWISE, _DEPTHWISE_AGAIN),
+        Mode.DEPTHWISE2: (_DEPTHWISE2, _DEPTHWISE2_AGAIN),
     }[mode]
-    return base + tuple(((age, row), base[-1][1]) for age in ages for row in range(3))
+    return base + tuple((tap, base[-1][1]) for tap in again)
 
 
 def minimum_steps(mode: Mode) -> int:

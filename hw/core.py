@@ -158,6 +158,10 @@ class Core(wiring.Component):
             host.clear_cycles.eq(start),
             host.busy.eq(self.busy),
             host.flash_ready.eq(self.flash_ready),
+            host.held.eq(sequencer.held),
+            host.cause.eq(sequencer.cause),
+            host.steps_done.eq(sequencer.steps_done),
+            sequencer.hold.eq(host.hold),
             self.flash_start.eq(start),
             self.flash_address.eq(host.flash_address),
             host.read_valid.eq(

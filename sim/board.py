@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from hw.config import CoreConfig
 from sim import verilate
 from sim.errors import FlashError, HangError, SimulationError
 
-__all__ = ["FLASH_SIZE", "LayerEnd", "SimulatedBoard"]
+__all__ = ["FLASH_SIZE", "Feed", "LayerEnd", "SimulatedBoard"]
 
 FLASH_SIZE = 1 << 24
 
@@ -48,6 +48,30 @@ class LayerEnd:
     memory: npt.NDArray[np.int8] | None
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Feed:
+    """What the host writes while the core runs.
+
+    Attributes
+    ----------
+    after : int
+        Layers that must be done.
+    address : int
+    halfwords : ndarray
+        Of activation memory, written first.
+    hold : int
+        Written to HOLD afterwards.
+    pace : int
+        Cycles from one halfword to the next, at least.
+    """
+
+    after: int
+    address: int
+    halfwords: _HALFWORDS
+    hold: int
+    pace: int = 1
+
+
 @cache
 def _load(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
@@ -65,6 +89,8 @@ def _load(path: Path) -> ctypes.CDLL:
         "board_uart_break": (None, (board, u64)),
         "board_uart_receive": (u32, (board, data, u32, u64)),
         "board_uart_clear": (None, (board,)),
+        "board_begin": (None, (board,)),
+        "board_feed": (None, (board, u64, u64, u32, data, u32, u32, ctypes.c_uint16)),
         "board_run": (flag, (board, u64)),
         "board_wait": (flag, (board, u64, flag)),
         "board_busy": (flag, (board,)),
@@ -169,7 +195,7 @@ class SimulatedBoard:
     def write_register(self, register: int, value: int) -> None:
         """Write a register of :class:`hw.command.Register`."""
         if register == Register.START:
-            self._take_layers()
+            self._library.board_begin(self._board)
             self._started = self.cycle
         self._transfer(True, True, register, np.array([value], np.uint16))
         if register == Register.START:
@@ -228,7 +254,12 @@ class SimulatedBoard:
         """Let a number of cycles pass."""
         self._raise_if(self._library.board_run(self._board, cycles))
 
-    def wait(self, limit: int, on_layer: Callable[[LayerEnd], None] | None = None) -> list[int]:
+    def wait(
+        self,
+        limit: int,
+        on_layer: Callable[[LayerEnd], None] | None = None,
+        feeds: Sequence[Feed] = (),
+    ) -> list[int]:
         """Run until the core is idle.
 
         Parameters
@@ -237,6 +268,8 @@ class SimulatedBoard:
             Cycles after which the core counts as hanging.
         on_layer : callable, optional
             Called at the end of every layer, with a copy of the memory.
+        feeds : sequence of Feed
+            What the host does meanwhile, one after the other.
 
         Returns
         -------
@@ -250,6 +283,14 @@ class SimulatedBoard:
         FlashError
             If it used the flash wrongly.
         """
+        for feed in feeds:
+            halfwords = np.ascontiguousarray(feed.halfwords, np.uint16)
+            size = self.config.memory_depth * self.config.lanes
+            _check_range("halfwords", feed.address, len(halfwords), size)
+            self._library.board_feed(
+                self._board, feed.after, feed.pace, feed.address, halfwords.ctypes.data,
+                len(halfwords), Register.HOLD, feed.hold,
+            )  # fmt: skip
         end = self.cycle + limit
         ends: list[int] = []
         while True:

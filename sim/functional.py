@@ -8,8 +8,8 @@ it gives wrong results here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -107,7 +107,7 @@ def records(flash: bytes, config: CoreConfig) -> Iterator[tuple[Descriptor, list
         kind, count = Record(head >> COUNT_BITS), head & (1 << COUNT_BITS) - 1
         position += 1
         if kind != Record.BLOCK and current is not None:
-            wanted = 1 if current.shared else current.blocks
+            wanted = current.records
             if len(blocks) != wanted:
                 raise ProgramError(f"a layer of {wanted} blocks has {len(blocks)}")
             yield current, blocks
@@ -149,8 +149,15 @@ class FunctionalCore:
     def _junk(self, *shape: int) -> Bytes:
         return self.rng.integers(-128, 128, shape).astype(np.int8)
 
-    def run(self, flash: bytes, ring: tuple[int, int]) -> Iterator[Descriptor]:
+    def run(
+        self,
+        flash: bytes,
+        ring: tuple[int, int],
+        before: Callable[[int], None] | None = None,
+    ) -> Iterator[Descriptor]:
         """Run a program, yielding every descriptor after it has been executed.
+
+        ``before`` is called with the number of every descriptor that is going to be.
 
         Raises
         ------
@@ -159,7 +166,9 @@ class FunctionalCore:
             an accumulator.
         """
         self.memory[ring[0] : ring[1] + 1] = self._junk(ring[1] + 1 - ring[0], 1)
-        for descriptor, blocks in records(flash, self.config):
+        for number, (descriptor, blocks) in enumerate(records(flash, self.config)):
+            if before is not None:
+                before(number)
             self._layer(descriptor, blocks, ring)
             yield descriptor
 
@@ -171,13 +180,17 @@ class FunctionalCore:
             Mode.POOL: self._pool,
             Mode.ADD: self._add,
         }[d.mode]
-        columns = d.width - d.skip_first - d.skip_last
+        columns = 1 if d.partial else d.width - d.skip_first - d.skip_last
         count = d.height * columns
         for number in range(d.blocks):
             block = blocks[0] if d.shared else blocks[number]
+            if d.partial:
+                block = self._join(blocks[number * d.width : (number + 1) * d.width])
             base = d.input_base + (0 if d.mode == Mode.SERIAL else number)
             addresses = self._addresses(d, base)
             accumulator = kernel(d, addresses, block.weights.astype(np.int64))
+            if d.partial:
+                accumulator = accumulator.sum(axis=1, keepdims=True)
             kept = accumulator[:, d.skip_first : d.width - d.skip_last]
             output = self._requantize(d, block, kept.reshape(count, -1))
             first = number * count if d.shared else 0
@@ -185,6 +198,11 @@ class FunctionalCore:
             target = start + d.output_step * (first + np.arange(count))
             self._check_target(d, target, addresses, block, ring)
             self.memory[target] = output
+
+    def _join(self, parts: list[BlockData]) -> BlockData:
+        """Return the parts of a sum as one block, with the parameters of the last."""
+        weights = np.concatenate([part.weights for part in parts])
+        return replace(parts[-1], weights=weights)
 
     def _addresses(self, d: Descriptor, base: int) -> Ints:
         """Return all addresses that a block reads: (height, width, middle, inner)."""
@@ -204,6 +222,9 @@ class FunctionalCore:
             raise ProgramError(f"{d.middle} kernel rows of {row_steps} steps are not {d.steps}")
         rows = words.reshape(d.height, d.width, d.middle, -1)[..., : 2 * row_steps]
         flat = rows.reshape(d.height, d.width, -1).astype(np.float64)
+        if d.partial:
+            parts = weights.reshape(d.width, -1, self.config.columns)
+            return cast(Ints, np.rint(np.einsum("hpk,pkc->hpc", flat, parts)).astype(np.int64))
         return np.rint(flat @ weights.reshape(-1, self.config.columns)).astype(np.int64)
 
     def _depthwise(self, d: Descriptor, addresses: Ints, weights: Ints) -> Ints:
@@ -264,11 +285,12 @@ class FunctionalCore:
         return cast(Bytes, result.astype(np.int8))
 
     def _used_words(self, d: Descriptor, block: BlockData) -> npt.NDArray[np.bool_]:
-        """Return which words of a window meet weights other than 0: (middle, inner) bool."""
+        """Return which words of a window meet weights other than 0: (parts, middle, inner) bool."""
         row_steps = self.config.lanes * (d.inner - 1) + d.last_steps
-        steps = np.zeros((d.middle, d.inner * self.config.lanes), np.bool_)
-        steps[:, :row_steps] = block.weights.any(axis=(1, 2)).reshape(d.middle, row_steps)
-        return np.asarray(steps.reshape(d.middle, d.inner, -1).any(axis=2), np.bool_)
+        parts = d.width if d.partial else 1
+        steps = np.zeros((parts, d.middle, d.inner * self.config.lanes), np.bool_)
+        steps[:, :, :row_steps] = block.weights.any(axis=(1, 2)).reshape(parts, d.middle, row_steps)
+        return np.asarray(steps.reshape(parts, d.middle, d.inner, -1).any(axis=3), np.bool_)
 
     def _truncated(self, d: Descriptor, u: Ints, block: BlockData) -> Ints:
         """Return scaled values before the shift, of a requantiser with few fraction bits."""
@@ -316,7 +338,7 @@ class FunctionalCore:
                 read = np.where(self._used_words(d, block), read, -1)
         last_read = np.full(1 << ADDRESS_BITS, -1, np.int64)
         np.maximum.at(last_read, addresses.ravel(), read.ravel())
-        written = turn[:, d.skip_first : width - d.skip_last].ravel()
+        written = turn[:, width - 1 if d.partial else d.skip_first : width - d.skip_last].ravel()
         if np.any(last_read[target] > written):
             raise ProgramError("a layer overwrites words that it still has to read")
 
@@ -328,6 +350,7 @@ def run_program(
     | Mapping[int, npt.NDArray[np.integer]],
     *,
     seed: int = 0,
+    late: bool = False,
 ) -> dict[int, npt.NDArray[np.integer]]:
     """Run a compiled network, host's parts included.
 
@@ -338,6 +361,8 @@ def run_program(
         As for :func:`sw.golden.run`.
     seed : int
         Of junk.
+    late : bool
+        Chunks of the input come as late as possible, and not as early as possible.
 
     Returns
     -------
@@ -351,8 +376,22 @@ def run_program(
         If the program breaks a rule.
     """
     core = FunctionalCore(program.config, seed=seed)
-    for address, words in program.prepare(inputs):
+    uploads, chunks = program.uploads(inputs)
+
+    def write(address: int, words: Bytes) -> None:
         core.memory[address : address + len(words)] = words
+
+    def bring(number: int) -> None:
+        """Write the chunks that are due before a descriptor."""
+        while chunks:
+            chunk, words = chunks[0]
+            if number < (chunk.before_layer if late else chunk.after_layer):
+                break
+            write(chunk.address, words)
+            chunks.pop(0)
+
+    for address, words in uploads:
+        write(address, words)
 
     def stored(index: int) -> Bytes:
         tensor = program.tensors[index]
@@ -360,7 +399,7 @@ def run_program(
 
     result: dict[int, npt.NDArray[np.integer]] = {}
     collector = Collector(program)
-    for number, _ in enumerate(core.run(program.flash, program.ring)):
+    for number, _ in enumerate(core.run(program.flash, program.ring, bring)):
         if (complete := collector.take(number, core.memory)) is not None:
             result[program.layers[complete[0]].output] = complete[1]
     finished = program.finish({index: stored(index) for index in program.outputs})

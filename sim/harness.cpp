@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <random>
 #include <string>
@@ -28,6 +29,12 @@ enum Status : int { OK = 0, LAYER = 1, LIMIT = 2, FAILED = 3 };
 // the lowest priority on the activation memory.
 constexpr uint64_t BUS_PATIENCE = 100000;
 
+// What the host does when so many layers are done: writes on its bus, one every few cycles.
+struct Feed {
+    uint64_t after, pace;
+    std::deque<HostRequest> writes;
+};
+
 struct Board {
     VerilatedContext context;
     std::unique_ptr<Vtop> top;
@@ -40,6 +47,10 @@ struct Board {
     bool early = false;
     std::string error;
     std::vector<uint64_t> layers;
+    // Layers done since the start.
+    uint64_t done = 0;
+    std::deque<Feed> feeds;
+    uint64_t next_feed = 0;
 
     static FlashOptions options(double clock_mhz) {
         FlashOptions options;
@@ -117,9 +128,24 @@ struct Board {
         top->clk = 0;
         top->eval();
         ++cycle;
-        if (layer) layers.push_back(cycle);
+        if (layer) {
+            layers.push_back(cycle);
+            ++done;
+        }
     }
 #endif
+
+    // The host's next write, if it is due.
+    void feed() {
+        if (feeds.empty() || cycle < next_feed || !host.idle()) return;
+        Feed& next = feeds.front();
+        if (done < next.after) return;
+        const HostRequest& write = next.writes.front();
+        host.push(true, write.reg, write.address, write.data);
+        next_feed = cycle + next.pace;
+        next.writes.pop_front();
+        if (next.writes.empty()) feeds.pop_front();
+    }
 
     bool failed() {
         if (error.empty() && !flash.errors.empty()) error = "flash: " + flash.errors.front();
@@ -141,6 +167,7 @@ struct Board {
     int wait(uint64_t limit, bool stop) {
         for (uint64_t i = 0; i < limit; ++i) {
             if (!top->busy) return failed() ? FAILED : OK;
+            feed();
             step();
             if (stop && layer) {
                 settle();
@@ -232,6 +259,23 @@ uint32_t board_uart_receive(Board* board, uint8_t* data, uint32_t count, uint64_
 }
 
 void board_uart_clear(Board* board) { board->uart.received.clear(); }
+
+// A program is going to be started.
+void board_begin(Board* board) {
+    board->layers.clear();
+    board->feeds.clear();
+    board->done = 0;
+}
+
+// While board_wait runs and once so many layers are done: write halfwords, then a register.
+void board_feed(Board* board, uint64_t after, uint64_t pace, uint32_t address,
+                const uint16_t* data, uint32_t count, uint32_t reg, uint16_t value) {
+    Feed feed{after, pace, {}};
+    for (uint32_t i = 0; i < count; ++i)
+        feed.writes.push_back({true, true, false, static_cast<uint16_t>(address + i), data[i]});
+    feed.writes.push_back({true, true, true, static_cast<uint16_t>(reg), value});
+    board->feeds.push_back(feed);
+}
 
 int board_run(Board* board, uint64_t cycles) { return board->run(cycles); }
 int board_wait(Board* board, uint64_t limit, int stop) { return board->wait(limit, stop); }

@@ -4,7 +4,15 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.command import ADDRESS_BITS, HALFWORD_BITS, IDENTITY, Register
+from hw.command import (
+    ADDRESS_BITS,
+    HALFWORD_BITS,
+    HOLD_NEVER,
+    IDENTITY,
+    LAYERS_BITS,
+    Cause,
+    Register,
+)
 from hw.config import CoreConfig
 
 
@@ -41,7 +49,14 @@ class HostPort(wiring.Component):
     clear_cycles : In(1)
         Pulse: it starts now.
     flash_address : Out(24), ring_first : Out(ADDRESS_BITS)
-    busy, flash_ready : In(1)
+    busy, flash_ready, held : In(1)
+    cause : In(Cause)
+        What the cycle is spent on, while ``busy``.
+    steps_done : In(1)
+        Pulse: a layer has made its last step.
+    hold : Out(1)
+        The next layer must not begin; two cycles after ``steps_done`` it speaks of the layer
+        after that.
     memory : Out(1), memory_write : Out(1), memory_grant : In(1)
         Access ``word``; write ``halfword`` to lane ``lane``.
     settled : In(1)
@@ -63,6 +78,10 @@ class HostPort(wiring.Component):
             "ring_first": Out(ADDRESS_BITS),
             "busy": In(1),
             "flash_ready": In(1),
+            "held": In(1),
+            "cause": In(Cause),
+            "steps_done": In(1),
+            "hold": Out(1),
             "memory": Out(1),
             "memory_write": Out(1),
             "memory_grant": In(1),
@@ -83,12 +102,8 @@ class HostPort(wiring.Component):
             self.word.eq(ask.address[self.lane_bits :]),
             self.memory_write.eq(ask.write),
         ]
-        cycles = Signal(32)
-        with m.If(self.clear_cycles):
-            m.d.sync += cycles.eq(0)
-        with m.Elif(self.busy):
-            m.d.sync += cycles.eq(cycles + 1)
-
+        cycles = self.cycles(m)
+        layers = self.layers(m)
         with m.If(answer.ready):
             m.d.sync += answer.valid.eq(0)
         with m.FSM():
@@ -96,7 +111,7 @@ class HostPort(wiring.Component):
                 with m.If(self.request.valid & ~answer.valid):
                     with m.If(ask.register):
                         m.d.comb += self.request.ready.eq(1)
-                        self.registers(m, ask, cycles)
+                        self.registers(m, ask, cycles, layers)
                     with m.Else():
                         m.d.sync += self.halfword.eq(ask.data)
                         m.next = "ACCESS"
@@ -117,10 +132,37 @@ class HostPort(wiring.Component):
                     m.next = "IDLE"
         return m
 
-    def registers(self, m: Module, ask, cycles):
+    def cycles(self, m: Module):
+        """Count the cycles that PROFILE selects, each a cycle late; return the counter."""
+        cycles, counted = Signal(32), Signal()
+        self.profile = profile = Signal(Cause)
+        m.d.sync += counted.eq(self.busy & ~self.clear_cycles & (
+            (profile == self.cause)
+            | (profile == Cause.ALL)
+            | (profile == Cause.NOT_HELD) & (self.cause != Cause.HELD)
+        ))
+        with m.If(self.clear_cycles):
+            m.d.sync += cycles.eq(0)
+        with m.Elif(counted):
+            m.d.sync += cycles.eq(cycles + 1)
+        return cycles
+
+    def layers(self, m: Module):
+        """Count layers, compare with HOLD; return the counter."""
+        layers = Signal(LAYERS_BITS)
+        self.hold_before = Signal(LAYERS_BITS, init=HOLD_NEVER)
+        with m.If(self.clear_cycles):
+            m.d.sync += [layers.eq(0), self.hold.eq(0)]
+        with m.Else():
+            m.d.sync += [
+                layers.eq(layers + self.steps_done), self.hold.eq(layers == self.hold_before),
+            ]
+        return layers
+
+    def registers(self, m: Module, ask, cycles, layers):
         """Serve an access to a register."""
-        status = Cat(self.busy, self.flash_ready)
-        with m.If(ask.write), m.Switch(ask.address[:3]):
+        status = Cat(self.busy, self.flash_ready, 0, self.held)
+        with m.If(ask.write), m.Switch(ask.address[:4]):
             with m.Case(Register.START):
                 m.d.comb += self.start.eq(1)
             with m.Case(Register.FLASH_LOW):
@@ -129,12 +171,18 @@ class HostPort(wiring.Component):
                 m.d.sync += self.flash_address[16:].eq(ask.data)
             with m.Case(Register.RING_FIRST):
                 m.d.sync += self.ring_first.eq(ask.data)
+            with m.Case(Register.PROFILE):
+                m.d.sync += self.profile.eq(ask.data)
+            with m.Case(Register.HOLD):
+                m.d.sync += self.hold_before.eq(ask.data)
         with m.Else():
             m.d.sync += self.response.valid.eq(1)
-            with m.Switch(ask.address[:3]):
-                with m.Case(Register.CYCLES_LOW):
+            with m.Switch(ask.address[:2]):
+                with m.Case(Register.CYCLES_LOW & 3):
                     m.d.sync += self.response.payload.eq(cycles[:16])
-                with m.Case(Register.CYCLES_HIGH):
+                with m.Case(Register.CYCLES_HIGH & 3):
                     m.d.sync += self.response.payload.eq(cycles[16:])
+                with m.Case(Register.LAYERS & 3):
+                    m.d.sync += self.response.payload.eq(layers)
                 with m.Default():
                     m.d.sync += self.response.payload.eq(status | IDENTITY << 8)

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.command import Mode
+from hw.command import Cause, Mode
 from hw.config import CoreConfig
 from hw.control.descriptor import LayerLayout
 from hw.control.steps import StepRequest
@@ -40,13 +40,22 @@ class Sequencer(wiring.Component):
         The step decided on, for the decoder; registered.
     output, next_block : Out(1)
         With the step: it is the last one of an output; of the first output of a block with new
-        parameters.
+        parameters, or of a part of a sum.
     layer_start : Out(1)
         Pulse when a layer has come into force.
     layer_done : Out(1)
         Pulse when the last result of a layer has been written.
     finished : Out(1)
         The last layer is done (until reset).
+    hold : In(1)
+        Do not begin the next layer; it must be there, or not, from the second cycle after
+        ``steps_done`` on.
+    held : Out(1)
+        A layer is not begun because of ``hold``; from the second cycle of that on.
+    steps_done : Out(1)
+        Pulse with the last step of a layer.
+    cause : Out(Cause)
+        What this cycle is spent on.
     """
 
     def __init__(self, config: CoreConfig):
@@ -70,6 +79,10 @@ class Sequencer(wiring.Component):
             "layer_start": Out(1),
             "layer_done": Out(1),
             "finished": Out(1),
+            "hold": In(1),
+            "held": Out(1),
+            "steps_done": Out(1),
+            "cause": Out(Cause),
         })
 
     def elaborate(self, platform):
@@ -89,10 +102,13 @@ class Sequencer(wiring.Component):
         outstanding = Signal(4)
         m.d.sync += outstanding.eq(outstanding + self.output - self.written)
 
-        with m.FSM():
+        m.d.comb += self.steps_done.eq(layer_end)
+        m.d.sync += self.held.eq(0)
+        with m.FSM() as states:
             with m.State("FETCH"):
-                m.d.comb += self.descriptor_fetch.eq(self.descriptor_available)
-                with m.If(self.descriptor_available):
+                m.d.comb += self.descriptor_fetch.eq(self.descriptor_available & ~self.hold)
+                m.d.sync += self.held.eq(self.hold)
+                with m.If(self.descriptor_fetch):
                     m.next = "LOAD"
             with m.State("LOAD"):
                 with m.If(self.descriptor_done):
@@ -123,6 +139,7 @@ class Sequencer(wiring.Component):
             with m.State("FINISHED"):
                 m.d.comb += self.finished.eq(1)
 
+        self.causes(m, states, ready)
         edges = self.windows(m, run, window_end, block_end, layer_end)
         m.d.comb += self.block_freed.eq(block_end & (~layer.shared | layer_end))
         phase, window_due = self.phases(m, mode, run, window_end)
@@ -134,6 +151,7 @@ class Sequencer(wiring.Component):
         m.d.comb += [self.address_advance.eq(fetch), self.read.eq(fetch & self.filled)]
         ask = self.request
         m.d.sync += [
+            ask.running.eq(run),
             ask.phase.eq(phase),
             ask.prologue.eq(prologue),
             ask.read.eq(self.read),
@@ -144,26 +162,43 @@ class Sequencer(wiring.Component):
         ]
         return m
 
+    def causes(self, m: Module, states, ready):
+        """Say what the cycle is spent on."""
+        m.d.comb += self.cause.eq(Cause.FILL)
+        with m.If(self.held):
+            m.d.comb += self.cause.eq(Cause.HELD)
+        with m.If(states.ongoing("PROLOGUE")):
+            m.d.comb += self.cause.eq(Cause.INPUT)
+        with m.If(states.ongoing("WAIT") & (ready == 0)):
+            m.d.comb += self.cause.eq(Cause.WEIGHTS)
+        with m.If(states.ongoing("RUN")):
+            m.d.comb += self.cause.eq(Cause.STEPS)
+        with m.If(states.ongoing("DRAIN")):
+            m.d.comb += self.cause.eq(Cause.REQUANTISE)
+
     def windows(self, m: Module, run, window_end, block_end, layer_end):
         """Count windows and blocks; return flags of the current window's place in its row."""
         layer = self.layer
         x, y, block = Signal(8), Signal(8), Signal(8)
         left = Signal(10)
-        last_step, last_block = Signal(), Signal()
+        last_step, block_edge, layer_edge = Signal(), Signal(), Signal()
         # Registers, a cycle old: windows take at least four cycles.
         edges = self.request.edges
+        last_column, last_row = x == layer.width, y == layer.height
         m.d.sync += [
             edges.first_column.eq(x == 0),
-            edges.last_column.eq(x == layer.width),
+            edges.last_column.eq(last_column),
             edges.first_row.eq(y == 0),
-            edges.last_row.eq(y == layer.height),
-            last_block.eq(block == layer.blocks),
+            edges.last_row.eq(last_row),
+            # Every part of a sum has weights of its own.
+            block_edge.eq(layer.partial | last_column & last_row),
+            layer_edge.eq(last_column & last_row & (block == layer.blocks)),
             last_step.eq(run & (left == 1)),
         ]
         m.d.comb += [
             window_end.eq(last_step),
-            block_end.eq(window_end & edges.last_column & edges.last_row),
-            layer_end.eq(block_end & last_block),
+            block_end.eq(window_end & block_edge),
+            layer_end.eq(window_end & layer_edge),
         ]
         with m.If(run):
             m.d.sync += left.eq(left - 1)
@@ -221,16 +256,14 @@ class Sequencer(wiring.Component):
         return prologue | run & due, lane
 
     def emit(self, m: Module, run, window_end, block_end, edges):
-        """Mark the last step of an output, and the first output of a block."""
+        """Mark the last step of an output, and the first output (or part) of a block."""
         layer = self.layer
-        fresh = Signal(init=1)
+        fresh, skipped = Signal(init=1), Signal()
         m.d.comb += [
-            self.output.eq(
-                window_end
-                & ~(edges.first_column & layer.skip_first)
-                & ~(edges.last_column & layer.skip_last)
-            ),
-            self.next_block.eq(self.output & fresh),
+            skipped.eq(edges.first_column & layer.skip_first
+                       | edges.last_column & layer.skip_last),
+            self.output.eq(window_end & ~skipped & ~(layer.partial & ~edges.last_column)),
+            self.next_block.eq(window_end & ~skipped & fresh),
         ]
         with m.If(self.layer_start | block_end & ~layer.shared):
             m.d.sync += fresh.eq(1)

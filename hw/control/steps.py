@@ -23,6 +23,7 @@ class StepRequest(data.StructLayout):
 
     Members
     -------
+    running : a step is made
     phase : step within the window (saturating)
     prologue : no step, only a word for the window memory
     read, read_row : a word arrives with this step; its kernel row
@@ -34,6 +35,7 @@ class StepRequest(data.StructLayout):
 
     def __init__(self, config: CoreConfig):
         super().__init__({
+            "running": 1,
             "phase": 5,
             "prologue": 1,
             "read": 1,
@@ -84,8 +86,9 @@ class StepDecoder(wiring.Component):
             step.window_write_enable.eq(ask.read & ~serial & to_window),
             step.x_load.eq(ask.read & ~(adding & to_window)),
             step.pick.eq(Cat(*(serial | self.padding(m, tap) for tap in taps))),
-            step.first.eq(ask.phase == 0),
-            step.serial.eq(serial),
+            step.first.eq((ask.phase == 0) & ~(layer.partial & ~ask.edges.first_column)),
+            # Between the parts of a sum the array goes on with the zero point, which is 0 then.
+            step.serial.eq(serial & ask.running),
             step.word_phase.eq(ask.word_phase),
         ]
         m.d.sync += self.step.eq(step)

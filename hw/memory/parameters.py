@@ -27,7 +27,8 @@ class ParameterMemory(wiring.Component):
     write_data : In(16)
     output : In(1), next_block : In(1)
         An output of lane 0 is on its way (the others follow a cycle apart); it is the first one
-        that uses the next block's parameters.  Fields with stage s belong to cycles 2 + s (lane 0)
+        that uses the next block's parameters.  Without ``output`` these are left out.  Fields with
+        stage s belong to cycles 2 + s (lane 0)
         to 1 + s + lanes after it.
     fields : Out(rows × PARAMETER_FIELDS × 16)
     """
@@ -88,7 +89,9 @@ class ParameterMemory(wiring.Component):
                 lane = Signal(self.lane_bits, name=f"lane_{stage}")
                 m.d.sync += lane.eq(lane + 1)
                 with m.If(output):
-                    m.d.sync += [lane.eq(0), slot.eq(slot + next_block)]
+                    m.d.sync += lane.eq(0)
+                with m.If(next_block):
+                    m.d.sync += slot.eq(slot + 1)
                 address[stage] = Signal(self.slot_bits + self.lane_bits, name=f"address_{stage}")
                 m.d.comb += [
                     address[stage][: self.lane_bits].eq(lane),

@@ -22,7 +22,7 @@ class Writeback(wiring.Component):
     done : In(1)
         Lane 0's result is in place.
     next_block : In(1)
-        With ``done``: it is the first output of a block.
+        With ``done``: it is the first output of a block (nothing without ``done``).
     pending : Out(1), address : Out(ADDRESS_BITS)
         Write the result there.
     grant : In(1)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 
 from sw.compiler import encode
 from sw.compiler.arrange import Arrangement, stored_rows
 from sw.compiler.chains import Segment
+from sw.compiler.chunks import InputChunk
 from sw.compiler.cycles import Work
 from sw.compiler.inputs import InputLayout
 from sw.compiler.layers import Command, Layer
-from sw.compiler.program import InputChunk
 
-__all__ = ["Item", "announce", "order", "place"]
+__all__ = ["Item", "in_chunks", "order", "place"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,64 +88,64 @@ def place(
     return result
 
 
-def announce(
+def in_chunks(
     items: Sequence[Item],
-    work: Sequence[Work],
     layers: Sequence[Layer],
     layout: InputLayout,
+    *,
+    number: int,
     address: int,
     slots: int,
-) -> tuple[list[Work], list[InputChunk]]:
+) -> list[InputChunk]:
     """Divide a streamed input into chunks.
 
     Parameters
     ----------
-    items, work : sequences
+    items : sequence of Item
         In the order of execution.
     layers : sequence of Layer
     layout : InputLayout
         Of the input.
+    number : int
+        Of the input, among the network's.
     address : int
         Of its rows in memory.
     slots : int
         Rows that memory holds; half of them are a chunk.
-
-    Returns
-    -------
-    work : list of Work
-        With the descriptors that wait for a chunk marked.
-    chunks : list of InputChunk
     """
     pitch, size = layout.row_pitch, slots // 2
     doubled = stored_rows(layout, slots) - slots
-    # The last row that each descriptor needs, where it reads the input.
-    needs: dict[int, int] = {}
-    for number, item in enumerate(items):
+    # The rows that each descriptor reads, where it reads the input.
+    reads: dict[int, tuple[int, int]] = {}
+    for descriptor, item in enumerate(items):
         layer = layers[item.layer]
         if layout.tensor in layer.inputs:
             assert layer.geometry is not None and item.row is not None
-            needs[number] = layer.geometry.needs(item.row)[1]
-    result, chunks = list(work), []
+            reads[descriptor] = layer.geometry.needs(item.row)
     rows = layout.words // pitch
-    for first in range(slots, max(needs.values()), size):
-        count = min(size, rows - first)
-        writes = [(address + first % slots * pitch, first, count)]
-        if first % slots == 0 and doubled:
-            writes.append((address + slots * pitch, first, min(doubled, count)))
-        # Rows are gone when a window has begun below them.
+    used = max(end for _, end in reads.values())
+    result = []
+
+    def chunk(first: int, count: int, slot: int) -> None:
+        # Rows that lay there are gone when all windows have begun below them.
         gone = first + count - slots
-        readers = [n for n in needs if _first_row(layers, items[n]) < gone]
-        chunks.append(
-            InputChunk(tensor=layout.tensor, after=max(readers) + 1, writes=tuple(writes))
+        readers = [n for n, (begin, _) in reads.items() if begin < gone]
+        # A row in its second place is for windows that begin a lap before.
+        waiting = [n for n, (_, end) in reads.items() if end > first]
+        result.append(
+            InputChunk(
+                after_layer=max(readers, default=-1) + 1,
+                before_layer=min(waiting),
+                address=address + slot * pitch,
+                first_word=first * pitch,
+                words=count * pitch,
+                input=number,
+            )
         )
-        waiting = min(n for n, end in needs.items() if end > first)
-        result[waiting] = replace(
-            result[waiting], descriptor=replace(result[waiting].descriptor, wait_input=True)
-        )
-    return result, chunks
 
-
-def _first_row(layers: Sequence[Layer], item: Item) -> int:
-    geometry = layers[item.layer].geometry
-    assert geometry is not None and item.row is not None
-    return geometry.needs(item.row)[0]
+    for first in range(0, used, size):
+        count = min(size, rows - first)
+        chunk(first, count, first % slots)
+        if first and first % slots == 0 and doubled:
+            chunk(first, min(doubled, count), slots)
+    return result

@@ -87,6 +87,8 @@ class SerialRead:
         The tap that each byte meets, counted row, column, channel; −1 for none.
     first : int
         Words from the tensor's beginning to the first one read, possibly negative.
+    parts : int
+        Windows that a sum is made of (``partial``); ``slots`` are those of all of them.
     """
 
     inner: int
@@ -98,6 +100,12 @@ class SerialRead:
     step_row: int
     slots: npt.NDArray[np.intp]
     first: int = 0
+    parts: int = 1
+
+    @property
+    def steps(self) -> int:
+        """Steps of a window."""
+        return len(self.slots) // self.parts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hw.command import Descriptor, Mode
+from hw.command import HOLD_NEVER, Descriptor, Mode
 from hw.config import CoreConfig
 from sw import golden, ir
+from sw.compiler.chunks import InputChunk
 from sw.compiler.cycles import Work, predict
 from sw.compiler.inputs import InputLayout
-from sw.errors import InputError
+from sw.errors import InputError, UnsupportedError
 
-__all__ = ["Collector", "DeviceTensor", "InputChunk", "Program", "ProgramLayer"]
+__all__ = ["Collector", "DeviceTensor", "Program", "ProgramLayer"]
 
 Array = npt.NDArray[np.integer]
 FORMAT = 3
@@ -121,23 +123,8 @@ class ProgramLayer:
     words: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class InputChunk:
-    """Rows of the input that the host writes while the program runs.
-
-    Attributes
-    ----------
-    tensor : int
-        Number of the input.
-    after : int
-        Descriptors that have to be done before: earlier rows lie there.
-    writes : tuple of (address, first row, rows)
-        Word addresses, and rows of the input's layout; some are written twice.
-    """
-
-    tensor: int
-    after: int
-    writes: tuple[tuple[int, int, int], ...]
+Upload = tuple[int, npt.NDArray[np.int8]]
+"""Words to write, (words, columns) int8, and the word address of the first one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -156,9 +143,7 @@ class Program:
     ring : (first, last)
         Word addresses of the ring, both included.
     inputs : tuple of (address, InputLayout)
-        What the host writes before the start, as far as there is room.
-    chunks : tuple of InputChunk
-        What it writes afterwards: in this order, and then each is announced by writing INPUT.
+        What the host writes before the start.
     outputs : tuple of int
         Numbers of the tensors that the host reads after the end.
     tensors : dict
@@ -170,6 +155,15 @@ class Program:
         What the host computes before and after, possibly nothing.
     aliases : dict
         Tensors of the network that are others under another name.
+    chunks : tuple of InputChunk
+        Of inputs that do not fit into memory as a whole (their addresses in ``inputs`` mean
+        nothing), in the order in which they are written: neither ``after_layer`` nor
+        ``before_layer`` ever falls.
+
+    Raises
+    ------
+    UnsupportedError
+        If there are more descriptors than the core counts.
     """
 
     model: str
@@ -188,6 +182,16 @@ class Program:
     aliases: dict[int, int]
     chunks: tuple[InputChunk, ...] = ()
 
+    def __post_init__(self) -> None:
+        if len(self.work) > HOLD_NEVER:
+            raise UnsupportedError(
+                f"{self.model}: its program has {len(self.work)} descriptors, and the core counts "
+                f"up to {HOLD_NEVER}; use smaller images"
+            )
+        for a, b in pairwise(self.chunks):
+            if a.after_layer > b.after_layer or a.before_layer > b.before_layer:
+                raise ValueError(f"chunks must be in the order of their layers, not {a} before {b}")
+
     @property
     def macs(self) -> int:
         """Multiplications of one inference."""
@@ -204,7 +208,7 @@ class Program:
 
     def prepare(
         self, inputs: Array | Sequence[Array] | Mapping[int, Array]
-    ) -> list[tuple[int, npt.NDArray[np.int8]]]:
+    ) -> list[Upload]:
         """Run the host's part before the device's.
 
         Parameters
@@ -215,48 +219,50 @@ class Program:
         Returns
         -------
         list of (address, words)
-            What to write to activation memory: (words, columns) int8 from a word address on.
-        """
-        packed = self._packed(inputs)
-        # What comes in chunks begins with the first of them.
-        first = {chunk.tensor: chunk.writes[0][1] for chunk in reversed(self.chunks)}
-        result = []
-        for address, layout in self.inputs:
-            words = packed[layout.tensor]
-            rows = first.get(layout.tensor)
-            result.append((address, words if rows is None else words[: rows * layout.row_pitch]))
-        return result
+            What to write to activation memory before the start: (words, columns) int8 from a word
+            address on.
 
-    def feed(
+        Raises
+        ------
+        InputError
+            If that is not all of it: then there is only :meth:`uploads`.
+        """
+        before, during = self.uploads(inputs)
+        if during:
+            raise InputError(
+                f"{self.model}: its input does not fit into the device's memory, the rest has to "
+                "be written while it runs"
+            )
+        return before
+
+    def uploads(
         self, inputs: Array | Sequence[Array] | Mapping[int, Array]
-    ) -> list[tuple[int, list[tuple[int, npt.NDArray[np.int8]]]]]:
-        """Return what the host writes while the program runs.
+    ) -> tuple[list[Upload], list[tuple[InputChunk, npt.NDArray[np.int8]]]]:
+        """Run the host's part before the device's; also return what to write while the core runs.
 
         Returns
         -------
-        list of (after, writes)
-            For each chunk: how many descriptors have to be done before, and (address, words) to
-            write then.
+        before : list of (address, words)
+            As :meth:`prepare`.
+        during : list of (InputChunk, words)
+            In order.
         """
-        if not self.chunks:
-            return []
-        packed = self._packed(inputs)
-        pitch = {layout.tensor: layout.row_pitch for _, layout in self.inputs}
-
-        def words(chunk: InputChunk, first: int, rows: int) -> npt.NDArray[np.int8]:
-            size = pitch[chunk.tensor]
-            return packed[chunk.tensor][first * size : (first + rows) * size]
-
-        return [
-            (chunk.after, [(at, words(chunk, first, rows)) for at, first, rows in chunk.writes])
-            for chunk in self.chunks
-        ]
-
-    def _packed(
-        self, inputs: Array | Sequence[Array] | Mapping[int, Array]
-    ) -> dict[int, npt.NDArray[np.int8]]:
         tensors = golden.run(self.prefix, inputs)
-        return {layout.tensor: layout.pack(tensors[layout.tensor]) for _, layout in self.inputs}
+        packed = [layout.pack(tensors[layout.tensor]) for _, layout in self.inputs]
+        chunked = {chunk.input for chunk in self.chunks}
+        before = [
+            (address, words)
+            for number, ((address, _), words) in enumerate(zip(self.inputs, packed, strict=True))
+            if number not in chunked
+        ]
+        during = []
+        for chunk in self.chunks:
+            words = packed[chunk.input][chunk.first_word : chunk.first_word + chunk.words]
+            if chunk.after_layer:
+                during.append((chunk, words))
+            else:
+                before.append((chunk.address, words))
+        return before, during
 
     def finish(self, outputs: Mapping[int, npt.NDArray[np.int8]]) -> dict[int, Array]:
         """Run the host's part after the device's.
@@ -384,10 +390,7 @@ class Program:
             prefix=_graph_from_json(document["prefix"], "prefix", arrays),
             suffix=_graph_from_json(document["suffix"], "suffix", arrays),
             aliases=dict(document["aliases"]),
-            chunks=tuple(
-                InputChunk(**{key: _tuples(value) for key, value in chunk.items()})
-                for chunk in document["chunks"]
-            ),
+            chunks=tuple(InputChunk(**chunk) for chunk in document["chunks"]),
         )
 
 

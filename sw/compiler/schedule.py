@@ -10,15 +10,16 @@ from hw.config import CoreConfig
 from sw import ir
 from sw.compiler import encode, passes
 from sw.compiler.arrange import Arrangement, Arranger
+from sw.compiler.chunks import InputChunk
 from sw.compiler.constants import removable, remove_constants
 from sw.compiler.context import Context, Ints
 from sw.compiler.cycles import Work, predict
-from sw.compiler.emit import Item, announce, order, place
+from sw.compiler.emit import Item, in_chunks, order, place
 from sw.compiler.inputs import InputLayout, dense
 from sw.compiler.layers import Layer
 from sw.compiler.lower import first_layer_options, lower
 from sw.compiler.partition import Partition, partition, subgraph, zero_point
-from sw.compiler.program import DeviceTensor, InputChunk, Program, ProgramLayer
+from sw.compiler.program import DeviceTensor, Program, ProgramLayer
 from sw.errors import GraphError, SeparableError, UnsupportedError
 
 __all__ = ["FLASH_ADDRESS", "REMOVE_CONSTANT_CHANNELS", "compile_graph", "compile_layer"]
@@ -318,9 +319,15 @@ def _streamed(
         found = Arranger(ctx, layers, layouts, {layout.tensor: slots}).find()
         if found is not None:
             choice = _schedule(layouts, layers, found)
-            address = found.memory.addresses[layout.tensor]
-            work, chunks = announce(choice.items, choice.work, layers, layout, address, slots)
-            yield replace(choice, work=work, chunks=chunks)
+            chunks = in_chunks(
+                choice.items,
+                layers,
+                layout,
+                number=ctx.part.inputs.index(layout.tensor),
+                address=found.memory.addresses[layout.tensor],
+                slots=slots,
+            )
+            yield replace(choice, chunks=chunks)
             return
 
 

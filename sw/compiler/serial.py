@@ -16,13 +16,14 @@ from sw.compiler.inputs import FirstLayer, InputLayout, SerialRead, candidates, 
 from sw.compiler.layers import Block, Command, Geometry, Layer, blocks_of, distribute
 from sw.compiler.partition import zero_point
 from sw.compiler.quantization import Codes
+from sw.compiler.turns import contiguous_read, fits, read_in_parts, step_limit
 
-__all__ = ["contiguous_read", "first_layer", "lower_convolution", "lower_fully_connected"]
+__all__ = ["first_layer", "lower_convolution", "lower_fully_connected"]
 
 Ints = npt.NDArray[np.int64]
 Convolution = ir.Conv2D | ir.DepthwiseConv2D
-MAX_TURNS = 12
-"""Turns over a pixel that the search for a second visit of some words considers."""
+PIXELS_IN_PARTS = 64
+"""Most pixels of an output of which single blocks are made with sums in parts."""
 
 
 def _as_matrix(ctx: Context, op: Convolution) -> Ints:
@@ -52,93 +53,6 @@ def _beyond_int8(weights: Ints) -> npt.NDArray[np.bool_]:
     return np.asarray(((weights < -128) | (weights > 127)).any(axis=0), np.bool_)
 
 
-def contiguous_read(words: int, twice: frozenset[int], columns: int) -> SerialRead | None:
-    """Return how to read consecutive words, some of them twice, in the fewest steps.
-
-    The two inner levels of the address generator make ``middle`` turns of ``inner`` words.  Turns
-    either take neighbouring words and overlap where words are wanted again, or take every n-th
-    word, and one turn more than there are different ones.
-
-    Parameters
-    ----------
-    words : int
-        All words are read at least once.
-    twice : frozenset of int
-        Words that are read at least twice; not empty.
-    columns : int
-        Channels in a word.
-
-    Returns
-    -------
-    SerialRead or None
-        For windows that follow each other directly, with one tap per byte: K = words × columns.
-    """
-    found = [f for f in (_overlapping(words, twice), _interleaved(words, twice)) if f is not None]
-    if not found:
-        return None
-    first, inner, step, middle, hop = min(found, key=lambda f: f[1] * f[3])
-    order = [first + turn * hop + w * step for turn in range(middle) for w in range(inner)]
-    # What lies outside is read, but nothing is made of it.
-    taps = [
-        word * columns + c if 0 <= word < words else -1 for word in order for c in range(columns)
-    ]
-    return SerialRead(
-        inner=inner,
-        middle=middle,
-        last_steps=columns // 2,
-        step_inner=step,
-        step_middle=hop - step * (inner - 1),
-        step_column=words + order[0] - order[-1],
-        step_row=words + order[0] - order[-1],
-        slots=np.array(taps, np.intp).reshape(-1, 2),
-        first=first,
-    )
-
-
-Turns = tuple[int, int, int, int, int]
-"""(first word, words in a turn, distance between them, turns, distance between their starts)."""
-
-
-def _overlapping(words: int, twice: frozenset[int]) -> Turns | None:
-    """Return turns of neighbouring words that overlap."""
-    best: Turns | None = None
-    for middle in range(2, MAX_TURNS + 1):
-        for inner in range(-(-words // middle), words + 1):
-            hop, rest = divmod(words - inner, middle - 1)
-            if rest or (best is not None and middle * inner >= best[1] * best[3]):
-                continue
-            visits = np.zeros(words, np.int64)
-            for turn in range(middle):
-                visits[turn * hop : turn * hop + inner] += 1
-            if visits.min() >= 1 and all(visits[w] >= 2 for w in twice):
-                best = (0, inner, 1, middle, hop)
-    return best
-
-
-def _interleaved(words: int, twice: frozenset[int]) -> Turns | None:
-    """Return turns that take every n-th word: the first n turns all words, the others some again.
-
-    They may begin before the first word and end behind the last one.
-    """
-    wanted = np.array(sorted(twice))
-    best: Turns | None = None
-    for step in range(2, words + 1):
-        for inner in range(max(2, -(-words // step)), 257):
-            if best is not None and (step + 1) * inner >= best[1] * best[3]:
-                break
-            starts = np.arange(words - step * inner, 1)
-            if step * inner > 2 * words:
-                break
-            distance = wanted[None, :] - starts[:, None]
-            reached = np.all((distance >= step) & (distance < step * inner), axis=1)
-            extra = np.where(reached, (distance % step).max(axis=1) + 1, step + 1)
-            i = int(np.argmin(extra))
-            more = int(extra[i])
-            if more <= step and (best is None or (step + more) * inner < best[1] * best[3]):
-                best = (int(starts[i]), inner, step, step + more, 1)
-    return best if best is not None and best[3] <= 256 else None
-
-
 def _command(
     ctx: Context,
     op: ir.WeightedOp,
@@ -149,15 +63,16 @@ def _command(
 ) -> Command:
     height, width = size
     channels = ctx.graph.tensors[op.output].shape[-1]
-    steps = len(read.slots)
-    limit = min(1024, ctx.config.weight_depth)
-    if steps > limit or read.inner > 256:
+    if not fits(read, ctx.config):
         raise ctx.refuse(
             op,
-            f"a sum of {2 * steps} products per output channel takes {steps} steps of weights, and "
-            f"the weight memory holds {limit}",
+            f"a sum of {2 * read.steps} products per output channel takes {read.steps} steps of "
+            f"weights, the weight memory holds {step_limit(ctx.config)}, and sums in parts are "
+            f"only for a single output pixel, not for {height}x{width}",
             "reduce the number of input channels, or choose a core with a larger weight_depth",
         )
+    # The parts of a sum are read like the windows of a row.
+    partial = {"partial": True, "width": read.parts, "height": 1, "input_zero_point": 0}
     if height > 256 or width > 256:
         raise ctx.refuse(
             op, f"its output is {height}x{width}, larger than 256x256", "use smaller images"
@@ -167,18 +82,19 @@ def _command(
             "mode": Mode.SERIAL,
             "single_rounding": isinstance(op, ir.FullyConnected),
             "last_steps": read.last_steps,
-            "steps": steps,
+            "steps": read.steps,
             "inner": read.inner,
             "middle": read.middle,
             "width": width,
             "height": height,
-            "blocks": len(blocks),
+            "blocks": len(blocks) // read.parts,
             "step_inner": read.step_inner,
             "step_middle": read.step_middle,
             "step_column": read.step_column,
             "step_row": read.step_row,
             "output_step": ctx.words(channels),
             **ctx.output_fields(op),
+            **(partial if read.parts > 1 else {}),
         },
         input=ctx.part.stored(op.input),
         input_offset=read.first,
@@ -225,10 +141,12 @@ def _layer(
                     "a weight less its zero point is further beyond int8 than the device can split",
                     "quantise the network with symmetric (int8) weights",
                 )
-            blocks.append(
-                Block(multiplier=code.multiplier, shift=code.shift, bias=code.bias, weights=placed)
-            )
-        commands.append(_command(ctx, op, parts[run[0]][1], size, blocks, run[0]))
+            blocks += [
+                Block(multiplier=code.multiplier, shift=code.shift, bias=code.bias, weights=part)
+                for part in np.split(placed, read.parts)
+            ]
+        command = _command(ctx, op, parts[run[0]][1], size, blocks, run[0])
+        commands += _pixels(command, size, weights.shape[1] // columns)
     return Layer(
         name=op.name,
         kind=op.kind,
@@ -236,8 +154,23 @@ def _layer(
         inputs=(ctx.part.stored(op.input),),
         output=op.output,
         commands=tuple(commands),
-        geometry=geometry,
+        # What is made pixel by pixel is not made row by row.
+        geometry=None if any(c.fields.get("partial") for c in commands) else geometry,
     )
+
+
+def _pixels(command: Command, size: tuple[int, int], words: int) -> list[Command]:
+    """Return a command for each pixel, of ``words`` words, if sums are made in parts."""
+    if not command.fields.get("partial"):
+        return [command]
+    return [
+        replace(
+            command,
+            input_offset=command.input_offset + pixel * words,
+            output_offset=command.output_offset + pixel * command.fields["output_step"],
+        )
+        for pixel in range(size[0] * size[1])
+    ]
 
 
 def _runs(parts: list[tuple[Ints, SerialRead, Codes]]) -> Iterator[tuple[int, list[int]]]:
@@ -314,7 +247,11 @@ def lower_convolution(ctx: Context, op: ir.Conv2D) -> Layer:
         input_pitch=x.shape[2] * ctx.words(channels),
         output_pitch=size[1] * ctx.words(len(weights)),
     )
-    if kernel == (1, 1) and op.stride == (1, 1):
+    if kernel == x.shape[1:3]:
+        # Its only window is the whole tensor.
+        pixels = kernel[0] * kernel[1]
+        plain = dense_read(pixels, channels, (1, pixels), (1, pixels), 1, columns)
+    if kernel == x.shape[1:3] or (kernel == (1, 1) and op.stride == (1, 1)):
         return _dense_layer(ctx, op, codes, weights, size, plain, geometry)
     if _beyond_int8(weights).any():
         raise ctx.refuse(
@@ -345,14 +282,28 @@ def _dense_layer(
     spread = spread.reshape(len(weights), -1)
     taps = np.arange(len(plain.slots) * 2, dtype=np.intp).reshape(-1, 2)
     plain = replace(plain, slots=taps)
-    reads: dict[frozenset[int], SerialRead | None] = {frozenset(): plain}
+    reads: dict[tuple[tuple[int, int], ...], SerialRead | None] = {}
+
+    def find(again: dict[int, int]) -> SerialRead | None:
+        read = contiguous_read(pixels * words, again, columns) if again else plain
+        if read is not None and fits(read, ctx.config):
+            return read
+        # Parts of a sum are read from the flash for each pixel: not if every block needs them.
+        few = fits(plain, ctx.config) and size[0] * size[1] <= PIXELS_IN_PARTS
+        if few or size == (1, 1):
+            return read_in_parts(pixels * words, again, ctx.config)
+        return read
 
     def read_for(group: Ints) -> SerialRead:
-        beyond = np.flatnonzero(_beyond_int8(group))
-        twice = frozenset(int(k) // columns for k in beyond)
-        if twice not in reads:
-            reads[twice] = contiguous_read(pixels * words, twice, columns)
-        read = reads[twice]
+        # Pairs of channels up to the last one that has a weight beyond int8, by word.
+        again = {
+            int(k) // columns: int(k) % columns // 2 + 1
+            for k in np.flatnonzero(_beyond_int8(group))
+        }
+        key = tuple(again.items())
+        if key not in reads:
+            reads[key] = find(again)
+        read = reads[key]
         if read is None:
             raise ctx.refuse(op, "no order of reading visits its words twice", "report this")
         return read

@@ -49,11 +49,29 @@ class LayerTiming:
         Cycles in which the array made steps.
     weights_wait : int
         Cycles in which the array waited for a block's weights.
+    input_wait : int
+        Cycles in which words were read before the first step.
+    drain : int
+        Cycles from the last step to the last result's being written.
+    fill : int
+        Cycles in which the descriptor was waited for and read, or a block began.
+
+    The cycles of a descriptor begin with the second one after the end of the descriptor before (the
+    first one's with cycle 1) and end with the one after ``end``; each has one of these causes, the
+    same as :class:`hw.command.Cause`.
     """
 
     end: int
     steps: int
     weights_wait: int
+    input_wait: int
+    drain: int
+    fill: int
+
+    @property
+    def cycles(self) -> int:
+        """All cycles."""
+        return self.steps + self.weights_wait + self.input_wait + self.drain + self.fill
 
 
 def read_phases(descriptor: Descriptor, lanes: int) -> tuple[frozenset[int], ...]:
@@ -250,7 +268,7 @@ class Sequencer:
         self.outputs: deque[int] = deque()
         """Cycles from which results want to be written."""
         self.done: list[LayerTiming] = []
-        self.steps = self.wait = 0
+        self.steps = self.wait = self.input = self.run_end = self.fill = 0
 
     @property
     def task(self) -> Task:
@@ -274,6 +292,8 @@ class Sequencer:
         match self.state:
             case "fetch":
                 self.queued.popleft()
+                # The cycle after the end of the descriptor before belongs to that one.
+                self.fill = cycle - self.next + 1 + DescriptorMemory.LATENCY
                 self.state, self.next = "load", cycle + DescriptorMemory.LATENCY
             case "load":
                 self.loader.descriptors -= 1
@@ -281,16 +301,24 @@ class Sequencer:
                 self.reads.layer(d, range(cycle + 1, cycle + 1 + words))
                 self.block = 0
                 self.steps = self.wait = 0
-                self.state, self.next = "wait", cycle + 1 + max(words, 1)
+                self.input = max(words, 1)
+                self.state, self.next = "wait", cycle + 1 + self.input
             case "wait":
                 self.ready.popleft()
                 self.wait += cycle - self.next
+                self.fill += 1
                 self._run(cycle + 1)
             case "run":
                 self._block_end(cycle)
             case "drain":
-                self.done.append(
-                    LayerTiming(end=cycle, steps=self.steps, weights_wait=self.wait))
+                self.done.append(LayerTiming(
+                    end=cycle,
+                    steps=self.steps,
+                    weights_wait=self.wait,
+                    input_wait=self.input,
+                    drain=cycle - self.run_end,
+                    fill=self.fill,
+                ))
                 self.number += 1
                 self.state, self.next = "fetch", cycle + 1
 
@@ -298,9 +326,12 @@ class Sequencer:
         """Plan a block (or all blocks that share their weights) from cycle ``start`` on."""
         d = self.task.descriptor
         blocks = d.blocks if d.shared else 1
-        windows = d.width * d.height * blocks
+        windows = 1 if d.partial else d.width * d.height * blocks
         first = start + d.steps - 1 + RESULT_DELAY
-        if d.skip_first or d.skip_last:
+        if d.partial:
+            if (self.block + 1) % d.width == 0:
+                self.outputs.append(first)
+        elif d.skip_first or d.skip_last:
             self.outputs.extend(
                 first + k * d.steps for k in range(windows)
                 if not ((d.skip_first and k % d.width == 0)
@@ -316,7 +347,8 @@ class Sequencer:
         d = self.task.descriptor
         self.loader.blocks -= 1
         self.loader.steps -= d.steps
-        if self.block == d.blocks:
+        if self.block == d.blocks * (d.width if d.partial else 1):
+            self.run_end = cycle
             self.state, self.next = "drain", cycle + 1
         elif self.ready and self.ready[0] <= cycle:
             self.ready.popleft()

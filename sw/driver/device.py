@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hw.command import IDENTITY, Register
+from hw.command import HOLD_NEVER, IDENTITY, Register
 from hw.config import CoreConfig
-from sw.compiler import Collector, Program
+from sw.compiler import Collector, InputChunk, Program
 from sw.compiler.cycles import by_layer
 from sw.driver.errors import DeviceError, DeviceTimeout
-from sw.driver.transport import Memory, Transport
+from sw.driver.transport import Feed, Halfwords, Memory, Transport
 
 __all__ = ["Device", "Result", "TensorObserver"]
 
@@ -43,6 +43,10 @@ class Result:
     tensors: dict[int, Array]
     cycles: int
     layer_cycles: list[int] | None
+
+
+def _halfwords(words: Memory) -> Halfwords:
+    return np.ascontiguousarray(words).view("<u2").ravel()
 
 
 class Device:
@@ -131,6 +135,7 @@ class Device:
             (Register.FLASH_LOW, program.flash_address & 0xFFFF),
             (Register.FLASH_HIGH, program.flash_address >> 16),
             (Register.RING_FIRST, program.ring[0]),
+            (Register.HOLD, HOLD_NEVER),
         ):
             self.transport.write_register(register, value)
         self.program = program
@@ -159,21 +164,45 @@ class Device:
             If anything else goes wrong.
         """
         program, transport = self._program(), self.transport
-        for address, words in program.prepare(inputs):
-            halfwords = np.ascontiguousarray(words).view("<u2").ravel()
-            transport.write_memory(address * self.config.lanes, halfwords)
+        uploads, chunks = program.uploads(inputs)
+        for address, words in uploads:
+            transport.write_memory(address * self.config.lanes, _halfwords(words))
+        feeds = self._feeds(chunks)
         predicted = program.cycles()
         limit = 4 * sum(predicted) + 100_000
+        observer = None if observe is None else self._observer(observe)
+        if feeds:
+            transport.write_register(Register.HOLD, chunks[0][0].before_layer)
         transport.write_register(Register.START, 1)
-        transport.wait_idle(limit, None if observe is None else self._observer(observe))
-        low = transport.read_register(Register.CYCLES_LOW)
-        cycles = low | transport.read_register(Register.CYCLES_HIGH) << 16
+        if feeds:
+            transport.wait_idle(limit, observer, feeds)
+        else:
+            transport.wait_idle(limit, observer)
+        cycles = self.cycles()
         outputs = {index: self._read(index) for index in program.outputs}
         return Result(
             tensors=program.finish(outputs),
             cycles=cycles,
             layer_cycles=self._layer_cycles(cycles),
         )
+
+    def _feeds(self, chunks: Sequence[tuple[InputChunk, Memory]]) -> list[Feed]:
+        """Return what to write while the core runs, each time up to the next chunk's layer."""
+        holds = [chunk.before_layer for chunk, _ in chunks[1:]] + [HOLD_NEVER]
+        return [
+            Feed(
+                after=chunk.after_layer,
+                address=chunk.address * self.config.lanes,
+                halfwords=_halfwords(words),
+                hold=hold,
+            )
+            for (chunk, words), hold in zip(chunks, holds, strict=False)
+        ]
+
+    def cycles(self) -> int:
+        """Return what the core's counter shows."""
+        low = self.transport.read_register(Register.CYCLES_LOW)
+        return low | self.transport.read_register(Register.CYCLES_HIGH) << 16
 
     def _program(self) -> Program:
         if self.program is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ from hw.config import CoreConfig
 from hw.link.protocol import MAX_ITEMS, Space, Status, crc16, opcode
 from sw.driver.errors import DeviceError, DeviceTimeout
 from sw.driver.spi_flash import SpiFlash
-from sw.driver.transport import Halfwords, LayerObserver, Transport
+from sw.driver.transport import Feed, Halfwords, LayerObserver, Transport
 
 __all__ = ["Port", "SerialTransport"]
 
@@ -107,13 +108,27 @@ class SerialTransport(Transport):
     def program_flash(self, address: int, data: bytes) -> None:
         SpiFlash(self.exchange).store(address, data)
 
-    def pause(self) -> None:
-        time.sleep(PAUSE_SECONDS)
+    def pause(self, cycles: int = Transport.PAUSE_CYCLES) -> None:
+        time.sleep(max(PAUSE_SECONDS, cycles / (self.config.clock_mhz * 1e6)))
 
-    def wait_idle(self, limit: int, on_layer: LayerObserver | None = None) -> None:
+    def wait_idle(
+        self,
+        limit: int,
+        on_layer: LayerObserver | None = None,
+        feeds: Sequence[Feed] = (),
+    ) -> None:
         if on_layer is not None:
             raise DeviceError(f"{self.name}: a board does not show its layers")
         seconds = limit / (self.config.clock_mhz * 1e6) + REPLY_SECONDS
+        for feed in feeds:
+            end = time.monotonic() + seconds
+            while self.read_register(Register.LAYERS) < feed.after:
+                if time.monotonic() > end:
+                    raise DeviceTimeout(
+                        f"{self.name}: after {seconds:.1f} s not ready for more of the input"
+                    )
+            self.write_memory(feed.address, feed.halfwords)
+            self.write_register(Register.HOLD, feed.hold)
         end = time.monotonic() + seconds
         while self.read_register(Register.STATUS) & 1:
             if time.monotonic() > end:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import sim.board
 from hw.command import Register
 from hw.config import CoreConfig
 from sim.board import LayerEnd, SimulatedBoard
 from sim.errors import HangError, SimulationError
 from sw.driver.errors import DeviceError, DeviceTimeout
-from sw.driver.transport import Halfwords, LayerObserver, Transport
+from sw.driver.transport import Feed, Halfwords, LayerObserver, Transport
 
 __all__ = ["SimTransport"]
 
-POLL_CYCLES = 64
+
+BUS_CYCLES = 64
+"""More than a write on the core's bus ever takes: it has what the core leaves of the memory."""
 
 
 @contextmanager
@@ -38,11 +41,17 @@ class SimTransport(Transport):
         Of what the memories hold at power-on.
     core : component, optional
         Instead of the core, for tests.
+    pace : int
+        Cycles from one halfword to the next when the host writes while the core runs: 1 is as
+        fast as the bus.
     """
 
     observes_layers = True
 
-    def __init__(self, config: CoreConfig, *, seed: int = 0, core: Any = None) -> None:
+    def __init__(
+        self, config: CoreConfig, *, seed: int = 0, core: Any = None, pace: int = 1
+    ) -> None:
+        self.pace = pace
         with _errors():
             self.board = SimulatedBoard(config, seed=seed, core=core)
         self._ends: list[int] = []
@@ -66,17 +75,35 @@ class SimTransport(Transport):
     def program_flash(self, address: int, data: bytes) -> None:
         self.board.write_flash(address, data)
 
-    def wait_idle(self, limit: int, on_layer: LayerObserver | None = None) -> None:
+    def wait_idle(
+        self,
+        limit: int,
+        on_layer: LayerObserver | None = None,
+        feeds: Sequence[Feed] = (),
+    ) -> None:
         def observe(end: LayerEnd) -> None:
             assert on_layer is not None and end.memory is not None
             on_layer(end.number, end.memory)
 
         with _errors():
-            self._ends = self.board.wait(limit, None if on_layer is None else observe)
+            self._ends = self.board.wait(
+                limit + sum((self.pace + BUS_CYCLES) * len(feed.halfwords) for feed in feeds),
+                None if on_layer is None else observe,
+                [
+                    sim.board.Feed(
+                        after=feed.after,
+                        address=feed.address,
+                        halfwords=feed.halfwords,
+                        hold=feed.hold,
+                        pace=self.pace,
+                    )
+                    for feed in feeds
+                ],
+            )
 
-    def pause(self) -> None:
+    def pause(self, cycles: int = Transport.PAUSE_CYCLES) -> None:
         with _errors():
-            self.board.run(POLL_CYCLES)
+            self.board.run(cycles)
 
     @property
     def layer_ends(self) -> list[int] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
@@ -11,13 +12,34 @@ import numpy.typing as npt
 
 from hw.command import Register
 
-__all__ = ["Halfwords", "LayerObserver", "Memory", "Transport"]
+__all__ = ["Feed", "Halfwords", "LayerObserver", "Memory", "Transport"]
 
 Halfwords = npt.NDArray[np.uint16]
 Memory = npt.NDArray[np.int8]
 
 LayerObserver = Callable[[int, Memory], None]
 """Called at the end of each layer with its number and the activation memory, int8(words, bytes)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Feed:
+    """What the host writes while the core runs.
+
+    Attributes
+    ----------
+    after : int
+        When LAYERS shows so many.
+    address : int
+    halfwords : ndarray
+        Of activation memory.
+    hold : int
+        What HOLD is set to when they are there.
+    """
+
+    after: int
+    address: int
+    halfwords: Halfwords
+    hold: int
 
 
 class Transport(ABC):
@@ -50,20 +72,29 @@ class Transport(ABC):
     def program_flash(self, address: int, data: bytes) -> None:
         """Make the flash hold ``data`` from byte ``address`` on."""
 
-    @abstractmethod
-    def pause(self) -> None:
-        """Let some time pass between two looks at a register."""
+    PAUSE_CYCLES = 64
 
     @abstractmethod
-    def wait_idle(self, limit: int, on_layer: LayerObserver | None = None) -> None:
+    def pause(self, cycles: int = PAUSE_CYCLES) -> None:
+        """Let at least so many cycles of the core pass, as between two looks at a register."""
+
+    @abstractmethod
+    def wait_idle(
+        self,
+        limit: int,
+        on_layer: LayerObserver | None = None,
+        feeds: Sequence[Feed] = (),
+    ) -> None:
         """Wait until the core is not busy, but no longer than it takes for ``limit`` cycles.
 
         Parameters
         ----------
         limit : int
-            Core cycles.
+            Core cycles; without the time that ``feeds`` take on the way to the device.
         on_layer : callable, optional
             Only where ``observes_layers``.
+        feeds : sequence of Feed
+            What to bring meanwhile, in order.
 
         Raises
         ------

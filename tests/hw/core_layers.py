@@ -102,6 +102,34 @@ class Maker:
             step_row=kernel * per_pixel - back, output_step=blocks,
         )
 
+    def partial(self, x, channels, *, parts, input_base, output_base, shift=9, **changes):
+        """Fully connected layer of one pixel, each sum in so many parts."""
+        columns = self.config.columns
+        depth = x.size
+        words_of_part = depth // columns // parts
+        steps = depth // 2 // parts
+        w = self.rng.integers(-128, 128, (depth, channels))
+        acc = (x.reshape(-1) @ w).reshape(1, 1, channels)
+        blocks = channels // columns
+        blocked = w.reshape(parts, steps, 2, blocks, columns).transpose(3, 0, 1, 2, 4)
+        layer = self.finish(
+            acc, blocked.reshape(blocks, parts * steps, 2, columns), shift, changes,
+            mode=Mode.SERIAL, partial=True, last_steps=self.config.lanes, steps=steps,
+            inner=words_of_part, middle=1, width=parts, height=1, input_zero_point=0,
+            input_base=input_base, output_base=output_base, step_inner=1, step_column=1,
+            step_row=1, output_step=1,
+        )
+        records = []
+        for data, weights in layer.blocks:
+            size = len(weights) // parts
+            for part in range(parts):
+                # Only the last part's parameters count.
+                last = part == parts - 1
+                wrong = parameters(*self.rng.integers(0, 31, (3, columns)), self.config)
+                records.append((data if last else wrong,
+                                weights[part * size : (part + 1) * size]))
+        return replace(layer, blocks=records)
+
     def depthwise(self, x, *, input_base, output_base, shift=5, **changes):
         """3×3, stride 1, padded."""
         columns = self.config.columns

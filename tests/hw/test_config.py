@@ -98,6 +98,18 @@ def test_descriptor_clamp_order_and_kernel_rows():
         descriptor(inner=1, middle=3, last_steps=1, steps=3)
 
 
+@pytest.mark.parametrize("changes", [
+    {"mode": Mode.ADD}, {"height": 2}, {"shared": True}, {"skip_last": True},
+    {"input_zero_point": 1},
+])
+def test_partial_sums_of_other_layers(changes):
+    plain = {"partial": True, "mode": Mode.SERIAL, "height": 1, "width": 3, "blocks": 4,
+             "input_zero_point": 0}
+    assert descriptor(**plain).records == 12
+    with pytest.raises(ValueError, match="partial sums are for SERIAL layers of one row"):
+        descriptor(**plain | changes)
+
+
 def test_headers():
     assert header(Record.BLOCK, 1024) == 2 << 13 | 1024
     with pytest.raises(ValueError, match="count must be 0 to 8191, not 8192"):

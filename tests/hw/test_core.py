@@ -61,15 +61,36 @@ def test_pointwise(height, width, inputs, outputs, gap):
     np.testing.assert_array_equal(result, tensor_words(expected))
 
 
+def ages_of(mode, odd):
+    """Return the ages of the window's columns."""
+    return {Mode.DEPTHWISE: (2, 1, 0), Mode.DEPTHWISE2: (2, 1, 0) if odd else (1, 0, -1)}[mode]
+
+
+def visits_of(mode, steps, odd):
+    """Return how often the array sees each tap of the kernel with a weight of its own: (3, 3)."""
+    visits = np.zeros((3, 3), dtype=np.int64)
+    ages = ages_of(mode, odd)
+    for step, taps in enumerate(window_steps(mode)[:steps]):
+        for row, (age, kernel_row) in enumerate(taps):
+            if age in ages and (row == 0 or step < minimum_steps(mode)):
+                visits[kernel_row, ages.index(age)] += 1
+    return visits
+
+
 def depthwise_weights(mode, w, steps, odd):
-    """Weights (3, 3, columns) in the order of the mode's steps: (steps, rows, columns)."""
-    ages = {Mode.DEPTHWISE: (2, 1, 0), Mode.DEPTHWISE2: (2, 1, 0) if odd else (1, 0, -1)}[mode]
-    left = {(age, row): w[row, column] for column, age in enumerate(ages) for row in range(3)}
+    """Weights (3, 3, columns) in the order of the mode's steps: (steps, rows, columns).
+
+    What is beyond int8 goes to the next visits of the tap.
+    """
+    left = {(age, row): w[row, column].copy() for column, age in enumerate(ages_of(mode, odd))
+            for row in range(3)}
     result = np.zeros((steps, 2, w.shape[-1]), dtype=np.int64)
     for step, taps in enumerate(window_steps(mode)[:steps]):
         for row, tap in enumerate(taps):
-            result[step, row] = left.pop(tap, 0)
-    assert not left
+            if tap in left and (row == 0 or step < minimum_steps(mode)):
+                result[step, row] = np.clip(left[tap], -128, 127)
+                left[tap] -= result[step, row]
+    assert not any(rest.any() for rest in left.values())
     return result
 
 
@@ -89,7 +110,12 @@ def depthwise_weights(mode, w, steps, odd):
 def test_depthwise(height, width, channels, stride, padding, extra):
     rng = np.random.default_rng(height * width + stride)
     x = rng.integers(-128, 128, (height, width, channels))
-    w = rng.integers(-128, 128, (3, 3, channels))
+    (top, _bottom), (left, _right) = padding
+    odd = stride == 2 and left == 1
+    mode = Mode.DEPTHWISE if stride == 1 else Mode.DEPTHWISE2
+    steps = minimum_steps(mode) if not extra else len(window_steps(mode))
+    visits = visits_of(mode, steps, odd)[:, :, None]
+    w = rng.integers(-128 * visits, 127 * visits + 1, (3, 3, channels))
     zero_point = 17
     padded = np.pad(x, (*padding, (0, 0)), constant_values=zero_point)
     rows, columns = ((size + sum(pad) - 3) // stride + 1
@@ -103,15 +129,11 @@ def test_depthwise(height, width, channels, stride, padding, extra):
     multiplier, shift, bias = random_parameters(rng, blocks)
     expected = requantise(expected, multiplier, shift, bias, 9)
 
-    mode = Mode.DEPTHWISE if stride == 1 else Mode.DEPTHWISE2
-    (top, _bottom), (left, _right) = padding
-    odd = stride == 2 and left == 1
     valid = stride == 1 and left == 0
     windows = columns + 2 * valid
     if stride == 2 and not left and 2 * columns < width:
         windows += 1
     row_stride = width * blocks
-    steps = minimum_steps(mode) if not extra else len(window_steps(mode))
     layer = Descriptor(
         mode=mode, last=True, steps=steps, inner=3, middle=width,
         width=windows, height=rows, blocks=blocks, odd=odd,

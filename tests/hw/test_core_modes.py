@@ -115,6 +115,37 @@ def test_full_weight_memory():
     check([layer], {10: x}, ring=16383 - 99)
 
 
+@pytest.mark.parametrize("gap", [0, 5])
+@pytest.mark.parametrize(("depth", "parts"), [(64, 2), (96, 3), (40, 5), (16, 1)])
+def test_sums_in_parts(depth, parts, gap):
+    """Between layers that have one part; the shortest parts take four steps."""
+    make = Maker(CONFIG, parts)
+    x = make.tensor(1, 1, depth)
+    a = make.serial(x, 24, input_base=10, output_base=1000, shift=7)
+    b = make.partial(x, 40, parts=parts, input_base=10, output_base=1100, shift=7)
+    c = make.serial(b.output, 8, input_base=1100, output_base=1200, shift=7)
+    d = make.partial(c.output, 16, parts=1, input_base=1200, output_base=1300, shift=6)
+    check([a, b, c, d], {10: x}, halfword_gap=gap)
+
+
+def test_sums_of_more_products_than_weights_are_stored():
+    make = Maker(CONFIG, 13)
+    x = make.tensor(1, 1, 2048)
+    layer = make.partial(x, 16, parts=2, input_base=10, output_base=1000)
+    assert layer.descriptor.steps == CONFIG.weight_depth
+    check([layer], {10: x}, ring=16383 - 99)
+
+
+def test_parts_with_small_queues():
+    config = CoreConfig(technology="portable", lanes=2, memory_depth=1024, weight_depth=32,
+                        parameter_slots=4, descriptor_slots=4)
+    make = Maker(config, 14)
+    x = make.tensor(1, 1, 64)
+    layers = [make.partial(x, 32, parts=parts, input_base=10, output_base=100 * parts, shift=7)
+              for parts in (2, 8, 4)]
+    check(layers, {10: x}, config=config, ring=1019)
+
+
 @pytest.mark.parametrize("steps", [1, 7])
 def test_long_weights_wrap_a_small_ring(steps):
     make = Maker(CONFIG, steps)

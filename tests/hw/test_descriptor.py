@@ -21,6 +21,10 @@ def random_descriptor(rng, pick=None):
     values["act_min"], values["act_max"] = sorted((values["act_min"], values["act_max"]))
     if values["mode"] == Mode.SERIAL and values["inner"] == 1:
         values["last_steps"] = max(2, values["last_steps"])
+    if values["partial"]:
+        values |= {"mode": Mode.SERIAL, "height": 1, "shared": 0, "skip_first": 0, "skip_last": 0,
+                   "input_zero_point": 0}
+        values["last_steps"] = max(2, values["last_steps"])
     return Descriptor(**values)
 
 

@@ -5,7 +5,7 @@ import random
 import pytest
 from block_bench import BlockBench
 
-from hw.command import IDENTITY, Register
+from hw.command import HOLD_NEVER, IDENTITY, Cause, Register
 from hw.config import CoreConfig
 from hw.control.host import HostPort
 
@@ -89,9 +89,10 @@ def test_registers():
             assert bench.get("ring_first") == first
         for busy in (0, 1):
             for ready in (0, 1):
-                bench.set(busy=busy, flash_ready=ready)
-                status = await bench.request(write=0, register=1, address=Register.STATUS)
-                assert status == IDENTITY << 8 | ready << 1 | busy
+                for held in (0, 1):
+                    bench.set(busy=busy, flash_ready=ready, held=held)
+                    status = await bench.request(write=0, register=1, address=Register.STATUS)
+                    assert status == IDENTITY << 8 | held << 3 | ready << 1 | busy
 
     HostBench().run(scenario)
 
@@ -137,6 +138,54 @@ def test_cycles():
     bench = HostBench()
     bench.limit = 70_000
     bench.run(scenario)
+
+
+@pytest.mark.parametrize("selected", list(Cause))
+def test_profile(selected):
+    """Cycles of one cause, of all, of all but those in which the core is held."""
+    async def scenario(bench):
+        await bench.request(write=1, register=1, address=Register.PROFILE, data=selected)
+        bench.set(busy=1, cause=Cause.STEPS)
+        await bench.pulse(clear_cycles=1)
+        counts = {cause: 3 * cause + 1 for cause in Cause
+                  if cause not in (Cause.ALL, Cause.NOT_HELD)}
+        for cause, count in counts.items():
+            bench.set(cause=cause)
+            await bench.tick(count)
+        # Not busy, whatever the cause is.
+        bench.set(busy=0, cause=selected)
+        await bench.tick(9)
+        counts[Cause.ALL] = sum(counts.values())
+        counts[Cause.NOT_HELD] = counts[Cause.ALL] - counts[Cause.HELD]
+        cycles = await bench.request(write=0, register=1, address=Register.CYCLES_LOW)
+        assert cycles == counts[selected]
+
+    HostBench().run(scenario)
+
+
+@pytest.mark.parametrize("before", [0, 1, 5, 0x123, HOLD_NEVER])
+def test_layers_and_hold(before):
+    """Held from the second cycle after the step that ends the layer before, and after a start."""
+    async def layers(bench):
+        return await bench.request(write=0, register=1, address=Register.LAYERS)
+
+    async def scenario(bench):
+        # Until then a core runs to its end.
+        await bench.tick(2)
+        assert not bench.get("hold")
+        await bench.request(write=1, register=1, address=Register.HOLD, data=before)
+        for _ in range(2):
+            await bench.pulse(clear_cycles=1)
+            assert not bench.get("hold")
+            for number in range(min(before + 3, 0x130)):
+                await bench.tick()
+                assert bench.get("hold") == (number == before)
+                if number == before:
+                    assert await layers(bench) == before
+                await bench.pulse(steps_done=1)
+        assert await layers(bench) == min(before + 3, 0x130)
+
+    HostBench().run(scenario)
 
 
 @pytest.mark.parametrize("lanes", [2, 4])

@@ -22,7 +22,9 @@ def follow(lanes, slots, outputs_per_block, gap, rng):
     blocks = len(outputs_per_block)
     words = [[[rng.randrange(1 << 16) for _ in range(lanes)]
               for _ in range(ROWS * PARAMETER_FIELDS)] for _ in range(blocks)]
-    outputs = [(b, n == 0) for b, count in enumerate(outputs_per_block) for n in range(count)]
+    # A block without outputs is a part of the sums of the one after it.
+    outputs = [(b, n == 0, count) for b, count in enumerate(outputs_per_block)
+               for n in range(max(count, 1))]
     expected = {}
     written = []
     finished = []
@@ -34,7 +36,7 @@ def follow(lanes, slots, outputs_per_block, gap, rng):
         last = None
         while halfwords or outputs or bench.cycle < last + lanes + 5:
             now = bench.cycle
-            bench.set(write_enable=0, output=0, next_block=rng.randint(0, 1))
+            bench.set(write_enable=0, output=0, next_block=0)
             # Junk that is not to be written.
             bench.set(write_word=rng.randrange(8), write_lane=rng.randrange(lanes),
                       write_data=rng.randrange(1 << 16))
@@ -46,13 +48,13 @@ def follow(lanes, slots, outputs_per_block, gap, rng):
                     written.append(now)
             if outputs and now >= next_output and outputs[0][0] < len(written) \
                     and now > written[outputs[0][0]]:
-                block, first = outputs.pop(0)
-                bench.set(output=1, next_block=int(first))
+                block, first, count = outputs.pop(0)
+                bench.set(output=int(count > 0), next_block=int(first))
                 last = now
                 next_output = now + lanes + gap()
                 if not outputs or outputs[0][0] != block:
                     finished.append(block)
-                for column in range(ROWS):
+                for column in range(ROWS if count else 0):
                     for field, stage in enumerate(Requantiser.FIELD_STAGE):
                         for g in range(lanes):
                             at = now + ParameterMemory.LEAD + stage + g
@@ -70,6 +72,11 @@ def follow(lanes, slots, outputs_per_block, gap, rng):
 @pytest.mark.parametrize("lanes", [2, 4])
 def test_outputs_follow_each_other(lanes):
     follow(lanes, 8, [3, 1, 2], lambda: 0, random.Random(lanes))
+
+
+@pytest.mark.parametrize("lanes", [2, 4])
+def test_parts_leave_their_parameters_out(lanes):
+    follow(lanes, 8, [0, 1, 2, 0, 0, 1, 0, 1, 1], lambda: 0, random.Random(lanes))
 
 
 @pytest.mark.parametrize("lanes", [2, 4])

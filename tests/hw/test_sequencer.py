@@ -8,7 +8,7 @@ from block_bench import BlockBench
 from test_address import expected as words_of
 from test_descriptor import stored
 
-from hw.command import LAYOUT, Descriptor, Mode, minimum_steps, window_steps
+from hw.command import LAYOUT, Cause, Descriptor, Mode, minimum_steps, window_steps
 from hw.config import CoreConfig
 from hw.control.sequencer import Sequencer
 
@@ -73,16 +73,19 @@ class Trace(BlockBench):
         Cycles until a descriptor is available.
     write : callable
         Cycles from an output to its result being written.
+    hold : callable
+        Whether the host holds the core in a cycle.
     """
 
     SIGNALS = ("descriptor_fetch", "descriptor_done", "layer_start", "address_advance", "read",
                "output", "next_block", "block_freed", "block_loaded", "written", "layer_done",
-               "finished")
+               "finished", "steps_done", "hold", "held", "cause")
 
-    def __init__(self, cfg, layers, *, load=lambda: 1, fetch=lambda: 0, write=lambda: 20):
+    def __init__(self, cfg, layers, *, load=lambda: 1, fetch=lambda: 0, write=lambda: 20,
+                 hold=lambda: False):
         super().__init__(Sequencer(cfg), limit=60_000)
         self.cfg, self.layers = cfg, layers
-        self.load, self.fetch, self.write = load, fetch, write
+        self.load, self.fetch, self.write, self.hold = load, fetch, write, hold
         self.rows = []
 
     def trace(self):
@@ -90,7 +93,7 @@ class Trace(BlockBench):
         return self.rows
 
     async def scenario(self, bench):
-        loads = sum(1 if d.shared else d.blocks for d in self.layers)
+        loads = sum(d.records for d in self.layers)
         next_load = self.load()
         pending = []
         available = self.fetch()
@@ -108,6 +111,7 @@ class Trace(BlockBench):
                 pending.pop(0)
             self.set(block_loaded=int(loaded), written=int(written),
                      descriptor_available=int(bool(queue) and available <= now),
+                     hold=int(self.hold()),
                      descriptor_done=int(done_at == now))
             if ahead:
                 filled, last, index = ahead[0]
@@ -137,7 +141,7 @@ class Checker:
     """Compares a trace with what the layers ask for; cycle by cycle, nothing else may happen."""
 
     PULSES = ("descriptor_fetch", "layer_start", "address_advance", "read", "output",
-              "next_block", "block_freed", "layer_done")
+              "next_block", "block_freed", "layer_done", "steps_done")
 
     def __init__(self, cfg, layers, rows):
         self.cfg, self.layers, self.rows = cfg, layers, rows
@@ -154,50 +158,83 @@ class Checker:
 
     def check(self):
         now = 0
+        self.causes = {}
         for d in self.layers:
             now = self.layer(d, now)
+        self.spend(Cause.FILL, now)
+        for cycle, cause in self.causes.items():
+            assert self.rows[cycle]["cause"] == cause, cycle
+        assert sorted(self.causes) == list(range(now + 1))
         for cycle, row in enumerate(self.rows):
             for name in self.PULSES:
                 assert not row[name] or cycle in self.seen[name], (name, cycle)
             assert row["finished"] == (cycle >= now)
         return self.waited
 
+    def spend(self, cause, first, last=None):
+        """Cycles ``first`` to ``last`` have a cause."""
+        for cycle in range(first, (first if last is None else last) + 1):
+            assert cycle not in self.causes
+            self.causes[cycle] = cause
+
     def layer(self, d, now):
+        held = False
         while not self.rows[now]["descriptor_fetch"]:
+            assert self.rows[now]["held"] == held
+            self.spend(Cause.HELD if held else Cause.FILL, now)
+            held = self.rows[now]["hold"]
             now += 1
+        assert not self.rows[now]["hold"]
         self.see("descriptor_fetch", now)
+        self.spend(Cause.HELD if held else Cause.FILL, now)
+        begin = now + 1
         while not self.rows[now]["descriptor_done"]:
             now += 1
+            assert not self.rows[now]["held"]
+        self.spend(Cause.FILL, begin, now)
         self.see("layer_start", now)
         now += 1
         self.words = iter(words(d, self.cfg))
         for k in range(prologue_words(d)):
             self.word(d, now + k)
-            assert self.rows[now + k + 1]["request"].prologue
+            ask = self.rows[now + k + 1]["request"]
+            assert ask.prologue and not ask.running
         self.slot = (self.rows[now + 1]["request"].slot + 1) % 4
+        self.spend(Cause.INPUT, now, now + max(prologue_words(d), 1) - 1)
         now += max(prologue_words(d), 1)
         running = False
         self.first = True
-        for block in range(d.blocks):
+        # A part of a sum is a block of one window.
+        for block in range(d.blocks * (d.width if d.partial else 1)):
             if not d.shared or block == 0:
                 # Seen in the cycle after the pulse; a running block is then followed without a gap.
                 there = self.loaded.pop(0) + 1
                 start = now if running and there < now else max(now, there) + 1
                 self.waited += start - now
+                if start > now:
+                    for cycle in range(now, start):
+                        assert not self.rows[cycle + 1]["request"].running
+                    self.spend(Cause.WEIGHTS, now, start - 2)
+                    self.spend(Cause.FILL, start - 1)
                 now = start
                 self.first = True
             running = True
-            now = self.block(d, block, now)
+            end = self.block(d, block, now)
+            self.spend(Cause.STEPS, now, end - 1)
+            now = end
+        self.see("steps_done", now - 1)
+        begin = now
         # Drained.
         if self.outputs:
             now = max(now, self.writes[self.outputs - 1] + 1)
         self.see("layer_done", now)
+        self.spend(Cause.REQUANTISE, begin, now)
         return now + 1
 
     def block(self, d, block, now):
         due = read_steps(d, self.cfg)
         for y in range(d.height):
-            for x in range(d.width):
+            for x in [block % d.width] if d.partial else range(d.width):
                 for k in range(d.steps):
                     if k in due:
                         self.word(d, now + k)
@@ -206,8 +243,9 @@ class Checker:
                 self.slot += 2 if d.mode == Mode.DEPTHWISE2 else 1
                 skipped = (d.skip_first and x == 0) or (d.skip_last and x == d.width - 1)
                 if not skipped:
-                    self.see("output", now - 1)
-                    self.outputs += 1
+                    if not d.partial or x == d.width - 1:
+                        self.see("output", now - 1)
+                        self.outputs += 1
                     if self.first:
                         self.see("next_block", now - 1)
                         self.first = False
@@ -228,7 +266,7 @@ class Checker:
 
     def step(self, d, cycle, x, y, k):
         ask = self.rows[cycle + 1]["request"]
-        assert not ask.prologue
+        assert ask.running and not ask.prologue
         assert ask.phase == min(k, 31)
         assert ask.weight_address == (self.weight_base + k) % self.cfg.weight_depth
         if d.mode == Mode.SERIAL:
@@ -258,6 +296,9 @@ LAYERS = {
         Mode.SERIAL, inner=3, middle=2, steps=20, last_steps=2, width=2, height=2, blocks=2),
     "three pairs of the last word": layer(
         Mode.SERIAL, inner=2, middle=2, steps=14, last_steps=3, width=3),
+    "parts of a sum": layer(
+        Mode.SERIAL, partial=True, inner=3, steps=12, width=3, blocks=2),
+    "a sum in one part": layer(Mode.SERIAL, partial=True, inner=2, steps=8, blocks=2),
     "long": layer(Mode.SERIAL, inner=20, middle=1, steps=77, last_steps=1, width=2, blocks=2),
     "depthwise": layer(Mode.DEPTHWISE, middle=4, width=4, height=3, blocks=2),
     "one pixel": layer(Mode.DEPTHWISE, middle=1, width=1, height=1, blocks=3),
@@ -283,7 +324,7 @@ LAYERS = {
 def test_layer(name, loading):
     """Weights that are there at once, and weights that blocks have to wait for."""
     waited = check([LAYERS[name]], load=lambda: loading)
-    blocks = 1 if LAYERS[name].shared else LAYERS[name].blocks
+    blocks = LAYERS[name].records
     # The first block waits a cycle in any case; its weights are there before the layer is.
     assert waited == 1 if loading == 1 else waited > 1
     assert loading == 1 or waited >= 60 * blocks - sum(
@@ -316,6 +357,15 @@ def test_weights_arrive_at_the_end_of_a_block(offset):
     times = iter([0, 22 + offset, 1])
     waited = check([d], load=lambda: next(times))
     assert waited == 1 + max(0, offset)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_held_by_the_host(seed):
+    """No layer begins while it is held; nothing else changes."""
+    rng = random.Random(seed)
+    chance = rng.choice((0.1, 0.5, 0.9))
+    check([*LAYERS.values()][seed::3], hold=lambda: rng.random() < chance,
+          fetch=lambda: rng.randint(0, 9))
 
 
 def test_slow_writes():

@@ -38,7 +38,8 @@ def at(column, row):
 def expected(layer, ask):
     """Return what is defined of the decoded step."""
     mode, phase, slot = layer["mode"], ask["phase"], ask["slot"]
-    result = {"first": int(phase == 0), "serial": int(mode == Mode.SERIAL),
+    begins = phase == 0 and (not layer.get("partial") or ask["edges"]["first_column"])
+    result = {"first": int(begins), "serial": int(mode == Mode.SERIAL and ask["running"]),
               "weight_address": ask["weight_address"]}
     if mode == Mode.SERIAL:
         return result | {"pick": 3, "word_phase": ask["word_phase"], "window_write_enable": 0}
@@ -89,7 +90,8 @@ def request(rng, phase, edges):
     """Return a step of a layer whose other controls are at random; rows are 0 to 2."""
     read = rng.randint(0, 1)
     return {
-        "phase": phase, "prologue": int(phase == 0 and rng.random() < 0.3), "read": read,
+        "running": rng.randint(0, 1), "phase": phase, "read": read,
+        "prologue": int(phase == 0 and rng.random() < 0.3),
         "read_row": rng.randrange(3), "slot": rng.randrange(4), "edges": edges,
         "word_phase": rng.randrange(CONFIG.lanes),
         "weight_address": rng.randrange(CONFIG.weight_depth),
@@ -120,7 +122,8 @@ def test_other_modes(mode):
     cases = []
     for _ in range(300):
         edges = {name: rng.randint(0, 1) for name in EDGES}
-        layer = {"mode": mode, "odd": rng.randint(0, 1), **{n: rng.randint(0, 1) for n in PADS}}
+        layer = {"mode": mode, "odd": rng.randint(0, 1), **{n: rng.randint(0, 1) for n in PADS},
+                 "partial": rng.randint(0, 1) if mode == Mode.SERIAL else 0}
         cases.append((layer, request(rng, rng.choice((0, 1, 2, 3, 4, 30, 31)), edges)))
     check(cases)
 

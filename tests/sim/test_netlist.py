@@ -19,7 +19,7 @@ from sw import golden, importer
 from sw.compiler import compile_graph
 from sw.driver import Device, serial
 from sw.driver.serial import SerialTransport
-from sw.driver.transport import Halfwords, LayerObserver
+from sw.driver.transport import Feed, Halfwords, LayerObserver
 
 BOARD = boards.get("icebreaker")
 
@@ -105,7 +105,9 @@ class Impatient(SerialTransport):
         super().write_register(register, value)
         port.read = read
 
-    def wait_idle(self, limit: int, on_layer: LayerObserver | None = None) -> None:
+    def wait_idle(
+        self, limit: int, on_layer: LayerObserver | None = None, feeds: Sequence[Feed] = ()
+    ) -> None:
         if on_layer is not None:
             board = self._port.board
             for number, end in enumerate(self.ends):
@@ -113,7 +115,7 @@ class Impatient(SerialTransport):
                 assert wait > 0, "the answer on START has taken longer than the layer"
                 board.run(wait)
                 on_layer(number, board.memory())
-        super().wait_idle(limit)
+        super().wait_idle(limit, feeds=feeds)
 
     def program_flash(self, address: int, data: bytes) -> None:
         self._port.board.write_flash(address, data)

@@ -192,6 +192,74 @@ def test_fully_connected_of_a_flattened_image(channels: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("channels", [1026, 1280, 1792, 2048, 3136])
+def test_sums_of_more_products_than_weights_are_stored(channels: int, dtype: str) -> None:
+    def convolution(net: NetworkBuilder) -> int:
+        return small_weights(net, net.conv_2d(net.input((1, 1, 1, channels)), 19))
+
+    def fully_connected(net: NetworkBuilder) -> int:
+        return small_weights(net, net.fully_connected(net.input((1, channels)), 19))
+
+    for make in (convolution, fully_connected):
+        program = check(build(make, dtype=dtype, seed=channels))
+        (work,) = program.work
+        assert work.descriptor.partial
+        assert work.descriptor.width == -(-channels // 1024)
+        assert len(work.block_words) == 3 * work.descriptor.width
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 7, 36), (1, 3, 3, 16), (1, 3, 2, 10)])
+def test_a_convolution_of_the_whole_tensor(shape: tuple[int, ...]) -> None:
+    def make(net: NetworkBuilder) -> int:
+        y = net.conv_2d(net.input(shape), 11, kernel=(shape[1], shape[2]), padding="VALID")
+        return small_weights(net, y)
+
+    program = check(build(make), dense_input=True)
+    assert program.work[0].descriptor.partial == (shape[3] == 36)
+
+
+@pytest.mark.parametrize("channels", [1024, 1280])
+@pytest.mark.parametrize("at", [0, 400, 1023])
+def test_weights_beyond_int8_of_long_sums(at: int, channels: int) -> None:
+    """Words that are read twice may make parts of a sum that would have needed none."""
+    net = NetworkBuilder(seed=at, dtype="uint8")
+    y = net.conv_2d(net.input((1, 1, 1, channels)), 24)
+    uint8_weights(net, 120)
+    small_weights(net, y)
+    set_weights(net, y, {(9, 0, 0, at): 255, (9, 0, 0, at // 2): 254})
+    program = check(net.build(outputs=[y]))
+    parts = [w.descriptor.width if w.descriptor.partial else 1 for w in program.work]
+    assert parts == ([1, 2, 1] if channels == 1024 else [2, parts[1], 2])
+
+
+def test_single_blocks_of_many_pixels_in_parts() -> None:
+    """A second visit is more than the weight memory has room for; other blocks need none."""
+    net = NetworkBuilder(seed=7, dtype="uint8")
+    y = net.conv_2d(net.input((1, 2, 3, 1016)), 24)
+    uint8_weights(net, 120)
+    small_weights(net, y)
+    set_weights(net, y, {(9, 0, 0, 0): 255})
+    program = check(net.build(outputs=[y]))
+    parts = [work.descriptor.partial for work in program.work]
+    assert parts == [False, *[True] * 6, False]
+
+
+def test_single_blocks_of_too_many_pixels_are_refused() -> None:
+    net = NetworkBuilder(seed=7, dtype="uint8")
+    y = net.conv_2d(net.input((1, 5, 13, 1016)), 8)
+    uint8_weights(net, 120)
+    small_weights(net, y)
+    set_weights(net, y, {(3, 0, 0, 0): 255})
+    with pytest.raises(UnsupportedError, match=r"parts are only for a single output pixel.* 5x13"):
+        check(net.build(outputs=[y]))
+
+
+def test_long_sums_of_many_pixels_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match=r"parts are only for a single output pixel.* 2x1"):
+        check(build(lambda n: small_weights(n, n.conv_2d(n.input((1, 2, 1, 1280)), 8))))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
 @pytest.mark.parametrize("activation", ["NONE", "RELU", "RELU6"])
 def test_activations(activation: str, dtype: str) -> None:
     def make(net: NetworkBuilder) -> int:
@@ -247,6 +315,15 @@ def set_weights(
     assert net.file.operators[-1].outputs[0] == layer_output
     for index, value in changes.items():
         spec.data[index] = value
+
+
+def small_weights(net: NetworkBuilder, layer_output: int) -> int:
+    """Shrink the last operator's weights, as those of long sums are; return its output."""
+    spec = net[net.file.operators[-1].inputs[1]]
+    assert spec.data is not None
+    zero = spec.zero_points[0]
+    spec.data = (zero + (spec.data.astype(np.int64) - zero) // 8).astype(spec.data.dtype)
+    return layer_output
 
 
 def uint8_weights(net: NetworkBuilder, zero_point: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from sw import golden, importer
 from sw.compiler import Program, compile_graph
 from sw.driver import Device, DeviceError, DeviceTimeout, Transport
 from sw.driver.simulation import SimTransport
-from sw.driver.transport import Halfwords, LayerObserver
+from sw.driver.transport import Feed, Halfwords, LayerObserver
 from sw.errors import InputError
 from sw.ir import Graph
 
@@ -102,6 +102,23 @@ def test_a_second_program_replaces_the_first(device: Device, graph: Graph) -> No
             np.testing.assert_array_equal(got[index], expected[index])
 
 
+@pytest.mark.parametrize("channels", [1026, 1280, 2048])
+def test_sums_in_parts(device: Device, channels: int) -> None:
+    """Their parts wait for weights from the flash again and again."""
+    net = NetworkBuilder(seed=channels)
+    y = net.fully_connected(net.input((1, channels)), 60)
+    weights = net[net.file.operators[-1].inputs[1]]
+    assert weights.data is not None
+    weights.data = weights.data // 8
+    network = importer.loads(net.build(outputs=[y]), "long")
+    program = compile_graph(network, CONFIG)
+    device.load(program)
+    x = frame(network, 1)
+    result = device.infer(x)
+    np.testing.assert_array_equal(result.tensors[y], golden.run(network, x)[y])
+    assert result.layer_cycles == program.cycles()
+
+
 def test_errors_before_the_device_is_touched(
     device: Device, graph: Graph, program: Program
 ) -> None:
@@ -146,9 +163,11 @@ class Dummy(Transport):
 
     def program_flash(self, address: int, data: bytes) -> None: ...
 
-    def pause(self) -> None: ...
+    def pause(self, cycles: int = 64) -> None: ...
 
-    def wait_idle(self, limit: int, on_layer: LayerObserver | None = None) -> None: ...
+    def wait_idle(
+        self, limit: int, on_layer: LayerObserver | None = None, feeds: Sequence[Feed] = ()
+    ) -> None: ...
 
     def close(self) -> None:
         self.closed = True

@@ -13,7 +13,9 @@ import pytest
 
 import boards
 from hw.command import (
+    HOLD_NEVER,
     PARAMETER_FIELDS,
+    Cause,
     Descriptor,
     Mode,
     Record,
@@ -27,6 +29,7 @@ from sim.board import SimulatedBoard
 from sw import importer
 from sw.compiler import compile_graph
 from sw.compiler.cycles import Work, descriptor_timings, predict
+from sw.compiler.timing import LayerTiming
 from sw.driver import Device
 
 ICEBREAKER = boards.get("icebreaker").config
@@ -35,6 +38,8 @@ SMALL = CoreConfig(lanes=2, weight_depth=32, parameter_slots=4, descriptor_slots
 
 CONFIGS = {"icebreaker": ICEBREAKER, "small": SMALL}
 PROGRAMS = 60
+PROFILED = 10
+"""Programs of those whose causes are counted for every layer."""
 FLASH_ADDRESS = 0x012346
 LIMIT = 500_000
 
@@ -66,9 +71,8 @@ def work_of(descriptors: list[Descriptor], config: CoreConfig) -> list[Work]:
     result = []
     for number, d in enumerate(descriptors):
         size = 1 + PARAMETER_FIELDS * config.rows + config.rows * d.steps
-        blocks = 1 if d.shared else d.blocks
         d = replace(d, last=number == len(descriptors) - 1)
-        result.append(Work(layer=number, descriptor=d, block_words=(size,) * blocks))
+        result.append(Work(layer=number, descriptor=d, block_words=(size,) * d.records))
     return result
 
 
@@ -98,6 +102,8 @@ def random_layer(rng: random.Random, config: CoreConfig) -> Descriptor:
                 last = rng.randint(1, config.lanes)
                 steps = middle * (config.lanes * (inner - 1) + last)
             fields |= {"inner": inner, "middle": middle, "last_steps": last, "steps": steps}
+            if rng.random() < 0.3:
+                fields |= {"partial": True, "height": 1}
         case Mode.DEPTHWISE | Mode.DEPTHWISE2:
             columns = fields["width"] * (1 if mode == Mode.DEPTHWISE else 2)
             steps = len(window_steps(mode))
@@ -129,6 +135,51 @@ class Bench:
             self.board.run(100)
             assert self.board.cycle < LIMIT
 
+    def cycles(self) -> int:
+        low, high = Register.CYCLES_LOW, Register.CYCLES_HIGH
+        return self.board.read_register(low) | self.board.read_register(high) << 16
+
+    def count(self, cause: Cause, descriptors: int, whole: bool) -> int:
+        """Run the last program again up to a descriptor; return the cycles of a cause."""
+        board = self.board
+        for register, value in (
+            (Register.PROFILE, cause),
+            (Register.HOLD, HOLD_NEVER if whole else descriptors),
+            (Register.START, 1),
+        ):
+            board.write_register(register, value)
+        if whole:
+            board.wait(LIMIT)
+        else:
+            # The run before is held until this one begins.
+            board.run(20)
+            while not board.read_register(Register.STATUS) >> 3 & 1:
+                board.run(20)
+                assert board.busy
+            assert board.read_register(Register.LAYERS) == descriptors
+        cycles = self.cycles()
+        board.write_register(Register.PROFILE, Cause.ALL)
+        board.write_register(Register.HOLD, HOLD_NEVER)
+        return cycles
+
+    def check_causes(self, timings: list[LayerTiming]) -> None:
+        """Count every cause for every layer; the program is the last one that was run."""
+        before = dict.fromkeys(Cause, 0)
+        for number, timing in enumerate(timings, start=1):
+            whole = number == len(timings)
+            now = {cause: self.count(cause, number, whole) for cause in before
+                   if cause not in (Cause.ALL, Cause.HELD)}
+            got = {cause: now[cause] - before[cause] for cause in now}
+            before = now
+            assert got == {
+                Cause.STEPS: timing.steps,
+                Cause.WEIGHTS: timing.weights_wait,
+                Cause.INPUT: timing.input_wait,
+                Cause.REQUANTISE: timing.drain,
+                Cause.FILL: timing.fill,
+                Cause.NOT_HELD: timing.cycles,
+            }, number
+
     def ends(self, flash: bytes, ring_words: int) -> list[int]:
         """Run a program; return the cycles counted by the core at the end of each layer."""
         board = self.board
@@ -141,11 +192,12 @@ class Bench:
         ):
             board.write_register(register, value)
         ends = board.wait(LIMIT)
-        low, high = Register.CYCLES_LOW, Register.CYCLES_HIGH
-        cycles = board.read_register(low) | board.read_register(high) << 16
+        cycles = self.cycles()
+        assert board.read_register(Register.LAYERS) == len(ends)
         return [end - ends[-1] + cycles for end in ends]
 
-    def check(self, descriptors: list[Descriptor], ring_words: int, seed: int = 0) -> None:
+    def check(self, descriptors: list[Descriptor], ring_words: int, seed: int = 0,
+              causes: bool = False) -> None:
         work = work_of(descriptors, self.config)
         timings = descriptor_timings(work, ring_words, self.config)
         expected = [timing.end + 1 for timing in timings]
@@ -154,6 +206,11 @@ class Bench:
         assert sum(predict(work, ring_words, self.config)) == got[-1]
         for d, timing in zip(descriptors, timings, strict=True):
             assert timing.steps == d.steps * d.width * d.height * d.blocks
+        starts = [0, *expected[:-1]]
+        assert [timing.cycles for timing in timings] == [
+            end - start for start, end in zip(starts, expected, strict=True)]
+        if causes:
+            self.check_causes(timings)
 
 
 @pytest.fixture(scope="module", params=CONFIGS)
@@ -183,6 +240,19 @@ def test_weights_that_fill_their_memory(bench: Bench, ring_words: int) -> None:
         Mode.SERIAL, config, inner=config.weight_depth // config.lanes, steps=config.weight_depth,
         width=2, blocks=3)
     bench.check([full, layer(Mode.ADD, config, width=3, blocks=4), full], ring_words)
+
+
+@pytest.mark.parametrize("ring_words", [1, 8, 300])
+def test_sums_in_parts(bench: Bench, ring_words: int) -> None:
+    """Parts that fill the weight memory, and the smallest ones."""
+    config = bench.config
+    full = layer(
+        Mode.SERIAL, config, partial=True, inner=config.weight_depth // config.lanes,
+        steps=config.weight_depth, width=3, blocks=2)
+    small = layer(
+        Mode.SERIAL, config, partial=True, inner=4 // config.lanes, width=2, blocks=20)
+    bench.check([full, small, layer(Mode.ADD, config, width=3, blocks=4), full], ring_words,
+                causes=True)
 
 
 def test_many_small_layers(bench: Bench) -> None:
@@ -222,7 +292,8 @@ def test_random_programs(bench: Bench, several: bool) -> None:
     for seed in range(PROGRAMS):
         count = rng.randint(2, 8) if several else 1
         layers = [random_layer(rng, bench.config) for _ in range(count)]
-        bench.check(layers, rng.choice((1, 2, 3, 4, rng.randint(5, 60), 400)), seed)
+        bench.check(layers, rng.choice((1, 2, 3, 4, rng.randint(5, 60), 400)), seed,
+                    causes=seed < PROFILED)
 
 
 # -- networks ------------------------------------------------------------------------------------
