@@ -12,7 +12,7 @@ from sw import ir
 from sw.compiler.context import Context
 from sw.compiler.layers import Block, Command, Layer, blocks_of, distribute
 
-__all__ = ["lower_depthwise", "supports"]
+__all__ = ["lower_depthwise", "place", "supports"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -108,7 +108,7 @@ def lower_depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Layer:
     groups = padded.reshape(words, columns, 9)
     blocks = []
     for group, code in zip(groups, blocks_of(codes, columns), strict=True):
-        placed = _place(Mode(fields["mode"]), bool(fields["odd"]), group)
+        placed = place(Mode(fields["mode"]), bool(fields["odd"]), group)
         if placed is None:
             raise ctx.refuse(
                 op,
@@ -143,7 +143,7 @@ def lower_depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Layer:
     )
 
 
-def _place(mode: Mode, odd: bool, weights: Ints) -> npt.NDArray[np.int8] | None:
+def place(mode: Mode, odd: bool, weights: Ints) -> npt.NDArray[np.int8] | None:
     """Place the weights of a block in the fewest steps that hold them."""
     for steps in range(minimum_steps(mode), len(window_steps(mode)) + 1):
         placed = distribute(weights, _slots(mode, odd, steps))

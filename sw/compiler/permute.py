@@ -1,0 +1,339 @@
+"""Order of channels in memory, chosen so that weights beyond int8 cost little.
+
+Weights of a network quantised per tensor are integers of 9 bits once their zero point is
+subtracted.  The few of a layer that are beyond int8 are split over two visits of their input,
+which costs every window of the whole block of outputs some steps.  Where channels lie is free as
+long as all layers agree on it, so they are put where second visits are cheap: inputs where turns
+overlap (:mod:`sw.compiler.revisits`), outputs with such weights into few blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.command import Mode, minimum_steps
+from hw.config import CoreConfig
+from sw import golden, ir
+from sw.compiler.constants import Channels, fixed, rewrite, tied
+from sw.compiler.context import Context, Ints
+from sw.compiler.depthwise import place, supports
+from sw.compiler.partition import Partition
+from sw.compiler.revisits import contiguous_steps, handy_words
+from sw.errors import UnsupportedError
+
+__all__ = ["order_channels"]
+
+Places = dict[int, npt.NDArray[np.int_]]
+"""By the tensor that stands for tied ones: in which position each channel is stored."""
+
+COMMAND_CYCLES = 44
+"""About what a descriptor more costs, which neighbouring blocks need that are read differently."""
+
+IMPOSSIBLE = 1 << 40
+"""Cost of what the core cannot run: more than that of anything it can."""
+
+MOST_MOVED = 32
+"""Channels of a tensor that are tried in other places one by one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Product:
+    """A 1×1 convolution or fully connected layer with weights beyond int8.
+
+    Attributes
+    ----------
+    read, written : int
+        Keys of :data:`Places`.
+    beyond : tuple of (row, pixel, channel)
+        Its weights beyond int8.
+    rows, pixels, channels : int
+        Outputs, and inputs of a window: pixels × channels.
+    windows : int
+    columns : int
+    limit : int
+        Steps that the weight memory holds.
+    """
+
+    read: int
+    written: int
+    beyond: tuple[tuple[int, int, int], ...]
+    rows: int
+    pixels: int
+    channels: int
+    windows: int
+    columns: int
+    limit: int
+
+    def cost(self, places: Places) -> int:
+        """Return the cycles that it takes more than without weights beyond int8."""
+        read, written = places[self.read], places[self.written]
+        lanes = self.columns // 2
+        words = -(-self.channels // self.columns)
+        blocks: dict[int, set[int]] = {}
+        for row, pixel, channel in self.beyond:
+            pair = pixel * words * lanes + int(read[channel]) // 2
+            blocks.setdefault(int(written[row]) // self.columns, set()).add(pair)
+        kinds = {block: frozenset(pairs) for block, pairs in blocks.items()}
+        plain = words * self.pixels * lanes
+        total = 0
+        for twice in kinds.values():
+            steps = contiguous_steps(words * self.pixels, twice, self.columns)
+            if steps is None or plain <= self.limit < steps:
+                total += IMPOSSIBLE
+            else:
+                total += (steps - plain) * self.windows
+        return total + _switches(kinds, -(-self.rows // self.columns)) * COMMAND_CYCLES
+
+    def marked(self, tensor: int) -> tuple[list[int], list[int]]:
+        """Return the channels of a tensor with weights beyond int8, read and written."""
+        read = [channel for _, _, channel in self.beyond] if tensor == self.read else []
+        written = [row for row, _, _ in self.beyond] if tensor == self.written else []
+        return read, written
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Depthwise:
+    """A depthwise convolution with weights beyond int8.
+
+    Attributes
+    ----------
+    tensor : int
+        Key of :data:`Places`.
+    extra : dict
+        By channel: steps more than it takes without weights beyond int8.
+    channels, windows, columns : int
+    """
+
+    tensor: int
+    extra: Mapping[int, int]
+    channels: int
+    windows: int
+    columns: int
+
+    def cost(self, places: Places) -> int:
+        """Return the cycles that it takes more than without weights beyond int8."""
+        blocks: dict[int, int] = {}
+        for channel, extra in self.extra.items():
+            block = int(places[self.tensor][channel]) // self.columns
+            blocks[block] = max(blocks.get(block, 0), extra)
+        switches = _switches(blocks, -(-self.channels // self.columns))
+        return sum(blocks.values()) * self.windows + switches * COMMAND_CYCLES
+
+    def marked(self, tensor: int) -> tuple[list[int], list[int]]:
+        """Return the channels of a tensor with weights beyond int8, read and written."""
+        # Those that need the same steps together.
+        return [], sorted(self.extra, key=lambda c: self.extra[c]) if tensor == self.tensor else []
+
+
+_Layer = _Product | _Depthwise
+
+
+def _switches(kinds: Mapping[int, object], blocks: int) -> int:
+    """Return between how many neighbouring blocks the kind changes; most are of no kind."""
+    before = sum(b > 0 and kinds.get(b - 1) != kind for b, kind in kinds.items())
+    return before + sum(b + 1 < blocks and b + 1 not in kinds for b in kinds)
+
+
+def order_channels(
+    part: Partition, channels: Mapping[int, Channels], config: CoreConfig
+) -> dict[int, Channels]:
+    """Return which channels are stored, in the cheapest order that was found.
+
+    Parameters
+    ----------
+    part : Partition
+        Of the network with all its channels.
+    channels : mapping
+        What is stored of some tensors already.
+    config : CoreConfig
+
+    Returns
+    -------
+    dict
+        ``channels`` in a new order, besides tensors that have all channels in a new order.
+        Networks without weights beyond int8 are left as they are.
+    """
+    stored = rewrite(part, channels)
+    result = dict(channels)
+    if not any(_may_be_beyond(stored, op) for op in stored.device):
+        return result
+    leaders = tied(stored)
+    layers = list(_layers(stored, leaders, config))
+    tensors = stored.graph.tensors
+    sizes = {index: tensors[index].shape[-1] for index in leaders}
+    stay = {leaders[index] for index in fixed(stored) & set(leaders)}
+    # What does not agree is refused when it is lowered.
+    stay |= {leader for index, leader in leaders.items() if sizes[index] != sizes[leader]}
+    places = {leader: np.arange(sizes[leader]) for leader in leaders.values()}
+    # A layer depends on two orders: what was best for one may change with the other.
+    for _ in range(2):
+        for leader in places.keys() - stay:
+            touching = [layer for layer in layers if any(layer.marked(leader))]
+            if touching:
+                _improve(places, leader, touching, config.columns)
+    for index, leader in leaders.items():
+        order = np.argsort(places[leader])
+        if np.array_equal(order, places[leader]) and np.all(np.diff(order) == 1):
+            continue
+        whole = part.graph.tensors[index].shape[-1]
+        known = result.get(index, Channels(kept=tuple(range(whole)), values=(0,) * whole))
+        kept = tuple(known.kept[position] for position in order)
+        result[index] = Channels(kept=kept, values=known.values)
+    return result
+
+
+def _improve(places: Places, leader: int, layers: list[_Layer], columns: int) -> None:
+    """Find better places for the channels of one tensor and those tied to it."""
+
+    def cost(trial: npt.NDArray[np.int_]) -> int:
+        return sum(layer.cost({**places, leader: trial}) for layer in layers)
+
+    best, least = places[leader], cost(places[leader])
+    for trial in _starts(best, leader, layers, columns):
+        if (price := cost(trial)) < least:
+            best, least = trial, price
+    read, written = _marked(leader, layers)
+    movers = [*read, *(c for c in written if c not in set(read))][:MOST_MOVED]
+    improved = True
+    while improved and least:
+        improved = False
+        for channel in movers:
+            for position in _spots(best, movers, columns):
+                trial = _swapped(best, channel, position)
+                if (price := cost(trial)) < least:
+                    best, least, improved = trial, price, True
+    places[leader] = best
+
+
+def _swapped(places: npt.NDArray[np.int_], channel: int, position: int) -> npt.NDArray[np.int_]:
+    """Return places with a channel in a position, and what was there where the channel was."""
+    result = places.copy()
+    other = int(np.flatnonzero(places == position)[0])
+    result[channel], result[other] = position, places[channel]
+    return result
+
+
+def _marked(leader: int, layers: list[_Layer]) -> tuple[list[int], list[int]]:
+    """Return the channels with weights beyond int8, read and written: most layers first."""
+    result = []
+    for side in range(2):
+        found = [c for layer in layers for c in layer.marked(leader)[side]]
+        result.append(sorted(dict.fromkeys(found), key=lambda c: -found.count(c)))
+    return result[0], result[1]
+
+
+def _starts(
+    places: npt.NDArray[np.int_], leader: int, layers: list[_Layer], columns: int
+) -> Iterator[npt.NDArray[np.int_]]:
+    """Yield places with all channels that matter together, to begin a search with."""
+    read, written = _marked(leader, layers)
+    words = -(-len(places) // columns)
+    handy = handy_words(words)
+    whole = [word * columns + c for word in handy for c in range(columns)]
+    lanes = [word * columns + c for c in range(columns) for word in handy]
+    for sequence in (range(len(places)), whole, lanes):
+        for movers in (read + written, written + read, read):
+            trial = places.copy()
+            inside = (position for position in sequence if position < len(places))
+            # Channels have positions in turn; each is moved once.
+            for channel, position in zip(dict.fromkeys(movers), inside, strict=False):
+                trial = _swapped(trial, channel, position)
+            yield trial
+
+
+def _spots(places: npt.NDArray[np.int_], movers: list[int], columns: int) -> Iterable[int]:
+    """Return the positions worth a trial: those of other such channels, and cheap ones."""
+    words = -(-len(places) // columns)
+    handy = handy_words(words)
+    found = [word * columns for word in handy]
+    found += [word * columns + c for word in handy[:2] for c in range(1, columns)]
+    found += places[movers].tolist()
+    return [position for position in dict.fromkeys(found) if position < len(places)]
+
+
+def _may_be_beyond(part: Partition, op: ir.Operator) -> bool:
+    """Whether an operator can have weights beyond int8 on the device."""
+    if not isinstance(op, ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected):
+        return False
+    tensor = part.graph.tensors[op.weights]
+    weights = np.asarray(tensor.data, np.int64) - tensor.q.zero_point
+    # Multipliers of 1 and more become larger weights.
+    _, shift = golden.requantize_params(part.graph, op)
+    return bool(np.any(_beyond(weights)) or np.any(shift >= 0))
+
+
+def _beyond(weights: Ints) -> npt.NDArray[np.bool_]:
+    return np.asarray((weights < -128) | (weights > 127), np.bool_)
+
+
+def _layers(part: Partition, leaders: Mapping[int, int], config: CoreConfig) -> Iterator[_Layer]:
+    """Yield the layers with weights beyond int8 whose cost depends on orders."""
+    ctx = Context(part=part, config=config, source=part.graph)
+    for op in part.device:
+        # A layer that cannot be encoded is refused when it is lowered.
+        with suppress(UnsupportedError):
+            if isinstance(op, ir.DepthwiseConv2D):
+                yield from _depthwise(ctx, op, leaders)
+            elif isinstance(op, ir.Conv2D | ir.FullyConnected):
+                yield from _product(ctx, op, leaders)
+
+
+def _product(
+    ctx: Context, op: ir.Conv2D | ir.FullyConnected, leaders: Mapping[int, int]
+) -> Iterator[_Layer]:
+    x, y = ctx.stored(op.input), ctx.graph.tensors[op.output]
+    weights = ctx.weights(op).reshape(y.shape[-1], -1)
+    channels = x.shape[-1]
+    if weights.shape[1] % channels:
+        return
+    pixels = weights.shape[1] // channels
+    codes = ctx.codes(op, weights, np.tile(ctx.range_of(op.input), (1, pixels))[:, None, :])
+    if isinstance(op, ir.Conv2D) and (pixels, op.stride, op.padding) != (1, (1, 1), ir.NO_PADDING):
+        return
+    beyond = np.argwhere(_beyond(weights * codes.factor[:, None]))
+    if len(beyond):
+        yield _Product(
+            read=leaders[x.index],
+            written=leaders[y.index],
+            beyond=tuple((int(r), int(k) // channels, int(k) % channels) for r, k in beyond),
+            rows=y.shape[-1],
+            pixels=pixels,
+            channels=channels,
+            windows=y.size // y.shape[-1],
+            columns=ctx.config.columns,
+            limit=min(1024, ctx.config.weight_depth),
+        )
+
+
+def _depthwise(
+    ctx: Context, op: ir.DepthwiseConv2D, leaders: Mapping[int, int]
+) -> Iterator[_Layer]:
+    x, y = ctx.stored(op.input), ctx.graph.tensors[op.output]
+    raw = ctx.weights(op)[0]
+    if supports(op, raw.shape[:2]) is not None:
+        return
+    weights = raw.reshape(9, -1).T
+    codes = ctx.codes(op, weights, ctx.range_of(op.input)[:, :, None])
+    weights = weights * codes.factor[:, None]
+    mode = Mode.DEPTHWISE if op.stride[0] == 1 else Mode.DEPTHWISE2
+    odd = mode == Mode.DEPTHWISE2 and op.padding[1][0] == 1
+    extra = {}
+    for channel in np.flatnonzero(_beyond(weights).any(axis=1)).tolist():
+        placed = place(mode, odd, weights[channel : channel + 1])
+        if placed is None:
+            return
+        if len(placed) > minimum_steps(mode):
+            extra[channel] = len(placed) - minimum_steps(mode)
+    if extra:
+        yield _Depthwise(
+            tensor=leaders[x.index],
+            extra=extra,
+            channels=len(weights),
+            windows=y.shape[1] * -(-x.shape[2] // op.stride[1]),
+            columns=ctx.config.columns,
+        )
