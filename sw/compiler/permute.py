@@ -22,6 +22,7 @@ from sw import golden, ir
 from sw.compiler.constants import Channels, fixed, rewrite, tied
 from sw.compiler.context import Context, Ints
 from sw.compiler.depthwise import place, supports
+from sw.compiler.inputs import dense_read
 from sw.compiler.partition import Partition
 from sw.compiler.revisits import contiguous_steps, handy_words
 from sw.errors import UnsupportedError
@@ -37,8 +38,11 @@ COMMAND_CYCLES = 44
 IMPOSSIBLE = 1 << 40
 """Cost of what the core cannot run: more than that of anything it can."""
 
-MOST_MOVED = 32
-"""Channels of a tensor that are tried in other places one by one."""
+FEW = 100
+"""Weights beyond int8 in the layers around a tensor up to which its channels are moved one by one.
+
+With many it matters little what lies where.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,8 @@ class _Product:
         Its weights beyond int8.
     rows, pixels, channels : int
         Outputs, and inputs of a window: pixels × channels.
+    plain : int
+        Steps of blocks without such weights.
     windows : int
     columns : int
     limit : int
@@ -65,6 +71,7 @@ class _Product:
     rows: int
     pixels: int
     channels: int
+    plain: int
     windows: int
     columns: int
     limit: int
@@ -79,14 +86,13 @@ class _Product:
             pair = pixel * words * lanes + int(read[channel]) // 2
             blocks.setdefault(int(written[row]) // self.columns, set()).add(pair)
         kinds = {block: frozenset(pairs) for block, pairs in blocks.items()}
-        plain = words * self.pixels * lanes
         total = 0
         for twice in kinds.values():
             steps = contiguous_steps(words * self.pixels, twice, self.columns)
-            if steps is None or plain <= self.limit < steps:
+            if steps is None or self.plain <= self.limit < steps:
                 total += IMPOSSIBLE
             else:
-                total += (steps - plain) * self.windows
+                total += (steps - self.plain) * self.windows
         return total + _switches(kinds, -(-self.rows // self.columns)) * COMMAND_CYCLES
 
     def marked(self, tensor: int) -> tuple[list[int], list[int]]:
@@ -164,21 +170,21 @@ def order_channels(
         return result
     leaders = tied(stored)
     layers = list(_layers(stored, leaders, config))
-    tensors = stored.graph.tensors
-    sizes = {index: tensors[index].shape[-1] for index in leaders}
+    shapes = {index: stored.graph.tensors[index].shape for index in leaders}
+    sizes = {index: shape[-1] if shape else 1 for index, shape in shapes.items()}
     stay = {leaders[index] for index in fixed(stored) & set(leaders)}
     # What does not agree is refused when it is lowered.
     stay |= {leader for index, leader in leaders.items() if sizes[index] != sizes[leader]}
     places = {leader: np.arange(sizes[leader]) for leader in leaders.values()}
     # A layer depends on two orders: what was best for one may change with the other.
     for _ in range(2):
-        for leader in places.keys() - stay:
+        for leader in places:
             touching = [layer for layer in layers if any(layer.marked(leader))]
-            if touching:
+            if touching and leader not in stay:
                 _improve(places, leader, touching, config.columns)
     for index, leader in leaders.items():
-        order = np.argsort(places[leader])
-        if np.array_equal(order, places[leader]) and np.all(np.diff(order) == 1):
+        order = np.argsort(places[leader]).tolist()
+        if order == sorted(order):
             continue
         whole = part.graph.tensors[index].shape[-1]
         known = result.get(index, Channels(kept=tuple(range(whole)), values=(0,) * whole))
@@ -198,8 +204,9 @@ def _improve(places: Places, leader: int, layers: list[_Layer], columns: int) ->
         if (price := cost(trial)) < least:
             best, least = trial, price
     read, written = _marked(leader, layers)
-    movers = [*read, *(c for c in written if c not in set(read))][:MOST_MOVED]
-    improved = True
+    movers = list(dict.fromkeys(read + written))
+    marks = [layer.marked(leader) for layer in layers]
+    improved = sum(max(len(read), len(written)) for read, written in marks) <= FEW
     while improved and least:
         improved = False
         for channel in movers:
@@ -292,11 +299,13 @@ def _product(
     if weights.shape[1] % channels:
         return
     pixels = weights.shape[1] // channels
-    codes = ctx.codes(op, weights, np.tile(ctx.range_of(op.input), (1, pixels))[:, None, :])
+    factor = ctx.factors(op, weights, np.tile(ctx.range_of(op.input), (1, pixels))[:, None, :])
     if isinstance(op, ir.Conv2D) and (pixels, op.stride, op.padding) != (1, (1, 1), ir.NO_PADDING):
         return
-    beyond = np.argwhere(_beyond(weights * codes.factor[:, None]))
+    beyond = np.argwhere(_beyond(weights * factor[:, None]))
     if len(beyond):
+        columns = ctx.config.columns
+        plain = dense_read(x.size // channels, channels, (1, pixels), (1, pixels), 1, columns)
         yield _Product(
             read=leaders[x.index],
             written=leaders[y.index],
@@ -304,8 +313,9 @@ def _product(
             rows=y.shape[-1],
             pixels=pixels,
             channels=channels,
+            plain=len(plain.slots),
             windows=y.size // y.shape[-1],
-            columns=ctx.config.columns,
+            columns=columns,
             limit=min(1024, ctx.config.weight_depth),
         )
 
@@ -318,8 +328,8 @@ def _depthwise(
     if supports(op, raw.shape[:2]) is not None:
         return
     weights = raw.reshape(9, -1).T
-    codes = ctx.codes(op, weights, ctx.range_of(op.input)[:, :, None])
-    weights = weights * codes.factor[:, None]
+    factor = ctx.factors(op, weights, ctx.range_of(op.input)[:, :, None])
+    weights = weights * factor[:, None]
     mode = Mode.DEPTHWISE if op.stride[0] == 1 else Mode.DEPTHWISE2
     odd = mode == Mode.DEPTHWISE2 and op.padding[1][0] == 1
     extra = {}

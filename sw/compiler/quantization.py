@@ -21,7 +21,7 @@ from sw.compiler.lines import scalings, separating_line, step_positions
 from sw.errors import UnsupportedError
 from sw.golden import primitives
 
-__all__ = ["Codes", "Reference", "encode", "equal_steps", "hardware_requantize"]
+__all__ = ["Codes", "Reference", "encode", "equal_steps", "hardware_requantize", "preview"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -313,6 +313,62 @@ def _with_fraction(
     return replace(codes, multiplier=multiplier)
 
 
+def _nominal(
+    reference: Reference,
+    weights: Ints,
+    bias: Ints,
+    input_zero_point: int,
+    input_range: Ints,
+    where: str,
+) -> tuple[Codes, Ints, Ints, Ints]:
+    """Return the codes that follow from the reference's, and ranges and offsets of its sums."""
+    ends = [weights * (end - input_zero_point) for end in input_range]
+    low = np.minimum(np.minimum(*ends), 0).sum(axis=1) + bias
+    high = np.maximum(np.maximum(*ends), 0).sum(axis=1) + bias
+    if low.min() < primitives.INT32_MIN or high.max() > primitives.INT32_MAX:
+        raise UnsupportedError(f"{where}: sums overflow int32; the reference is undefined there")
+    offset = bias - input_zero_point * weights.sum(axis=1)
+    value = reference.output(low)
+    # Left shifts wrap in the reference, which would break the order that proofs rely on.
+    left = np.maximum(reference.shift, 0)
+    if np.any((np.maximum(np.abs(low), np.abs(high)) << left) > primitives.INT32_MAX):
+        raise UnsupportedError(f"{where}: a multiplier of 1 or more overflows int32")
+    last = reference.output(high)
+    constant = value == last
+    # With a single rounding the shift has to round, so it is 1 at least: weights grow instead.
+    grown = left + ((reference.shift >= 0) & reference.single_rounding)
+    codes = Codes(
+        multiplier=np.where(constant, CONSTANT_MULTIPLIER, reference.multiplier),
+        shift=np.where(constant, 0, np.maximum(grown - reference.shift, 0)),
+        bias=np.where(constant, 2 * (value - reference.zero_point), offset << grown),
+        factor=np.where(constant, 0, np.int64(1) << grown),
+        output_range=np.stack([value, last]),
+    )
+    return codes, low, high, offset
+
+
+def preview(
+    reference: Reference,
+    weights: Ints,
+    bias: Ints,
+    *,
+    input_zero_point: int,
+    input_range: Ints,
+    where: str,
+) -> tuple[Ints, Ints]:
+    """Return what :func:`encode` will say of factors and output ranges, without any proof.
+
+    Parameters are those of :func:`encode`; the results those of :class:`Codes`.
+
+    Raises
+    ------
+    UnsupportedError
+        If sums overflow; other reasons to refuse a channel are left to :func:`encode`.
+    """
+    codes, *_ = _nominal(reference, weights, bias, input_zero_point, input_range, where)
+    return codes.factor, codes.output_range
+
+
 def encode(
     reference: Reference,
     weights: Ints,
@@ -348,27 +404,8 @@ def encode(
     UnsupportedError
         If a channel has no equivalent within the hardware's widths.
     """
-    ends = [weights * (end - input_zero_point) for end in input_range]
-    low = np.minimum(np.minimum(*ends), 0).sum(axis=1) + bias
-    high = np.maximum(np.maximum(*ends), 0).sum(axis=1) + bias
-    if low.min() < primitives.INT32_MIN or high.max() > primitives.INT32_MAX:
-        raise UnsupportedError(f"{where}: sums overflow int32; the reference is undefined there")
-    offset = bias - input_zero_point * weights.sum(axis=1)
-    value = reference.output(low)
-    # Left shifts wrap in the reference, which would break the order that proofs rely on.
-    left = np.maximum(reference.shift, 0)
-    if np.any((np.maximum(np.abs(low), np.abs(high)) << left) > primitives.INT32_MAX):
-        raise UnsupportedError(f"{where}: a multiplier of 1 or more overflows int32")
-    last = reference.output(high)
-    constant = value == last
-    # With a single rounding the shift has to round, so it is 1 at least: weights grow instead.
-    grown = left + ((reference.shift >= 0) & reference.single_rounding)
-    codes = Codes(
-        multiplier=np.where(constant, CONSTANT_MULTIPLIER, reference.multiplier),
-        shift=np.where(constant, 0, np.maximum(grown - reference.shift, 0)),
-        bias=np.where(constant, 2 * (value - reference.zero_point), offset << grown),
-        factor=np.where(constant, 0, np.int64(1) << grown),
-        output_range=np.stack([value, last]),
+    codes, low, high, offset = _nominal(
+        reference, weights, bias, input_zero_point, input_range, where
     )
     codes = _within_shifts(reference, codes, low, high, offset, fraction_bits, where)
     if fraction_bits < MULTIPLIER_BITS:

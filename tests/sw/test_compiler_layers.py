@@ -343,9 +343,9 @@ def test_pointwise_weights_beyond_int8(channels: int, at: int) -> None:
     set_weights(net, y, {(17, 0, 0, at % channels): 255})
     program = check(net.build(outputs=[y]))
     steps = [work.descriptor.steps for work in program.work]
-    assert len(steps) == 3
-    assert steps[0] == steps[2] == channels // 2
-    assert steps[0] < steps[1] <= 2 * steps[0]
+    # The channel's block stands at an end, so that two commands do.
+    assert len(steps) == 2
+    assert min(steps) == channels // 2 < max(steps) <= 2 * min(steps)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
