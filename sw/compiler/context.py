@@ -144,6 +144,7 @@ class Context:
             zero_point=zero_point(y),
             act_min=low - offset(y),
             act_max=high - offset(y),
+            names=None if op.output not in self.channels else self.channels[op.output].kept,
         )
         bias = np.zeros(channels, np.int64)
         if op.bias is not None:

@@ -99,6 +99,8 @@ class Reference:
         They are for :func:`sw.golden.primitives.multiply_rounding_once`.
     zero_point, act_min, act_max : int
         Of the output as the device stores it, int8.
+    names : tuple of int or None
+        The channels' numbers in the network, for errors; ``None`` if they are in order.
     """
 
     multiplier: Ints
@@ -107,6 +109,11 @@ class Reference:
     zero_point: int
     act_min: int
     act_max: int
+    names: tuple[int, ...] | None = None
+
+    def name(self, channel: int | np.intp) -> int:
+        """Return the number of a channel in the network."""
+        return int(channel) if self.names is None else self.names[channel]
 
     def output(self, u: Ints, channel: npt.NDArray[np.intp] | slice = slice(None)) -> Ints:
         """Return the outputs of sums ``u`` (bias included) of the given channels."""
@@ -215,8 +222,9 @@ def _within_shifts(
                 break
         else:
             raise UnsupportedError(
-                f"{where}: output channel {channel} is scaled by less than 2^-{MAX_SHIFT} and no "
-                "multiplier with a smaller shift gives the same outputs; use larger scales"
+                f"{where}: output channel {reference.name(channel)} is scaled by less than "
+                f"2^-{MAX_SHIFT} and no multiplier with a smaller shift gives the same outputs; "
+                "use larger scales"
             )
     return replace(codes, multiplier=multiplier, shift=shift, bias=bias)
 
@@ -307,8 +315,9 @@ def _with_fraction(
                 break
         else:
             raise UnsupportedError(
-                f"{where}: no multiplier gives the right outputs of output channel {channel} with "
-                f"{fraction_bits} fraction bits in the requantiser; use a core with more"
+                f"{where}: no multiplier gives the right outputs of output channel "
+                f"{reference.name(channel)} with {fraction_bits} fraction bits in the "
+                "requantiser; use a core with more"
             )
     return replace(codes, multiplier=multiplier)
 
@@ -411,11 +420,12 @@ def encode(
     if fraction_bits < MULTIPLIER_BITS:
         codes = _with_fraction(reference, codes, low, high, offset, fraction_bits, where)
     raw = [weights * end for end in (*input_range, input_zero_point, 0)]
-    _check_widths(codes, raw, low - offset, high - offset, acc_bits, where)
+    _check_widths(reference, codes, raw, low - offset, high - offset, acc_bits, where)
     return codes
 
 
 def _check_widths(
+    reference: Reference,
     codes: Codes,
     products: list[Ints],
     low: Ints,
@@ -438,6 +448,7 @@ def _check_widths(
             channel = int(np.argmax(bad))
             extreme = max(int(greatest[channel]), -int(least[channel]))
             raise UnsupportedError(
-                f"{where}: {what} of output channel {channel} reach {extreme}, and {acc_bits}-bit "
-                f"accumulators hold {int(most)}; use fewer input channels or smaller weights"
+                f"{where}: {what} of output channel {reference.name(channel)} reach {extreme}, "
+                f"and {acc_bits}-bit accumulators hold {int(most)}; use fewer input channels or "
+                "smaller weights"
             )

@@ -244,6 +244,23 @@ def test_weights_too_far_beyond_int8_are_still_refused() -> None:
         compile_graph(importer.loads(net.build(outputs=[y]), "test"), CoreConfig())
 
 
+def test_errors_name_the_networks_channels() -> None:
+    net = NetworkBuilder(seed=12, dtype="uint8")
+    x = net.conv_2d(net.input((1, 4, 4, 3), scale=0.01), 16, kernel=(3, 3))
+    calm(net)
+    scale = net[x].scales[0]
+    y = net.conv_2d(x, 24, output_scale=scale * 0.01 * (1 << 12))
+    calm(net, [(11, 0, 0, 3), (20, 0, 0, 9)])
+    bias = net[net.file.operators[-1].inputs[2]].data
+    assert bias is not None
+    bias[0] = 1 << 19
+    graph = importer.loads(net.build(outputs=[y]), "test")
+    kept = compile_graph(graph, CoreConfig()).tensors[y].kept
+    assert kept is not None and kept[0] != 0
+    with pytest.raises(UnsupportedError, match="of output channel 0 reach"):
+        compile_graph(graph, CoreConfig(acc_bits=20))
+
+
 def test_a_sum_that_fits_only_in_the_right_order(monkeypatch: pytest.MonkeyPatch) -> None:
     net = NetworkBuilder(seed=11, dtype="uint8")
     x = net.conv_2d(net.input((1, 1, 2, 8)), 480)
