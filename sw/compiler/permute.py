@@ -254,12 +254,16 @@ def _starts(
 
 
 def _spots(places: npt.NDArray[np.int_], movers: list[int], columns: int) -> Iterable[int]:
-    """Return the positions worth a trial: those of other such channels, and cheap ones."""
+    """Return the positions worth a trial: cheap ones, those of other such channels, and beside."""
     words = -(-len(places) // columns)
     handy = handy_words(words)
     found = [word * columns for word in handy]
     found += [word * columns + c for word in handy[:2] for c in range(1, columns)]
-    found += places[movers].tolist()
+    taken = set(places[movers].tolist())
+    found += sorted(taken)
+    for word in sorted({position // columns for position in taken}):
+        free = set(range(word * columns, (word + 1) * columns)) - taken
+        found += sorted(free)[-1:]
     return [position for position in dict.fromkeys(found) if position < len(places)]
 
 

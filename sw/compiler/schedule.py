@@ -80,7 +80,7 @@ def compile_graph(
 
 
 def _context(part: Partition, config: CoreConfig, remove: bool) -> Context:
-    """Return what lowering starts from, with or without constant channels."""
+    """Return what lowering starts from: with or without constant channels, and these in order."""
     channels = removable(part, _ranges(part, config)) if remove else {}
     channels = order_channels(part, channels, config)
     stored = rewrite(part, channels)
