@@ -4,7 +4,7 @@ Weights of a network quantised per tensor are integers of 9 bits once their zero
 subtracted.  The few of a layer that are beyond int8 are split over two visits of their input,
 which costs every window of the whole block of outputs some steps.  Where channels lie is free as
 long as all layers agree on it, so they are put where second visits are cheap: inputs where turns
-overlap (:mod:`sw.compiler.revisits`), outputs with such weights into few blocks.
+overlap (:mod:`sw.compiler.turns`), outputs with such weights into few blocks.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +23,9 @@ from sw import golden, ir
 from sw.compiler.constants import Channels, fixed, rewrite, tied
 from sw.compiler.context import Context, Ints
 from sw.compiler.depthwise import place, supports
-from sw.compiler.inputs import dense_read
 from sw.compiler.partition import Partition
-from sw.compiler.revisits import contiguous_steps, handy_words
+from sw.compiler.serial import PIXELS_IN_PARTS
+from sw.compiler.turns import contiguous_read, fits, plain_read, read_in_parts
 from sw.errors import UnsupportedError
 
 __all__ = ["order_channels"]
@@ -35,8 +36,11 @@ Places = dict[int, npt.NDArray[np.int_]]
 COMMAND_CYCLES = 44
 """About what a descriptor more costs, which neighbouring blocks need that are read differently."""
 
-IMPOSSIBLE = 1 << 40
-"""Cost of what the core cannot run: more than that of anything it can."""
+IMPOSSIBLE = 1 << 20
+"""Steps of what the core cannot run: more than anything it can takes."""
+
+LITTLE = 1000
+"""Cycles around a tensor that are not worth further trials."""
 
 FEW = 100
 """Weights beyond int8 in the layers around a tensor up to which its channels are moved one by one.
@@ -57,12 +61,8 @@ class _Product:
         Its weights beyond int8.
     rows, pixels, channels : int
         Outputs, and inputs of a window: pixels × channels.
-    plain : int
-        Steps of blocks without such weights.
     windows : int
-    columns : int
-    limit : int
-        Steps that the weight memory holds.
+    config : CoreConfig
     """
 
     read: int
@@ -71,29 +71,27 @@ class _Product:
     rows: int
     pixels: int
     channels: int
-    plain: int
     windows: int
-    columns: int
-    limit: int
+    config: CoreConfig
 
     def cost(self, places: Places) -> int:
         """Return the cycles that it takes more than without weights beyond int8."""
         read, written = places[self.read], places[self.written]
-        lanes = self.columns // 2
-        words = -(-self.channels // self.columns)
-        blocks: dict[int, set[int]] = {}
+        columns = self.config.columns
+        words = -(-self.channels // columns)
+        blocks: dict[int, dict[int, int]] = {}
         for row, pixel, channel in self.beyond:
-            pair = pixel * words * lanes + int(read[channel]) // 2
-            blocks.setdefault(int(written[row]) // self.columns, set()).add(pair)
-        kinds = {block: frozenset(pairs) for block, pairs in blocks.items()}
+            again = blocks.setdefault(int(written[row]) // columns, {})
+            word, byte = divmod(int(read[channel]), columns)
+            word += pixel * words
+            again[word] = max(again.get(word, 0), byte // 2 + 1)
+        kinds = {block: tuple(sorted(again.items())) for block, again in blocks.items()}
+        words *= self.pixels
+        plain = _steps(words, (), self.windows, self.config)
         total = 0
-        for twice in kinds.values():
-            steps = contiguous_steps(words * self.pixels, twice, self.columns)
-            if steps is None or self.plain <= self.limit < steps:
-                total += IMPOSSIBLE
-            else:
-                total += (steps - self.plain) * self.windows
-        return total + _switches(kinds, -(-self.rows // self.columns)) * COMMAND_CYCLES
+        for kind in kinds.values():
+            total += (_steps(words, kind, self.windows, self.config) - plain) * self.windows
+        return total + _switches(kinds, -(-self.rows // columns)) * COMMAND_CYCLES
 
     def marked(self, tensor: int) -> tuple[list[int], list[int]]:
         """Return the channels of a tensor with weights beyond int8, read and written."""
@@ -137,6 +135,27 @@ class _Depthwise:
 
 
 _Layer = _Product | _Depthwise
+
+
+@lru_cache(maxsize=1 << 16)
+def _steps(words: int, again: tuple[tuple[int, int], ...], windows: int, config: CoreConfig) -> int:
+    """Return the steps that a window of so many words takes, some words of them twice."""
+    columns = config.columns
+    read = contiguous_read(words, dict(again), columns) if again else plain_read(words, columns)
+    if read is not None and fits(read, config):
+        return read.steps
+    parts = read_in_parts(words, dict(again), config) if windows <= PIXELS_IN_PARTS else None
+    return IMPOSSIBLE if parts is None else parts.steps * parts.parts
+
+
+def handy_words(words: int) -> list[int]:
+    """Return the words whose first channels a second visit costs least, best first.
+
+    Those where two turns meet, then three, then four.
+    """
+    places = [turn * words // turns for turns in (2, 3, 4) for turn in range(1, turns)]
+    near = [place + d for place in places for d in (0, -1)]
+    return list(dict.fromkeys(w for w in (*near, 0, words - 1) if 0 <= w < words))
 
 
 def _switches(kinds: Mapping[int, object], blocks: int) -> int:
@@ -207,7 +226,7 @@ def _improve(places: Places, leader: int, layers: list[_Layer], columns: int) ->
     movers = list(dict.fromkeys(read + written))
     marks = [layer.marked(leader) for layer in layers]
     improved = sum(max(len(read), len(written)) for read, written in marks) <= FEW
-    while improved and least:
+    while improved and least > LITTLE:
         improved = False
         for channel in movers:
             for position in _spots(best, movers, columns):
@@ -308,8 +327,6 @@ def _product(
         return
     beyond = np.argwhere(_beyond(weights * factor[:, None]))
     if len(beyond):
-        columns = ctx.config.columns
-        plain = dense_read(x.size // channels, channels, (1, pixels), (1, pixels), 1, columns)
         yield _Product(
             read=leaders[x.index],
             written=leaders[y.index],
@@ -317,10 +334,8 @@ def _product(
             rows=y.shape[-1],
             pixels=pixels,
             channels=channels,
-            plain=len(plain.slots),
             windows=y.size // y.shape[-1],
-            columns=columns,
-            limit=min(1024, ctx.config.weight_depth),
+            config=ctx.config,
         )
 
 
