@@ -1,4 +1,4 @@
-"""Removal of channels that are constant.
+"""Which channels are stored, in which order; removal of those that are constant.
 
 Trained networks have dead channels: whatever the input, they have one value.  It is known when a
 network is compiled (the range of a channel is proven when it is encoded), so consumers can have it
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from sw import ir
 from sw.compiler.partition import Partition, offset, partition
 
-__all__ = ["Channels", "removable", "remove_constants"]
+__all__ = ["Channels", "fixed", "removable", "rewrite", "tied"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -35,7 +35,8 @@ class Channels:
     kept : tuple of int
         In this order; at least one.
     values : tuple of int
-        One per channel of the network's tensor, of its type: what those have that are not kept.
+        One per channel of the network's tensor, of its type: what those have that are not kept;
+        anything for those that are.
     """
 
     kept: tuple[int, ...]
@@ -48,6 +49,48 @@ def _channelwise(op: ir.Operator) -> bool:
     )
 
 
+def _operands(op: ir.Operator) -> tuple[int, ...]:
+    return op.inputs[:1] if isinstance(op, ir.WeightedOp) else op.inputs
+
+
+def tied(part: Partition) -> dict[int, int]:
+    """Return which tensors have their channels in the same places.
+
+    Returns
+    -------
+    dict
+        Stored tensor → a tensor that stands for all that are tied to it.
+    """
+    leader: dict[int, int] = {}
+
+    def find(index: int) -> int:
+        while leader.setdefault(index, index) != index:
+            index = leader[index]
+        return index
+
+    for op in part.device:
+        find(op.output)
+        for index in _operands(op):
+            find(part.stored(index))
+            if _channelwise(op):
+                leader[find(part.stored(index))] = find(op.output)
+    return {index: find(index) for index in leader}
+
+
+def fixed(part: Partition) -> set[int]:
+    """Return the tensors whose channels stay where they are.
+
+    Besides inputs, which the first layer wants as they are, what a depth multiplier makes: the
+    number of channels has to stay a multiple.
+    """
+    multiplied = {
+        op.output
+        for op in part.device
+        if isinstance(op, ir.DepthwiseConv2D) and op.depth_multiplier != 1
+    }
+    return multiplied | set(part.inputs)
+
+
 def removable(part: Partition, ranges: Mapping[int, Ints]) -> dict[int, Channels]:
     """Return the tensors that lose channels, with what remains.
 
@@ -58,52 +101,44 @@ def removable(part: Partition, ranges: Mapping[int, Ints]) -> dict[int, Channels
         Least and greatest int8 of the channels of stored tensors, as far as they are known.
     """
     tensors = part.graph.tensors
-    leader: dict[int, int] = {}
-
-    def find(index: int) -> int:
-        while leader.setdefault(index, index) != index:
-            index = leader[index]
-        return index
-
-    # The number of their channels has to stay a multiple.
-    multiplied = {
-        op.output
-        for op in part.device
-        if isinstance(op, ir.DepthwiseConv2D) and op.depth_multiplier != 1
-    }
+    leader = tied(part)
+    whole = fixed(part) | set(part.outputs)
     constant: dict[int, npt.NDArray[np.bool_]] = {}
-    for op in part.device:
-        operands = op.inputs[:1] if isinstance(op, ir.WeightedOp) else op.inputs
-        stored = [part.stored(i) for i in operands]
-        for index in (*stored, op.output):
-            known = ranges.get(index)
-            fixed = np.zeros(tensors[index].shape[-1], np.bool_)
-            if known is not None and index not in (*part.inputs, *part.outputs, *multiplied):
-                fixed = np.asarray(known[0] == known[1])
-            constant.setdefault(index, fixed)
-            if _channelwise(op):
-                leader[find(index)] = find(op.output)
+    for index in leader:
+        known = ranges.get(index)
+        constant[index] = np.zeros(tensors[index].shape[-1], np.bool_)
+        if known is not None and index not in whole:
+            constant[index] = np.asarray(known[0] == known[1])
     shared: dict[int, npt.NDArray[np.bool_]] = {}
-    for index, fixed in constant.items():
-        shared[find(index)] = shared.get(find(index), fixed) & fixed
+    for index, dead in constant.items():
+        shared[leader[index]] = shared.get(leader[index], dead) & dead
     result = {}
     for index in constant:
-        fixed = shared[find(index)].copy()
-        if fixed.all():
-            fixed[0] = False
-        if fixed.any():
+        dead = shared[leader[index]].copy()
+        if dead.all():
+            dead[0] = False
+        if dead.any():
             values = ranges[index][0] + offset(tensors[index])
             result[index] = Channels(
-                kept=tuple(np.flatnonzero(~fixed).tolist()), values=tuple(values.tolist())
+                kept=tuple(np.flatnonzero(~dead).tolist()), values=tuple(values.tolist())
             )
     return result
 
 
-def remove_constants(part: Partition, channels: Mapping[int, Channels]) -> Partition:
-    """Return a partition of the network without the given channels.
+def rewrite(part: Partition, channels: Mapping[int, Channels]) -> Partition:
+    """Return a partition of the network with other channels stored than the network's.
 
-    Every tensor that remains has the values it had, less the channels that are not kept.
+    Every tensor that remains has the values it had, less the channels that are not kept, in the
+    order in which they are kept.
+
+    Parameters
+    ----------
+    part : Partition
+    channels : mapping
+        By number of a stored tensor; tensors that are :func:`tied` keep the same channels.
     """
+    if not channels:
+        return part
     graph = part.graph
     tensors = list(graph.tensors)
     for index in graph.inputs + tuple(op.output for op in graph.ops):
@@ -114,16 +149,16 @@ def remove_constants(part: Partition, channels: Mapping[int, Channels]) -> Parti
             # A flattened image has all channels of all pixels.
             last = shape[-1] // whole * len(there.kept)
             tensors[index] = replace(tensors[index], shape=(*shape[:-1], last))
-    ops = [_without(op, part, channels, tensors) for op in graph.ops]
+    ops = [_rewritten(op, part, channels, tensors) for op in graph.ops]
     smaller = replace(graph, tensors=tuple(tensors), ops=tuple(ops))
     smaller.check()
     return partition(smaller)
 
 
-def _without(
+def _rewritten(
     op: ir.Operator, part: Partition, channels: Mapping[int, Channels], tensors: list[ir.Tensor]
 ) -> ir.Operator:
-    """Return an operator with the weights and biases that are left; append those to ``tensors``."""
+    """Return an operator with the weights and biases of stored channels, new in ``tensors``."""
     if not isinstance(op, ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected):
         return op
     graph = part.graph
@@ -158,7 +193,7 @@ def _without(
 def _fold(
     graph: ir.Graph, op: ir.Conv2D | ir.FullyConnected, weights: npt.NDArray[Any], read: Channels
 ) -> tuple[npt.NDArray[Any], Ints]:
-    """Return weights without constant inputs, and what these add to the biases."""
+    """Return weights for stored inputs, and what the others add to the biases."""
     whole = len(read.values)
     pixels = weights.shape[-1] // whole
     split = weights.reshape(*weights.shape[:-1], pixels, whole)

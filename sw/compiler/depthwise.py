@@ -14,7 +14,7 @@ from sw.compiler.context import Context
 from sw.compiler.layers import Block, Command, Geometry, Layer, Trail, blocks_of, distribute
 from sw.compiler.quantization import Codes
 
-__all__ = ["lower_depthwise", "supports"]
+__all__ = ["lower_depthwise", "place", "supports"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -166,7 +166,7 @@ def _commands(
     """Make commands of ranges of blocks with equal numbers of steps."""
     blocks = []
     for group, code in zip(kernels, blocks_of(codes, ctx.config.columns), strict=True):
-        placed = _place(Mode(fields["mode"]), bool(fields["odd"]), group)
+        placed = place(Mode(fields["mode"]), bool(fields["odd"]), group)
         if placed is None:
             raise ctx.refuse(
                 op,
@@ -194,7 +194,7 @@ def _commands(
     return tuple(commands)
 
 
-def _place(mode: Mode, odd: bool, weights: Ints) -> npt.NDArray[np.int8] | None:
+def place(mode: Mode, odd: bool, weights: Ints) -> npt.NDArray[np.int8] | None:
     """Place the weights of a block in the fewest steps that hold them."""
     for steps in range(minimum_steps(mode), len(window_steps(mode)) + 1):
         placed = distribute(weights, _slots(mode, odd, steps))

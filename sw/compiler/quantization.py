@@ -21,7 +21,7 @@ from sw.compiler.lines import scalings, separating_line, step_positions
 from sw.errors import UnsupportedError
 from sw.golden import primitives
 
-__all__ = ["Codes", "Reference", "encode", "equal_steps", "hardware_requantize"]
+__all__ = ["Codes", "Reference", "encode", "equal_steps", "hardware_requantize", "preview"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -99,6 +99,8 @@ class Reference:
         They are for :func:`sw.golden.primitives.multiply_rounding_once`.
     zero_point, act_min, act_max : int
         Of the output as the device stores it, int8.
+    names : tuple of int or None
+        The channels' numbers in the network, for errors; ``None`` if they are in order.
     """
 
     multiplier: Ints
@@ -107,6 +109,11 @@ class Reference:
     zero_point: int
     act_min: int
     act_max: int
+    names: tuple[int, ...] | None = None
+
+    def name(self, channel: int | np.intp) -> int:
+        """Return the number of a channel in the network."""
+        return int(channel) if self.names is None else self.names[channel]
 
     def output(self, u: Ints, channel: npt.NDArray[np.intp] | slice = slice(None)) -> Ints:
         """Return the outputs of sums ``u`` (bias included) of the given channels."""
@@ -215,8 +222,9 @@ def _within_shifts(
                 break
         else:
             raise UnsupportedError(
-                f"{where}: output channel {channel} is scaled by less than 2^-{MAX_SHIFT} and no "
-                "multiplier with a smaller shift gives the same outputs; use larger scales"
+                f"{where}: output channel {reference.name(channel)} is scaled by less than "
+                f"2^-{MAX_SHIFT} and no multiplier with a smaller shift gives the same outputs; "
+                "use larger scales"
             )
     return replace(codes, multiplier=multiplier, shift=shift, bias=bias)
 
@@ -307,10 +315,67 @@ def _with_fraction(
                 break
         else:
             raise UnsupportedError(
-                f"{where}: no multiplier gives the right outputs of output channel {channel} with "
-                f"{fraction_bits} fraction bits in the requantiser; use a core with more"
+                f"{where}: no multiplier gives the right outputs of output channel "
+                f"{reference.name(channel)} with {fraction_bits} fraction bits in the "
+                "requantiser; use a core with more"
             )
     return replace(codes, multiplier=multiplier)
+
+
+def _nominal(
+    reference: Reference,
+    weights: Ints,
+    bias: Ints,
+    input_zero_point: int,
+    input_range: Ints,
+    where: str,
+) -> tuple[Codes, Ints, Ints, Ints]:
+    """Return the codes that follow from the reference's, and ranges and offsets of its sums."""
+    ends = [weights * (end - input_zero_point) for end in input_range]
+    low = np.minimum(np.minimum(*ends), 0).sum(axis=1) + bias
+    high = np.maximum(np.maximum(*ends), 0).sum(axis=1) + bias
+    if low.min() < primitives.INT32_MIN or high.max() > primitives.INT32_MAX:
+        raise UnsupportedError(f"{where}: sums overflow int32; the reference is undefined there")
+    offset = bias - input_zero_point * weights.sum(axis=1)
+    value = reference.output(low)
+    # Left shifts wrap in the reference, which would break the order that proofs rely on.
+    left = np.maximum(reference.shift, 0)
+    if np.any((np.maximum(np.abs(low), np.abs(high)) << left) > primitives.INT32_MAX):
+        raise UnsupportedError(f"{where}: a multiplier of 1 or more overflows int32")
+    last = reference.output(high)
+    constant = value == last
+    # With a single rounding the shift has to round, so it is 1 at least: weights grow instead.
+    grown = left + ((reference.shift >= 0) & reference.single_rounding)
+    codes = Codes(
+        multiplier=np.where(constant, CONSTANT_MULTIPLIER, reference.multiplier),
+        shift=np.where(constant, 0, np.maximum(grown - reference.shift, 0)),
+        bias=np.where(constant, 2 * (value - reference.zero_point), offset << grown),
+        factor=np.where(constant, 0, np.int64(1) << grown),
+        output_range=np.stack([value, last]),
+    )
+    return codes, low, high, offset
+
+
+def preview(
+    reference: Reference,
+    weights: Ints,
+    bias: Ints,
+    *,
+    input_zero_point: int,
+    input_range: Ints,
+    where: str,
+) -> tuple[Ints, Ints]:
+    """Return what :func:`encode` will say of factors and output ranges, without any proof.
+
+    Parameters are those of :func:`encode`; the results those of :class:`Codes`.
+
+    Raises
+    ------
+    UnsupportedError
+        If sums overflow; other reasons to refuse a channel are left to :func:`encode`.
+    """
+    codes, *_ = _nominal(reference, weights, bias, input_zero_point, input_range, where)
+    return codes.factor, codes.output_range
 
 
 def encode(
@@ -348,37 +413,19 @@ def encode(
     UnsupportedError
         If a channel has no equivalent within the hardware's widths.
     """
-    ends = [weights * (end - input_zero_point) for end in input_range]
-    low = np.minimum(np.minimum(*ends), 0).sum(axis=1) + bias
-    high = np.maximum(np.maximum(*ends), 0).sum(axis=1) + bias
-    if low.min() < primitives.INT32_MIN or high.max() > primitives.INT32_MAX:
-        raise UnsupportedError(f"{where}: sums overflow int32; the reference is undefined there")
-    offset = bias - input_zero_point * weights.sum(axis=1)
-    value = reference.output(low)
-    # Left shifts wrap in the reference, which would break the order that proofs rely on.
-    left = np.maximum(reference.shift, 0)
-    if np.any((np.maximum(np.abs(low), np.abs(high)) << left) > primitives.INT32_MAX):
-        raise UnsupportedError(f"{where}: a multiplier of 1 or more overflows int32")
-    last = reference.output(high)
-    constant = value == last
-    # With a single rounding the shift has to round, so it is 1 at least: weights grow instead.
-    grown = left + ((reference.shift >= 0) & reference.single_rounding)
-    codes = Codes(
-        multiplier=np.where(constant, CONSTANT_MULTIPLIER, reference.multiplier),
-        shift=np.where(constant, 0, np.maximum(grown - reference.shift, 0)),
-        bias=np.where(constant, 2 * (value - reference.zero_point), offset << grown),
-        factor=np.where(constant, 0, np.int64(1) << grown),
-        output_range=np.stack([value, last]),
+    codes, low, high, offset = _nominal(
+        reference, weights, bias, input_zero_point, input_range, where
     )
     codes = _within_shifts(reference, codes, low, high, offset, fraction_bits, where)
     if fraction_bits < MULTIPLIER_BITS:
         codes = _with_fraction(reference, codes, low, high, offset, fraction_bits, where)
     raw = [weights * end for end in (*input_range, input_zero_point, 0)]
-    _check_widths(codes, raw, low - offset, high - offset, acc_bits, where)
+    _check_widths(reference, codes, raw, low - offset, high - offset, acc_bits, where)
     return codes
 
 
 def _check_widths(
+    reference: Reference,
     codes: Codes,
     products: list[Ints],
     low: Ints,
@@ -401,6 +448,7 @@ def _check_widths(
             channel = int(np.argmax(bad))
             extreme = max(int(greatest[channel]), -int(least[channel]))
             raise UnsupportedError(
-                f"{where}: {what} of output channel {channel} reach {extreme}, and {acc_bits}-bit "
-                f"accumulators hold {int(most)}; use fewer input channels or smaller weights"
+                f"{where}: {what} of output channel {reference.name(channel)} reach {extreme}, "
+                f"and {acc_bits}-bit accumulators hold {int(most)}; use fewer input channels or "
+                "smaller weights"
             )

@@ -11,7 +11,7 @@ from sw import ir
 from sw.compiler import encode, passes
 from sw.compiler.arrange import Arrangement, Arranger
 from sw.compiler.chunks import InputChunk
-from sw.compiler.constants import removable, remove_constants
+from sw.compiler.constants import removable, rewrite
 from sw.compiler.context import Context, Ints
 from sw.compiler.cycles import Work, predict
 from sw.compiler.emit import Item, in_chunks, order, place
@@ -19,6 +19,7 @@ from sw.compiler.inputs import InputLayout, dense
 from sw.compiler.layers import Layer
 from sw.compiler.lower import first_layer_options, lower
 from sw.compiler.partition import Partition, partition, subgraph, zero_point
+from sw.compiler.permute import order_channels
 from sw.compiler.program import DeviceTensor, Program, ProgramLayer
 from sw.errors import GraphError, SeparableError, UnsupportedError
 
@@ -78,12 +79,11 @@ def compile_graph(
 
 
 def _context(part: Partition, config: CoreConfig, remove: bool) -> Context:
-    """Return what lowering starts from, with or without constant channels."""
-    if not remove:
-        return Context(part=part, config=config, source=part.graph)
-    channels = removable(part, _ranges(part, config))
-    smaller = remove_constants(part, channels) if channels else part
-    return Context(part=smaller, config=config, source=part.graph, channels=channels)
+    """Return what lowering starts from: with or without constant channels, and these in order."""
+    channels = removable(part, _ranges(part, config)) if remove else {}
+    channels = order_channels(part, channels, config)
+    stored = rewrite(part, channels)
+    return Context(part=stored, config=config, source=part.graph, channels=channels)
 
 
 def _ranges(part: Partition, config: CoreConfig, until: ir.Operator | None = None) -> Ranges:

@@ -229,7 +229,8 @@ def test_weights_beyond_int8_of_long_sums(at: int, channels: int) -> None:
     set_weights(net, y, {(9, 0, 0, at): 255, (9, 0, 0, at // 2): 254})
     program = check(net.build(outputs=[y]))
     parts = [w.descriptor.width if w.descriptor.partial else 1 for w in program.work]
-    assert parts == ([1, 2, 1] if channels == 1024 else [2, parts[1], 2])
+    # The channel's block stands at an end.
+    assert sorted(parts) == ([1, 2] if channels == 1024 else [2, 2])
 
 
 def test_single_blocks_of_many_pixels_in_parts() -> None:
@@ -241,7 +242,8 @@ def test_single_blocks_of_many_pixels_in_parts() -> None:
     set_weights(net, y, {(9, 0, 0, 0): 255})
     program = check(net.build(outputs=[y]))
     parts = [work.descriptor.partial for work in program.work]
-    assert parts == [False, *[True] * 6, False]
+    # The channel's block stands at an end.
+    assert sorted(parts) == [False, *[True] * 6]
 
 
 def test_single_blocks_of_too_many_pixels_are_refused() -> None:
@@ -344,9 +346,9 @@ def test_pointwise_weights_beyond_int8(channels: int, at: int) -> None:
     set_weights(net, y, {(17, 0, 0, at % channels): 255})
     program = check(net.build(outputs=[y]))
     steps = [work.descriptor.steps for work in program.work]
-    assert len(steps) == 3
-    assert steps[0] == steps[2] == channels // 2
-    assert steps[0] < steps[1] <= 2 * steps[0]
+    # The channel's block stands at an end, so that two commands do.
+    assert len(steps) == 2
+    assert min(steps) == channels // 2 < max(steps) <= 2 * min(steps)
 
 
 @pytest.mark.parametrize("stride", [1, 2])

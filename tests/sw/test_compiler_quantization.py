@@ -13,6 +13,7 @@ from sw.compiler.quantization import (
     encode,
     equal_steps,
     hardware_requantize,
+    preview,
 )
 from sw.errors import UnsupportedError
 
@@ -48,6 +49,16 @@ def coded(
         fraction_bits=fraction_bits,
         where="operator 'x'",
     )
+    factor, output_range = preview(
+        ref,
+        w,
+        np.array([bias]),
+        input_zero_point=zero_point,
+        input_range=FULL_RANGE,
+        where="operator 'x'",
+    )
+    np.testing.assert_array_equal(factor, codes.factor)
+    np.testing.assert_array_equal(output_range, codes.output_range)
     ends = [w * (end - zero_point) for end in (-128, 127)]
     low, high = int(np.minimum(*ends).sum()), int(np.maximum(*ends).sum())
     products = np.arange(low, high + 1, dtype=np.int64)
