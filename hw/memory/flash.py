@@ -1,8 +1,9 @@
-"""Streaming reader for a quad SPI NOR flash of the W25Q128JV kind.
+"""Streaming reader for a quad SPI NOR flash of the W25Q128JV-DTR kind.
 
 The reader brings the flash out of power-down and continuous-read mode, sets its quad-enable bit
-and then streams little-endian halfwords from any byte address with Fast Read Quad I/O (EBh): one
-nibble per clock, one halfword per four clocks, for as long as the buffer has room.
+and then streams little-endian halfwords from any byte address with DTR Fast Read Quad I/O (EDh):
+a nibble per edge of SCK, a byte per clock, a halfword per two clocks, for as long as the buffer
+has room.  ``docs/flash.md`` has the command, the timing budget and their sources.
 """
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal
@@ -21,18 +22,19 @@ class FlashPins(wiring.Signature):
     -------
     cs_n : Out(1)
         /CS, straight.
-    sck : Out(1)
-        One clock pulse in the next core cycle: the IO cell drives SCK low in the first half of
-        the cycle and to ``sck`` in the second half (a double-data-rate output), so that ``o`` is
-        stable around the rising edge.
+    sck : Out(2)
+        SCK in the first (bit 0) and the second half (bit 1) of the next core cycle: a
+        double-data-rate output.  It changes in the middle of cycles wherever the flash takes
+        ``o``, so that ``o`` is stable around the edge.
     o, oe : Out(4)
         Value and output enable of IO3..IO0.
-    i : In(4)
-        IO3..IO0 as the input registers captured them at the last rising edge of the core clock.
+    i : In(8)
+        IO3..IO0 as the input registers captured them: at the last rising edge of the core clock
+        (bits 3:0) and half a cycle before that (bits 7:4).
     """
 
     def __init__(self):
-        super().__init__({"cs_n": Out(1), "sck": Out(1), "o": Out(4), "oe": Out(4), "i": In(4)})
+        super().__init__({"cs_n": Out(1), "sck": Out(2), "o": Out(4), "oe": Out(4), "i": In(8)})
 
     def __eq__(self, other):
         return isinstance(other, FlashPins)
@@ -42,7 +44,8 @@ class FlashReader(wiring.Component):
     """Quad SPI flash reader with a buffer of 256 halfwords in one block RAM.
 
     The buffer gives up one word of its block RAM for ``word_ready``.  All of it runs in ``sync``;
-    SCK toggles at the core clock (data sheet: up to 133 MHz).
+    SCK runs at the core clock (data sheet: up to 66 MHz for EDh), but for address and mode bits,
+    which the flash takes at both edges: those go out at half of it.
 
     Timing, exact to the cycle (this is what the compiler's cycle model relies on).  Let ``start``
     be high in cycle 0; let ``b(h)`` be the cycle in which the transfer of halfword ``h`` begins
@@ -51,7 +54,7 @@ class FlashReader(wiring.Component):
     - ``b(0) = FIRST_TRANSFER``;
     - ``b(h) = max(b(h-1) + CYCLES_PER_HALFWORD, t(h - BUFFER_HALFWORDS) + 1)``: a transfer begins
       iff no more than ``BUFFER_HALFWORDS - 1`` halfwords are begun and not yet taken, counted in
-      registers; once begun it runs for four cycles without a pause;
+      registers; once begun it runs for two cycles without a pause;
     - ``valid`` for halfword ``h`` is high from ``max(b(h) + TRANSFER_LATENCY, t(h-1) + 1)``, hence
       for the first one from ``START_LATENCY``.
 
@@ -62,18 +65,17 @@ class FlashReader(wiring.Component):
     The constants hold for the default ``sample_latency`` of 2; each further cycle adds one to
     ``TRANSFER_LATENCY`` and ``START_LATENCY``; ``BUFFER_HALFWORDS`` is that of words of 4.
 
-    Round trip, W25Q128JV data sheet section 9.6 (AC characteristics) and the iCE40 UltraPlus
-    timing tables: clock to pad 4.7 ns, SCK low to data valid (tCLQV) 6 ns, pad to input register
-    5.0 ns, traces 0.4 ns, together 16.1 ns.  A nibble that appears after the falling edge at the
-    start of a core cycle is captured at its end, which holds up to 62 MHz.  From ``pins.sck`` to
-    ``pins.i`` that is the output register, the capture, hence ``sample_latency=2``.
+    In the data phase SCK falls at the start of a core cycle, whereupon the flash shows a byte's
+    high nibble, and rises in the middle, whereupon it shows the low nibble; each is captured half
+    a cycle later.  From ``pins.sck`` to ``pins.i`` that is the output register, the capture, hence
+    ``sample_latency=2``.
 
     Parameters
     ----------
     word : int
         Halfwords of a word of the consumer, a power of two, 2 to 64.
     sample_latency : int
-        Cycles from ``pins.sck`` to the nibble of that pulse on ``pins.i``, 2 to 6.
+        Cycles from ``pins.sck`` to the byte of that pulse on ``pins.i``, 2 to 6.
 
     Members
     -------
@@ -105,17 +107,17 @@ class FlashReader(wiring.Component):
         The flash.
     """
 
-    CYCLES_PER_HALFWORD = 4
+    CYCLES_PER_HALFWORD = 2
     """Cycles between two halfwords of an unpaused stream."""
 
     BUFFER_HALFWORDS = HalfwordBuffer.DEPTH - 4
     """Halfwords that may be begun and not yet taken."""
 
-    FIRST_TRANSFER = 21
-    """Cycles from ``start`` to the first data nibble: 8 command, 6 address, 2 mode, 4 dummy."""
+    FIRST_TRANSFER = 24
+    """Cycles from ``start`` to the first data byte: 8 command, 6 address, 2 mode, 7 dummy."""
 
-    TRANSFER_LATENCY = 7
-    """Cycles from the first nibble of a halfword to ``data.valid`` (buffer empty)."""
+    TRANSFER_LATENCY = 5
+    """Cycles from the first byte of a halfword to ``data.valid`` (buffer empty)."""
 
     START_LATENCY = FIRST_TRANSFER + TRANSFER_LATENCY
     """Cycles from ``start`` to the first halfword on ``data``."""
@@ -126,9 +128,10 @@ class FlashReader(wiring.Component):
     # The start-up sequence, one byte per step: continuous-read mode reset; release from
     # power-down (then tRES1); read status register 2, its value; volatile write enable; write
     # status register 2, its value (QE alone: the other bits are one-time-programmable, read-only
-    # or CMP, and a volatile write lasts until power-off).  The last is Fast Read Quad I/O.
-    _STEPS = (0xFF, 0xAB, 0x35, 0x00, 0x50, 0x31, 0x02, 0xEB)
+    # or CMP, and a volatile write lasts until power-off).  The last is DTR Fast Read Quad I/O.
+    _STEPS = (0xFF, 0xAB, 0x35, 0x00, 0x50, 0x31, 0x02, 0xED)
     _COMMANDS = C(int.from_bytes(_STEPS, "little"), 8 * len(_STEPS))
+    _DUMMY = 7      # clocks; odd: halfwords begin at odd counts
     _RELEASE, _READ_SR2, _SR2, _ENABLE, _WRITE_SR2, _NEW_SR2, _IDLE = range(1, 8)
 
     def __init__(self, *, word=4, sample_latency=2):
@@ -157,11 +160,11 @@ class FlashReader(wiring.Component):
         m = Module()
         step = Signal(3)                # place in _STEPS
         count = Signal(4)               # clocks: 0 to 7 a byte, 8 to 15 rest or address and mode
-        reading = self.busy             # Fast Read Quad I/O is under way
+        reading = self.busy             # DTR Fast Read Quad I/O is under way
         exchanging = Signal(init=1)     # a single-bit byte is under way
         resting = Signal()              # neither, and ready
         turning = Signal()              # reading, from the dummy clocks on
-        data_phase = Signal()           # reading, from the first data nibble on
+        data_phase = Signal()           # reading, from the first data byte on
         waiting = Signal()              # tRES1
         shift = Signal(32)              # nibbles, out and in; single bits come in on IO1
         # Halfwords begun and not yet taken, above an offset: the buffer is full when the top bit
@@ -169,7 +172,7 @@ class FlashReader(wiring.Component):
         level = Signal(range(HalfwordBuffer.DEPTH + 1), init=self.word)
         hold, begin, flush = Signal(), Signal(), Signal()
 
-        boundary = data_phase & (count[:2] == 0)
+        boundary = data_phase & count[0]
         m.d.comb += [
             hold.eq(boundary & level[-1]),
             begin.eq(boundary & ~level[-1]),
@@ -178,13 +181,13 @@ class FlashReader(wiring.Component):
             self.raw_rx.eq(Cat(shift[4 * bit + 1] for bit in range(8))),
         ]
         self._drive_pins(m, step, count, exchanging, turning, hold, shift)
-        self._collect(m, data_phase & (count[:2] == 3), shift, flush)
+        self._collect(m, data_phase & ~count[0], shift, flush)
 
         with m.If(exchanging | (reading & ~hold)):
             m.d.sync += count.eq(count + 1)
         with m.If(reading & (count == 15)):
             m.d.sync += turning.eq(1)
-        with m.If(turning & (count[:2] == 3)):
+        with m.If(turning & (count[:3] == self._DUMMY - 1)):
             m.d.sync += data_phase.eq(1)
 
         with m.If(exchanging & (count == 15)):
@@ -204,7 +207,7 @@ class FlashReader(wiring.Component):
 
         # An address goes out when the count reaches 8; what comes in follows it.
         with m.If(reading & (count[3] | turning) | exchanging & (count < 8 + self.sample_latency)):
-            m.d.sync += shift.eq(Cat(self.pins.i, shift))
+            m.d.sync += shift.eq(Cat(self.pins.i[:4], shift))
         with m.If(resting & self.start):
             m.d.sync += shift[:28].eq(Cat(C(0xF, 4), self.address))
 
@@ -239,6 +242,7 @@ class FlashReader(wiring.Component):
         """Clock, chip select and the outgoing bits and nibbles."""
         reading = self.busy
         bit = count[:3]
+        fall = Signal()         # half of an address or mode byte is out: SCK falls
         outgoing = Signal()     # single-bit output, most significant bit first
         quad = Signal()         # from the address on
         keep = Signal()         # /CS stays low after the byte
@@ -250,22 +254,26 @@ class FlashReader(wiring.Component):
             # Between bytes /CS is high for four cycles: tSHSL2 is 50 ns.
             self.pins.cs_n.eq(~(reading | (exchanging & (keep | (count[2:] != 3)))
                                 | (self.ready & self.raw_select))),
-            self.pins.sck.eq((reading & ~hold) | (exchanging & ~count[3])),
+            fall.eq(reading & count[3] & ~turning & count[0]),
+            self.pins.sck.eq(Cat(fall, (reading & ~hold & ~fall) | (exchanging & ~count[3]))),
             # /WP and /HOLD are high wherever they are not data.
             self.pins.o.eq(Mux(quad, shift[24:28], Cat(outgoing, C(0b111, 3)))),
             self.pins.oe.eq(Mux(quad, (~turning).replicate(4), C(0b1101, 4))),
         ]
 
-    def _collect(self, m, last_nibble, shift, flush):
-        """Store a halfword when its last nibble arrives."""
+    def _collect(self, m, last_byte, shift, flush):
+        """Store a halfword when its last byte arrives."""
         for stage in range(self.sample_latency):
-            delayed = Signal(name=f"last_nibble_{stage}")
-            m.d.sync += delayed.eq(last_nibble & ~flush)
-            last_nibble = delayed
+            delayed = Signal(name=f"last_byte_{stage}")
+            m.d.sync += delayed.eq(last_byte & ~flush)
+            last_byte = delayed
+        # The byte before: the low nibble has gone into the shift register.
+        high = Signal(4)
+        m.d.sync += high.eq(self.pins.i[4:])
         m.submodules.buffer = buffer = HalfwordBuffer(word=self.word)
         m.d.comb += [
-            buffer.write.eq(last_nibble),
-            buffer.halfword.eq(Cat(shift[4:12], self.pins.i, shift[0:4])),
+            buffer.write.eq(last_byte),
+            buffer.halfword.eq(Cat(shift[:4], high, self.pins.i)),
             buffer.flush.eq(flush),
             self.word_ready.eq(buffer.word_ready),
         ]

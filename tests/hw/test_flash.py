@@ -47,15 +47,16 @@ def test_start_up_leaves_a_set_quad_enable_bit_alone():
     FlashBench(CONTENTS, quad_enabled=True).run(scenario)
 
 
-@pytest.mark.parametrize("clock_mhz", [12, 30, 36, 42, 48])
-def test_start_up_ends_continuous_read_mode(clock_mhz):
+@pytest.mark.parametrize("clock_mhz", [12, 30, 36, 39.75, 41])
+@pytest.mark.parametrize("command", [0xEB, 0xED])
+def test_start_up_ends_continuous_read_mode(clock_mhz, command):
     async def scenario(bench):
         await bench.until(bench.reader.ready)
         await bench.start(3)
         taken, _ = await bench.take(8)
         assert taken == halfwords(CONTENTS, 3, 8)
 
-    FlashBench(CONTENTS, powered_down=False, continuous_read=True, quad_enabled=True,
+    FlashBench(CONTENTS, powered_down=False, continuous_read=command, quad_enabled=True,
                clock_mhz=clock_mhz).run(scenario)
 
 
@@ -120,7 +121,9 @@ def test_full_buffer_pauses_the_clock():
     async def scenario(bench):
         await bench.until(bench.reader.ready)
         start = await bench.start(0)
-        await bench.tick(start + 21 + 4 * FlashReader.BUFFER_HALFWORDS - bench.cycle)
+        await bench.tick(start + FlashReader.FIRST_TRANSFER
+                         + FlashReader.CYCLES_PER_HALFWORD * FlashReader.BUFFER_HALFWORDS
+                         - bench.cycle)
         pins = bench.reader.pins
         for _ in range(100):
             assert not bench.get(pins.sck) and not bench.get(pins.cs_n)
@@ -131,7 +134,7 @@ def test_full_buffer_pauses_the_clock():
     FlashBench(CONTENTS).run(scenario)
 
 
-@pytest.mark.parametrize("after", [1, 5, 9, 15, 20, 21, 24, 25, 26, 27, 28, 29, 60, 1200])
+@pytest.mark.parametrize("after", [1, 5, 9, 10, 15, 16, 20, *range(23, 33), 60, 1200])
 def test_stop_and_restart(after):
     async def scenario(bench):
         reader = bench.reader
@@ -180,7 +183,8 @@ def test_words_can_be_taken_back_to_back_when_announced():
             bench.set(reader.data.ready, 0)
             hold = max(0, hold - 1)
         assert taken == halfwords(CONTENTS, 0x123, 1600)
-        assert begins[0] == 21 + 12 + FlashReader.TRANSFER_LATENCY
+        assert begins[0] == (FlashReader.FIRST_TRANSFER + 3 * FlashReader.CYCLES_PER_HALFWORD
+                             + FlashReader.TRANSFER_LATENCY)
         gaps = [b - a for a, b in itertools.pairwise(begins)]
         assert min(gaps) == 4, "words follow each other without a pause"
 
@@ -199,16 +203,23 @@ def test_start_is_ignored_while_busy():
     FlashBench(CONTENTS).run(scenario)
 
 
-SLOW_PATH = FlashTiming(path_max=30.0, path_min=21.0)
+# A cycle of 39.75 MHz later.
+SLOW_PATH = FlashTiming(path_max=31.2, path_min=25.2)
+# Without a late clock for the input registers: 16.1 ns do not fit half a cycle.
+ONE_CLOCK = FlashTiming(path_max=10.1, path_min=3.4)
 
 
 @pytest.mark.parametrize(("latency", "options", "works"), [
-    (2, {"clock_mhz": 48}, True),
-    (3, {"clock_mhz": 48}, False),                          # one nibble too late
-    (2, {"clock_mhz": 70}, False),                          # 16.1 ns do not fit 14.3 ns
-    (2, {"clock_mhz": 48, "timing": SLOW_PATH}, False),     # one nibble too early
-    (3, {"clock_mhz": 48, "timing": SLOW_PATH}, True),
-    (2, {"clock_mhz": 20, "timing": SLOW_PATH}, True),
+    (2, {"clock_mhz": 12}, True),
+    (2, {"clock_mhz": 39.75}, True),
+    (2, {"clock_mhz": 41.3}, True),
+    (2, {"clock_mhz": 41.4}, False),                           # 12.1 ns do not fit half a cycle
+    (3, {"clock_mhz": 39.75}, False),                          # one byte too late
+    (2, {"clock_mhz": 39.75, "timing": SLOW_PATH}, False),     # one byte too early
+    (3, {"clock_mhz": 39.75, "timing": SLOW_PATH}, True),
+    (2, {"clock_mhz": 12, "timing": SLOW_PATH}, True),
+    (2, {"clock_mhz": 39.75, "timing": ONE_CLOCK}, False),
+    (2, {"clock_mhz": 31, "timing": ONE_CLOCK}, True),
 ])
 def test_sampling_at_the_wrong_time_is_found_out(latency, options, works):
     async def scenario(bench):
@@ -230,7 +241,7 @@ def test_sampling_at_the_wrong_time_is_found_out(latency, options, works):
 def test_raw_access_programs_the_flash():
     async def scenario(bench):
         await bench.until(bench.reader.ready)
-        assert (await bench.exchange(0x9F, 0, 0, 0))[1:] == [0xEF, 0x40, 0x18]
+        assert (await bench.exchange(0x9F, 0, 0, 0))[1:] == [0xEF, 0x70, 0x18]
         for command in ([0x20, 0, 0x10, 0], [0x02, 0, 0x10, 0x20, *b"separable"]):
             await bench.exchange(0x06)
             assert (await bench.exchange(0x05, 0))[1] & 2
@@ -277,7 +288,21 @@ def test_the_model_refuses_a_reader_that_skips_the_start_up():
         await bench.until(bench.reader.ready)
         bench.flash.step = model
         await bench.start(0)
-        with pytest.raises(FlashError, match="command EBh in power-down: only ABh is obeyed"):
+        with pytest.raises(FlashError, match="command EDh in power-down: only ABh is obeyed"):
             await bench.take(1)
 
     FlashBench(CONTENTS).run(scenario)
+
+
+@pytest.mark.parametrize(("options", "text"), [
+    ({"dtr": False}, "command EDh: the flash is not a W25Q128JV-DTR"),
+    ({"clock_mhz": 67}, "command EDh: clock above 66 MHz"),
+])
+def test_the_model_refuses_double_transfer_rate(options, text):
+    async def scenario(bench):
+        await bench.until(bench.reader.ready)
+        await bench.start(0)
+        with pytest.raises(FlashError, match=text):
+            await bench.take(1)
+
+    FlashBench(CONTENTS, **options).run(scenario)

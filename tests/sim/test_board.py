@@ -11,6 +11,7 @@ from standin import LAYERS, NEVER, WORDS, StandIn
 
 from hw.command import IDENTITY, Register
 from hw.config import CoreConfig
+from hw.memory.flash import FlashReader
 from sim import cache, verilate
 from sim.board import FLASH_SIZE, LayerEnd, SimulatedBoard
 from sim.errors import BuildError, FlashError, HangError
@@ -93,8 +94,7 @@ def test_run_with_flash_in_the_loop(board: SimulatedBoard) -> None:
     assert not board.busy
     assert [end.cycle for end in seen] == ends
     assert len(ends) == LAYERS
-    # The bus takes a halfword in four cycles.
-    assert ends[1] - ends[0] == 16 * WORDS
+    assert ends[1] - ends[0] == FlashReader.CYCLES_PER_HALFWORD * 4 * WORDS
     for number, end in enumerate(seen):
         assert end.memory is not None
         expected = np.frombuffer(data, np.int8)[800 * number :][:800].reshape(100, 8)
