@@ -110,6 +110,11 @@ class Descriptor:
         Address increments of the four levels.
     output_step : int
         Address increment from one output word to the next.
+    ring_moves : bool
+        From this layer on the ring begins at ``ring_first``; else it stays as it is.
+    ring_first : int
+        Word address, no greater than the ring's first word before.  It takes effect when the
+        stream wraps the next time: from then on it is stored from there to the end of memory.
     """
 
     mode: Mode
@@ -141,6 +146,8 @@ class Descriptor:
     step_column: int = 0
     step_row: int = 0
     output_step: int
+    ring_moves: bool = False
+    ring_first: int = 0
 
     def __post_init__(self) -> None:
         if self.act_min > self.act_max:
@@ -213,6 +220,8 @@ LAYOUT: dict[str, Field] = {
     "step_column": Field(11, 0, ADDRESS_BITS, signed=True),
     "step_row": Field(12, 0, ADDRESS_BITS, signed=True),
     "output_step": Field(13, 0, ADDRESS_BITS, signed=True),
+    "ring_first": Field(14, 0, ADDRESS_BITS),
+    "ring_moves": Field(14, ADDRESS_BITS, 1),
 }
 """Where each field of a :class:`Descriptor` is in its halfwords."""
 
@@ -222,8 +231,8 @@ class Register(IntEnum):
 
     Writing START starts the program whose flash byte address is FLASH_LOW | FLASH_HIGH << 16.
     The program's words pass through a ring in activation memory, from word address RING_FIRST to
-    the end of the memory.  STATUS: bit 0 busy, bit 1 flash ready, bits 15:8 IDENTITY of the
-    command set.
+    the end of the memory, until a descriptor moves its beginning.  STATUS: bit 0 busy, bit 1 flash
+    ready, bits 15:8 IDENTITY of the command set.
     CYCLES_LOW/HIGH count the cycles from START to the end of the last layer.
     """
 

@@ -112,8 +112,11 @@ class Core(wiring.Component):
             writeback.load.eq(descriptors.output_base),
             writeback.done.eq(drain.done),
             # From the ring to its destinations.
+            ring.load.eq(host.start | stop | start),
+            ring.initial.eq(host.ring_first),
             ring.clear.eq(start),
-            ring.first.eq(host.ring_first),
+            ring.move.eq(descriptors.ring_moves),
+            ring.next.eq(descriptors.base),
             loader.empty.eq(ring.empty),
             loader.serial_ready.eq(serial.ready_next),
             loader.header.eq(scratchpad.read_data[0]),

@@ -232,10 +232,55 @@ class Loader:
                 self.kind, self.left = "header", 1
 
 
+class Ring:
+    """Pointers of the ring, and where it begins.
+
+    Parameters
+    ----------
+    words : int
+        Size at the start.
+    depth : int
+        Words of memory.
+    """
+
+    def __init__(self, words: int, depth: int) -> None:
+        self.depth = depth
+        self.first = self.following = self.wrap = self.write = self.read = depth - words
+        self.moves_at = 0
+        self.stored = 0
+
+    @property
+    def full(self) -> bool:
+        return self.stored > 0 and self.write == self.read
+
+    def move(self, first: int, cycle: int) -> None:
+        """From ``cycle`` on the writer wraps to another word."""
+        if first > self.following:
+            raise ValueError(
+                f"ring_first must be at most {self.following}, where the ring begins before, "
+                f"not {first!r}")
+        self.first, self.following, self.moves_at = self.following, first, cycle
+
+    def push(self, cycle: int) -> None:
+        self.stored += 1
+        self.write += 1
+        if self.write == self.depth:
+            self.wrap = self.write = self.following if cycle >= self.moves_at else self.first
+
+    def pop(self) -> None:
+        self.stored -= 1
+        self.read += 1
+        if self.read == self.depth:
+            # Where the writer wrapped: it is less than a lap ahead.
+            self.read = self.wrap
+
+
 class Sequencer:
     """Sequencer: states and when they are left."""
 
-    def __init__(self, tasks: Sequence[Task], loader: Loader, reads: Reads) -> None:
+    def __init__(
+        self, tasks: Sequence[Task], loader: Loader, reads: Reads, ring: Ring
+    ) -> None:
         self.tasks = tasks
         self.loader = loader
         self.reads = reads
@@ -251,6 +296,7 @@ class Sequencer:
         """Cycles from which results want to be written."""
         self.done: list[LayerTiming] = []
         self.steps = self.wait = 0
+        self.ring = ring
 
     @property
     def task(self) -> Task:
@@ -274,6 +320,8 @@ class Sequencer:
         match self.state:
             case "fetch":
                 self.queued.popleft()
+                if d.ring_moves:
+                    self.ring.move(d.ring_first, cycle + DescriptorMemory.RING_LATENCY + 1)
                 self.state, self.next = "load", cycle + DescriptorMemory.LATENCY
             case "load":
                 self.loader.descriptors -= 1
@@ -332,29 +380,35 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
     ----------
     tasks : sequence of Task
     ring_words : int
+        At the start; descriptors may move the ring's first word.
     config : CoreConfig
 
     Returns
     -------
     list of LayerTiming
         The core's cycle counter shows the last ``end`` plus 1.
+
+    Raises
+    ------
+    ValueError
+        If a descriptor makes the ring smaller.
     """
     lanes = config.lanes
     reads = Reads(lanes)
     flash = Flash(lanes)
     loader = Loader(tasks, config)
-    sequencer = Sequencer(tasks, loader, reads)
+    ring = Ring(ring_words, config.memory_depth)
+    sequencer = Sequencer(tasks, loader, reads, ring)
     outputs = sequencer.outputs
-    stored = 0
     pushed = -lanes
     # Since when the ring has a word, the ring has room, the loader's destination has room.
     filled = emptied = freed = cycle = 0
     while sequencer.number < len(tasks):
         # Who wants to act, and from when on.  Flash and loader ask through a register.
         push = load = NEVER
-        if stored < ring_words:
+        if not ring.full:
             push = max(flash.ready + 1, pushed + max(lanes, 3), emptied + 1, cycle)
-        if stored and loader.room():
+        if ring.stored and loader.room():
             load = max(loader.earliest() + 1, filled + 1, freed + 1, cycle)
         write = max(outputs[0], cycle) if outputs else NEVER
         turn = max(sequencer.turn(), cycle)
@@ -373,14 +427,14 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
         elif free and push == now:
             flash.take(now)
             pushed = now
-            stored += 1
-            if stored == 1:
+            ring.push(now)
+            if ring.stored == 1:
                 filled = now + 1
         elif free and load == now:
             loader.grant(now)
-            if stored == ring_words:
+            if ring.full:
                 emptied = now + 1
-            stored -= 1
+            ring.pop()
             # Seen through a register.
             if loader.block_loaded:
                 sequencer.ready.append(now + 2)
