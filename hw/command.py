@@ -12,9 +12,13 @@ BLOCK       one block of the current layer: ``rows * PARAMETER_FIELDS`` words of
 
 A word is ``lanes`` halfwords, lane 0 first, little-endian.  Headers use lane 0's halfword only.
 
+In the flash the stream is cut into sections of ``SECTION_BYTES``, each followed by a checksum
+(:func:`seal`).  The flash reader checks and removes them; the last one ends the stream.
+
 This module imports nothing of Amaranth, so that compiler, cycle model and driver can use it.
 """
 
+from binascii import crc_hqx
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -43,6 +47,42 @@ def header(kind: Record, count: int = 0) -> int:
     if not 0 <= count < 1 << COUNT_BITS:
         raise ValueError(f"count must be 0 to {(1 << COUNT_BITS) - 1}, not {count!r}")
     return int(kind) << COUNT_BITS | count
+
+
+SECTION_BYTES = 512
+"""Bytes of the stream between two checksums.
+
+No more than the flash reader can hold: a section whose contents have stopped the loader is read to
+its end all the same, and found out.
+"""
+
+TRAILER_BYTES = 2
+CRC_START = 0x1D0F
+"""Where the checksum of a section starts: what is left in the register after a correct one."""
+CRC_MARK, CRC_LAST = 0xFFFF, 0x0000
+"""A section's checksum is stored exclusive-or this, the last section's exclusive-or that."""
+
+
+def crc_residue(mark: int) -> int:
+    """Return what a CRC register holds behind a correct section and its trailer."""
+    return crc_hqx(bytes(TRAILER_BYTES), mark)
+
+
+def section_trailer(section: bytes, *, last: bool) -> bytes:
+    """Return what follows a section in the flash: a CRC-16 (polynomial 0x1021), high byte first."""
+    crc = crc_hqx(section, CRC_START) ^ (CRC_LAST if last else CRC_MARK)
+    return crc.to_bytes(TRAILER_BYTES, "big")
+
+
+def seal(stream: bytes) -> bytes:
+    """Return a stream as it is stored in the flash: whole sections, each with its checksum."""
+    stream += bytes(-len(stream) % SECTION_BYTES)
+    ends = range(SECTION_BYTES, len(stream) + 1, SECTION_BYTES)
+    parts = []
+    for end in ends:
+        section = stream[end - SECTION_BYTES : end]
+        parts += [section, section_trailer(section, last=end == len(stream))]
+    return b"".join(parts)
 
 
 class Mode(IntEnum):
@@ -232,7 +272,9 @@ class Register(IntEnum):
     Writing START starts the program whose flash byte address is FLASH_LOW | FLASH_HIGH << 16.
     The program's words pass through a ring in activation memory, from word address RING_FIRST to
     the end of the memory, until a descriptor moves its beginning.  STATUS: bit 0 busy, bit 1 flash
-    ready, bits 15:8 IDENTITY of the command set.
+    ready, bit 2 the program in the flash is corrupt (a checksum was wrong; until the next START;
+    not busy then), bits 15:8 IDENTITY of the command set.  A program that has come to its end was
+    read correctly.
     CYCLES_LOW/HIGH count the cycles from START to the end of the last layer.
     """
 
@@ -245,7 +287,7 @@ class Register(IntEnum):
     CYCLES_HIGH = 6
 
 
-IDENTITY = 0x51
+IDENTITY = 0x52
 """Version of the command set, as STATUS reports it."""
 
 

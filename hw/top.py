@@ -172,6 +172,8 @@ class Top(Elaboratable):
             flash.address.eq(core.flash_address),
             core.flash_ready.eq(flash.ready),
             core.flash_word_ready.eq(flash.word_ready),
+            core.flash_verified.eq(flash.verified),
+            core.flash_corrupt.eq(flash.corrupt),
             flash.raw_select.eq(link.raw_select),
             flash.raw_start.eq(link.raw_start),
             flash.raw_tx.eq(link.raw_tx),

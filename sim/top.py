@@ -93,6 +93,8 @@ class SimTop(wiring.Component):
             reader.address.eq(core.flash_address),
             core.flash_ready.eq(reader.ready),
             core.flash_word_ready.eq(reader.word_ready),
+            core.flash_verified.eq(reader.verified),
+            core.flash_corrupt.eq(reader.corrupt),
         ]
 
         pins = reader.pins

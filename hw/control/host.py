@@ -41,7 +41,7 @@ class HostPort(wiring.Component):
     clear_cycles : In(1)
         Pulse: it starts now.
     flash_address : Out(24), ring_first : Out(ADDRESS_BITS)
-    busy, flash_ready : In(1)
+    busy, flash_ready, corrupt : In(1)
     memory : Out(1), memory_write : Out(1), memory_grant : In(1)
         Access ``word``; write ``halfword`` to lane ``lane``.
     settled : In(1)
@@ -63,6 +63,7 @@ class HostPort(wiring.Component):
             "ring_first": Out(ADDRESS_BITS),
             "busy": In(1),
             "flash_ready": In(1),
+            "corrupt": In(1),
             "memory": Out(1),
             "memory_write": Out(1),
             "memory_grant": In(1),
@@ -119,7 +120,7 @@ class HostPort(wiring.Component):
 
     def registers(self, m: Module, ask, cycles):
         """Serve an access to a register."""
-        status = Cat(self.busy, self.flash_ready)
+        status = Cat(self.busy, self.flash_ready, self.corrupt)
         with m.If(ask.write), m.Switch(ask.address[:3]):
             with m.Case(Register.START):
                 m.d.comb += self.start.eq(1)

@@ -3,12 +3,15 @@
 The reader brings the flash out of power-down and continuous-read mode, sets its quad-enable bit
 and then streams little-endian halfwords from any byte address with DTR Fast Read Quad I/O (EDh):
 a nibble per edge of SCK, a byte per clock, a halfword per two clocks, for as long as the buffer
-has room.  ``docs/flash.md`` has the command, the timing budget and their sources.
+has room.  Behind each section there is a checksum, which the reader checks and removes
+(``hw/command.py``).  ``docs/flash.md`` has the command, the timing budget and their sources.
 """
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
+from hw.command import CRC_LAST, CRC_MARK, CRC_START, SECTION_BYTES, crc_residue
 
 from .buffer import HalfwordBuffer
 
@@ -55,6 +58,10 @@ class FlashReader(wiring.Component):
     - ``b(h) = max(b(h-1) + CYCLES_PER_HALFWORD, t(h - BUFFER_HALFWORDS) + 1)``: a transfer begins
       iff no more than ``BUFFER_HALFWORDS - 1`` halfwords are begun and not yet taken, counted in
       registers; once begun it runs for two cycles without a pause;
+    - a checksum is a transfer like any other.  Nobody takes it: it counts until the first transfer
+      that begins ``TRAILER_LATENCY`` cycles after it or later, which does not count instead;
+    - ``verified`` or ``corrupt`` is high ``CHECK_LATENCY`` cycles after the checksum's transfer
+      began, and no transfer begins from then on;
     - ``valid`` for halfword ``h`` is high from ``max(b(h) + TRANSFER_LATENCY, t(h-1) + 1)``, hence
       for the first one from ``START_LATENCY``.
 
@@ -79,6 +86,10 @@ class FlashReader(wiring.Component):
 
     Members
     -------
+    verified : Out(1)
+        The stream has been read to its end, and every checksum was right.  Until ``stop``.
+    corrupt : Out(1)
+        A checksum was wrong; nothing more is read.  Until ``stop``.
     ready : Out(1)
         The flash is released, its quad-enable bit was read back as 1, and commands are accepted.
         Stays low if no flash answers.
@@ -89,7 +100,7 @@ class FlashReader(wiring.Component):
         next cycle on.  ``start`` is accepted from the next cycle on (/CS is then high for one
         cycle; tSHSL1 is 10 ns).
     busy : Out(1)
-        A stream is open.
+        A stream is open; it closes behind its last checksum, or the first wrong one.
     data : Out(stream.Signature(16))
         Halfwords, the byte at the lower address in bits 7:0.
     word_ready : Out(1)
@@ -122,6 +133,12 @@ class FlashReader(wiring.Component):
     START_LATENCY = FIRST_TRANSFER + TRANSFER_LATENCY
     """Cycles from ``start`` to the first halfword on ``data``."""
 
+    TRAILER_LATENCY = 4
+    """Cycles from the transfer of a checksum until it does not count any more."""
+
+    CHECK_LATENCY = 6
+    """Cycles from the transfer of a checksum to ``verified`` or ``corrupt``."""
+
     RELEASE_CYCLES = HalfwordBuffer.DEPTH - 64
     """Cycles waited at least for tRES1 (3 us): enough up to 64 MHz."""
 
@@ -141,6 +158,8 @@ class FlashReader(wiring.Component):
         self.word = word
         self.sample_latency = sample_latency
         super().__init__({
+            "verified": Out(1),
+            "corrupt": Out(1),
             "ready": Out(1),
             "start": In(1),
             "address": In(24),
@@ -171,6 +190,7 @@ class FlashReader(wiring.Component):
         # is set.  The same counter times tRES1.
         level = Signal(range(HalfwordBuffer.DEPTH + 1), init=self.word)
         hold, begin, flush = Signal(), Signal(), Signal()
+        dropped = Signal()              # a checksum was begun but will not be taken
 
         boundary = data_phase & count[0]
         m.d.comb += [
@@ -181,7 +201,7 @@ class FlashReader(wiring.Component):
             self.raw_rx.eq(Cat(shift[4 * bit + 1] for bit in range(8))),
         ]
         self._drive_pins(m, step, count, exchanging, turning, hold, shift)
-        self._collect(m, data_phase & ~count[0], shift, flush)
+        drop, close = self._collect(m, data_phase & ~count[0], shift, flush)
 
         with m.If(exchanging | (reading & ~hold)):
             m.d.sync += count.eq(count + 1)
@@ -200,7 +220,7 @@ class FlashReader(wiring.Component):
                 reading.eq(self.start),
                 exchanging.eq(self.raw_start & ~self.start),
             ]
-        with m.If(reading & self.stop):
+        with m.If(reading & (self.stop | close)):
             m.d.sync += [
                 resting.eq(1), reading.eq(0), turning.eq(0), data_phase.eq(0), count.eq(0),
             ]
@@ -211,10 +231,14 @@ class FlashReader(wiring.Component):
         with m.If(resting & self.start):
             m.d.sync += shift[:28].eq(Cat(C(0xF, 4), self.address))
 
-        up = begin | waiting
+        with m.If(drop):
+            m.d.sync += dropped.eq(1)
+        with m.Elif(begin):
+            m.d.sync += dropped.eq(0)
+        up = (begin & ~dropped) | waiting
         down = self.data.valid & self.data.ready
         with m.If(flush):
-            m.d.sync += level.eq(self.word)
+            m.d.sync += [level.eq(self.word), dropped.eq(0)]
         with m.Elif(up ^ down):
             m.d.sync += level.eq(level + Cat(C(1, 1), down.replicate(len(level) - 1)))
         return m
@@ -262,7 +286,10 @@ class FlashReader(wiring.Component):
         ]
 
     def _collect(self, m, last_byte, shift, flush):
-        """Store a halfword when its last byte arrives."""
+        """Store a halfword when its last byte arrives, unless it is a checksum.
+
+        Return whether it is one, and whether the stream is to be closed.
+        """
         for stage in range(self.sample_latency):
             delayed = Signal(name=f"last_byte_{stage}")
             m.d.sync += delayed.eq(last_byte & ~flush)
@@ -271,10 +298,45 @@ class FlashReader(wiring.Component):
         high = Signal(4)
         m.d.sync += high.eq(self.pins.i[4:])
         m.submodules.buffer = buffer = HalfwordBuffer(word=self.word)
+        assert 2 * buffer.DEPTH == SECTION_BYTES
+        trailer, drop = Signal(), Signal()
+        with m.If(last_byte):
+            m.d.sync += trailer.eq(~trailer & buffer.section_end)
+        with m.If(flush):
+            m.d.sync += trailer.eq(0)
+        close = self._check(m, Cat(shift[:4], high), last_byte, drop, flush)
         m.d.comb += [
-            buffer.write.eq(last_byte),
+            drop.eq(last_byte & trailer),
+            buffer.write.eq(last_byte & ~trailer),
             buffer.halfword.eq(Cat(shift[:4], high, self.pins.i)),
             buffer.flush.eq(flush),
             self.word_ready.eq(buffer.word_ready),
         ]
         wiring.connect(m, buffer.output, wiring.flipped(self.data))
+        return drop, close
+
+    def _check(self, m, byte, arrived, drop, flush):
+        """Follow the checksum; return whether it ends the stream, rightly or wrongly.
+
+        The bytes of a halfword that has ``arrived`` are in ``byte`` in this and the next cycle.
+        """
+        crc = Signal(16, init=CRC_START)
+        second, dropped, check = Signal(), Signal(), Signal()
+        close = Signal()
+        top = crc[8:] ^ byte
+        top = top ^ (top >> 4)
+        with m.If(arrived | second):
+            # CRC-16, polynomial 0x1021, eight bits at once.
+            m.d.sync += crc.eq(Cat(C(0, 8), crc[:8]) ^ (top << 12) ^ (top << 5) ^ top)
+        m.d.sync += [second.eq(arrived), dropped.eq(drop), check.eq(dropped)]
+        good, last = crc_residue(CRC_MARK), crc_residue(CRC_LAST)
+        assert good == CRC_START        # so that nothing resets it between sections
+        m.d.comb += close.eq(check & (crc != good))
+        with m.If(close):
+            m.d.sync += [self.verified.eq(crc == last), self.corrupt.eq(crc != last)]
+        with m.If(flush):
+            m.d.sync += [
+                crc.eq(CRC_START), second.eq(0), dropped.eq(0), check.eq(0),
+                self.verified.eq(0), self.corrupt.eq(0),
+            ]
+        return close

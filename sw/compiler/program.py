@@ -28,7 +28,7 @@ from sw.errors import InputError
 __all__ = ["DeviceTensor", "Program", "ProgramLayer"]
 
 Array = npt.NDArray[np.integer]
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +126,7 @@ class Program:
     config : CoreConfig
         The core that it was compiled for.
     flash : bytes
-        The stream of words, to be stored at ``flash_address``.
+        The stream of words with its checksums, to be stored at ``flash_address``.
     flash_address : int
         Byte address.
     ring : (first, last)

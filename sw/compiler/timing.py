@@ -10,9 +10,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from itertools import repeat
 
-from hw.command import DESCRIPTOR_HALFWORDS, PARAMETER_FIELDS, Descriptor, Mode, Record
+from hw.command import (
+    DESCRIPTOR_HALFWORDS,
+    PARAMETER_FIELDS,
+    SECTION_BYTES,
+    Descriptor,
+    Mode,
+    Record,
+)
 from hw.compute.drain import LATENCY as DRAIN_LATENCY
 from hw.config import CoreConfig
 from hw.control.descriptor import DescriptorMemory
@@ -122,29 +130,64 @@ class Reads:
         return False
 
 
-@dataclass
 class Flash:
-    """Flash reader and its buffer: when the next word can be taken."""
+    """Flash reader and its buffer: when the next word can be taken.
 
-    lanes: int
-    begun: int = FlashReader.FIRST_TRANSFER - FlashReader.CYCLES_PER_HALFWORD
-    """When the transfer of the latest halfword began."""
-    halfwords: int = 0
-    taken: deque[int] = field(default_factory=deque)
-    """When halfwords were taken that transfers may still wait for."""
-    ready: int = 0
-    """From when on the next word can be taken."""
+    Parameters
+    ----------
+    lanes : int
+    words : int
+        Of the program.
+    """
 
-    def __post_init__(self) -> None:
+    SECTION = SECTION_BYTES // 2
+
+    def __init__(self, lanes: int, words: int) -> None:
+        self.lanes = lanes
+        self.left = -(-words * lanes // self.SECTION) * self.SECTION
+        """Halfwords still to come."""
+        self.begun = FlashReader.FIRST_TRANSFER - FlashReader.CYCLES_PER_HALFWORD
+        """When the latest transfer began."""
+        self.counted = 0
+        """Transfers begun that count."""
+        self.uncounted_from = NEVER
+        """From when on a transfer stands for the last checksum, which counted."""
+        self.taken: deque[int] = deque()
+        """When halfwords were taken that transfers may still wait for."""
+        self.ready = 0
+        """From when on the next word can be taken."""
+        self.verified = NEVER
+        """When the whole program is known to have been read correctly."""
         self._transfer_word()
+
+    def _transfer(self) -> None:
+        self.begun += FlashReader.CYCLES_PER_HALFWORD
+        # The buffer keeps one word's place free.
+        full = self.counted >= HalfwordBuffer.DEPTH - self.lanes
+        if full:
+            self.begun = max(self.begun, self.taken[0] + 1)
+        if self.begun >= self.uncounted_from:
+            self.uncounted_from = NEVER
+            return
+        self.counted += 1
+        if full:
+            self.taken.popleft()
 
     def _transfer_word(self) -> None:
         for _ in range(self.lanes):
-            self.begun += FlashReader.CYCLES_PER_HALFWORD
-            # The buffer keeps one word's place free.
-            if self.halfwords >= HalfwordBuffer.DEPTH - self.lanes:
-                self.begun = max(self.begun, self.taken.popleft() + 1)
-            self.halfwords += 1
+            self._transfer()
+            if self.begun >= self.verified:
+                self.ready = NEVER
+                return
+            self.left -= 1
+            if self.left % self.SECTION == 0 and self.verified == NEVER:
+                last = self.begun
+                self._transfer()
+                self.uncounted_from = self.begun + FlashReader.TRAILER_LATENCY
+                if self.left == 0:
+                    self.verified = self.begun + FlashReader.CHECK_LATENCY
+                self.ready = last + FlashReader.TRANSFER_LATENCY
+                return
         self.ready = self.begun + FlashReader.TRANSFER_LATENCY
 
     def take(self, cycle: int) -> None:
@@ -152,6 +195,11 @@ class Flash:
         self.taken.extend(range(cycle, cycle + self.lanes))
         self._transfer_word()
         self.ready = max(self.ready, cycle + 2)
+
+    def finish(self) -> None:
+        """No more words are taken."""
+        while self.verified == NEVER:
+            self._transfer_word()
 
 
 class Loader:
@@ -395,7 +443,7 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
     """
     lanes = config.lanes
     reads = Reads(lanes)
-    flash = Flash(lanes)
+    flash = Flash(lanes, sum(map(_words, tasks, repeat(config))) + 1)
     loader = Loader(tasks, config)
     ring = Ring(ring_words, config.memory_depth)
     sequencer = Sequencer(tasks, loader, reads, ring)
@@ -403,7 +451,7 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
     pushed = -lanes
     # Since when the ring has a word, the ring has room, the loader's destination has room.
     filled = emptied = freed = cycle = 0
-    while sequencer.number < len(tasks):
+    while sequencer.number < len(tasks) or flash.verified == NEVER:
         # Who wants to act, and from when on.  Flash and loader ask through a register.
         push = load = NEVER
         if not ring.full:
@@ -411,8 +459,10 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
         if ring.stored and loader.room():
             load = max(loader.earliest() + 1, filled + 1, freed + 1, cycle)
         write = max(outputs[0], cycle) if outputs else NEVER
-        turn = max(sequencer.turn(), cycle)
+        turn = max(sequencer.turn(), cycle) if sequencer.number < len(tasks) else NEVER
         now = min(push, load, write, turn)
+        if now == NEVER and sequencer.number == len(tasks):
+            break   # the ring is full; what is left of the section fits the buffer
         if now == NEVER:
             raise RuntimeError("the program never ends: a block does not fit weight memory")
         free = not (min(push, load, write) == now and reads(now - 1))
@@ -441,4 +491,14 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
             if loader.descriptor_loaded:
                 sequencer.queued.append(now + 2)
         cycle = now + 1
-    return sequencer.done
+    flash.finish()
+    # The last layer is done when the program is verified, too.
+    *before, last = sequencer.done
+    return [*before, replace(last, end=max(last.end, flash.verified - 1))]
+
+
+def _words(task: Task, config: CoreConfig) -> int:
+    """Return the words of a layer's records."""
+    beside_weights = 1 + PARAMETER_FIELDS * config.rows
+    descriptor = 1 + DESCRIPTOR_HALFWORDS // config.lanes
+    return descriptor + sum(beside_weights + words for words in task.weight_words)

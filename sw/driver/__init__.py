@@ -6,7 +6,7 @@
 """
 
 from sw.driver.device import Device, Result
-from sw.driver.errors import DeviceError, DeviceTimeout
+from sw.driver.errors import CorruptProgramError, DeviceError, DeviceTimeout
 from sw.driver.transport import Transport
 
-__all__ = ["Device", "DeviceError", "DeviceTimeout", "Result", "Transport"]
+__all__ = ["CorruptProgramError", "Device", "DeviceError", "DeviceTimeout", "Result", "Transport"]

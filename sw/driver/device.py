@@ -11,7 +11,7 @@ import numpy.typing as npt
 from hw.command import IDENTITY, Register
 from hw.config import CoreConfig
 from sw.compiler import Program
-from sw.driver.errors import DeviceError, DeviceTimeout
+from sw.driver.errors import CorruptProgramError, DeviceError, DeviceTimeout
 from sw.driver.transport import Memory, Transport
 
 __all__ = ["Device", "Result", "TensorObserver"]
@@ -152,6 +152,8 @@ class Device:
         ------
         InputError
             If an input does not fit.
+        CorruptProgramError
+            If the program in the flash is damaged.
         DeviceTimeout
             If the core does not finish.
         DeviceError
@@ -164,7 +166,12 @@ class Device:
         predicted = program.cycles()
         limit = 4 * sum(predicted) + 100_000
         transport.write_register(Register.START, 1)
-        transport.wait_idle(limit, None if observe is None else self._observer(observe))
+        try:
+            transport.wait_idle(limit, None if observe is None else self._observer(observe))
+        except DeviceTimeout:
+            self._check_stream()
+            raise
+        self._check_stream()
         low = transport.read_register(Register.CYCLES_LOW)
         cycles = low | transport.read_register(Register.CYCLES_HIGH) << 16
         outputs = {index: self._read(index) for index in program.outputs}
@@ -178,6 +185,14 @@ class Device:
         if self.program is None:
             raise DeviceError("no program is loaded")
         return self.program
+
+    def _check_stream(self) -> None:
+        """Raise :class:`CorruptProgramError` if a checksum was wrong since the start."""
+        if self.transport.read_register(Register.STATUS) >> 2 & 1:
+            raise CorruptProgramError(
+                f"{self._program().model}: the program in the device's flash is damaged; load it "
+                "again, and if that does not help lower the board's clock_mhz"
+            )
 
     def _wait_for_flash(self) -> None:
         for _ in range(FLASH_POLLS):

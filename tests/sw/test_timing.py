@@ -20,6 +20,7 @@ from hw.command import (
     Register,
     header,
     minimum_steps,
+    seal,
     window_steps,
 )
 from hw.config import CoreConfig
@@ -58,7 +59,7 @@ def stream(work: list[Work], config: CoreConfig, rng: random.Random) -> bytes:
             junk = [rng.choices(range(1 << 16), k=config.lanes) for _ in range(size - 1)]
             record(Record.BLOCK, size - 1 - PARAMETER_FIELDS * config.rows, junk)
     record(Record.END, 0, [])
-    return np.array(words, "<u2").tobytes()
+    return seal(np.array(words, "<u2").tobytes())
 
 
 def work_of(descriptors: list[Descriptor], config: CoreConfig) -> list[Work]:
