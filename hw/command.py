@@ -85,6 +85,27 @@ def seal(stream: bytes) -> bytes:
     return b"".join(parts)
 
 
+def unseal(data: bytes) -> bytes:
+    """Return the stream that :func:`seal` was given, filled up to whole sections.
+
+    Raises
+    ------
+    ValueError
+        If a checksum is wrong, or the last section is missing.
+    """
+    size = SECTION_BYTES + TRAILER_BYTES
+    parts = []
+    for start in range(0, len(data), size):
+        end = start + SECTION_BYTES
+        section, trailer = data[start:end], data[end : end + TRAILER_BYTES]
+        parts.append(section)
+        if trailer == section_trailer(section, last=True):
+            return b"".join(parts)
+        if trailer != section_trailer(section, last=False):
+            raise ValueError(f"the checksum of section {start // size} must be right, but is wrong")
+    raise ValueError("the last section is missing")
+
+
 class Mode(IntEnum):
     """How a layer's activations reach the array.
 

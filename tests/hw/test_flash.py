@@ -7,7 +7,7 @@ import random
 import pytest
 from flash_bench import PAYLOAD, FlashBench, halfwords
 
-from hw.command import SECTION_BYTES, seal
+from hw.command import SECTION_BYTES, seal, unseal
 from hw.memory.flash import FlashReader
 from sim.flash_model import FlashError, FlashTiming
 
@@ -404,6 +404,18 @@ def test_an_empty_flash_is_found(value):
         await bench.until(bench.reader.corrupt)
 
     FlashBench().run(scenario)
+
+
+def test_unseal():
+    payload = PAYLOAD[: 3 * SECTION_BYTES - 5]
+    data = seal(payload)
+    assert unseal(data) == payload + bytes(5)
+    assert unseal(data + b"anything") == payload + bytes(5)
+    for bit in random.Random(3).sample(range(8 * len(data)), 40):
+        with pytest.raises(ValueError, match="the checksum of section . must be right"):
+            unseal(flipped(data, bit))
+    with pytest.raises(ValueError, match="the last section is missing"):
+        unseal(data[: 2 * (SECTION_BYTES + 2)])
 
 
 def test_seal():
