@@ -18,9 +18,13 @@ a part waits for its weights the array multiplies by ``input_zero_point``, which
 
 A word is ``lanes`` halfwords, lane 0 first, little-endian.  Headers use lane 0's halfword only.
 
+In the flash the stream is cut into sections of ``SECTION_BYTES``, each followed by a checksum
+(:func:`seal`).  The flash reader checks and removes them; the last one ends the stream.
+
 This module imports nothing of Amaranth, so that compiler, cycle model and driver can use it.
 """
 
+from binascii import crc_hqx
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -49,6 +53,63 @@ def header(kind: Record, count: int = 0) -> int:
     if not 0 <= count < 1 << COUNT_BITS:
         raise ValueError(f"count must be 0 to {(1 << COUNT_BITS) - 1}, not {count!r}")
     return int(kind) << COUNT_BITS | count
+
+
+SECTION_BYTES = 512
+"""Bytes of the stream between two checksums.
+
+No more than the flash reader can hold: a section whose contents have stopped the loader is read to
+its end all the same, and found out.
+"""
+
+TRAILER_BYTES = 2
+CRC_START = 0x1D0F
+"""Where the checksum of a section starts: what is left in the register after a correct one."""
+CRC_MARK, CRC_LAST = 0xFFFF, 0x0000
+"""A section's checksum is stored exclusive-or this, the last section's exclusive-or that."""
+
+
+def crc_residue(mark: int) -> int:
+    """Return what a CRC register holds behind a correct section and its trailer."""
+    return crc_hqx(bytes(TRAILER_BYTES), mark)
+
+
+def section_trailer(section: bytes, *, last: bool) -> bytes:
+    """Return what follows a section in the flash: a CRC-16 (polynomial 0x1021), high byte first."""
+    crc = crc_hqx(section, CRC_START) ^ (CRC_LAST if last else CRC_MARK)
+    return crc.to_bytes(TRAILER_BYTES, "big")
+
+
+def seal(stream: bytes) -> bytes:
+    """Return a stream as it is stored in the flash: whole sections, each with its checksum."""
+    stream += bytes(-len(stream) % SECTION_BYTES)
+    ends = range(SECTION_BYTES, len(stream) + 1, SECTION_BYTES)
+    parts = []
+    for end in ends:
+        section = stream[end - SECTION_BYTES : end]
+        parts += [section, section_trailer(section, last=end == len(stream))]
+    return b"".join(parts)
+
+
+def unseal(data: bytes) -> bytes:
+    """Return the stream that :func:`seal` was given, filled up to whole sections.
+
+    Raises
+    ------
+    ValueError
+        If a checksum is wrong, or the last section is missing.
+    """
+    size = SECTION_BYTES + TRAILER_BYTES
+    parts = []
+    for start in range(0, len(data), size):
+        end = start + SECTION_BYTES
+        section, trailer = data[start:end], data[end : end + TRAILER_BYTES]
+        parts.append(section)
+        if trailer == section_trailer(section, last=True):
+            return b"".join(parts)
+        if trailer != section_trailer(section, last=False):
+            raise ValueError(f"the checksum of section {start // size} must be right, but is wrong")
+    raise ValueError("the last section is missing")
 
 
 class Mode(IntEnum):
@@ -118,6 +179,11 @@ class Descriptor:
         Address increments of the four levels.
     output_step : int
         Address increment from one output word to the next.
+    ring_moves : bool
+        From this layer on the ring begins at ``ring_first``; else it stays as it is.
+    ring_first : int
+        Word address, no greater than the ring's first word before.  It takes effect when the
+        stream wraps the next time: from then on it is stored from there to the end of memory.
     """
 
     mode: Mode
@@ -150,6 +216,8 @@ class Descriptor:
     step_column: int = 0
     step_row: int = 0
     output_step: int
+    ring_moves: bool = False
+    ring_first: int = 0
 
     def __post_init__(self) -> None:
         if self.act_min > self.act_max:
@@ -235,6 +303,8 @@ LAYOUT: dict[str, Field] = {
     "step_column": Field(11, 0, ADDRESS_BITS, signed=True),
     "step_row": Field(12, 0, ADDRESS_BITS, signed=True),
     "output_step": Field(13, 0, ADDRESS_BITS, signed=True),
+    "ring_first": Field(14, 0, ADDRESS_BITS),
+    "ring_moves": Field(14, ADDRESS_BITS, 1),
 }
 """Where each field of a :class:`Descriptor` is in its halfwords."""
 
@@ -244,8 +314,10 @@ class Register(IntEnum):
 
     Writing START starts the program whose flash byte address is FLASH_LOW | FLASH_HIGH << 16.
     The program's words pass through a ring in activation memory, from word address RING_FIRST to
-    the end of the memory.  STATUS: bit 0 busy, bit 1 flash ready, bit 3 held before a layer (see
-    HOLD), bits 15:8 IDENTITY of the command set.
+    the end of the memory, until a descriptor moves its beginning.  STATUS: bit 0 busy, bit 1 flash
+    ready, bit 2 the program in the flash is corrupt (a checksum was wrong; until the next START;
+    not busy then), bit 3 held before a layer (see HOLD), bits 15:8 IDENTITY of the command set.  A
+    program that has come to its end was read correctly.
     CYCLES_LOW/HIGH count the cycles from START to the end of the last layer, or those of them that
     PROFILE selects (a :class:`Cause`; written before START, 0 after reset).
     LAYERS: descriptors whose last step has been made since START (``LAYERS_BITS`` bits): whatever
@@ -306,7 +378,7 @@ class Cause(IntEnum):
     NOT_HELD = 7
 
 
-IDENTITY = 0x52
+IDENTITY = 0x53
 """Version of the command set, as STATUS reports it."""
 
 

@@ -34,16 +34,19 @@ class Core(wiring.Component):
     flash_start : Out(1)
         Pulse: stream the program from ``flash_address`` on.
     flash_stop : Out(1)
-        The program's end has been read.
+        Pulse, in the cycle before ``flash_start``: close a stream that is still open.
     flash_address : Out(24)
     flash_ready : In(1)
         The flash can be read.
+    flash_verified, flash_corrupt : In(1)
+        The program was read to its end, all of it correctly; a part was not.
     flash : In(stream of 16)
         Halfwords of the program.
     flash_word_ready : In(1)
         At least ``lanes`` halfwords can be taken in consecutive cycles.
     busy : Out(1)
-        From the cycle after START until the last layer is done.
+        From the cycle after START until the last layer is done and the program is known to have
+        been read correctly, or known to be corrupt.
     layer_done : Out(1)
         Pulse at the end of each layer.
     """
@@ -59,6 +62,8 @@ class Core(wiring.Component):
             "flash_stop": Out(1),
             "flash_address": Out(24),
             "flash_ready": In(1),
+            "flash_verified": In(1),
+            "flash_corrupt": In(1),
             "flash": In(stream.Signature(HALFWORD_BITS)),
             "flash_word_ready": In(1),
             "busy": Out(1),
@@ -88,7 +93,7 @@ class Core(wiring.Component):
         m.submodules.writeback = writeback = fresh(Writeback())
         layer = descriptors.layer
 
-        self.connect_host(m, host, stop, start, sequencer, loader, serial)
+        self.connect_host(m, host, stop, start, sequencer, layer, serial)
         self.connect_sequencer(m, sequencer, descriptors, addresses, loader)
         self.arbitrate(m, host, sequencer, addresses, writeback, ring, loader, serial, scratchpad)
         m.d.comb += [
@@ -112,8 +117,11 @@ class Core(wiring.Component):
             writeback.load.eq(descriptors.output_base),
             writeback.done.eq(drain.done),
             # From the ring to its destinations.
+            ring.load.eq(host.start | stop | start),
+            ring.initial.eq(host.ring_first),
             ring.clear.eq(start),
-            ring.first.eq(host.ring_first),
+            ring.move.eq(descriptors.ring_moves),
+            ring.next.eq(descriptors.base),
             loader.empty.eq(ring.empty),
             loader.serial_ready.eq(serial.ready_next),
             loader.header.eq(scratchpad.read_data[0]),
@@ -141,20 +149,23 @@ class Core(wiring.Component):
         ]
         return m
 
-    def connect_host(self, m, host, stop, start, sequencer, loader, serial):
+    def connect_host(self, m, host, stop, start, sequencer, layer, serial):
         """Registers, start and busy."""
-        lane = Signal(host.lane_bits)
+        lane, finished = Signal(host.lane_bits), Signal()
         with m.If(host.memory_grant):
             m.d.sync += lane.eq(host.lane)
         with m.If(start):
             m.d.sync += self.busy.eq(1)
-        with m.Elif(sequencer.finished):
+        with m.Elif(finished | self.flash_corrupt):
             m.d.sync += self.busy.eq(0)
-        was_stopped = Signal()
-        m.d.sync += was_stopped.eq(loader.stopped)
+        # The last layer is not done before its program is verified.
+        late = Signal()
+        m.d.sync += late.eq(sequencer.layer_done & ~layer.last)
         m.d.comb += [
-            # A stream that is still open is closed before the next one starts.
-            self.flash_stop.eq(stop | loader.stopped & ~was_stopped),
+            finished.eq(self.busy & sequencer.finished & self.flash_verified),
+            self.layer_done.eq(late | finished),
+            self.flash_stop.eq(stop),
+            host.corrupt.eq(self.flash_corrupt),
             host.clear_cycles.eq(start),
             host.busy.eq(self.busy),
             host.flash_ready.eq(self.flash_ready),
@@ -183,7 +194,6 @@ class Core(wiring.Component):
             sequencer.block_loaded.eq(loader.block_loaded),
             loader.block_freed.eq(sequencer.block_freed),
             loader.freed_steps.eq(layer.steps + 1),
-            self.layer_done.eq(sequencer.layer_done),
             addresses.load.eq(descriptors.input_base),
             addresses.advance.eq(sequencer.address_advance),
             addresses.base.eq(descriptors.base),

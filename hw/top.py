@@ -25,7 +25,10 @@ __all__ = ["ClockGenerator", "FlashCells", "Top"]
 
 
 class ClockGenerator(Elaboratable):
-    """PLL and reset: makes the domain ``sync``.
+    """PLL and reset: makes the domain ``sync``, and the clock of the parent's domain ``capture``.
+
+    That is the same clock a few nanoseconds later: it goes from the PLL through the fabric
+    to a global buffer of its own.  The flash's input cells need it (``docs/flash.md``).
 
     The reset is held until the PLL has been locked for ``RESET_CYCLES``: block RAMs read as zero
     for some 3 us after configuration, and a locked PLL of this family still settles.
@@ -46,6 +49,7 @@ class ClockGenerator(Elaboratable):
     def elaborate(self, platform):
         m = Module()
         m.domains.sync = ClockDomain()
+        late = Signal()
         # The counter starts when the PLL locks; flip-flops are 0 after configuration.
         m.domains.por = ClockDomain(reset_less=True, local=True)
         lock, locked = Signal(), Signal()
@@ -62,8 +66,12 @@ class ClockGenerator(Elaboratable):
             i_BYPASS=C(0, 1),
             io_PACKAGEPIN=self.pin.io,
             o_PLLOUTGLOBAL=ClockSignal("sync"),
+            o_PLLOUTCORE=late,
             o_LOCK=lock,
         )
+        m.submodules.capture = Instance(
+            "SB_GB", i_USER_SIGNAL_TO_GLOBAL_BUFFER=late,
+            o_GLOBAL_BUFFER_OUTPUT=ClockSignal("capture"))
         m.d.comb += ClockSignal("por").eq(ClockSignal("sync"))
         m.submodules.lock = FFSynchronizer(lock, locked, o_domain="por")
         count = Signal(range(self.RESET_CYCLES + 1))
@@ -79,7 +87,9 @@ class ClockGenerator(Elaboratable):
 
 
 class FlashCells(wiring.Component):
-    """IO cells of the flash; all registered, SCK at double data rate.
+    """IO cells of the flash; all registered, SCK and inputs at double data rate.
+
+    Inputs are captured with the clock ``capture``.
 
     Parameters
     ----------
@@ -101,15 +111,26 @@ class FlashCells(wiring.Component):
         m.submodules.sck = sck = io.DDRBuffer("o", self.port.clk)
         m.d.comb += [
             cs.o.eq(~self.pins.cs_n),   # the port inverts
-            sck.o[1].eq(self.pins.sck),
+            sck.o.eq(self.pins.sck),
         ]
         for k in range(4):
-            m.submodules[f"dq_{k}"] = dq = io.FFBuffer("io", self.port.dq[k])
-            m.d.comb += [
-                dq.o.eq(self.pins.o[k]),
-                dq.oe.eq(self.pins.oe[k]),
-                self.pins.i[k].eq(dq.i),
-            ]
+            high = Signal(name=f"high_{k}")
+            # An output cell of single data rate, an input cell of double: io.FFBuffer and
+            # io.DDRBuffer are the one or the other.
+            m.submodules[f"dq_{k}"] = Instance(
+                "SB_IO",
+                # PIN_OUTPUT_REGISTERED_ENABLE_REGISTERED, PIN_INPUT_DDR
+                p_PIN_TYPE=C(0b110100, 6),
+                io_PACKAGE_PIN=self.port.dq.io[k],
+                i_OUTPUT_CLK=ClockSignal("sync"),
+                i_INPUT_CLK=ClockSignal("capture"),
+                i_D_OUT_0=self.pins.o[k],
+                i_OUTPUT_ENABLE=self.pins.oe[k],
+                o_D_IN_0=self.pins.i[k],
+                o_D_IN_1=high,
+            )
+            # Still with the late clock: it has half a cycle to get here, whatever the delay.
+            m.d.capture += self.pins.i[4 + k].eq(high)
         return m
 
 
@@ -127,6 +148,7 @@ class Top(Elaboratable):
     def elaborate(self, platform):
         m = Module()
         board, config = self.board, self.board.config
+        m.domains.capture = ClockDomain(reset_less=True)
         m.submodules.clock = ClockGenerator(
             reference_mhz=board.clock_mhz, output_mhz=config.clock_mhz,
             pin=platform.request(platform.default_clk, dir="-"))
@@ -150,6 +172,8 @@ class Top(Elaboratable):
             flash.address.eq(core.flash_address),
             core.flash_ready.eq(flash.ready),
             core.flash_word_ready.eq(flash.word_ready),
+            core.flash_verified.eq(flash.verified),
+            core.flash_corrupt.eq(flash.corrupt),
             flash.raw_select.eq(link.raw_select),
             flash.raw_start.eq(link.raw_start),
             flash.raw_tx.eq(link.raw_tx),

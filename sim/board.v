@@ -3,7 +3,7 @@
 module board(
     input wire clk,
     input wire rst,
-    input wire [3:0] flash_i,
+    input wire [7:0] flash_i,
     input wire request_valid,
     input wire request_write,
     input wire request_register,
@@ -15,14 +15,14 @@ module board(
     output wire response_valid,
     output wire [15:0] response_data,
     output wire flash_cs_n,
-    output wire flash_sck,
+    output wire [1:0] flash_sck,
     output wire [3:0] flash_o,
     output wire [3:0] flash_oe,
     output wire busy,
     output wire layer_done
 );
     reg rst_q = 1, rx_q = 1;
-    reg [3:0] i_q = 15;
+    reg [7:0] i_q = 255;
     reg valid_q = 0, write_q = 0, register_q = 0;
     reg [15:0] address_q = 0, data_q = 0;
 

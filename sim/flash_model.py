@@ -1,12 +1,14 @@
-"""Model of a W25Q128JV quad SPI flash behind the IO cells of an FPGA.
+"""Model of a W25Q128JV-DTR quad SPI flash behind the IO cells of an FPGA.
 
 It answers what the real flash answers and refuses what the real one refuses: nothing but release
-before tRES1 is over, no quad command before the quad-enable bit is set, nothing but status reads
-while it is busy.  Every refusal is an error with a clear text.  ``sim/flash_model.h`` is the same
-model in C++ for compiled simulations; a test replays traces through both.
+before tRES1 is over, no quad command before the quad-enable bit is set, no double transfer rate
+(DTR) by a part that has none or above 66 MHz, nothing but status reads while it is busy.  Every
+refusal is an error with a clear text.  ``sim/flash_model.h`` is the same model in C++ for compiled
+simulations; a test replays traces through both.
 
-Sources: W25Q128JV data sheet, sections 6.1 (status registers), 7 (instructions) and 9.6 (AC
-characteristics); times below carry the data sheet's symbols.
+Sources: data sheets of the W25Q128JV and the W25Q128JV-DTR, sections 6.1 (status registers), 7
+(instructions) and 9.6 (AC characteristics); times below carry the data sheet's symbols.
+``docs/flash.md`` has more.
 """
 
 import math
@@ -16,6 +18,7 @@ __all__ = ["FlashError", "FlashModel", "FlashTiming"]
 
 SIZE = 1 << 24
 JEDEC_ID = (0xEF, 0x40, 0x18)
+DTR_JEDEC_ID = (0xEF, 0x70, 0x18)
 BUSY, WEL, QE = 0x01, 0x02, 0x02  # SR1, SR1, SR2
 
 
@@ -27,13 +30,14 @@ class FlashError(Exception):
 class FlashTiming:
     """Delays of the flash and of the path to it, nanoseconds.
 
-    ``path_max`` and ``path_min`` are clock to pad, traces, and pad to input register, slow and
-    fast corner; the defaults are those of the iCE40 UltraPlus.
+    ``path_max`` and ``path_min`` are clock to pad, traces, and pad to input register, less what
+    the input registers' clock is behind the output registers', slow and fast corner; the defaults
+    are those of the iCE40 UltraPlus (``docs/flash.md``).
     """
 
-    path_max: float = 10.1
-    path_min: float = 2.0
-    clqv: float = 6.0        # tCLQV: clock low to output valid
+    path_max: float = 6.1
+    path_min: float = 0.1
+    clqv: float = 6.0        # tCLQV: clock edge to output valid
     clqx: float = 1.5        # tCLQX: output hold
     slch: float = 5.0        # tSLCH: /CS low to clock high
     shsl_read: float = 10.0  # tSHSL1: /CS high after a read
@@ -50,13 +54,16 @@ class FlashTiming:
     busy_scale: float = 1.0  # factor on program, erase and status write times
 
 
-# Opcode: (address lines, mode clocks, dummy clocks, data lines, needs QE).
+# Opcode: (address lines, transfers of mode bits, dummy clocks, data lines, needs QE).
 READS = {
     0x03: (1, 0, 0, 1, False),
     0x0B: (1, 0, 8, 1, False),
     0x6B: (1, 0, 8, 4, True),
     0xEB: (4, 2, 4, 4, True),
+    0xED: (4, 2, 7, 4, True),
 }
+DTR_READ = 0xED
+MAX_MHZ = {0x03: 50, DTR_READ: 66}
 ERASES = {0x20: ("se", 1 << 12), 0x52: ("be1", 1 << 15), 0xD8: ("be2", 1 << 16)}
 STATUS_READS = {0x05: 0, 0x35: 1, 0x15: 2}
 STATUS_WRITES = {0x01: 0, 0x31: 1, 0x11: 2}
@@ -64,7 +71,7 @@ WRITE_MASKS = (0xFC, 0x43, 0x64)
 
 
 class FlashModel:
-    """W25Q128JV, stepped once per core clock.
+    """W25Q128JV, stepped once per core clock, or per half of one.
 
     Parameters
     ----------
@@ -72,12 +79,14 @@ class FlashModel:
         What the array holds from address 0 on; the rest is erased.
     clock_mhz : float
         Core clock, which is SCK.
+    dtr : bool
+        A W25Q128JV-DTR (ordering codes IM and JM) and not a W25Q128JV (IQ, JQ).
     quad_enabled : bool
         The non-volatile QE bit.
     powered_down : bool
         As after configuration of an iCE40.
-    continuous_read : bool
-        In continuous-read mode: the next command has no opcode.
+    continuous_read : int
+        In continuous-read mode: the next command has no opcode but is this one (0: no).
     strict : bool
         Raise :class:`FlashError` at a refusal; otherwise only append it to ``errors``.
     timing : FlashTiming
@@ -91,8 +100,8 @@ class FlashModel:
         The memory.
     """
 
-    def __init__(self, contents=b"", *, clock_mhz=48.0, quad_enabled=False, powered_down=True,
-                 continuous_read=False, strict=True, timing=None):
+    def __init__(self, contents=b"", *, clock_mhz=39.75, dtr=True, quad_enabled=False,
+                 powered_down=True, continuous_read=0, strict=True, timing=None):
         if not 1 <= clock_mhz <= 133:
             raise ValueError(f"clock_mhz must be 1 to 133, not {clock_mhz!r}")
         if len(contents) > SIZE:
@@ -100,64 +109,79 @@ class FlashModel:
         self.timing = timing or FlashTiming()
         self.period = 1000.0 / clock_mhz
         self.clock_mhz = clock_mhz
+        self.dtr = dtr
         self.strict = strict
         self.errors = []
         self.array = bytearray(contents) + bytearray(b"\xff") * (SIZE - len(contents))
         self.stored = [0, QE if quad_enabled else 0, 0x60]  # non-volatile status registers
         self.status = list(self.stored)
-        # An output that changes at a falling edge may be captured this many cycles later (at the
-        # earliest), and the one before it this many cycles later (at the latest).
-        slow = self.timing.path_max + self.timing.clqv
-        self._late = math.ceil(slow / self.period - 1e-9)
-        self._early = math.floor((self.timing.path_min + self.timing.clqx) / self.period + 1e-9)
-        self._launches = []      # (cycle, value, driven lines), newest last
-        self._cycle = 0
+        # An output that changes at a clock edge may be captured this many half cycles later (at
+        # the earliest), and the one before it this many half cycles later (at the latest).
+        half = self.period / 2
+        self._late = math.ceil((self.timing.path_max + self.timing.clqv) / half - 1e-9)
+        self._early = math.floor((self.timing.path_min + self.timing.clqx) / half + 1e-9)
+        self._launches = []      # (half cycle, value, driven lines), newest last
+        self._now = 1            # half cycles
         self._asleep = powered_down
         self._ready_at = 0       # cycle from which commands other than status reads are obeyed
         self._busy_why = ""
         self._continuous = continuous_read
         self._enabled = self._volatile_enabled = self._reset_enabled = False
         self._cs_n = 1
-        self._cs_high_at = -1_000_000
+        self._cs_high_at = -1_000_000   # half cycles, as are the next two
+        self._selected_at = self._moved_at = 0
         self._gap = self.timing.shsl_read
-        self._pulse = 0
+        self._sck = 0
         self._host = (0, 0)      # o, oe at the pads
         self._begin()
 
     # -- the pins -------------------------------------------------------------------------------
 
+    @property
+    def _cycle(self):
+        return self._now >> 1
+
     def step(self, cs_n, sck, o, oe):
         """Advance one core clock.
 
         The arguments are the reader's outputs in the cycle that ends with this clock edge; they
-        reach the pads with it.  The result is what the input registers hold after it.
+        reach the pads with it; bit 0 of ``sck`` is for the first half of the next cycle, bit 1
+        for the second.  The result is what the input registers hold after the edge: the lines in
+        the middle of the cycle (bits 7:4) and at its end (bits 3:0).
         """
-        captured = self._capture()
-        self._cycle += 1
-        if self._pulse and not self._cs_n:
-            self._fall()
+        captured = self._capture(self._now) << 4 | self._capture(self._now + 1)
+        self.half_step(cs_n, sck & 1, o, oe)
+        self.half_step(cs_n, sck >> 1, o, oe)
+        return captured
+
+    def half_step(self, cs_n, sck, o, oe):
+        """Half a core clock begins, with these levels at the pads."""
+        self._now += 1
+        if self._sck and not sck and not (cs_n or self._cs_n):
+            self._fall(o, oe)
         if cs_n != self._cs_n:
             if cs_n:
                 self._deselect()
             else:
-                self._select(sck)
+                self._select()
             self._cs_n = cs_n
-        self._host = (o, oe)
-        self._pulse = sck
-        if sck and not cs_n:
+        if (o, oe) != self._host:
+            self._host = (o, oe)
+            self._moved_at = self._now
+        rises = sck and not self._sck
+        self._sck = sck
+        if rises and not cs_n:
             self._rise(o, oe)
-        return captured
 
-    def _capture(self):
-        """Value of the four lines that the input registers take at the next clock edge."""
-        now = self._cycle + 1
+    def _capture(self, now):
+        """Value of the four lines that the input registers take when a half cycle begins."""
         value, mask = 0xF, 0     # nobody drives: pulled up
         for index in range(len(self._launches) - 1, -1, -1):
-            cycle, lines, drives = self._launches[index]
-            if now - cycle >= self._late:
+            then, lines, drives = self._launches[index]
+            if now - then >= self._late:
                 value, mask = lines, drives
                 break
-            if now - cycle > self._early:   # neither the old nor the new value
+            if now - then > self._early:   # neither the old nor the new value
                 value, mask = ~lines & 0xF, drives
                 break
         o, oe = self._host
@@ -166,8 +190,8 @@ class FlashModel:
         return (value & mask) | (((o & oe) | (~oe & 0xF)) & ~mask & 0xF)
 
     def _launch(self, value, lines):
-        """The flash's outputs change at the clock edge that begins this cycle."""
-        self._launches.append((self._cycle, value, lines))
+        """The flash's outputs change at the clock edge that begins this half cycle."""
+        self._launches.append((self._now, value, lines))
         if len(self._launches) > 16:
             del self._launches[:8]
 
@@ -191,18 +215,17 @@ class FlashModel:
         self._out = 0
         self._out_bits = 0
 
-    def _select(self, sck):
-        high = (self._cycle - self._cs_high_at) * self.period
+    def _select(self):
+        high = (self._now - self._cs_high_at) * self.period / 2
         if high < self._gap - 1e-6:
             self._refuse(f"/CS high for {high:.0f} ns, must be at least {self._gap:.0f} ns")
-        if sck and self.period / 2 < self.timing.slch:
-            self._refuse("clock rises too early after /CS")
+        self._selected_at = self._now
         self._begin()
         if self._continuous and not self._asleep:
-            self._open_read(0xEB)
+            self._open_read(self._continuous)
 
     def _deselect(self):
-        self._cs_high_at = self._cycle
+        self._cs_high_at = self._now
         quick = self._opcode is None or self._opcode in READS
         self._gap = self.timing.shsl_read if quick else self.timing.shsl_write
         if self._launches and self._launches[-1][2]:
@@ -213,6 +236,10 @@ class FlashModel:
             self._refuse(f"command {self._opcode:02X}h: /CS high in the middle of the address")
 
     def _rise(self, o, oe):
+        if (self._now - self._selected_at) * self.period / 2 < self.timing.slch:
+            self._refuse("clock rises too early after /CS")
+        if self._state == "read" and self._opcode == DTR_READ:
+            self._send()
         if self._state in ("ignore", "read"):
             return
         if not self.status[1] & QE and oe & 8 and not o & 8:
@@ -221,16 +248,28 @@ class FlashModel:
             self._state = "ignore"
             self._refuse(f"command {self._opcode:02X}h: more clocks than it takes")
             return
+        self._take(o, oe)
+
+    def _fall(self, o, oe):
+        if self._state == "read":
+            self._send()
+        elif self._opcode == DTR_READ and self._state in ("address", "mode") and self._left & 1:
+            # The second half of a byte; the first one came with the rising edge.
+            self._take(o, oe)
+
+    def _take(self, o, oe):
+        """The flash takes what is on the lines."""
         if self._state != "dummy":
+            if (o, oe) != self._host or self._moved_at == self._now:
+                self._refuse("the lines change while the flash takes them")
             pads = (o & oe) | (~oe & 0xF)
             self._shift = (self._shift << self._lines) | (pads & ((1 << self._lines) - 1))
         self._left -= 1
         if self._left == 0:
             self._advance()
 
-    def _fall(self):
-        if self._state != "read":
-            return
+    def _send(self):
+        """The flash shows its next bit or nibble."""
         if self._out_bits == 0:
             self._out = self._next_byte()
             self._out_bits = 8
@@ -256,7 +295,7 @@ class FlashModel:
             self._address = self._shift & 0xFFFFFF
             self._after_address()
         elif self._state == "mode":
-            self._continuous = (self._shift >> 4) & 0b11 == 0b10
+            self._continuous = self._opcode if (self._shift >> 4) & 0b11 == 0b10 else 0
             self._enter_dummy()
         elif self._state == "dummy":
             self._enter_read()
@@ -327,7 +366,8 @@ class FlashModel:
             pass
         elif opcode == 0x99 and reset_enabled:
             self.status = list(self.stored)
-            self._enabled = self._volatile_enabled = self._continuous = False
+            self._enabled = self._volatile_enabled = False
+            self._continuous = 0
             self._ready_at = self._cycle + math.ceil(self.timing.rst / self.period)
             self._busy_why = "tRST is not over"
         elif opcode in (0xC7, 0x60) and self._enabled:
@@ -340,12 +380,16 @@ class FlashModel:
     def _open_read(self, opcode):
         lines, _, _, _, quad = READS[opcode]
         self._opcode = opcode
+        if opcode == DTR_READ and not self.dtr:
+            self._state = "ignore"
+            self._refuse(f"command {opcode:02X}h: the flash is not a W25Q128JV-DTR")
+            return
         if quad and not self.status[1] & QE:
             self._state = "ignore"
             self._refuse(f"command {opcode:02X}h: the quad-enable bit is 0")
             return
-        if opcode == 0x03 and self.clock_mhz > 50:
-            self._refuse("command 03h: clock above 50 MHz")
+        if self.clock_mhz > MAX_MHZ.get(opcode, 133):
+            self._refuse(f"command {opcode:02X}h: clock above {MAX_MHZ[opcode]} MHz")
         self._state, self._left, self._lines = "address", 24 // lines, lines
 
     def _address_then_id(self):
@@ -380,7 +424,7 @@ class FlashModel:
         self._state, self._left, self._lines = "read", 0, 1
 
     def _identity_byte(self):
-        value = JEDEC_ID[self._address % 3]
+        value = (DTR_JEDEC_ID if self.dtr else JEDEC_ID)[self._address % 3]
         self._address += 1
         return value
 

@@ -24,6 +24,7 @@ from hw.command import (
     Descriptor,
     Mode,
     Record,
+    unseal,
     window_steps,
 )
 from hw.compute.encoding import MULTIPLIER_BITS, truncated_product
@@ -89,14 +90,18 @@ def _block(words: npt.NDArray[np.uint8], config: CoreConfig) -> BlockData:
 
 
 def records(flash: bytes, config: CoreConfig) -> Iterator[tuple[Descriptor, list[BlockData]]]:
-    """Decode a stream: every descriptor with its blocks, up to the END record.
+    """Decode what is in the flash: every descriptor with its blocks, up to the END record.
 
     Raises
     ------
     ProgramError
         If the stream is not well formed.
     """
-    words = np.frombuffer(flash, np.uint8).reshape(-1, config.word_bytes)
+    try:
+        stream = unseal(flash)
+    except ValueError as error:
+        raise ProgramError(str(error)) from None
+    words = np.frombuffer(stream, np.uint8).reshape(-1, config.word_bytes)
     position = 0
     current: Descriptor | None = None
     blocks: list[BlockData] = []
@@ -169,6 +174,13 @@ class FunctionalCore:
         for number, (descriptor, blocks) in enumerate(records(flash, self.config)):
             if before is not None:
                 before(number)
+            if descriptor.ring_moves:
+                if descriptor.ring_first > ring[0]:
+                    raise ProgramError("a layer makes the ring smaller")
+                # Words of the program may come at any time from now on.
+                junk = self._junk(ring[0] - descriptor.ring_first, 1)
+                self.memory[descriptor.ring_first : ring[0]] = junk
+                ring = descriptor.ring_first, ring[1]
             self._layer(descriptor, blocks, ring)
             yield descriptor
 

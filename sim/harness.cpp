@@ -44,7 +44,6 @@ struct Board {
     uint64_t cycle = 0;
     uint64_t start = 0;
     bool layer = false;
-    bool early = false;
     std::string error;
     std::vector<uint64_t> layers;
     // Layers done since the start.
@@ -70,7 +69,7 @@ struct Board {
         top->flash_dq = 0xf;
 #else
         top->rst = 1;
-        top->flash_i = 0xf;
+        top->flash_i = 0xff;
 #endif
         top->eval();
         // Some memory models clear themselves; the chip's memories hold anything after power-on.
@@ -92,19 +91,21 @@ struct Board {
     }
 
 #ifdef PADS
-    // One cycle, from the falling edge's half on: the IO cells' registers have made the levels on
-    // the pads, so the flash sees them a cycle later than without IO cells, and what it drives is
-    // what the input registers capture at the next rising edge.
-    void step() {
-        if (early && error.empty()) error = "flash: SCK is high in the first half of a cycle";
-        const unsigned oe = top->flash_dq__en, o = top->flash_dq__out;
-        flash.step(top->flash_cs_n, top->flash_sck, o, oe);
+    // What the flash makes of half a cycle's levels on the pads: what it drives is what the IO
+    // cells' input registers capture at the next edge of the clock.
+    void half_step() {
+        flash.half_step(top->flash_cs_n, top->flash_sck, top->flash_dq__out, top->flash_dq__en);
         const FlashModel::Lines lines = flash.lines();
         top->flash_dq = (lines.value & lines.mask) | (~lines.mask & 0xf);
+    }
+
+    // One cycle, from the falling edge's half on.
+    void step() {
+        half_step();
         top->uart_rx = uart.step(top->uart_tx);
         top->clk = 1;
         top->eval();
-        early = top->flash_sck;
+        half_step();
         top->clk = 0;
         top->eval();
         ++cycle;

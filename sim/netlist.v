@@ -39,12 +39,13 @@ module NetlistPll #(
     input wire PACKAGEPIN,
     input wire BYPASS,
     input wire RESETB,
-    output wire PLLOUTGLOBAL,
+    output wire PLLOUTGLOBAL, PLLOUTCORE,
     output wire LOCK
 );
     reg [9:0] age = 0;
 
     assign PLLOUTGLOBAL = PACKAGEPIN;
+    assign PLLOUTCORE = PACKAGEPIN;
     assign LOCK = RESETB && !BYPASS && (age >= 300 && age < 700 || age == 1023);
 
     always @(posedge PACKAGEPIN)

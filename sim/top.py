@@ -39,7 +39,7 @@ class SimTop(wiring.Component):
     uart_rx, uart_tx : In(1), Out(1)
         The serial line.
     flash_cs_n, flash_sck, flash_o, flash_oe : Out
-    flash_i : In(4)
+    flash_i : In(8)
         The flash reader's pins: what goes to and comes from the registers in the IO cells.
     busy, layer_done : Out(1)
         As the core gives them.
@@ -68,10 +68,10 @@ class SimTop(wiring.Component):
             "uart_rx": In(1, init=1),
             "uart_tx": Out(1, init=1),
             "flash_cs_n": Out(1),
-            "flash_sck": Out(1),
+            "flash_sck": Out(2),
             "flash_o": Out(4),
             "flash_oe": Out(4),
-            "flash_i": In(4),
+            "flash_i": In(8),
             "busy": Out(1),
             "layer_done": Out(1),
         })
@@ -93,6 +93,8 @@ class SimTop(wiring.Component):
             reader.address.eq(core.flash_address),
             core.flash_ready.eq(reader.ready),
             core.flash_word_ready.eq(reader.word_ready),
+            core.flash_verified.eq(reader.verified),
+            core.flash_corrupt.eq(reader.corrupt),
         ]
 
         pins = reader.pins

@@ -11,7 +11,7 @@ from hw.memory.block import block_memory
 LayerLayout = data.StructLayout({
     name: (signed if field.signed and field.width < ADDRESS_BITS else unsigned)(field.width)
     for name, field in LAYOUT.items()
-    if name not in ("input_base", "output_base")
+    if name not in ("input_base", "output_base", "ring_first", "ring_moves")
 })
 """The fields of a descriptor that hold for a whole layer, as stored (counts less one)."""
 
@@ -34,11 +34,13 @@ class DescriptorMemory(wiring.Component):
     layer : Out(LayerLayout)
     base : Out(ADDRESS_BITS)
         While the layer is read, its base addresses pass by:
-    input_base, output_base : Out(1)
-        ``base`` is the one or the other.
+    input_base, output_base, ring_moves : Out(1)
+        ``base`` is the one or the other, or the ring's new first word, ``RING_LATENCY`` cycles
+        after ``fetch``.
     """
 
     LATENCY = DESCRIPTOR_HALFWORDS + 2
+    RING_LATENCY = LAYOUT["ring_first"].halfword + 2
 
     def __init__(self, config: CoreConfig):
         self.config = config
@@ -55,6 +57,7 @@ class DescriptorMemory(wiring.Component):
             "base": Out(ADDRESS_BITS),
             "input_base": Out(1),
             "output_base": Out(1),
+            "ring_moves": Out(1),
         })
 
     def elaborate(self, platform):
@@ -96,6 +99,8 @@ class DescriptorMemory(wiring.Component):
                         if name in self.layer.shape().members:
                             value = read.data[field.low : field.low + field.width]
                             m.d.sync += self.layer[name].eq(value)
-                        else:
+                        elif name == "ring_moves":
+                            m.d.comb += self.ring_moves.eq(read.data[field.low])
+                        elif name != "ring_first":
                             m.d.comb += getattr(self, name).eq(1)
         return m

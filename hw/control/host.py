@@ -49,7 +49,7 @@ class HostPort(wiring.Component):
     clear_cycles : In(1)
         Pulse: it starts now.
     flash_address : Out(24), ring_first : Out(ADDRESS_BITS)
-    busy, flash_ready, held : In(1)
+    busy, flash_ready, corrupt, held : In(1)
     cause : In(Cause)
         What the cycle is spent on, while ``busy``.
     steps_done : In(1)
@@ -78,6 +78,7 @@ class HostPort(wiring.Component):
             "ring_first": Out(ADDRESS_BITS),
             "busy": In(1),
             "flash_ready": In(1),
+            "corrupt": In(1),
             "held": In(1),
             "cause": In(Cause),
             "steps_done": In(1),
@@ -161,7 +162,7 @@ class HostPort(wiring.Component):
 
     def registers(self, m: Module, ask, cycles, layers):
         """Serve an access to a register."""
-        status = Cat(self.busy, self.flash_ready, 0, self.held)
+        status = Cat(self.busy, self.flash_ready, self.corrupt, self.held)
         with m.If(ask.write), m.Switch(ask.address[:4]):
             with m.Case(Register.START):
                 m.d.comb += self.start.eq(1)

@@ -26,6 +26,8 @@ class HalfwordBuffer(wiring.Component):
     -------
     write, halfword : In(1), In(16)
         Store a halfword.
+    section_end : Out(1)
+        The halfword being written is the last of ``DEPTH`` since the flush.
     flush : In(1)
         Forget everything; ``output.valid`` is low from the next cycle on.
     output : Out(stream.Signature(16))
@@ -46,6 +48,7 @@ class HalfwordBuffer(wiring.Component):
         super().__init__({
             "write": In(1),
             "halfword": In(16),
+            "section_end": Out(1),
             "flush": In(1),
             "output": Out(stream.Signature(16)),
             "word_ready": Out(1),
@@ -61,6 +64,7 @@ class HalfwordBuffer(wiring.Component):
         m.d.comb += [
             write_port.data.eq(self.halfword),
             write_port.en.eq(self.write),
+            self.section_end.eq(write_port.addr.all()),
             # The RAM's output latch keeps its halfword until the next read.
             self.output.payload.eq(read_port.data),
             read_port.en.eq((write_port.addr != read_port.addr)

@@ -1,13 +1,17 @@
-"""Streaming reader for a quad SPI NOR flash of the W25Q128JV kind.
+"""Streaming reader for a quad SPI NOR flash of the W25Q128JV-DTR kind.
 
 The reader brings the flash out of power-down and continuous-read mode, sets its quad-enable bit
-and then streams little-endian halfwords from any byte address with Fast Read Quad I/O (EBh): one
-nibble per clock, one halfword per four clocks, for as long as the buffer has room.
+and then streams little-endian halfwords from any byte address with DTR Fast Read Quad I/O (EDh):
+a nibble per edge of SCK, a byte per clock, a halfword per two clocks, for as long as the buffer
+has room.  Behind each section there is a checksum, which the reader checks and removes
+(``hw/command.py``).  ``docs/flash.md`` has the command, the timing budget and their sources.
 """
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
+from hw.command import CRC_LAST, CRC_MARK, CRC_START, SECTION_BYTES, crc_residue
 
 from .buffer import HalfwordBuffer
 
@@ -21,18 +25,19 @@ class FlashPins(wiring.Signature):
     -------
     cs_n : Out(1)
         /CS, straight.
-    sck : Out(1)
-        One clock pulse in the next core cycle: the IO cell drives SCK low in the first half of
-        the cycle and to ``sck`` in the second half (a double-data-rate output), so that ``o`` is
-        stable around the rising edge.
+    sck : Out(2)
+        SCK in the first (bit 0) and the second half (bit 1) of the next core cycle: a
+        double-data-rate output.  It changes in the middle of cycles wherever the flash takes
+        ``o``, so that ``o`` is stable around the edge.
     o, oe : Out(4)
         Value and output enable of IO3..IO0.
-    i : In(4)
-        IO3..IO0 as the input registers captured them at the last rising edge of the core clock.
+    i : In(8)
+        IO3..IO0 as the input registers captured them: at the last rising edge of the core clock
+        (bits 3:0) and half a cycle before that (bits 7:4).
     """
 
     def __init__(self):
-        super().__init__({"cs_n": Out(1), "sck": Out(1), "o": Out(4), "oe": Out(4), "i": In(4)})
+        super().__init__({"cs_n": Out(1), "sck": Out(2), "o": Out(4), "oe": Out(4), "i": In(8)})
 
     def __eq__(self, other):
         return isinstance(other, FlashPins)
@@ -42,7 +47,8 @@ class FlashReader(wiring.Component):
     """Quad SPI flash reader with a buffer of 256 halfwords in one block RAM.
 
     The buffer gives up one word of its block RAM for ``word_ready``.  All of it runs in ``sync``;
-    SCK toggles at the core clock (data sheet: up to 133 MHz).
+    SCK runs at the core clock (data sheet: up to 66 MHz for EDh), but for address and mode bits,
+    which the flash takes at both edges: those go out at half of it.
 
     Timing, exact to the cycle (this is what the compiler's cycle model relies on).  Let ``start``
     be high in cycle 0; let ``b(h)`` be the cycle in which the transfer of halfword ``h`` begins
@@ -51,7 +57,11 @@ class FlashReader(wiring.Component):
     - ``b(0) = FIRST_TRANSFER``;
     - ``b(h) = max(b(h-1) + CYCLES_PER_HALFWORD, t(h - BUFFER_HALFWORDS) + 1)``: a transfer begins
       iff no more than ``BUFFER_HALFWORDS - 1`` halfwords are begun and not yet taken, counted in
-      registers; once begun it runs for four cycles without a pause;
+      registers; once begun it runs for two cycles without a pause;
+    - a checksum is a transfer like any other.  Nobody takes it: it counts until the first transfer
+      that begins ``TRAILER_LATENCY`` cycles after it or later, which does not count instead;
+    - ``verified`` or ``corrupt`` is high ``CHECK_LATENCY`` cycles after the checksum's transfer
+      began, and no transfer begins from then on;
     - ``valid`` for halfword ``h`` is high from ``max(b(h) + TRANSFER_LATENCY, t(h-1) + 1)``, hence
       for the first one from ``START_LATENCY``.
 
@@ -62,21 +72,24 @@ class FlashReader(wiring.Component):
     The constants hold for the default ``sample_latency`` of 2; each further cycle adds one to
     ``TRANSFER_LATENCY`` and ``START_LATENCY``; ``BUFFER_HALFWORDS`` is that of words of 4.
 
-    Round trip, W25Q128JV data sheet section 9.6 (AC characteristics) and the iCE40 UltraPlus
-    timing tables: clock to pad 4.7 ns, SCK low to data valid (tCLQV) 6 ns, pad to input register
-    5.0 ns, traces 0.4 ns, together 16.1 ns.  A nibble that appears after the falling edge at the
-    start of a core cycle is captured at its end, which holds up to 62 MHz.  From ``pins.sck`` to
-    ``pins.i`` that is the output register, the capture, hence ``sample_latency=2``.
+    In the data phase SCK falls at the start of a core cycle, whereupon the flash shows a byte's
+    high nibble, and rises in the middle, whereupon it shows the low nibble; each is captured half
+    a cycle later.  From ``pins.sck`` to ``pins.i`` that is the output register, the capture, hence
+    ``sample_latency=2``.
 
     Parameters
     ----------
     word : int
         Halfwords of a word of the consumer, a power of two, 2 to 64.
     sample_latency : int
-        Cycles from ``pins.sck`` to the nibble of that pulse on ``pins.i``, 2 to 6.
+        Cycles from ``pins.sck`` to the byte of that pulse on ``pins.i``, 2 to 6.
 
     Members
     -------
+    verified : Out(1)
+        The stream has been read to its end, and every checksum was right.  Until ``stop``.
+    corrupt : Out(1)
+        A checksum was wrong; nothing more is read.  Until ``stop``.
     ready : Out(1)
         The flash is released, its quad-enable bit was read back as 1, and commands are accepted.
         Stays low if no flash answers.
@@ -87,7 +100,7 @@ class FlashReader(wiring.Component):
         next cycle on.  ``start`` is accepted from the next cycle on (/CS is then high for one
         cycle; tSHSL1 is 10 ns).
     busy : Out(1)
-        A stream is open.
+        A stream is open; it closes behind its last checksum, or the first wrong one.
     data : Out(stream.Signature(16))
         Halfwords, the byte at the lower address in bits 7:0.
     word_ready : Out(1)
@@ -105,20 +118,26 @@ class FlashReader(wiring.Component):
         The flash.
     """
 
-    CYCLES_PER_HALFWORD = 4
+    CYCLES_PER_HALFWORD = 2
     """Cycles between two halfwords of an unpaused stream."""
 
     BUFFER_HALFWORDS = HalfwordBuffer.DEPTH - 4
     """Halfwords that may be begun and not yet taken."""
 
-    FIRST_TRANSFER = 21
-    """Cycles from ``start`` to the first data nibble: 8 command, 6 address, 2 mode, 4 dummy."""
+    FIRST_TRANSFER = 24
+    """Cycles from ``start`` to the first data byte: 8 command, 6 address, 2 mode, 7 dummy."""
 
-    TRANSFER_LATENCY = 7
-    """Cycles from the first nibble of a halfword to ``data.valid`` (buffer empty)."""
+    TRANSFER_LATENCY = 5
+    """Cycles from the first byte of a halfword to ``data.valid`` (buffer empty)."""
 
     START_LATENCY = FIRST_TRANSFER + TRANSFER_LATENCY
     """Cycles from ``start`` to the first halfword on ``data``."""
+
+    TRAILER_LATENCY = 4
+    """Cycles from the transfer of a checksum until it does not count any more."""
+
+    CHECK_LATENCY = 6
+    """Cycles from the transfer of a checksum to ``verified`` or ``corrupt``."""
 
     RELEASE_CYCLES = HalfwordBuffer.DEPTH - 64
     """Cycles waited at least for tRES1 (3 us): enough up to 64 MHz."""
@@ -126,9 +145,10 @@ class FlashReader(wiring.Component):
     # The start-up sequence, one byte per step: continuous-read mode reset; release from
     # power-down (then tRES1); read status register 2, its value; volatile write enable; write
     # status register 2, its value (QE alone: the other bits are one-time-programmable, read-only
-    # or CMP, and a volatile write lasts until power-off).  The last is Fast Read Quad I/O.
-    _STEPS = (0xFF, 0xAB, 0x35, 0x00, 0x50, 0x31, 0x02, 0xEB)
+    # or CMP, and a volatile write lasts until power-off).  The last is DTR Fast Read Quad I/O.
+    _STEPS = (0xFF, 0xAB, 0x35, 0x00, 0x50, 0x31, 0x02, 0xED)
     _COMMANDS = C(int.from_bytes(_STEPS, "little"), 8 * len(_STEPS))
+    _DUMMY = 7      # clocks; odd: halfwords begin at odd counts
     _RELEASE, _READ_SR2, _SR2, _ENABLE, _WRITE_SR2, _NEW_SR2, _IDLE = range(1, 8)
 
     def __init__(self, *, word=4, sample_latency=2):
@@ -138,6 +158,8 @@ class FlashReader(wiring.Component):
         self.word = word
         self.sample_latency = sample_latency
         super().__init__({
+            "verified": Out(1),
+            "corrupt": Out(1),
             "ready": Out(1),
             "start": In(1),
             "address": In(24),
@@ -157,19 +179,20 @@ class FlashReader(wiring.Component):
         m = Module()
         step = Signal(3)                # place in _STEPS
         count = Signal(4)               # clocks: 0 to 7 a byte, 8 to 15 rest or address and mode
-        reading = self.busy             # Fast Read Quad I/O is under way
+        reading = self.busy             # DTR Fast Read Quad I/O is under way
         exchanging = Signal(init=1)     # a single-bit byte is under way
         resting = Signal()              # neither, and ready
         turning = Signal()              # reading, from the dummy clocks on
-        data_phase = Signal()           # reading, from the first data nibble on
+        data_phase = Signal()           # reading, from the first data byte on
         waiting = Signal()              # tRES1
         shift = Signal(32)              # nibbles, out and in; single bits come in on IO1
         # Halfwords begun and not yet taken, above an offset: the buffer is full when the top bit
         # is set.  The same counter times tRES1.
         level = Signal(range(HalfwordBuffer.DEPTH + 1), init=self.word)
         hold, begin, flush = Signal(), Signal(), Signal()
+        dropped = Signal()              # a checksum was begun but will not be taken
 
-        boundary = data_phase & (count[:2] == 0)
+        boundary = data_phase & count[0]
         m.d.comb += [
             hold.eq(boundary & level[-1]),
             begin.eq(boundary & ~level[-1]),
@@ -178,13 +201,13 @@ class FlashReader(wiring.Component):
             self.raw_rx.eq(Cat(shift[4 * bit + 1] for bit in range(8))),
         ]
         self._drive_pins(m, step, count, exchanging, turning, hold, shift)
-        self._collect(m, data_phase & (count[:2] == 3), shift, flush)
+        drop, close = self._collect(m, data_phase & ~count[0], shift, flush)
 
         with m.If(exchanging | (reading & ~hold)):
             m.d.sync += count.eq(count + 1)
         with m.If(reading & (count == 15)):
             m.d.sync += turning.eq(1)
-        with m.If(turning & (count[:2] == 3)):
+        with m.If(turning & (count[:3] == self._DUMMY - 1)):
             m.d.sync += data_phase.eq(1)
 
         with m.If(exchanging & (count == 15)):
@@ -197,21 +220,25 @@ class FlashReader(wiring.Component):
                 reading.eq(self.start),
                 exchanging.eq(self.raw_start & ~self.start),
             ]
-        with m.If(reading & self.stop):
+        with m.If(reading & (self.stop | close)):
             m.d.sync += [
                 resting.eq(1), reading.eq(0), turning.eq(0), data_phase.eq(0), count.eq(0),
             ]
 
         # An address goes out when the count reaches 8; what comes in follows it.
         with m.If(reading & (count[3] | turning) | exchanging & (count < 8 + self.sample_latency)):
-            m.d.sync += shift.eq(Cat(self.pins.i, shift))
+            m.d.sync += shift.eq(Cat(self.pins.i[:4], shift))
         with m.If(resting & self.start):
             m.d.sync += shift[:28].eq(Cat(C(0xF, 4), self.address))
 
-        up = begin | waiting
+        with m.If(drop):
+            m.d.sync += dropped.eq(1)
+        with m.Elif(begin):
+            m.d.sync += dropped.eq(0)
+        up = (begin & ~dropped) | waiting
         down = self.data.valid & self.data.ready
         with m.If(flush):
-            m.d.sync += level.eq(self.word)
+            m.d.sync += [level.eq(self.word), dropped.eq(0)]
         with m.Elif(up ^ down):
             m.d.sync += level.eq(level + Cat(C(1, 1), down.replicate(len(level) - 1)))
         return m
@@ -239,6 +266,7 @@ class FlashReader(wiring.Component):
         """Clock, chip select and the outgoing bits and nibbles."""
         reading = self.busy
         bit = count[:3]
+        fall = Signal()         # half of an address or mode byte is out: SCK falls
         outgoing = Signal()     # single-bit output, most significant bit first
         quad = Signal()         # from the address on
         keep = Signal()         # /CS stays low after the byte
@@ -250,23 +278,65 @@ class FlashReader(wiring.Component):
             # Between bytes /CS is high for four cycles: tSHSL2 is 50 ns.
             self.pins.cs_n.eq(~(reading | (exchanging & (keep | (count[2:] != 3)))
                                 | (self.ready & self.raw_select))),
-            self.pins.sck.eq((reading & ~hold) | (exchanging & ~count[3])),
+            fall.eq(reading & count[3] & ~turning & count[0]),
+            self.pins.sck.eq(Cat(fall, (reading & ~hold & ~fall) | (exchanging & ~count[3]))),
             # /WP and /HOLD are high wherever they are not data.
             self.pins.o.eq(Mux(quad, shift[24:28], Cat(outgoing, C(0b111, 3)))),
             self.pins.oe.eq(Mux(quad, (~turning).replicate(4), C(0b1101, 4))),
         ]
 
-    def _collect(self, m, last_nibble, shift, flush):
-        """Store a halfword when its last nibble arrives."""
+    def _collect(self, m, last_byte, shift, flush):
+        """Store a halfword when its last byte arrives, unless it is a checksum.
+
+        Return whether it is one, and whether the stream is to be closed.
+        """
         for stage in range(self.sample_latency):
-            delayed = Signal(name=f"last_nibble_{stage}")
-            m.d.sync += delayed.eq(last_nibble & ~flush)
-            last_nibble = delayed
+            delayed = Signal(name=f"last_byte_{stage}")
+            m.d.sync += delayed.eq(last_byte & ~flush)
+            last_byte = delayed
+        # The byte before: the low nibble has gone into the shift register.
+        high = Signal(4)
+        m.d.sync += high.eq(self.pins.i[4:])
         m.submodules.buffer = buffer = HalfwordBuffer(word=self.word)
+        assert 2 * buffer.DEPTH == SECTION_BYTES
+        trailer, drop = Signal(), Signal()
+        with m.If(last_byte):
+            m.d.sync += trailer.eq(~trailer & buffer.section_end)
+        with m.If(flush):
+            m.d.sync += trailer.eq(0)
+        close = self._check(m, Cat(shift[:4], high), last_byte, drop, flush)
         m.d.comb += [
-            buffer.write.eq(last_nibble),
-            buffer.halfword.eq(Cat(shift[4:12], self.pins.i, shift[0:4])),
+            drop.eq(last_byte & trailer),
+            buffer.write.eq(last_byte & ~trailer),
+            buffer.halfword.eq(Cat(shift[:4], high, self.pins.i)),
             buffer.flush.eq(flush),
             self.word_ready.eq(buffer.word_ready),
         ]
         wiring.connect(m, buffer.output, wiring.flipped(self.data))
+        return drop, close
+
+    def _check(self, m, byte, arrived, drop, flush):
+        """Follow the checksum; return whether it ends the stream, rightly or wrongly.
+
+        The bytes of a halfword that has ``arrived`` are in ``byte`` in this and the next cycle.
+        """
+        crc = Signal(16, init=CRC_START)
+        second, dropped, check = Signal(), Signal(), Signal()
+        close = Signal()
+        top = crc[8:] ^ byte
+        top = top ^ (top >> 4)
+        with m.If(arrived | second):
+            # CRC-16, polynomial 0x1021, eight bits at once.
+            m.d.sync += crc.eq(Cat(C(0, 8), crc[:8]) ^ (top << 12) ^ (top << 5) ^ top)
+        m.d.sync += [second.eq(arrived), dropped.eq(drop), check.eq(dropped)]
+        good, last = crc_residue(CRC_MARK), crc_residue(CRC_LAST)
+        assert good == CRC_START        # so that nothing resets it between sections
+        m.d.comb += close.eq(check & (crc != good))
+        with m.If(close):
+            m.d.sync += [self.verified.eq(crc == last), self.corrupt.eq(crc != last)]
+        with m.If(flush):
+            m.d.sync += [
+                crc.eq(CRC_START), second.eq(0), dropped.eq(0), check.eq(0),
+                self.verified.eq(0), self.corrupt.eq(0),
+            ]
+        return close

@@ -11,16 +11,17 @@ module bench(
     import "DPI-C" function longint bench_host(
         input int request_ready, input int response_valid, input int response_data);
 
-    wire cs_n, sck;
+    wire cs_n;
+    wire [1:0] sck;
     wire [3:0] o, oe;
-    reg [3:0] i = 4'hf;
+    reg [7:0] i = 8'hff;
     wire request_ready, response_valid;
     wire [15:0] response_data;
     reg [35:0] host = 0;
     assign host_idle = host[35];
 
     always @(posedge clk) begin
-        i <= bench_flash({31'd0, cs_n}, {31'd0, sck}, {28'd0, o}, {28'd0, oe}) & 15;
+        i <= bench_flash({31'd0, cs_n}, {30'd0, sck}, {28'd0, o}, {28'd0, oe}) & 255;
         host <= bench_host({31'd0, request_ready}, {31'd0, response_valid}, {16'd0, response_data});
     end
 

@@ -21,7 +21,7 @@ extern "C" {
 // -- for bench.v ----------------------------------------------------------------------------------
 
 int bench_flash(int cs_n, int sck, int o, int oe) {
-    return flash ? flash->step(cs_n, sck, o, oe) : 0xf;
+    return flash ? flash->step(cs_n, sck, o, oe) : 0xff;
 }
 
 // Bits 15:0 data, 31:16 address, 32 register, 33 write, 34 valid, 35 nothing left to do.

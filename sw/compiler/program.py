@@ -137,7 +137,7 @@ class Program:
     config : CoreConfig
         The core that it was compiled for.
     flash : bytes
-        The stream of words, to be stored at ``flash_address``.
+        The stream of words with its checksums, to be stored at ``flash_address``.
     flash_address : int
         Byte address.
     ring : (first, last)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from hw.command import seal
 from hw.config import CoreConfig
 from sw import ir
 from sw.compiler import encode, passes
@@ -212,7 +213,7 @@ def _compile(ctx: Context, board: str, flash_address: int, dense_input: bool) ->
         model=source.name,
         board=board,
         config=config,
-        flash=words.tobytes(),
+        flash=seal(words.tobytes()),
         flash_address=flash_address,
         ring=memory.ring,
         inputs=tuple(

@@ -10,9 +10,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from itertools import repeat
 
-from hw.command import DESCRIPTOR_HALFWORDS, PARAMETER_FIELDS, Descriptor, Mode, Record
+from hw.command import (
+    DESCRIPTOR_HALFWORDS,
+    PARAMETER_FIELDS,
+    SECTION_BYTES,
+    Descriptor,
+    Mode,
+    Record,
+)
 from hw.compute.drain import LATENCY as DRAIN_LATENCY
 from hw.config import CoreConfig
 from hw.control.descriptor import DescriptorMemory
@@ -140,29 +148,64 @@ class Reads:
         return False
 
 
-@dataclass
 class Flash:
-    """Flash reader and its buffer: when the next word can be taken."""
+    """Flash reader and its buffer: when the next word can be taken.
 
-    lanes: int
-    begun: int = FlashReader.FIRST_TRANSFER - FlashReader.CYCLES_PER_HALFWORD
-    """When the transfer of the latest halfword began."""
-    halfwords: int = 0
-    taken: deque[int] = field(default_factory=deque)
-    """When halfwords were taken that transfers may still wait for."""
-    ready: int = 0
-    """From when on the next word can be taken."""
+    Parameters
+    ----------
+    lanes : int
+    words : int
+        Of the program.
+    """
 
-    def __post_init__(self) -> None:
+    SECTION = SECTION_BYTES // 2
+
+    def __init__(self, lanes: int, words: int) -> None:
+        self.lanes = lanes
+        self.left = -(-words * lanes // self.SECTION) * self.SECTION
+        """Halfwords still to come."""
+        self.begun = FlashReader.FIRST_TRANSFER - FlashReader.CYCLES_PER_HALFWORD
+        """When the latest transfer began."""
+        self.counted = 0
+        """Transfers begun that count."""
+        self.uncounted_from = NEVER
+        """From when on a transfer stands for the last checksum, which counted."""
+        self.taken: deque[int] = deque()
+        """When halfwords were taken that transfers may still wait for."""
+        self.ready = 0
+        """From when on the next word can be taken."""
+        self.verified = NEVER
+        """When the whole program is known to have been read correctly."""
         self._transfer_word()
+
+    def _transfer(self) -> None:
+        self.begun += FlashReader.CYCLES_PER_HALFWORD
+        # The buffer keeps one word's place free.
+        full = self.counted >= HalfwordBuffer.DEPTH - self.lanes
+        if full:
+            self.begun = max(self.begun, self.taken[0] + 1)
+        if self.begun >= self.uncounted_from:
+            self.uncounted_from = NEVER
+            return
+        self.counted += 1
+        if full:
+            self.taken.popleft()
 
     def _transfer_word(self) -> None:
         for _ in range(self.lanes):
-            self.begun += FlashReader.CYCLES_PER_HALFWORD
-            # The buffer keeps one word's place free.
-            if self.halfwords >= HalfwordBuffer.DEPTH - self.lanes:
-                self.begun = max(self.begun, self.taken.popleft() + 1)
-            self.halfwords += 1
+            self._transfer()
+            if self.begun >= self.verified:
+                self.ready = NEVER
+                return
+            self.left -= 1
+            if self.left % self.SECTION == 0 and self.verified == NEVER:
+                last = self.begun
+                self._transfer()
+                self.uncounted_from = self.begun + FlashReader.TRAILER_LATENCY
+                if self.left == 0:
+                    self.verified = self.begun + FlashReader.CHECK_LATENCY
+                self.ready = last + FlashReader.TRANSFER_LATENCY
+                return
         self.ready = self.begun + FlashReader.TRANSFER_LATENCY
 
     def take(self, cycle: int) -> None:
@@ -170,6 +213,11 @@ class Flash:
         self.taken.extend(range(cycle, cycle + self.lanes))
         self._transfer_word()
         self.ready = max(self.ready, cycle + 2)
+
+    def finish(self) -> None:
+        """No more words are taken."""
+        while self.verified == NEVER:
+            self._transfer_word()
 
 
 class Loader:
@@ -250,10 +298,55 @@ class Loader:
                 self.kind, self.left = "header", 1
 
 
+class Ring:
+    """Pointers of the ring, and where it begins.
+
+    Parameters
+    ----------
+    words : int
+        Size at the start.
+    depth : int
+        Words of memory.
+    """
+
+    def __init__(self, words: int, depth: int) -> None:
+        self.depth = depth
+        self.first = self.following = self.wrap = self.write = self.read = depth - words
+        self.moves_at = 0
+        self.stored = 0
+
+    @property
+    def full(self) -> bool:
+        return self.stored > 0 and self.write == self.read
+
+    def move(self, first: int, cycle: int) -> None:
+        """From ``cycle`` on the writer wraps to another word."""
+        if first > self.following:
+            raise ValueError(
+                f"ring_first must be at most {self.following}, where the ring begins before, "
+                f"not {first!r}")
+        self.first, self.following, self.moves_at = self.following, first, cycle
+
+    def push(self, cycle: int) -> None:
+        self.stored += 1
+        self.write += 1
+        if self.write == self.depth:
+            self.wrap = self.write = self.following if cycle >= self.moves_at else self.first
+
+    def pop(self) -> None:
+        self.stored -= 1
+        self.read += 1
+        if self.read == self.depth:
+            # Where the writer wrapped: it is less than a lap ahead.
+            self.read = self.wrap
+
+
 class Sequencer:
     """Sequencer: states and when they are left."""
 
-    def __init__(self, tasks: Sequence[Task], loader: Loader, reads: Reads) -> None:
+    def __init__(
+        self, tasks: Sequence[Task], loader: Loader, reads: Reads, ring: Ring
+    ) -> None:
         self.tasks = tasks
         self.loader = loader
         self.reads = reads
@@ -269,6 +362,7 @@ class Sequencer:
         """Cycles from which results want to be written."""
         self.done: list[LayerTiming] = []
         self.steps = self.wait = self.input = self.run_end = self.fill = 0
+        self.ring = ring
 
     @property
     def task(self) -> Task:
@@ -294,6 +388,8 @@ class Sequencer:
                 self.queued.popleft()
                 # The cycle after the end of the descriptor before belongs to that one.
                 self.fill = cycle - self.next + 1 + DescriptorMemory.LATENCY
+                if d.ring_moves:
+                    self.ring.move(d.ring_first, cycle + DescriptorMemory.RING_LATENCY + 1)
                 self.state, self.next = "load", cycle + DescriptorMemory.LATENCY
             case "load":
                 self.loader.descriptors -= 1
@@ -364,33 +460,41 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
     ----------
     tasks : sequence of Task
     ring_words : int
+        At the start; descriptors may move the ring's first word.
     config : CoreConfig
 
     Returns
     -------
     list of LayerTiming
         The core's cycle counter shows the last ``end`` plus 1.
+
+    Raises
+    ------
+    ValueError
+        If a descriptor makes the ring smaller.
     """
     lanes = config.lanes
     reads = Reads(lanes)
-    flash = Flash(lanes)
+    flash = Flash(lanes, sum(map(_words, tasks, repeat(config))) + 1)
     loader = Loader(tasks, config)
-    sequencer = Sequencer(tasks, loader, reads)
+    ring = Ring(ring_words, config.memory_depth)
+    sequencer = Sequencer(tasks, loader, reads, ring)
     outputs = sequencer.outputs
-    stored = 0
     pushed = -lanes
     # Since when the ring has a word, the ring has room, the loader's destination has room.
     filled = emptied = freed = cycle = 0
-    while sequencer.number < len(tasks):
+    while sequencer.number < len(tasks) or flash.verified == NEVER:
         # Who wants to act, and from when on.  Flash and loader ask through a register.
         push = load = NEVER
-        if stored < ring_words:
+        if not ring.full:
             push = max(flash.ready + 1, pushed + max(lanes, 3), emptied + 1, cycle)
-        if stored and loader.room():
+        if ring.stored and loader.room():
             load = max(loader.earliest() + 1, filled + 1, freed + 1, cycle)
         write = max(outputs[0], cycle) if outputs else NEVER
-        turn = max(sequencer.turn(), cycle)
+        turn = max(sequencer.turn(), cycle) if sequencer.number < len(tasks) else NEVER
         now = min(push, load, write, turn)
+        if now == NEVER and sequencer.number == len(tasks):
+            break   # the ring is full; what is left of the section fits the buffer
         if now == NEVER:
             raise RuntimeError("the program never ends: a block does not fit weight memory")
         free = not (min(push, load, write) == now and reads(now - 1))
@@ -405,18 +509,28 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
         elif free and push == now:
             flash.take(now)
             pushed = now
-            stored += 1
-            if stored == 1:
+            ring.push(now)
+            if ring.stored == 1:
                 filled = now + 1
         elif free and load == now:
             loader.grant(now)
-            if stored == ring_words:
+            if ring.full:
                 emptied = now + 1
-            stored -= 1
+            ring.pop()
             # Seen through a register.
             if loader.block_loaded:
                 sequencer.ready.append(now + 2)
             if loader.descriptor_loaded:
                 sequencer.queued.append(now + 2)
         cycle = now + 1
-    return sequencer.done
+    flash.finish()
+    # The last layer is done when the program is verified, too.
+    *before, last = sequencer.done
+    return [*before, replace(last, end=max(last.end, flash.verified - 1))]
+
+
+def _words(task: Task, config: CoreConfig) -> int:
+    """Return the words of a layer's records."""
+    beside_weights = 1 + PARAMETER_FIELDS * config.rows
+    descriptor = 1 + DESCRIPTOR_HALFWORDS // config.lanes
+    return descriptor + sum(beside_weights + words for words in task.weight_words)

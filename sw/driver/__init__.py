@@ -7,11 +7,12 @@
 """
 
 from sw.driver.device import Device, Result
-from sw.driver.errors import DeviceError, DeviceTimeout
+from sw.driver.errors import CorruptProgramError, DeviceError, DeviceTimeout
 from sw.driver.profiling import LayerProfile, profile
 from sw.driver.transport import Transport
 
 __all__ = [
+    "CorruptProgramError",
     "Device",
     "DeviceError",
     "DeviceTimeout",

@@ -12,7 +12,7 @@ from hw.command import HOLD_NEVER, IDENTITY, Register
 from hw.config import CoreConfig
 from sw.compiler import Collector, InputChunk, Program
 from sw.compiler.cycles import by_layer
-from sw.driver.errors import DeviceError, DeviceTimeout
+from sw.driver.errors import CorruptProgramError, DeviceError, DeviceTimeout
 from sw.driver.transport import Feed, Halfwords, Memory, Transport
 
 __all__ = ["Device", "Result", "TensorObserver"]
@@ -158,6 +158,8 @@ class Device:
         ------
         InputError
             If an input does not fit.
+        CorruptProgramError
+            If the program in the flash is damaged.
         DeviceTimeout
             If the core does not finish.
         DeviceError
@@ -174,10 +176,15 @@ class Device:
         if feeds:
             transport.write_register(Register.HOLD, chunks[0][0].before_layer)
         transport.write_register(Register.START, 1)
-        if feeds:
-            transport.wait_idle(limit, observer, feeds)
-        else:
-            transport.wait_idle(limit, observer)
+        try:
+            if feeds:
+                transport.wait_idle(limit, observer, feeds)
+            else:
+                transport.wait_idle(limit, observer)
+        except DeviceTimeout:
+            self._check_stream()
+            raise
+        self._check_stream()
         cycles = self.cycles()
         outputs = {index: self._read(index) for index in program.outputs}
         return Result(
@@ -208,6 +215,14 @@ class Device:
         if self.program is None:
             raise DeviceError("no program is loaded")
         return self.program
+
+    def _check_stream(self) -> None:
+        """Raise :class:`CorruptProgramError` if a checksum was wrong since the start."""
+        if self.transport.read_register(Register.STATUS) >> 2 & 1:
+            raise CorruptProgramError(
+                f"{self._program().model}: the program in the device's flash is damaged; load it "
+                "again, and if that does not help lower the board's clock_mhz"
+            )
 
     def _wait_for_flash(self) -> None:
         for _ in range(FLASH_POLLS):

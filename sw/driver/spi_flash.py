@@ -15,6 +15,8 @@ SIZE = 1 << 24
 READ, PROGRAM, ERASE = 0x03, 0x02, 0x20
 WRITE_ENABLE, READ_STATUS, IDENTITY = 0x06, 0x05, 0x9F
 BUSY = 1
+WINBOND, PLAIN = 0xEF, 0x40
+"""First bytes of the identity of a W25Q without double transfer rate (W25Q-DTR: 70h)."""
 POLLS = 20_000
 """Status reads until an erase (400 ms at most) counts as failed; each takes some microseconds."""
 
@@ -48,6 +50,11 @@ class SpiFlash:
         identity = self._exchange(bytes([IDENTITY]), 3)
         if identity in (b"\x00\x00\x00", b"\xff\xff\xff"):
             raise DeviceError("the board's flash does not answer")
+        if identity[:2] == bytes([WINBOND, PLAIN]):
+            raise DeviceError(
+                f"the board's flash ({identity.hex(' ')}) has no double transfer rate, which the "
+                "core reads with: it takes a W25Q...-DTR (ordering code IM or JM, ef 70 ..)"
+            )
         first = address - address % SECTOR
         for sector in range(first, address + len(data), SECTOR):
             old = self.read(sector, SECTOR)

@@ -140,6 +140,7 @@ class CoreBench:
 
         async def host(ctx):
             ctx.set(dut.flash_ready, 1)
+            ctx.set(dut.flash_verified, 1)
             for base, contents in memory.items():
                 for offset, word in enumerate(words(contents, self.config)):
                     for lane, halfword in enumerate(word):

@@ -1,11 +1,16 @@
 """Bench that runs a flash reader against the flash model, cycle by cycle."""
 
+import random
+
 from amaranth.sim import Simulator
 
+from hw.command import seal
 from hw.memory.flash import FlashReader
 from sim.flash_model import FlashModel
 
 WATCHDOG = 100_000
+PAYLOAD = random.Random(1).randbytes(1 << 13)
+"""What is streamed."""
 
 
 class FlashBench:
@@ -46,8 +51,15 @@ class FlashBench:
         while self.get(signal) != value:
             await self.tick()
 
-    async def start(self, address):
-        """Pulse ``start``; return the cycle in which it was high."""
+    def store(self, address, payload=PAYLOAD):
+        """Put a stream into the flash."""
+        data = seal(payload)
+        self.flash.array[address : address + len(data)] = data
+
+    async def start(self, address, *, payload=PAYLOAD):
+        """Pulse ``start``; return the cycle in which it was high.  Stores ``payload`` before."""
+        if payload is not None:
+            self.store(address, payload)
         self.set(self.reader.address, address)
         self.set(self.reader.start, 1)
         await self.tick()
@@ -90,6 +102,6 @@ class FlashBench:
         return received
 
 
-def halfwords(contents, address, count):
-    """Return what a stream from ``address`` delivers."""
-    return [contents[address + 2 * k] | contents[address + 2 * k + 1] << 8 for k in range(count)]
+def halfwords(count, payload=PAYLOAD):
+    """Return what a stream delivers first."""
+    return [payload[2 * k] | payload[2 * k + 1] << 8 for k in range(count)]

@@ -11,6 +11,8 @@ from hw.control.descriptor import DescriptorMemory
 
 CONFIG = CoreConfig(technology="portable", descriptor_slots=4)
 BASES = ("input_base", "output_base")
+PASSING = (*BASES, "ring_first", "ring_moves")
+"""Fields that no register of the layer holds."""
 
 
 def random_descriptor(rng, pick=None):
@@ -50,8 +52,11 @@ async def fetch(bench, descriptor):
     assert bench.get("available")
     await bench.pulse(fetch=1)
     bases = {}
-    for _ in range(DescriptorMemory.LATENCY - 1):
+    for cycle in range(1, DescriptorMemory.LATENCY):
         assert not bench.get("done")
+        moves = descriptor.ring_moves and cycle == DescriptorMemory.RING_LATENCY
+        assert bench.get("ring_moves") == moves
+        assert not moves or bench.get("base") & 0x3FFF == descriptor.ring_first
         for name in BASES:
             if bench.get(name):
                 assert name not in bases
@@ -61,11 +66,11 @@ async def fetch(bench, descriptor):
     assert bases == {name: getattr(descriptor, name) for name in BASES}
     layer = bench.get("layer")
     for name in LAYOUT:
-        if name not in BASES:
+        if name not in PASSING:
             assert layer[name] == stored(descriptor, name), name
     await bench.tick()
     assert not bench.get("done")
-    assert not any(bench.get(name) for name in BASES)
+    assert not any(bench.get(name) for name in (*BASES, "ring_moves"))
 
 
 @pytest.mark.parametrize("extreme", [min, max, None])
@@ -123,7 +128,7 @@ def test_fetch_as_early_as_possible(lanes):
             await bench.tick()
         assert done == 1 + DescriptorMemory.LATENCY
         for name in LAYOUT:
-            if name not in BASES:
+            if name not in PASSING:
                 assert bench.get("layer")[name] == stored(descriptor, name), name
 
     BlockBench(DescriptorMemory(config)).run(scenario)
@@ -146,7 +151,7 @@ def test_fetch_while_the_next_one_is_written():
             assert done == (k == DescriptorMemory.LATENCY)
             await bench.tick()
         for name in LAYOUT:
-            if name not in BASES:
+            if name not in PASSING:
                 assert bench.get("layer")[name] == stored(first, name), name
         await fetch(bench, second)
 

@@ -87,12 +87,11 @@ def test_registers():
                 await bench.request(write=1, register=1, address=register, data=value)
             assert bench.get("flash_address") == high << 16 | low
             assert bench.get("ring_first") == first
-        for busy in (0, 1):
-            for ready in (0, 1):
-                for held in (0, 1):
-                    bench.set(busy=busy, flash_ready=ready, held=held)
-                    status = await bench.request(write=0, register=1, address=Register.STATUS)
-                    assert status == IDENTITY << 8 | held << 3 | ready << 1 | busy
+        for flags in range(16):
+            bench.set(busy=flags & 1, flash_ready=flags >> 1 & 1, corrupt=flags >> 2 & 1,
+                      held=flags >> 3)
+            status = await bench.request(write=0, register=1, address=Register.STATUS)
+            assert status == IDENTITY << 8 | flags
 
     HostBench().run(scenario)
 

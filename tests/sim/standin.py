@@ -31,6 +31,8 @@ class StandIn(wiring.Component):
             "flash_stop": Out(1),
             "flash_address": Out(24),
             "flash_ready": In(1),
+            "flash_verified": In(1),
+            "flash_corrupt": In(1),
             "flash": In(stream.Signature(16)),
             "flash_word_ready": In(1),
             "busy": Out(1),

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from standin import LAYERS, NEVER, WORDS, StandIn
 
-from hw.command import IDENTITY, Register
+from hw.command import IDENTITY, Register, seal
 from hw.config import CoreConfig
+from hw.memory.flash import FlashReader
 from sim import cache, verilate
 from sim.board import FLASH_SIZE, LayerEnd, SimulatedBoard
 from sim.errors import BuildError, FlashError, HangError
@@ -84,7 +85,7 @@ def test_power_on_contents_depend_on_the_seed() -> None:
 def test_run_with_flash_in_the_loop(board: SimulatedBoard) -> None:
     rng = np.random.default_rng(2)
     data = rng.integers(0, 256, LAYERS * 800, np.uint8).tobytes()
-    board.write_flash(0x123457, data)
+    board.write_flash(0x123457, seal(data))
     wait_for_flash(board)
     start(board, address=0x123457, first=10)
     assert board.busy
@@ -93,8 +94,8 @@ def test_run_with_flash_in_the_loop(board: SimulatedBoard) -> None:
     assert not board.busy
     assert [end.cycle for end in seen] == ends
     assert len(ends) == LAYERS
-    # The bus takes a halfword in four cycles.
-    assert ends[1] - ends[0] == 16 * WORDS
+    # There are two checksums on the way.
+    assert ends[1] - ends[0] == FlashReader.CYCLES_PER_HALFWORD * (4 * WORDS + 2)
     for number, end in enumerate(seen):
         assert end.memory is not None
         expected = np.frombuffer(data, np.int8)[800 * number :][:800].reshape(100, 8)
@@ -105,6 +106,7 @@ def test_run_with_flash_in_the_loop(board: SimulatedBoard) -> None:
 
 
 def test_without_snapshots_the_cycles_are_the_same(board: SimulatedBoard) -> None:
+    board.write_flash(0, seal(bytes(LAYERS * 800)))
     wait_for_flash(board)
     ends = []
     observers: list[Callable[[LayerEnd], None] | None] = [None, lambda end: None, None]

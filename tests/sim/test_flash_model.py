@@ -20,6 +20,7 @@ class Master:
         self.trace = []
 
     def step(self, cs_n=1, sck=0, o=0xD, oe=0xD):
+        """One cycle; ``sck`` is 0, 2 (a pulse), 1 (a pulse ends) or 3.  Return what was there."""
         value = self.model.step(cs_n, sck, o, oe)
         self.trace.append((cs_n, sck, o, oe, value))
         return value
@@ -30,9 +31,9 @@ class Master:
 
     def clocks(self, values):
         """One clock per (o, oe); return what came in, one step later."""
-        seen = [self.step(0, 1, o, oe) for o, oe in values]
+        seen = [self.step(0, 2, o, oe) for o, oe in values]
         seen.append(self.step(0))
-        return seen[1:]
+        return [value & 0xF for value in seen[1:]]
 
     def command(self, data, count=0, *, gap=4):
         """Single-bit command of bytes, then ``count`` bytes in."""
@@ -48,15 +49,29 @@ class Master:
         outgoing = bits + [(nibble, 0xF) for nibble in nibbles] + [(0, 0)] * 4
         seen = []
         for o, oe in outgoing + [(0, 0)] * (2 * count):
-            seen.append(self.step(0, 1, o, oe))
-        seen.append(self.step(0, 0, 0, 0))
+            seen.append(self.step(0, 2, o, oe) & 0xF)
+        seen.append(self.step(0, 0, 0, 0) & 0xF)
         seen = seen[1 + len(outgoing):]
         self.idle(4)
         return bytes(seen[2 * k] << 4 | seen[2 * k + 1] for k in range(count))
 
 
+    def dtr_read(self, address, count, *, mode=0xFF, opcode=True, dummies=7):
+        if opcode:
+            for k in range(7, -1, -1):
+                self.step(0, 2, 0xC | (0xED >> k & 1), 0xD)
+        for k in range(7, -1, -1):
+            self.step(0, 1 + k % 2, (address << 8 | mode) >> 4 * k & 0xF, 0xF)
+        for _ in range(dummies):
+            self.step(0, 2, 0, 0)
+        seen = [self.step(0, 2, 0, 0) for _ in range(count)]
+        seen.append(self.step(0, 0, 0, 0))
+        self.idle(4)
+        return bytes(seen[1:])
+
+
 def awake(**options):
-    options = {"quad_enabled": True, "timing": FAST} | options
+    options = {"quad_enabled": True, "timing": FAST, "clock_mhz": 40} | options
     master = Master(FlashModel(CONTENTS, powered_down=False, **options))
     master.idle(4)
     return master
@@ -67,7 +82,9 @@ def test_reads():
     assert bytes(master.command([0x03, 0, 1, 2], 5)) == CONTENTS[0x102:0x107]
     assert bytes(master.command([0x0B, 0, 1, 2, 0], 5)) == CONTENTS[0x102:0x107]
     assert master.quad_read(0x1234, 9) == CONTENTS[0x1234:0x123D]
-    assert master.command([0x9F], 4) == [0xEF, 0x40, 0x18, 0xEF]
+    assert master.dtr_read(0x1234, 9) == CONTENTS[0x1234:0x123D]
+    assert master.command([0x9F], 4) == [0xEF, 0x70, 0x18, 0xEF]
+    assert awake(dtr=False).command([0x9F], 3) == [0xEF, 0x40, 0x18]
     assert master.command([0xAB, 0, 0, 0], 1) == [0x17]
     assert master.quad_read(0xFFFFFE, 4) == b"\xff\xff" + CONTENTS[:2], "the address wraps"
 
@@ -78,6 +95,35 @@ def test_continuous_read_needs_no_opcode_until_reset():
     assert master.quad_read(0x20, 2, mode=0xA0, opcode=False) == CONTENTS[0x20:0x22]
     master.command([0xFF])
     assert master.quad_read(0x30, 2) == CONTENTS[0x30:0x32]
+    assert master.dtr_read(0x10, 2, mode=0xA5) == CONTENTS[0x10:0x12]
+    assert master.dtr_read(0x20, 2, mode=0xA0, opcode=False) == CONTENTS[0x20:0x22]
+    master.command([0xFF])
+    assert master.dtr_read(0x30, 2) == CONTENTS[0x30:0x32]
+
+
+@pytest.mark.parametrize("dummies", [6, 8])
+def test_a_wrong_number_of_dummy_clocks_gives_wrong_data(dummies):
+    assert awake().dtr_read(0x40, 8, dummies=dummies) != CONTENTS[0x40:0x48]
+
+
+@pytest.mark.parametrize(("options", "text"), [
+    ({"quad_enabled": False}, "command EDh: the quad-enable bit is 0"),
+    ({"dtr": False}, "command EDh: the flash is not a W25Q128JV-DTR"),
+    ({"clock_mhz": 70}, "command EDh: clock above 66 MHz"),
+])
+def test_double_transfer_rate_is_refused(options, text):
+    with pytest.raises(FlashError, match=text):
+        awake(**options).dtr_read(0, 1)
+
+
+def test_lines_that_change_with_the_clock_are_found():
+    """At double transfer rate, nibbles that change with SCK and not half a cycle earlier."""
+    master = awake()
+    for k in range(7, -1, -1):
+        master.step(0, 2, 0xC | (0xED >> k & 1), 0xD)
+    with pytest.raises(FlashError, match="the lines change while the flash takes them"):
+        for nibble in (1, 2, 3):
+            master.step(0, 1, nibble, 0xF)
 
 
 def test_power_down_until_released():
@@ -88,7 +134,7 @@ def test_power_down_until_released():
     master.command([0xAB])
     with pytest.raises(FlashError, match="command 9Fh: tRES1 is not over"):
         master.command([0x9F], 3)
-    master = Master(FlashModel(CONTENTS, timing=FAST, strict=False))
+    master = Master(FlashModel(CONTENTS, timing=FAST, strict=False, clock_mhz=40))
     assert master.command([0x9F], 3) == [0xFF] * 3
     master.command([0xAB])
     master.idle(145)
@@ -114,7 +160,7 @@ def test_quad_commands_need_quad_enable():
     master.idle(1500)
     assert master.command([0x35], 1) == [0], "a volatile bit does not survive a reset"
     with pytest.raises(FlashError, match="IO3 is /HOLD and low"):
-        master.step(0, 1, 0x5, 0xD)
+        master.step(0, 2, 0x5, 0xD)
 
 
 def test_program_and_erase():
@@ -143,8 +189,8 @@ def test_program_and_erase():
 def test_timing_of_chip_select():
     master = awake()
     master.command([0x06], gap=0)
-    with pytest.raises(FlashError, match="/CS high for 42 ns, must be at least 50 ns"):
-        for cs_n in (1, 1, 0):
+    with pytest.raises(FlashError, match="/CS high for 25 ns, must be at least 50 ns"):
+        for cs_n in (1, 0):
             master.step(cs_n)
 
 
@@ -173,9 +219,10 @@ def test_bad_parameters(options):
 def random_trace(seed):
     """A master that does sensible and senseless things, on a model that only takes notes."""
     rng = random.Random(seed)
-    clock_mhz = rng.choice([12, 30, 48, 48, 60, 66, 100])
+    clock_mhz = rng.choice([12, 30, 39.75, 39.75, 48, 66, 100])
     options = {"clock_mhz": clock_mhz, "quad_enabled": rng.random() < 0.5,
-               "powered_down": rng.random() < 0.5, "continuous_read": rng.random() < 0.2}
+               "powered_down": rng.random() < 0.5,
+               "continuous_read": rng.choice([0, 0, 0, 0xEB, 0xED]), "dtr": rng.random() < 0.8}
     model = FlashModel(CONTENTS, strict=False, timing=FlashTiming(busy_scale=1e-5), **options)
     master = Master(model)
     master.command([0xFF])
@@ -185,7 +232,7 @@ def random_trace(seed):
     for _ in range(60):
         address = rng.randrange(1 << 16)
         place = [0, address >> 8, address & 0xFF]
-        action = rng.randrange(12)
+        action = rng.randrange(14)
         if action < 3:
             master.quad_read(address, rng.randrange(1, 20), mode=rng.choice([0xFF, 0xA0, 0x5A]),
                              opcode=rng.random() < 0.8)
@@ -202,9 +249,12 @@ def random_trace(seed):
             master.command([rng.choice([0x05, 0x35, 0x15, 0x9F, 0xAB])], 5)
         elif action < 10:
             master.command([rng.choice([0xFF, 0x66, 0x99, 0xB9, 0xAB, 0xC7, 0x5A])])
+        elif action < 12:
+            master.dtr_read(address, rng.randrange(1, 20), mode=rng.choice([0xFF, 0xA0, 0x5A]),
+                            opcode=rng.random() < 0.8, dummies=rng.choice([7, 7, 6]))
         else:
             for _ in range(rng.randrange(40)):
-                master.step(*(rng.getrandbits(bits) for bits in (1, 1, 4, 4)))
+                master.step(*(rng.getrandbits(bits) for bits in (1, 2, 4, 4)))
         master.idle(rng.choice([1, 3, 50]))
     return options, master
 
@@ -218,10 +268,11 @@ int main(int, char **argv) {
     options.quad_enabled = atoi(argv[2]);
     options.powered_down = atoi(argv[3]);
     options.continuous_read = atoi(argv[4]);
+    options.dtr = atoi(argv[5]);
     options.strict = false;
     options.busy_scale = 1e-5;
     FlashModel flash(options);
-    FILE *contents = fopen(argv[5], "rb");
+    FILE *contents = fopen(argv[6], "rb");
     std::vector<uint8_t> bytes(1 << 16);
     if (fread(bytes.data(), 1, bytes.size(), contents) != bytes.size()) return 1;
     flash.load(0, bytes.data(), bytes.size());

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,15 @@ import pytest
 from compiled import check_program, random_inputs
 from tflite_builder import NetworkBuilder
 
-from hw.command import DESCRIPTOR_HALFWORDS, Record, header
+from hw.command import (
+    DESCRIPTOR_HALFWORDS,
+    SECTION_BYTES,
+    TRAILER_BYTES,
+    Record,
+    header,
+    seal,
+    unseal,
+)
 from hw.config import CoreConfig
 from sim.functional import FunctionalCore, ProgramError, records, run_program
 from sw import compile as tool
@@ -141,15 +150,22 @@ def test_malformed_streams() -> None:
     program = compile_graph(graph, CoreConfig())
     run = list(records(program.flash, program.config))
     assert len(run) == 4
+    with pytest.raises(ProgramError, match="checksum of section 0 must be right"):
+        list(records(b"x" + program.flash[1:], program.config))
+    with pytest.raises(ProgramError, match="last section is missing"):
+        list(records(program.flash[: -SECTION_BYTES - TRAILER_BYTES], program.config))
+    # Whole sections: padding would be END records.
+    layer = descriptor_words(replace(program.work[0].descriptor, steps=25), 8).tobytes()
+    block = word(Record.BLOCK, 50) + bytes(8 * 58)
     with pytest.raises(ProgramError, match="without an END"):
-        list(records(program.flash[:-8], program.config))
+        list(records(seal(layer + block), program.config))
     with pytest.raises(ProgramError, match="not marked as the last"):
-        list(records(word(Record.END), program.config))
-    descriptor = program.flash[: 8 + 2 * DESCRIPTOR_HALFWORDS]
+        list(records(seal(word(Record.END)), program.config))
+    descriptor = unseal(program.flash)[: 8 + 2 * DESCRIPTOR_HALFWORDS]
     with pytest.raises(ProgramError, match="blocks has 0"):
-        list(records(descriptor + word(Record.END), program.config))
+        list(records(seal(descriptor + word(Record.END)), program.config))
     with pytest.raises(ProgramError, match="number of steps"):
-        list(records(descriptor + word(Record.BLOCK, 2) + bytes(8 * 10), program.config))
+        list(records(seal(descriptor + word(Record.BLOCK, 2) + bytes(8 * 10)), program.config))
 
 
 def test_writing_into_the_ring_is_an_error() -> None:

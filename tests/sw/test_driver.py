@@ -13,7 +13,7 @@ import boards
 from hw.command import IDENTITY, Register
 from sw import golden, importer
 from sw.compiler import Program, compile_graph
-from sw.driver import Device, DeviceError, DeviceTimeout, Transport
+from sw.driver import CorruptProgramError, Device, DeviceError, DeviceTimeout, Transport
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import Feed, Halfwords, LayerObserver
 from sw.errors import InputError
@@ -131,10 +131,9 @@ def test_errors_before_the_device_is_touched(
         device.infer(frame(graph, 0)[:, 1:])
 
 
-def test_a_truncated_program_is_a_time_out(device: Device, graph: Graph, program: Program) -> None:
-    # An erased flash follows: no record begins with FFFFh.
+def test_a_truncated_program_is_corrupt(device: Device, graph: Graph, program: Program) -> None:
     device.load(replace(program, flash=program.flash[: len(program.flash) // 2]))
-    with pytest.raises(DeviceTimeout, match="still busy after"):
+    with pytest.raises(CorruptProgramError, match="small: the program in the device's flash is"):
         device.infer(frame(graph, 0))
     # The next start begins afresh.
     device.load(program)
@@ -142,6 +141,43 @@ def test_a_truncated_program_is_a_time_out(device: Device, graph: Graph, program
     got = device.infer(x).tensors
     for index in graph.outputs:
         np.testing.assert_array_equal(got[index], golden.run(graph, x)[index])
+
+
+def test_no_result_from_a_damaged_program(device: Device, graph: Graph, program: Program) -> None:
+    """One wrong bit anywhere: headers, descriptors, parameters, weights, padding, checksums."""
+    device.load(program)
+    assert isinstance(device.transport, SimTransport)
+    board, x = device.transport.board, frame(graph, 2)
+    rng = np.random.default_rng(5)
+    bits = 8 * len(program.flash)
+    # The first header and descriptor, the last section with END and padding, and anything.
+    places = [*range(16), *rng.choice(bits, 60).tolist(), *range(bits - 8 * 514, bits, 97),
+              *range(bits - 16, bits)]
+    for place in places:
+        byte, bit = divmod(int(place), 8)
+        damaged = bytearray(program.flash)
+        damaged[byte] ^= 1 << bit
+        board.write_flash(program.flash_address, bytes(damaged))
+        with pytest.raises(CorruptProgramError):
+            device.infer(x)
+    board.write_flash(program.flash_address, program.flash)
+    got = device.infer(x).tensors
+    for index in graph.outputs:
+        np.testing.assert_array_equal(got[index], golden.run(graph, x)[index])
+
+
+def test_a_time_out_of_a_damaged_program(program: Program) -> None:
+    """Even if the core does not come to an end, the checksum is what is reported."""
+    class Hanging(Dummy):
+        def wait_idle(self, limit: int, on_layer: LayerObserver | None = None) -> None:
+            raise DeviceTimeout("still busy")
+
+    for flags, error in ((2, DeviceTimeout), (6, CorruptProgramError)):
+        device = Device(Hanging(IDENTITY << 8 | flags), CONFIG)
+        device.load(program)
+        with pytest.raises(error) as caught:
+            device.infer(np.zeros((1, 12, 12, 3), np.int8))
+        assert caught.type is error
 
 
 class Dummy(Transport):

@@ -127,17 +127,19 @@ def test_dead_lines() -> None:
 def test_bad_flashes() -> None:
     with pytest.raises(DeviceError, match="flash does not answer"):
         SpiFlash(lambda sent, received: b"\xff" * received).store(0, b"x")
+    with pytest.raises(DeviceError, match=r"\(ef 40 18\) has no double transfer rate"):
+        SpiFlash(lambda sent, received: b"\xef\x40\x18").store(0, b"x")
     with pytest.raises(DeviceError, match="beyond the flash"):
         SpiFlash(lambda sent, received: b"").store((1 << 24) - 1, b"xy")
 
     def protected(sent: bytes, received: int) -> bytes:
-        return {0x9F: b"\xef\x40\x18", 0x05: b"\x00"}.get(sent[0], b"\xff" * received)
+        return {0x9F: b"\xef\x70\x18", 0x05: b"\x00"}.get(sent[0], b"\xff" * received)
 
     with pytest.raises(DeviceError, match="sector at 0x1000 cannot be written"):
         SpiFlash(protected).store(0x1000, b"x")
 
     def busy(sent: bytes, received: int) -> bytes:
-        return {0x9F: b"\xef\x40\x18", 0x05: b"\x01"}.get(sent[0], b"\xff" * received)
+        return {0x9F: b"\xef\x70\x18", 0x05: b"\x01"}.get(sent[0], b"\xff" * received)
 
     with pytest.raises(DeviceTimeout, match="does not finish"):
         SpiFlash(busy).store(0x1000, b"x")

@@ -22,6 +22,7 @@ from hw.command import (
     Register,
     header,
     minimum_steps,
+    seal,
     window_steps,
 )
 from hw.config import CoreConfig
@@ -63,7 +64,7 @@ def stream(work: list[Work], config: CoreConfig, rng: random.Random) -> bytes:
             junk = [rng.choices(range(1 << 16), k=config.lanes) for _ in range(size - 1)]
             record(Record.BLOCK, size - 1 - PARAMETER_FIELDS * config.rows, junk)
     record(Record.END, 0, [])
-    return np.array(words, "<u2").tobytes()
+    return seal(np.array(words, "<u2").tobytes())
 
 
 def work_of(descriptors: list[Descriptor], config: CoreConfig) -> list[Work]:
@@ -294,6 +295,49 @@ def test_random_programs(bench: Bench, several: bool) -> None:
         layers = [random_layer(rng, bench.config) for _ in range(count)]
         bench.check(layers, rng.choice((1, 2, 3, 4, rng.randint(5, 60), 400)), seed,
                     causes=seed < PROFILED)
+
+
+def falling(rng: random.Random, layers: list[Descriptor], first: int) -> list[Descriptor]:
+    """Let the ring begin earlier and earlier; the layers' junk needs no memory of its own."""
+    result = []
+    for d in layers:
+        if rng.random() < 0.6:
+            first = max(200, first - rng.choice((0, 1, 2, 5, 100, 3000)))
+            d = replace(d, ring_moves=True, ring_first=first)
+        result.append(d)
+    return result
+
+
+def test_rings_that_grow(bench: Bench) -> None:
+    rng = random.Random(7)
+    for seed in range(PROGRAMS):
+        layers = [random_layer(rng, bench.config) for _ in range(rng.randint(2, 8))]
+        words = rng.choice((1, 2, 3, 4, rng.randint(5, 60)))
+        layers = falling(rng, layers, bench.config.memory_depth - words)
+        bench.check(layers, words, seed)
+
+
+def test_a_larger_ring_is_faster(bench: Bench) -> None:
+    """While a long layer runs, the ring takes what weight memory has no room for."""
+    config = bench.config
+    long = layer(Mode.ADD, config, width=200, height=30, output_step=0)
+    full = layer(
+        Mode.SERIAL, config, inner=config.weight_depth // config.lanes, steps=config.weight_depth,
+        blocks=2)
+    small = layer(Mode.POOL, config)
+    ends = []
+    for first in (config.memory_depth - 8, 8000):
+        layers = [replace(small, ring_moves=True, ring_first=first), full, long, full, full]
+        bench.check(layers, 8)
+        ends.append(bench.ends(stream(work_of(layers, config), config, random.Random(0)), 8)[-1])
+    assert ends[1] < ends[0] - 50
+
+
+def test_a_ring_must_not_shrink() -> None:
+    layers = [layer(Mode.POOL, ICEBREAKER, ring_moves=True, ring_first=first)
+              for first in (16000, 16001)]
+    with pytest.raises(ValueError, match=r"ring_first must be at most 16000, .* not 16001"):
+        descriptor_timings(work_of(layers, ICEBREAKER), 100, ICEBREAKER)
 
 
 # -- networks ------------------------------------------------------------------------------------
