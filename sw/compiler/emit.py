@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from sw.compiler import encode
@@ -63,8 +63,14 @@ def place(
 ) -> list[Work]:
     """Return the descriptors with their addresses."""
     memory, segments = arrangement.memory, arrangement.segments
+    ring = memory.ring[0]
     result = []
     for item in items:
+        descriptor = item.command.descriptor(memory.addresses, last=item is items[-1])
+        # What no tensor needs any more is the ring's from here on.
+        if memory.tops[item.segment] < ring:
+            ring = memory.tops[item.segment]
+            descriptor = replace(descriptor, ring_moves=True, ring_first=ring)
         layer = layers[item.layer]
         geometry = layer.geometry
         address, rows = memory.addresses[layer.output], 0
@@ -78,7 +84,7 @@ def place(
         result.append(
             Work(
                 layer=item.layer,
-                descriptor=item.command.descriptor(memory.addresses, last=item is items[-1]),
+                descriptor=descriptor,
                 block_words=tuple(encode.words_of(block) for block in item.command.blocks),
                 first_row=item.row or 0,
                 rows=rows,
