@@ -173,18 +173,19 @@ class FloatNetwork:
 
     def _layer(self, layer: Layer, x: Floats) -> Floats:
         weight, bias = self._single[layer.name]
+        y: Floats
         if layer.kind == "linear":
-            logits: Floats = x @ weight.T + bias
-            return logits
-        views = _taps(np.pad(x, ((0, 0), *padding_of(self.net, layer), (0, 0))), layer)
-        if layer.kind == "depthwise":
-            kernel = weight.reshape(-1, layer.outputs)
-            y = views[0] * kernel[0]
-            for view, tap in zip(views[1:], kernel[1:], strict=True):
-                y += view * tap
+            y = x @ weight.T
         else:
-            columns = np.concatenate(views, axis=-1)
-            y = columns @ weight.transpose(1, 2, 3, 0).reshape(-1, layer.outputs)
+            views = _taps(np.pad(x, ((0, 0), *padding_of(self.net, layer), (0, 0))), layer)
+            if layer.kind == "depthwise":
+                kernel = weight.reshape(-1, layer.outputs)
+                y = views[0] * kernel[0]
+                for view, tap in zip(views[1:], kernel[1:], strict=True):
+                    y += view * tap
+            else:
+                matrix = weight.transpose(1, 2, 3, 0).reshape(-1, layer.outputs)
+                y = np.concatenate(views, axis=-1) @ matrix
         y += bias
         if layer.relu6:
             np.clip(y, 0, 6, out=y)
