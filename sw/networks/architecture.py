@@ -104,9 +104,14 @@ class Layer:
         return math.prod(self.weight_shape) * self.output_size**2
 
     @property
+    def weights(self) -> int:
+        """Weights, and the bias where there is one, as the papers count parameters."""
+        return math.prod(self.weight_shape) + (0 if self.norm else self.outputs)
+
+    @property
     def parameters(self) -> int:
-        """Weights, and scale and offset of the normalisation or the bias."""
-        return math.prod(self.weight_shape) + self.outputs * (2 if self.norm else 1)
+        """Weights, and bias or scale and offset of the normalisation, as frameworks count."""
+        return self.weights + (2 * self.outputs if self.norm else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +144,13 @@ class Architecture:
         return sum(layer.macs for layer in self.layers)
 
     @property
+    def weights(self) -> int:
+        """Weights and biases, as the papers count parameters."""
+        return sum(layer.weights for layer in self.layers)
+
+    @property
     def parameters(self) -> int:
-        """Trainable parameters."""
+        """Trainable parameters, normalisation included, as frameworks count."""
         return sum(layer.parameters for layer in self.layers)
 
     def layer(self, name: str) -> Layer:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor, from_numpy, nn
 from torch.nn import functional
 
 from sw.networks.architecture import Architecture, Layer
 from sw.quantize.weights import LayerWeights, Norm, Weights
 
-__all__ = ["Module", "weights_of"]
+__all__ = ["Module", "set_weights", "weights_of"]
 
 
 class Module(nn.Module):
@@ -108,6 +109,30 @@ def weights_of(module: Module) -> Weights:
             norm=norm,
         )
     return layers
+
+
+def set_weights(module: Module, weights: Mapping[str, LayerWeights]) -> None:
+    """Make arrays, checked ones, a module's weights: the inverse of :func:`weights_of`."""
+    for layer in module.net.layers:
+        found = weights[layer.name]
+        weight = found.weight
+        if layer.kind == "conv":
+            weight = weight.transpose(0, 3, 1, 2)
+        elif layer.kind == "depthwise":
+            weight = weight.transpose(2, 0, 1)[:, None]
+        target = module.layers[layer.name]
+        pairs = [(target.weight, weight), (target.bias, found.bias)]
+        if layer.norm and found.norm is not None:
+            norm = module.norms[layer.name]
+            pairs += [
+                (norm.weight, found.norm.gamma),
+                (norm.bias, found.norm.beta),
+                (norm.running_mean, found.norm.mean),
+                (norm.running_var, found.norm.variance),
+            ]
+        for parameter, array in pairs:
+            if parameter is not None and array is not None:
+                parameter.data.copy_(from_numpy(np.ascontiguousarray(array)))
 
 
 def _array(tensor: Tensor) -> Any:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -20,8 +21,8 @@ from torch.nn import functional
 from sw.networks import fashion_mnist
 from sw.networks.default import NETWORKS
 from sw.networks.fashion_mnist import Split
-from sw.networks.torch_model import Module, weights_of
-from sw.quantize.weights import save
+from sw.networks.torch_model import Module, set_weights, weights_of
+from sw.quantize.weights import load, save
 
 SHIFT = 2
 """Pixels that images are shifted by at most."""
@@ -147,6 +148,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("network", choices=sorted(NETWORKS))
     parser.add_argument("--data", required=True, metavar="DIR", help="the images")
     parser.add_argument("--output", required=True, metavar="FILE.npz", help="the float weights")
+    parser.add_argument(
+        "--start", metavar="FILE.npz", help="weights to start from, instead of random ones"
+    )
     parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=0.1)
@@ -162,8 +166,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     training, validation, _ = fashion_mnist.split(fashion_mnist.load(options.data))
+    net = NETWORKS[options.network]
+    module = Module(net)
+    if options.start:
+        with np.load(options.start) as state:
+            set_weights(module, load(state, net))
     train(
-        Module(NETWORKS[options.network]),
+        module,
         training,
         validation,
         Path(options.output),
