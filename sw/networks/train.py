@@ -87,12 +87,13 @@ def train(
     epochs: int,
     batch: int = 128,
     rate: float = 0.1,
+    warmup: float = 1.0,
     decay: float = 1e-4,
     smoothing: float = 0.1,
     seed: int = 0,
     compiled: bool = False,
 ) -> None:
-    """Train a network, with a cosine schedule after a linear start of one epoch.
+    """Train a network, with a cosine schedule after a linear start.
 
     Parameters
     ----------
@@ -103,6 +104,8 @@ def train(
     epochs, batch : int
     rate : float
         Highest learning rate.
+    warmup : float
+        Epochs that the rate rises to it.
     decay : float
         Weight decay.
     smoothing : float
@@ -117,13 +120,14 @@ def train(
     forward = torch.compile(module) if compiled else module
     sgd = optimiser(module, rate, decay)
     per_epoch = len(training.images) // batch
+    first = max(1, round(per_epoch * warmup))
     schedule = torch.optim.lr_scheduler.SequentialLR(
         sgd,
         [
-            torch.optim.lr_scheduler.LinearLR(sgd, 0.05, total_iters=per_epoch),
-            torch.optim.lr_scheduler.CosineAnnealingLR(sgd, per_epoch * max(1, epochs - 1)),
+            torch.optim.lr_scheduler.LinearLR(sgd, 0.05, total_iters=first),
+            torch.optim.lr_scheduler.CosineAnnealingLR(sgd, max(1, per_epoch * epochs - first)),
         ],
-        [per_epoch],
+        [first],
     )
     start = time.monotonic()
     for epoch in range(1, epochs + 1):
@@ -151,9 +155,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--start", metavar="FILE.npz", help="weights to start from, instead of random ones"
     )
-    parser.add_argument("--epochs", type=int, default=24)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rate", type=float, default=0.1)
+    parser.add_argument("--epochs", type=int, default=24, help="(24)")
+    parser.add_argument("--batch", type=int, default=128, help="(128)")
+    parser.add_argument("--rate", type=float, default=0.1, help="highest learning rate (0.1)")
+    parser.add_argument("--warmup", type=float, default=1.0, help="epochs until then (1)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--compile", action="store_true", help="use torch.compile")
@@ -179,6 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epochs=options.epochs,
         batch=options.batch,
         rate=options.rate,
+        warmup=options.warmup,
         seed=options.seed,
         compiled=options.compile,
     )

@@ -46,9 +46,10 @@ def read(path: str | PathLike[str]) -> dict[str, npt.NDArray[np.generic]]:
     try:
         if path.suffix in (".pt", ".pth"):
             return _read_torch(path)
-        with np.load(path, allow_pickle=False) as data:
-            if not isinstance(data, np.lib.npyio.NpzFile):
-                raise InputError(f"{path}: one array without a name; save a dictionary with savez")
+        data = np.load(path, allow_pickle=False)
+        if not isinstance(data, np.lib.npyio.NpzFile):
+            raise InputError(f"{path}: one array without a name; save a dictionary with savez")
+        with data:
             return dict(data)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
