@@ -292,6 +292,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     # Not parse_args: it would take a MODEL before an option for all there is.
     options = _parser().parse_intermixed_args(arguments)
+    if options.model and images.is_input(options.model):
+        options.model, options.inputs = None, [options.model, *options.inputs]
     board = boards.get(options.board)
     config = board.config
     graph = importer.load(options.model or default_model())

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from sw import importer, report
 from sw.networks import default, fashion_mnist
 from sw.networks.fashion_mnist import Split
+from sw.networks.fashion_mnist import split as divide
 from sw.quantize import weights
 from sw.quantize.accuracy import accuracy, float_predictions, golden_outputs
 from sw.quantize.export import quantize
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool."""
     options = _parser().parse_args(arguments)
     net = default.NETWORKS[options.network]
-    training, _, test = fashion_mnist.split(fashion_mnist.load(options.data))
+    training, _, test = divide(fashion_mnist.load(options.data))
     with np.load(options.weights) as state:
         network = FloatNetwork(net, weights.load(state, net))
     model = quantize(network, calibration_images(training), quantile=QUANTILE)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sw.errors import InputError
-from sw.quantize.reference import POOL, FloatNetwork, sum_name
+from sw.quantize.reference import FloatNetwork, sum_name
 
 __all__ = ["ActivationQuantization", "calibrate", "choose"]
 
@@ -140,6 +140,4 @@ def choose(network: FloatNetwork, ranges: Mapping[str, Range]) -> dict[str, Acti
         if len(members) > 1:
             low, high = (min(ranges[m][0] for m in members), max(ranges[m][1] for m in members))
             chosen[name] = low, high
-    result = {name: _quantization(*chosen[name]) for name in chosen}
-    assert POOL in result
-    return result
+    return {name: _quantization(low, high) for name, (low, high) in chosen.items()}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from judges import LiteRT
+from PIL import Image
 from test_run import BOARD, error_of
 from tflite_builder import NetworkBuilder
 
@@ -109,6 +110,17 @@ def test_own_input_with_default_network(
     model = str(default_model())
     assert run.main([model, *BOARD, str(tmp_path / "x.npy"), "--backend", "golden"]) == 0
     assert "top          8:" in capsys.readouterr().out
+
+
+def test_own_input_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is called like an image is an INPUT, not the MODEL; its classes have names."""
+    path = tmp_path / "bag.png"
+    Image.fromarray(default_images()[0][8]).resize((56, 56), Image.Resampling.NEAREST).save(path)
+    assert run.main([*BOARD, str(path), "--backend", "golden"]) == 0
+    first = capsys.readouterr().out.splitlines()
+    assert first[0] == str(path)
+    assert first[1].split()[:2] == ["top", "8:"]
+    assert first[1].endswith("Bag")
 
 
 def test_compile_without_model(capsys: pytest.CaptureFixture[str]) -> None:
