@@ -20,9 +20,11 @@ from sw.compiler import compile_graph
 from sw.errors import InputError
 from sw.networks import default
 from sw.networks.default import NETWORKS, default_images, default_labels, default_model
-from sw.quantize.accuracy import accuracy, golden_outputs
+from sw.quantize.accuracy import golden_outputs
 
 LARGEST = 1 << 20
+RIGHT = {"v1": 373, "v2": 364}
+"""Of the 400 images that ship."""
 
 
 def test_files_are_small() -> None:
@@ -40,13 +42,13 @@ def test_images() -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network(name: str) -> None:
-    """As accurate as it should be on the images that ship, and the reference's integers."""
+    """As accurate on the images that ship as the documents say; the reference's integers."""
     path = default_model(name)
     graph = importer.load(path)
     assert graph.name == NETWORKS[name].name
     images, labels = default_images()
     outputs = golden_outputs(graph, images)
-    assert accuracy(outputs.argmax(axis=1), labels) > 0.88
+    assert int((outputs.argmax(axis=1) == labels).sum()) == RIGHT[name]
     judge = LiteRT(path)
     for image, output in zip(images[:10], outputs, strict=False):
         x = (image.astype(np.int16) - 128).astype(np.int8)[None, ..., None]
