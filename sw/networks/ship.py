@@ -18,7 +18,7 @@ from sw import importer, report
 from sw.networks import default, fashion_mnist
 from sw.networks.fashion_mnist import Split
 from sw.networks.fashion_mnist import split as divide
-from sw.quantize import weights
+from sw.quantize import states, weights
 from sw.quantize.accuracy import accuracy, float_predictions, golden_outputs
 from sw.quantize.export import quantize
 from sw.quantize.reference import FloatNetwork
@@ -65,8 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     net = default.NETWORKS[options.network]
     training, _, test = divide(fashion_mnist.load(options.data))
-    with np.load(options.weights) as state:
-        network = FloatNetwork(net, weights.load(state, net))
+    network = FloatNetwork(net, weights.load(states.read(options.weights), net))
     model = quantize(network, calibration_images(training), quantile=QUANTILE)
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / f"{net.name}.tflite").write_bytes(model)

@@ -7,21 +7,22 @@ of the last ones.  The test set has no part in it.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sw import report
+from sw.errors import InputError
 from sw.networks import fashion_mnist
 from sw.networks.default import NETWORKS
 from sw.networks.fashion_mnist import Split
 from sw.networks.torch_model import Module, set_weights, weights_of
+from sw.quantize.states import read
 from sw.quantize.weights import load, save
 
 SHIFT = 2
@@ -147,8 +148,8 @@ def train(
         )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sw.networks.train", description=__doc__)
+def _parser() -> report.Parser:
+    parser = report.Parser(prog="python -m sw.networks.train", description=__doc__)
     parser.add_argument("network", choices=sorted(NETWORKS))
     parser.add_argument("--data", required=True, metavar="DIR", help="the images")
     parser.add_argument("--output", required=True, metavar="FILE.npz", help="the float weights")
@@ -165,17 +166,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@report.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool."""
     options = _parser().parse_args(arguments)
+    for name in ("epochs", "batch", "threads"):
+        if getattr(options, name) < 1:
+            raise InputError(f"--{name} must be at least 1, not {getattr(options, name)}")
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     training, validation, _ = fashion_mnist.split(fashion_mnist.load(options.data))
     net = NETWORKS[options.network]
     module = Module(net)
     if options.start:
-        with np.load(options.start) as state:
-            set_weights(module, load(state, net))
+        set_weights(module, load(read(options.start), net))
     train(
         module,
         training,

