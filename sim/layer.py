@@ -27,6 +27,7 @@ from sw.compiler import Program, compile_layer
 from sw.compiler.partition import partition
 from sw.compiler.passes import run as run_passes
 from sw.errors import InputError, UnsupportedError
+from sw.networks.default import default_model
 
 __all__ = ["LayerRun", "device_layers", "main", "simulate"]
 
@@ -205,7 +206,7 @@ def simulate(
 
 def _parser() -> report.Parser:
     parser = report.Parser(prog="python -m sim.layer", description=__doc__)
-    parser.add_argument("model", metavar="MODEL.tflite")
+    parser.add_argument("model", metavar="MODEL.tflite", **report.MODEL)
     parser.add_argument(
         "--layer", metavar="N", type=int, help="only operator N of the network, counted from 0"
     )
@@ -239,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.seed < 0:
         raise InputError(f"--seed must not be negative, not {options.seed}")
     board = boards.get(options.board)
-    graph = importer.load(options.model)
+    graph = importer.load(options.model or default_model())
     runs = simulate(graph, _chosen(graph, options.layer), board, seed=options.seed)
     layers = [entry.report for entry in runs]
     macs = sum(layer.macs for layer in layers)

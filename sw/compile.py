@@ -1,4 +1,4 @@
-"""``python -m sw.compile MODEL.tflite --board icebreaker [--output FILE] [--json FILE]``."""
+"""``python -m sw.compile [MODEL.tflite] --board icebreaker [--output FILE] [--json FILE]``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from rich.table import Table
 import boards
 from sw import importer
 from sw.compiler import Program, compile_graph
+from sw.networks.default import default_model
 from sw.report import (
+    MODEL,
     LayerReport,
     Parser,
     add_compiler_options,
@@ -29,7 +31,7 @@ def _parser() -> Parser:
         prog="python -m sw.compile",
         description="Compile a quantised TensorFlow Lite network for a board.",
     )
-    parser.add_argument("model", metavar="MODEL.tflite")
+    parser.add_argument("model", metavar="MODEL.tflite", **MODEL)
     parser.add_argument("--board", required=True, help="such as icebreaker")
     parser.add_argument(
         "--output", metavar="FILE", help="write the program: flash image and all the driver needs"
@@ -113,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     board = boards.get(options.board)
     program = compile_graph(
-        importer.load(options.model),
+        importer.load(options.model or default_model()),
         board.config,
         board=board.name,
         flash_address=board.flash.program_base,

@@ -20,9 +20,15 @@ from PIL import Image, ImageOps
 from sw.errors import InputError
 from sw.ir import Graph, Tensor
 
-__all__ = ["from_image", "from_pixels", "load"]
+__all__ = ["from_image", "from_pixels", "is_input", "load"]
 
 Array = npt.NDArray[np.integer]
+
+
+def is_input(path: str | PathLike[str]) -> bool:
+    """Return whether a file's name ends like an input's: an image, ``.npy`` or ``.dat``."""
+    suffix = Path(path).suffix.lower()
+    return suffix in (".npy", ".dat") or suffix in Image.registered_extensions()
 
 
 def load(path: str | PathLike[str], graph: Graph, number: int = 0) -> Array:

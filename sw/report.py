@@ -19,6 +19,7 @@ from sim.errors import SimulationError
 from sw.errors import SeparableError
 
 __all__ = [
+    "MODEL",
     "USER_ERROR",
     "VERIFICATION_FAILED",
     "LayerReport",
@@ -32,6 +33,12 @@ __all__ = [
     "utilization",
     "write_json",
 ]
+
+MODEL: dict[str, Any] = {
+    "nargs": "?",
+    "help": "a quantised network (default: the MobileNet V1 that ships with the project)",
+}
+"""What every tool says of its MODEL.tflite."""
 
 VERIFICATION_FAILED = 1
 USER_ERROR = 2

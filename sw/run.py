@@ -1,4 +1,8 @@
-"""Run a network on inputs: on the simulated core, on a board, or with the golden model."""
+"""Run a network on inputs: on the simulated core, on a board, or with the golden model.
+
+Without MODEL it is the MobileNet V1 that ships with the project; without INPUT, test images that
+ship, whose classes are known.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from sw import golden, images, importer, ir, report
+from sw import golden, images, importer, ir, report, samples
 from sw.compiler import Program, compile_graph
 from sw.driver import Device
 from sw.errors import InputError
 from sw.ir import Graph
+from sw.networks.default import default_labels, default_model
+from sw.samples import Sample
 
 __all__ = ["Difference", "Run", "main", "run"]
 
@@ -49,6 +55,8 @@ class Run:
         By number of the layer, as far as they were compared.
     difference : str
         The first one.
+    sample : Sample or None
+        The test image that it was.
     """
 
     input: str
@@ -58,6 +66,7 @@ class Run:
     exact: bool | None = None
     layers_exact: dict[int, bool] = field(default_factory=dict)
     difference: str = ""
+    sample: Sample | None = None
 
     def top(self, count: int = TOP) -> list[int]:
         """Return the classes with the greatest values of the first output, best first."""
@@ -175,6 +184,8 @@ def result_json(result: Run) -> dict[str, Any]:
         "cycles": result.cycles,
         "exact": result.exact,
     }
+    if result.sample is not None:
+        entry["truth"] = result.sample.truth
     if result.difference:
         entry["difference"] = result.difference
     return entry
@@ -182,6 +193,9 @@ def result_json(result: Run) -> dict[str, Any]:
 
 def describe(result: Run, labels: Sequence[str], clock_mhz: float) -> list[str]:
     """Return the lines that are printed for a result."""
+    if result.sample is not None and result.outputs:
+        exact = {True: "exact", False: "NOT EXACT", None: ""}[result.exact]
+        return [f"{samples.verdict(result.sample, result.top(1)[0])} {exact}".rstrip()]
     lines = [result.input]
     if result.outputs:
         values = result.outputs[0].ravel()
@@ -203,6 +217,42 @@ def describe(result: Run, labels: Sequence[str], clock_mhz: float) -> list[str]:
     return lines
 
 
+def summary(results: Sequence[Run], clock_mhz: float) -> list[str]:
+    """Return the lines that sum test images up; none for other inputs."""
+    known = [result for result in results if result.sample is not None and result.outputs]
+    if not known:
+        return []
+    right = sum(result.sample is not None and result.top(1)[0] == result.sample.truth
+                for result in known)
+    lines = [f"{right} of {len(known)} test images classified rightly"]
+    if all(result.exact for result in known):
+        lines[0] += ", all tensors compared are equal to the golden model's"
+    if known[0].cycles is not None:
+        lines.append(
+            f"{known[0].cycles:,} cycles: {clock_mhz * 1e6 / known[0].cycles:.1f} inferences/s at "
+            f"{clock_mhz:g} MHz"
+        )
+    return lines
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Frame:
+    """An input, and the test image that it is."""
+
+    name: str
+    input: Array
+    sample: Sample | None = None
+
+
+def _frames(graph: Graph, inputs: Sequence[str], count: int | None) -> list[_Frame]:
+    if count is not None and inputs:
+        raise InputError("--images runs test images that ship; leave it out, or the INPUTs")
+    if inputs:
+        return [_Frame(name=name, input=images.load(name, graph)) for name in inputs]
+    chosen = samples.samples(graph, samples.FEW if count is None else count)
+    return [_Frame(name=s.name, input=s.input, sample=s) for s in chosen]
+
+
 def _labels(path: str | None) -> list[str]:
     if path is None:
         return []
@@ -215,8 +265,15 @@ def _labels(path: str | None) -> list[str]:
 
 def _parser() -> report.Parser:
     parser = report.Parser(prog="python -m sw.run", description=__doc__)
-    parser.add_argument("model", metavar="MODEL.tflite")
-    parser.add_argument("inputs", metavar="INPUT", nargs="+", help="an image, .npy or .dat")
+    parser.add_argument("model", metavar="MODEL.tflite", **report.MODEL)
+    parser.add_argument(
+        "inputs", metavar="INPUT", nargs="*",
+        help="an image, .npy or .dat (default: some of the test images that ship)",
+    )
+    parser.add_argument(
+        "--images", metavar="N", type=int,
+        help=f"run the first N test images that ship (without INPUT: {samples.FEW})",
+    )
     parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
     parser.add_argument(
         "--backend", default="sim", help="sim (default), golden, or the board's serial port"
@@ -233,20 +290,24 @@ def _parser() -> report.Parser:
 @report.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
-    options = _parser().parse_args(arguments)
+    # Not parse_args: it would take a MODEL before an option for all there is.
+    options = _parser().parse_intermixed_args(arguments)
+    if options.model and images.is_input(options.model):
+        options.model, options.inputs = None, [options.model, *options.inputs]
     board = boards.get(options.board)
     config = board.config
-    graph = importer.load(options.model)
+    graph = importer.load(options.model or default_model())
     if len(graph.inputs) != 1:
         raise InputError(f"network {graph.name!r} has {len(graph.inputs)} inputs; only one is run")
-    labels = _labels(options.labels)
-    frames = [(name, images.load(name, graph)) for name in options.inputs]
+    frames = _frames(graph, options.inputs, options.images)
+    labels = _labels(options.labels) or ([] if options.model else default_labels())
 
     output = report.console()
     results: list[Run] = []
     if options.backend == "golden":
-        for name, x in frames:
-            results.append(run_golden(graph, name, x))
+        for frame in frames:
+            results.append(run_golden(graph, frame.name, frame.input))
+            results[-1].sample = frame.sample
             output.print("\n".join(describe(results[-1], labels, config.clock_mhz)))
         layers = golden_reports(graph)
     else:
@@ -256,13 +317,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         with Device.open(options.backend, config, baud=board.baud) as device:
             device.load(program)
-            for name, x in frames:
-                results.append(run(graph, program, device, name, x, verify=options.verify))
+            for frame in frames:
+                results.append(
+                    run(
+                        graph, program, device, frame.name, frame.input, verify=options.verify
+                    )
+                )
+                results[-1].sample = frame.sample
                 output.print("\n".join(describe(results[-1], labels, config.clock_mhz)))
                 if results[-1].difference:
                     break
         layers = layer_reports(program, results, config.multipliers)
         output.print(report.layer_table(layers, multipliers=config.multipliers))
+    for line in summary(results, config.clock_mhz):
+        output.print(line)
     if options.json:
         data = report.network_report(
             model=graph.name,

@@ -19,10 +19,12 @@ def test_operators_are_the_importers():
 
 
 def test_commands_and_folders_exist():
-    modules = set(re.findall(r"python -m ((?:hw|sw|sim)\.\w+)", README))
+    modules = set(re.findall(r"python -m ((?:hw|sw|sim)(?:\.\w+)+)", README))
     assert modules
     for module in modules:
-        assert (ROOT / (module.replace(".", "/") + ".py")).is_file(), module
+        path = ROOT / module.replace(".", "/")
+        files = (path.with_suffix(".py"), path / "__main__.py")
+        assert any(file.is_file() for file in files), module
     for path in re.findall(r"^\| `([^|]*)\|", README.split("## Layout")[1], flags=re.M):
         for name in re.findall(r"[\w/.]+", path.replace("`", "")):
             assert (ROOT / name).exists(), name

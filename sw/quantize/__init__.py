@@ -1,0 +1,12 @@
+"""Float networks to int8 ``.tflite`` files.
+
+- :mod:`sw.quantize.weights`: float weights, and folding of batch normalisation;
+- :mod:`sw.quantize.states`: weights of Keras and PyTorch networks;
+- :mod:`sw.quantize.reference`: the float network in NumPy;
+- :mod:`sw.quantize.calibrate`: ranges of activations;
+- :mod:`sw.quantize.export`: integers, and the file;
+- :mod:`sw.quantize.flatbuffer`: the file format;
+- :mod:`sw.quantize.accuracy`: what quantisation costs.
+
+``python -m sw.quantize`` does all of it.
+"""

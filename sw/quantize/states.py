@@ -1,0 +1,322 @@
+"""Weights of networks that were trained elsewhere: Keras, torchvision, other PyTorch modules.
+
+Each framework has names and layouts of its own; all become :class:`LayerWeights` by the names of
+:mod:`sw.networks.architecture`.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sw.errors import InputError
+from sw.networks.architecture import Architecture, Layer
+from sw.quantize import weights
+from sw.quantize.weights import LayerWeights, Norm, Weights
+
+__all__ = ["from_keras", "from_torch", "from_torchvision", "load", "read"]
+
+Floats = npt.NDArray[np.floating]
+State = Mapping[str, Any]
+
+KERAS_EPSILON = 1e-3
+TORCH_EPSILON = 1e-5
+
+
+def read(path: str | PathLike[str]) -> dict[str, npt.NDArray[np.generic]]:
+    """Read a file of named arrays.
+
+    Parameters
+    ----------
+    path
+        ``.npz``, or ``.pt`` / ``.pth`` with a state dictionary (needs PyTorch).
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    path = Path(path)
+    try:
+        if path.suffix in (".pt", ".pth"):
+            return _read_torch(path)
+        data = np.load(path, allow_pickle=False)
+        if not isinstance(data, np.lib.npyio.NpzFile):
+            raise InputError(f"{path}: one array without a name; save a dictionary with savez")
+        with data:
+            return dict(data)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a .npz file ({error})") from None
+
+
+def _read_torch(path: Path) -> dict[str, npt.NDArray[np.generic]]:
+    try:
+        import torch
+    except ImportError:
+        raise InputError(
+            f"{path}: needs PyTorch; install it (pip install torch), or save the state as .npz"
+        ) from None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:
+        # Unpickling fails in many ways.
+        raise InputError(f"{path}: not a state dictionary ({str(error).splitlines()[0]})") from None
+    state = state.get("state_dict", state) if isinstance(state, dict) else {}
+    found = {k: v.numpy() for k, v in state.items() if isinstance(v, torch.Tensor)}
+    if not found:
+        raise InputError(f"{path}: there is no state dictionary in it; save model.state_dict()")
+    return found
+
+
+def load(state: State, net: Architecture) -> Weights:
+    """Recognise whose names a state has, and return the weights.
+
+    Parameters
+    ----------
+    state : mapping
+        Arrays by name: of :func:`sw.quantize.weights.save`, of Keras' MobileNet or MobileNetV2
+        (``{v.path: v.numpy() for v in model.variables}``), of torchvision's ``mobilenet_v2``, or
+        of any PyTorch module whose state lists the layers in execution order.
+    net : Architecture
+
+    Returns
+    -------
+    Weights
+        Checked.
+
+    Raises
+    ------
+    InputError
+        If the state is not of such a network, saying what is missing or has another shape.
+    """
+    if "stem/weight" in state:
+        return weights.load(state, net)
+    if "features.0.0.weight" in state and "features.1.conv.1.weight" in state:
+        return from_torchvision(state, net)
+    if any(name.split(":")[0].endswith(("kernel", "gamma")) for name in state):
+        return from_keras(state, net)
+    if any(name.endswith(".weight") for name in state):
+        return from_torch(state, net)
+    raise InputError(
+        f"{net.name}: names such as {next(iter(state), '(none)')!r} are not those of Keras, "
+        "PyTorch or this project; rename the arrays, or give the state dictionary itself"
+    )
+
+
+def _blocks(net: Architecture) -> Iterator[tuple[Layer, int, str]]:
+    """Yield the layers with number of the block and part (``depthwise``, ``expand``, …)."""
+    for layer in net.layers:
+        block, _, part = layer.name.partition("_")
+        yield (layer, int(block[5:]), part) if part else (layer, 0, layer.name)
+
+
+def _is_v2(net: Architecture) -> bool:
+    return any(layer.name == "head" for layer in net.layers)
+
+
+def _finish(net: Architecture, found: Weights) -> Weights:
+    weights.check(net, found)
+    return found
+
+
+def _array(state: State, name: str, net: Architecture) -> Floats:
+    if name not in state:
+        raise InputError(f"{net.name}: there is no {name!r} among the weights")
+    return np.asarray(state[name], np.float32)
+
+
+# Keras
+
+
+def _keras_names(net: Architecture) -> Iterator[tuple[Layer, str, str]]:
+    """Yield every layer with Keras' names of it and of its normalisation."""
+    for layer, number, part in _blocks(net):
+        if not _is_v2(net):
+            short = {"depthwise": "dw", "pointwise": "pw"}.get(part)
+            own = {"stem": "conv1", "classifier": "conv_preds"}
+            name = f"conv_{short}_{number}" if short else own[part]
+            yield layer, name, f"{name}_bn"
+        elif number:
+            prefix = "expanded_conv" if number == 1 else f"block_{number - 1}"
+            yield layer, f"{prefix}_{part}", f"{prefix}_{part}_BN"
+        else:
+            names = {
+                "stem": ("Conv1", "bn_Conv1"),
+                "head": ("Conv_1", "Conv_1_bn"),
+                "classifier": ("predictions", ""),
+            }
+            yield layer, *names[part]
+
+
+def from_keras(state: State, net: Architecture) -> Weights:
+    """Return the weights of Keras' ``MobileNet`` (V1) or ``MobileNetV2``.
+
+    Parameters
+    ----------
+    state : mapping
+        By names such as ``conv1/kernel``; what stands before the last two parts of a name, and
+        ``:0`` behind it, do not matter.
+    net : Architecture
+        With ``same`` padding.
+
+    Raises
+    ------
+    InputError
+        If something is missing, has another shape, or the network differs from Keras'.
+    """
+    if net.padding != "same":
+        raise InputError(f"{net.name}: Keras' networks have the padding 'same', not 'symmetric'")
+    short = {"/".join(name.split(":")[0].split("/")[-2:]): value for name, value in state.items()}
+    found: Weights = {}
+    for layer, name, norm in _keras_names(net):
+        if not _is_v2(net) and layer.kind == "depthwise" and layer.stride == 2 and layer.size % 2:
+            raise InputError(
+                f"{net.name}: Keras' MobileNet pads images of odd size ({layer.size} at "
+                f"{layer.name!r}) unlike the paper's; use a resolution that is a multiple of 32"
+            )
+        kernel = f"{name}/kernel"
+        if layer.kind == "depthwise" and kernel not in short:
+            kernel = f"{name}/depthwise_kernel"
+        weight = _array(short, kernel, net)
+        if layer.kind == "linear":
+            weight = weight.reshape(weight.shape[-2:]).T
+        elif layer.kind == "depthwise":
+            weight = weight[..., 0] if weight.shape[3:] == (1,) else weight
+        elif weight.ndim == 4:
+            weight = weight.transpose(3, 0, 1, 2)
+        parts = ("gamma", "beta", "moving_mean", "moving_variance")
+        values = [_array(short, f"{norm}/{part}", net) for part in parts] if layer.norm else []
+        found[layer.name] = LayerWeights(
+            weight=weight,
+            bias=None if layer.norm else _array(short, f"{name}/bias", net),
+            norm=_norm(values, KERAS_EPSILON) if layer.norm else None,
+        )
+    return _finish(net, found)
+
+
+def _norm(values: list[Floats], epsilon: float) -> Norm:
+    gamma, beta, mean, variance = values
+    return Norm(gamma=gamma, beta=beta, mean=mean, variance=variance, epsilon=epsilon)
+
+
+# PyTorch
+
+
+def _from_torch(
+    state: State, net: Architecture, names: Iterator[tuple[Layer, str, str]]
+) -> Weights:
+    found: Weights = {}
+    for layer, name, norm in names:
+        weight = _array(state, f"{name}.weight", net)
+        if layer.kind == "linear":
+            weight = weight.reshape(weight.shape[:2])
+        elif layer.kind == "depthwise":
+            weight = weight[:, 0].transpose(1, 2, 0) if weight.shape[1:2] == (1,) else weight
+        elif weight.ndim == 4:
+            weight = weight.transpose(0, 2, 3, 1)
+        bias = f"{name}.bias"
+        parts = ("weight", "bias", "running_mean", "running_var")
+        values = [_array(state, f"{norm}.{part}", net) for part in parts] if layer.norm else []
+        found[layer.name] = LayerWeights(
+            weight=weight,
+            bias=_array(state, bias, net) if bias in state or not layer.norm else None,
+            norm=_norm(values, TORCH_EPSILON) if layer.norm else None,
+        )
+    return _finish(net, found)
+
+
+def _torchvision_names(net: Architecture) -> Iterator[tuple[Layer, str, str]]:
+    last = max(number for _, number, _ in _blocks(net)) + 1
+    outer = {
+        "stem": ("features.0.0", "features.0.1"),
+        "head": (f"features.{last}.0", f"features.{last}.1"),
+        "classifier": ("classifier.1", ""),
+    }
+    for layer, number, part in _blocks(net):
+        if not number:
+            yield layer, *outer[part]
+            continue
+        # The first block has no expansion.
+        parts = ("depthwise", "project") if number == 1 else ("expand", "depthwise", "project")
+        prefix, at = f"features.{number}.conv", parts.index(part)
+        if part == "project":
+            yield layer, f"{prefix}.{at}", f"{prefix}.{at + 1}"
+        else:
+            yield layer, f"{prefix}.{at}.0", f"{prefix}.{at}.1"
+
+
+def _symmetric(net: Architecture) -> None:
+    if net.padding != "symmetric":
+        raise InputError(
+            f"{net.name}: PyTorch's convolutions pad symmetrically; make the network with the "
+            "padding 'symmetric'"
+        )
+
+
+def from_torchvision(state: State, net: Architecture) -> Weights:
+    """Return the weights of torchvision's ``mobilenet_v2``, by name.
+
+    Parameters
+    ----------
+    state : mapping
+        Its ``state_dict()``, as arrays.
+    net : Architecture
+        A V2 with ``symmetric`` padding.
+
+    Raises
+    ------
+    InputError
+        If something is missing or has another shape.
+    """
+    if not _is_v2(net):
+        raise InputError(f"{net.name}: the weights are torchvision's MobileNet V2; take a V2")
+    _symmetric(net)
+    return _from_torch(state, net, _torchvision_names(net))
+
+
+def _names_in_order(state: State, net: Architecture) -> Iterator[tuple[Layer, str, str]]:
+    """Yield the layers with the modules of a state dictionary, in the order both have."""
+    modules = [name.removesuffix(".weight") for name in state if name.endswith(".weight")]
+    expected = sum(2 if layer.norm else 1 for layer in net.layers)
+    if len(modules) != expected:
+        raise InputError(
+            f"{net.name} has {expected} layers and normalisations; the state has {len(modules)} "
+            "modules with weights, so it is another network"
+        )
+    norms = {name for name in modules if f"{name}.running_mean" in state}
+    convolutions = iter([name for name in modules if name not in norms])
+    following = iter([name for name in modules if name in norms])
+    for layer in net.layers:
+        yield layer, next(convolutions, ""), next(following, "") if layer.norm else ""
+
+
+def from_torch(state: State, net: Architecture) -> Weights:
+    """Return the weights of any PyTorch module of a MobileNet, by order.
+
+    A state dictionary lists the modules in the order in which they were made, which is the order
+    of execution in nearly all implementations; shapes are checked layer by layer.
+
+    Parameters
+    ----------
+    state : mapping
+        The ``state_dict()``, as arrays; normalisation has PyTorch's usual ε of 10⁻⁵.
+    net : Architecture
+        With ``symmetric`` padding.
+
+    Raises
+    ------
+    InputError
+        If the number of modules or a shape is another one.
+    """
+    _symmetric(net)
+    return _from_torch(state, net, _names_in_order(state, net))

@@ -1,0 +1,180 @@
+"""Float weights of a network, layer by layer, and the folding of batch normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from sw.errors import InputError
+from sw.networks.architecture import Architecture, Layer
+
+__all__ = ["LayerWeights", "Norm", "Weights", "check", "fold", "load", "save"]
+
+Floats = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Norm:
+    """Batch normalisation: gamma × (x − mean) / √(variance + epsilon) + beta.
+
+    Attributes
+    ----------
+    gamma, beta, mean, variance : (C,) float
+    epsilon : float
+    """
+
+    gamma: Floats
+    beta: Floats
+    mean: Floats
+    variance: Floats
+    epsilon: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerWeights:
+    """Weights of one layer.
+
+    Attributes
+    ----------
+    weight : ndarray of float
+        Of the shape :attr:`sw.networks.architecture.Layer.weight_shape`.
+    bias : (outputs,) float or None
+    norm : Norm or None
+        What follows the convolution.
+    """
+
+    weight: Floats
+    bias: Floats | None = None
+    norm: Norm | None = None
+
+
+Weights: TypeAlias = dict[str, LayerWeights]
+"""By name of the layer."""
+
+
+def fold(weights: LayerWeights, layer: Layer) -> tuple[Floats, Floats]:
+    """Fold batch normalisation into the convolution before it.
+
+    With g = gamma / √(variance + epsilon), the weights of an output channel are multiplied by g
+    and its bias becomes (bias − mean) × g + beta (Jacob et al., "Quantization and Training of
+    Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018, section 3.2).
+
+    Parameters
+    ----------
+    weights : LayerWeights
+    layer : Layer
+
+    Returns
+    -------
+    weight : float64
+        Of the same shape.
+    bias : (outputs,) float64
+    """
+    weight = weights.weight.astype(np.float64)
+    bias = np.zeros(layer.outputs) if weights.bias is None else weights.bias.astype(np.float64)
+    norm = weights.norm
+    if norm is None:
+        return weight, bias
+    gain = norm.gamma.astype(np.float64) / np.sqrt(norm.variance.astype(np.float64) + norm.epsilon)
+    bias = (bias - norm.mean) * gain + norm.beta
+    # Output channels are the last dimension of depthwise weights, the first one otherwise.
+    along = (1, 1, -1) if layer.kind == "depthwise" else (-1,) + (1,) * (weight.ndim - 1)
+    return weight * gain.reshape(along), bias
+
+
+def check(net: Architecture, weights: Mapping[str, LayerWeights]) -> None:
+    """Check that there are finite weights of the right shapes for every layer.
+
+    Raises
+    ------
+    InputError
+        Naming the layer, what is expected and what was found.
+    """
+    for layer in net.layers:
+        if layer.name not in weights:
+            raise InputError(f"{net.name}: layer {layer.name!r} has no weights")
+        found = weights[layer.name]
+        parts: dict[str, tuple[Floats, tuple[int, ...]]] = {
+            "weight": (found.weight, layer.weight_shape)
+        }
+        if found.bias is not None:
+            parts["bias"] = (found.bias, (layer.outputs,))
+        if found.norm is not None:
+            for name in ("gamma", "beta", "mean", "variance"):
+                parts[name] = (getattr(found.norm, name), (layer.outputs,))
+        for name, (array, shape) in parts.items():
+            if array.shape != shape:
+                raise InputError(
+                    f"{net.name}: {name} of layer {layer.name!r} has the shape "
+                    f"{list(array.shape)}, not {list(shape)}; the weights are of another network "
+                    "(another width multiplier, number of classes or input channels)"
+                )
+            if not np.isfinite(array).all():
+                raise InputError(
+                    f"{net.name}: {name} of layer {layer.name!r} is not finite; train it again"
+                )
+        if found.norm is not None and (found.norm.variance < 0).any():
+            raise InputError(f"{net.name}: layer {layer.name!r} has negative variances")
+
+
+def save(path: str | PathLike[str], weights: Mapping[str, LayerWeights]) -> None:
+    """Write weights as ``.npz`` with names such as ``stem/weight`` and ``stem/gamma``."""
+    arrays: dict[str, npt.NDArray[np.generic]] = {}
+    for name, layer in weights.items():
+        arrays[f"{name}/weight"] = layer.weight
+        if layer.bias is not None:
+            arrays[f"{name}/bias"] = layer.bias
+        if layer.norm is not None:
+            for part in ("gamma", "beta", "mean", "variance"):
+                arrays[f"{name}/{part}"] = getattr(layer.norm, part)
+            arrays[f"{name}/epsilon"] = np.array(layer.norm.epsilon)
+    with Path(path).open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def load(state: Mapping[str, Any], net: Architecture) -> Weights:
+    """Read weights that :func:`save` wrote.
+
+    Parameters
+    ----------
+    state : mapping
+        Arrays by name, such as what :func:`numpy.load` returns.
+    net : Architecture
+
+    Returns
+    -------
+    Weights
+        Checked.
+
+    Raises
+    ------
+    InputError
+        If something is missing or has another shape.
+    """
+    weights = {}
+    for layer in net.layers:
+        name = layer.name
+        if f"{name}/weight" not in state:
+            raise InputError(f"{net.name}: there is no {name + '/weight'!r} among the weights")
+        norm = None
+        if f"{name}/gamma" in state:
+            try:
+                norm = Norm(
+                    **{p: state[f"{name}/{p}"] for p in ("gamma", "beta", "mean", "variance")},
+                    epsilon=float(state[f"{name}/epsilon"]),
+                )
+            except KeyError as error:
+                raise InputError(
+                    f"{net.name}: there is no {error.args[0]!r} among the weights"
+                ) from None
+        weights[name] = LayerWeights(
+            weight=state[f"{name}/weight"], bias=state.get(f"{name}/bias"), norm=norm
+        )
+    check(net, weights)
+    return weights
