@@ -22,7 +22,7 @@ from sim import cache
 from sim.benches import runner
 from sim.errors import SimulationError
 from sim.top import SimTop
-from sw import golden, importer, ir, report
+from sw import golden, importer, ir, models, report
 from sw.compiler import Program, compile_layer
 from sw.compiler.partition import partition
 from sw.compiler.passes import run as run_passes
@@ -240,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.seed < 0:
         raise InputError(f"--seed must not be negative, not {options.seed}")
     board = boards.get(options.board)
-    graph = importer.load(options.model or default_model())
+    graph = importer.load(models.find(options.model or default_model()))
     runs = simulate(graph, _chosen(graph, options.layer), board, seed=options.seed)
     layers = [entry.report for entry in runs]
     macs = sum(layer.macs for layer in layers)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 import boards
-from sw import importer
+from sw import importer, models
 from sw.compiler import Program, compile_graph
 from sw.networks.default import default_model
 from sw.report import (
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     board = boards.get(options.board)
     program = compile_graph(
-        importer.load(options.model or default_model()),
+        importer.load(models.find(options.model or default_model())),
         board.config,
         board=board.name,
         flash_address=board.flash.program_base,

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from sw import golden, images, importer, ir, report, samples
+from sw import golden, images, importer, ir, models, report, samples
 from sw.compiler import Program, compile_graph
 from sw.driver import Device
 from sw.errors import InputError
@@ -296,7 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.model, options.inputs = None, [options.model, *options.inputs]
     board = boards.get(options.board)
     config = board.config
-    graph = importer.load(options.model or default_model())
+    graph = importer.load(models.find(options.model or default_model()))
     if len(graph.inputs) != 1:
         raise InputError(f"network {graph.name!r} has {len(graph.inputs)} inputs; only one is run")
     frames = _frames(graph, options.inputs, options.images)

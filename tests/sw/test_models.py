@@ -1,0 +1,266 @@
+"""Networks by name: folder, cache, download."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from test_run import model_bytes
+
+from sim import cache
+from sw import compile as sw_compile
+from sw import models
+from sw.errors import InputError
+from sw.models import DownloadError, Network
+
+NAME = "vww_96_int8"
+
+
+class Server:
+    """A web server with some answers: by path, (status, body, length that it announces)."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, tuple[int, bytes, int]] = {}
+        self.asked: list[str] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.asked.append(self.path)
+                status, body, length = server.answers.get(self.path, (404, b"", 0))
+                self.send_response(status)
+                self.send_header("Content-Length", str(length))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.http.serve_forever)
+        self.thread.start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.http.server_port}"
+
+    def close(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    found = Server()
+    monkeypatch.setattr(models, "HOST", found.address)
+    yield found
+    found.close()
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the user's: no folder, an empty cache, no file in the way, no proxy."""
+    monkeypatch.delenv("SEPARABLE_MODELS", raising=False)
+    monkeypatch.setenv("SEPARABLE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> tuple[Network, bytes]:
+    """A known network, with contents of our own."""
+    data = model_bytes()
+    made = replace(
+        models.NETWORKS[NAME],
+        revisions=("pinned", "branch"),
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+    monkeypatch.setitem(models.NETWORKS, NAME, made)
+    return made, data
+
+
+def at(network: Network, revision: str) -> str:
+    return f"/{network.repository}/{revision}/{network.path}"
+
+
+def files() -> list[str]:
+    folder = cache.directory() / "models"
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def test_every_network_has_an_address_a_digest_and_a_licence() -> None:
+    assert set(models.NETWORKS) >= {
+        "vww_96_int8",
+        "person_detect",
+        "mobilenet_v1_0.25_128_quant",
+        "mobilenetv2_160_035",
+        "mobilenet_v2_1.0_224_quant",
+    }
+    for name, network in models.NETWORKS.items():
+        assert network.name == name
+        assert len(network.sha256) == 64 and int(network.sha256, 16)
+        assert network.licence and network.size > 100_000
+        assert network.addresses
+        for address in network.addresses:
+            assert address.startswith("https://") and address.endswith(f"{name}.tflite")
+
+
+def test_digests_are_those_of_the_files(shared: Path) -> None:
+    for network in models.NETWORKS.values():
+        data = (shared / "models" / network.file).read_bytes()
+        assert len(data) == network.size
+        assert hashlib.sha256(data).hexdigest() == network.sha256
+
+
+def test_downloaded_once(server: Server, network: tuple[Network, bytes]) -> None:
+    known, data = network
+    server.answers[at(known, "pinned")] = (200, data, len(data))
+    path = models.find(NAME)
+    assert path == cache.directory() / "models" / f"{NAME}.tflite"
+    assert path.read_bytes() == data
+    assert models.find(NAME) == path
+    assert server.asked == [at(known, "pinned")]
+    assert files() == [path.name]
+
+
+def test_a_damaged_copy_is_fetched_again(server: Server, network: tuple[Network, bytes]) -> None:
+    known, data = network
+    server.answers[at(known, "pinned")] = (200, data, len(data))
+    path = cache.directory() / "models" / f"{NAME}.tflite"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data[:-1])
+    assert models.find(NAME).read_bytes() == data
+
+
+def test_the_next_revision_if_the_first_is_gone_or_other(
+    server: Server, network: tuple[Network, bytes]
+) -> None:
+    known, data = network
+    server.answers[at(known, "branch")] = (200, data, len(data))
+    assert models.find(NAME).read_bytes() == data
+    models.find(NAME).unlink()
+    server.answers[at(known, "pinned")] = (200, b"other", 5)
+    assert models.find(NAME).read_bytes() == data
+    assert server.asked == [at(known, "pinned"), at(known, "branch")] * 2
+
+
+@pytest.mark.parametrize("case", ["other", "short", "long"])
+def test_what_is_not_the_network_is_refused(
+    server: Server, network: tuple[Network, bytes], case: str
+) -> None:
+    known, data = network
+    body = {"other": data[:-1] + b"?", "short": data[:-9], "long": data + b"more"}[case]
+    for revision in known.revisions:
+        server.answers[at(known, revision)] = (200, body, len(body))
+    with pytest.raises(DownloadError, match=r"not the published network .* nothing was kept"):
+        models.find(NAME)
+    assert files() == []
+
+
+def test_a_download_that_breaks_off_leaves_nothing(
+    server: Server, network: tuple[Network, bytes]
+) -> None:
+    known, data = network
+    for revision in known.revisions:
+        server.answers[at(known, revision)] = (200, data[: len(data) // 2], len(data))
+    with pytest.raises(DownloadError):
+        models.find(NAME)
+    assert files() == []
+
+
+def test_missing_at_its_address(server: Server, network: tuple[Network, bytes]) -> None:
+    with pytest.raises(DownloadError, match="cannot be fetched: the server says 404"):
+        models.find(NAME)
+    assert files() == []
+
+
+def test_offline_is_one_line(
+    server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A port that nobody listens on any more.
+    other = Server()
+    monkeypatch.setattr(models, "HOST", other.address)
+    other.close()
+    assert models.main(["get", NAME]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith(f"error: {NAME} is not in the cache and 127.0.0.1:")
+    assert "SEPARABLE_MODELS" in lines[0]
+    assert files() == []
+
+
+def test_the_folder_comes_first(
+    server: Server,
+    network: tuple[Network, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, data = network
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.setenv("SEPARABLE_MODELS", str(folder))
+    (folder / f"{NAME}.tflite").write_bytes(data)
+    (folder / "mine.tflite").write_bytes(b"of the user's own")
+    assert models.find(NAME) == folder / f"{NAME}.tflite"
+    assert models.find("mine") == folder / "mine.tflite"
+    assert server.asked == []
+    (folder / f"{NAME}.tflite").write_bytes(data[1:])
+    with pytest.raises(DownloadError, match="not the published network"):
+        models.find(NAME)
+
+
+def test_paths_stay_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "here" / "network").write_bytes(b"")
+    for path in ("network", "missing.tflite", "../elsewhere/network", str(tmp_path)):
+        assert models.find(path) == Path(path)
+    assert models.find(Path("a") / "b") == Path("a/b")
+
+
+def test_unknown_names(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match="did you mean vww_96_int8"):
+        models.find("vww_96")
+    with pytest.raises(InputError, match=r"no file and no known network 'x'; python -m sw.models"):
+        models.find("x")
+    assert models.main(["get", NAME, "x"]) == 2
+    assert "no known network 'x'; known: vww_96_int8" in capsys.readouterr().err
+
+
+def test_get_prints_paths_and_list_says_where(
+    server: Server,
+    network: tuple[Network, bytes],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    known, data = network
+    server.answers[at(known, "pinned")] = (200, data, len(data))
+    report = tmp_path / "list.json"
+    assert models.main(["list", "--json", str(report)]) == 0
+    assert {entry["path"] for entry in json.loads(report.read_text())["networks"]} == {None}
+    assert models.main(["get", NAME]) == 0
+    path = capsys.readouterr().out.splitlines()[-1]
+    assert Path(path).read_bytes() == data
+    assert models.main(["list", "--json", str(report)]) == 0
+    entries = {entry["name"]: entry for entry in json.loads(report.read_text())["networks"]}
+    assert entries[NAME]["path"] == path
+    assert entries[NAME]["sha256"] == known.sha256
+    assert entries["person_detect"]["path"] is None
+
+
+def test_commands_take_names(
+    server: Server, network: tuple[Network, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    known, data = network
+    server.answers[at(known, "pinned")] = (200, data, len(data))
+    assert sw_compile.main([NAME, "--board", "icebreaker"]) == 0
+    assert f"{NAME} on icebreaker" in capsys.readouterr().out
