@@ -1,0 +1,161 @@
+"""``python -m sw.bench --board icebreaker [MODEL.tflite ...]``: measure networks."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import boards
+from boards import Board
+from sw import images, importer
+from sw.bench import tables
+from sw.bench.measure import (
+    BenchClock,
+    Disagreement,
+    Measurement,
+    measure,
+    random_inputs,
+    read_clock,
+)
+from sw.bench.rivals import RIVALS
+from sw.compiler import compile_graph
+from sw.driver import Device
+from sw.errors import InputError, UnsupportedError
+from sw.report import (
+    VERIFICATION_FAILED,
+    Parser,
+    add_compiler_options,
+    command,
+    complain,
+    console,
+    write_json,
+)
+
+__all__ = ["default_models", "main"]
+
+
+def default_models() -> list[str]:
+    """Return the networks in ``$SEPARABLE_MODELS``, or in ``$SEPARABLE_SHARED/models``.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    folder, shared = os.environ.get("SEPARABLE_MODELS"), os.environ.get("SEPARABLE_SHARED")
+    if folder is None and shared is not None:
+        folder = str(Path(shared) / "models")
+    if folder is None:
+        raise InputError("no networks were given: name .tflite files, or set SEPARABLE_MODELS to "
+                         "a folder of them")
+    models = sorted(str(path) for path in Path(folder).glob("*.tflite"))
+    if not models:
+        raise InputError(f"{folder}: no .tflite files in this folder; name some, or set "
+                         "SEPARABLE_MODELS to another folder")
+    return models
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m sw.bench", description=(
+        "Measure networks: cycles, inferences per second, utilisation, and where cycles are lost."))
+    parser.add_argument("models", metavar="MODEL.tflite", nargs="*",
+                        help="default: all in the folder SEPARABLE_MODELS")
+    parser.add_argument("--board", required=True, help="such as icebreaker")
+    parser.add_argument("--backend", default="sim",
+                        help="whose counters are read: sim (default), or the board's serial port")
+    parser.add_argument("--model", action="store_true",
+                        help="the cycle model alone, without the counters: seconds, not minutes")
+    parser.add_argument("--build", metavar="FILE",
+                        help="report of hw.build --json, for the achieved clock")
+    parser.add_argument("--input", metavar="INPUT",
+                        help="an image, .npy or .dat; default: seeded random integers")
+    parser.add_argument("--seed", type=int, default=0, help="of the random input (default 0)")
+    parser.add_argument("--layers", action="store_true", help="a table of all layers as well")
+    parser.add_argument("--json", metavar="FILE", help="write everything as JSON")
+    parser.add_argument("--chart", metavar="FILE.svg",
+                        help="draw the visual wake words network beside the figures of others")
+    add_compiler_options(parser)
+    return parser
+
+
+def _one(path: str, board: Board, clock: BenchClock, options: argparse.Namespace) -> Measurement:
+    """Compile and measure one network."""
+    graph = importer.load(path)
+    program = compile_graph(
+        graph, board.config, board=board.name, flash_address=board.flash.program_base,
+        remove_constant_channels=options.drop_constant_channels)
+    if options.model:
+        return measure(program, board, clock)
+    frame = [images.load(options.input, graph)] if options.input else random_inputs(
+        graph, options.seed)
+    with Device.open(options.backend, board.config, baud=board.baud) as device:
+        return measure(program, board, clock, device=device, frame=frame)
+
+
+def _all(options: argparse.Namespace, board: Board, clock: BenchClock) -> list[Measurement]:
+    """Measure all networks; those that were found, not named, may be beyond the board."""
+    screen = console()
+    results = []
+    for path in options.models or default_models():
+        try:
+            with ExitStack() as stack:
+                if screen.is_terminal:
+                    what = "cycle model" if options.model else "counters, five runs a layer"
+                    stack.enter_context(screen.status(f"{Path(path).stem}: {what}"))
+                result = _one(path, board, clock, options)
+        except UnsupportedError as error:
+            if options.models:
+                raise
+            screen.print(f"left out: {path}: {error}")
+            continue
+        if result.note:
+            screen.print(f"{result.model}: the cycle model's figures: {result.note}")
+        results.append(result)
+    if not results:
+        raise InputError("none of the networks runs on this board; python -m sw.compile says why")
+    return results
+
+
+def _write(options: argparse.Namespace, results: list[Measurement]) -> None:
+    if options.chart:
+        # Only now: it wants an optional package.
+        from sw.bench.chart import draw
+
+        draw(results, options.chart)
+    if options.json:
+        write_json(options.json, {
+            "board": results[0].board, "clock_mhz": results[0].clock.mhz,
+            "clock": results[0].clock.kind, "achieved_mhz": results[0].clock.achieved_mhz,
+            "networks": [result.json() for result in results],
+            "rivals": [rival.json() for rival in RIVALS],
+        })
+
+
+@command
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tool; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    board = boards.get(options.board)
+    clock = read_clock(board, options.build)
+    try:
+        results = _all(options, board, clock)
+    except Disagreement as error:
+        complain(str(error))
+        return VERIFICATION_FAILED
+    screen = console()
+    screen.print(tables.summary_table(results))
+    screen.print(tables.lost_table(results))
+    if options.layers:
+        for result in results:
+            screen.print(tables.layer_table(result))
+    screen.print(tables.rivals_table(results))
+    _write(options, results)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

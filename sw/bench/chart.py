@@ -1,0 +1,110 @@
+"""The chart of the README: one network beside the published figures of others."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sw.bench.measure import Measurement
+from sw.bench.rivals import RIVALS, VISUAL_WAKE_WORDS, rivals_of
+from sw.errors import InputError, SeparableError
+
+__all__ = ["draw"]
+
+# Readable on white and on nearly black: the page's background shows through.
+TEXT = "#7d8590"
+OTHERS = "#8b949e"
+OURS = "#2da44e"
+
+Bar = tuple[str, str, float, bool]
+"""Who, what to know, value, ours."""
+
+
+def _bars(result: Measurement) -> tuple[list[Bar], list[Bar]]:
+    """Return the bars of both halves: inferences per second, and utilisation, sorted."""
+    ours = f"Separable on {result.board}"
+    note = f"{result.multipliers} multipliers, {result.clock.mhz:g} MHz"
+    speeds: list[Bar] = [(ours, note, result.inferences_per_second, True)]
+    uses: list[Bar] = [(ours, f"{result.multipliers} multipliers", result.utilization, True)]
+    for rival in RIVALS:
+        if rival.task != VISUAL_WAKE_WORDS:
+            continue
+        note = rival.note.split(";")[0]
+        if rival.inferences_per_second is not None:
+            speeds.append((rival.name, note, rival.inferences_per_second, False))
+        if rival.utilization is not None:
+            uses.append((rival.name, note, rival.utilization, False))
+    return (sorted(speeds, key=lambda bar: bar[2]), sorted(uses, key=lambda bar: bar[2]))
+
+
+def _half(axes: Any, title: str, bars: Sequence[Bar], limit: float, form: str) -> None:
+    """Draw one half; bars beyond the limit are cut, their number says how long they are."""
+    for place, (who, note, value, ours) in enumerate(bars):
+        axes.barh(place, min(value, limit), height=0.62, color=OURS if ours else OTHERS,
+                  alpha=1.0 if ours else 0.75)
+        cut = value > limit
+        axes.text(min(value, limit) + limit / 60, place, form.format(value) + (" →" if cut else ""),
+                  va="center", color=OURS if ours else TEXT, fontsize=10,
+                  fontweight="bold" if ours else "normal")
+        axes.text(-limit / 60, place + 0.15, who, ha="right", va="center", fontsize=10,
+                  color=OURS if ours else TEXT, fontweight="bold" if ours else "normal")
+        axes.text(-limit / 60, place - 0.22, note, ha="right", va="center", fontsize=7.5,
+                  color=TEXT)
+    axes.set_title(title, loc="left", color=TEXT, fontsize=11, fontweight="bold")
+    axes.set_xlim(0, limit * 1.2)
+    axes.set_ylim(-0.6, len(bars) - 0.4)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for side in ("top", "right", "bottom"):
+        axes.spines[side].set_visible(False)
+    axes.spines["left"].set_color(TEXT)
+
+
+def draw(results: Sequence[Measurement], path: str | os.PathLike[str]) -> None:
+    """Draw the first network that others have figures of, as SVG (or PNG, by the file's name).
+
+    Raises
+    ------
+    SeparableError
+        If matplotlib is missing, there is no such network, or the file cannot be written.
+    """
+    result = next((r for r in results if rivals_of(r.model)[:1]
+                   and rivals_of(r.model)[0].task == VISUAL_WAKE_WORDS), None)
+    if result is None:
+        raise InputError("the chart shows visual wake words: name vww_96_int8.tflite as well")
+    target = Path(path)
+    if target.suffix not in (".svg", ".png"):
+        raise InputError(f"{target}: a chart is written as .svg or .png")
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise SeparableError(
+            "the chart needs matplotlib: pip install 'separable[plot]'") from None
+    speeds, uses = _bars(result)
+    # The same file for the same numbers; text as outlines looks the same everywhere.
+    with matplotlib.rc_context({"svg.hashsalt": "separable", "svg.fonttype": "path",
+                                "font.family": "DejaVu Sans"}):
+        figure = Figure(figsize=(10.4, 3.7))
+        left, right = figure.subplots(1, 2)
+        others = [value for _, _, value, _ in speeds if value < 300]
+        _half(left, "Visual wake words, inferences per second", speeds, 1.15 * max(others),
+              "{:.1f}")
+        _half(right, "Multipliers in use", uses, 1.0, "{:.1%}")
+        figure.subplots_adjust(left=0.185, right=0.985, top=0.90, bottom=0.03, wspace=0.62)
+        _save(figure, target)
+
+
+def _save(figure: Any, target: Path) -> None:
+    """Write the file as a whole or not at all."""
+    metadata = {"Date": None} if target.suffix == ".svg" else None
+    try:
+        with tempfile.TemporaryDirectory(prefix=".chart-", dir=target.parent) as folder:
+            drawn = Path(folder) / target.name
+            figure.savefig(drawn, transparent=True, metadata=metadata, dpi=120)
+            os.replace(drawn, target)
+    except OSError as error:
+        raise SeparableError(f"{target}: cannot be written ({error.strerror})") from None

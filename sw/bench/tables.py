@@ -1,0 +1,98 @@
+"""What ``sw.bench`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from sw.bench.measure import CAUSES, Measurement
+from sw.bench.rivals import RIVALS, rivals_of
+
+__all__ = ["layer_table", "lost_table", "rivals_table", "summary_table"]
+
+WORDS = {
+    "idle": "multipliers idle within steps",
+    "input": "waiting for activations",
+    "weights": "waiting for weights (flash)",
+    "requantise": "waiting for the requantiser",
+    "fill": "fill and drain, descriptors",
+}
+
+
+def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for name in left:
+        table.add_column(name, no_wrap=True, max_width=48)
+    for name in right:
+        table.add_column(name, justify="right")
+    return table
+
+
+def summary_table(results: Sequence[Measurement]) -> Table:
+    """Return cycles, inferences per second and utilisation of all networks."""
+    table = _table(
+        f"{results[0].board}, {results[0].multipliers} multipliers, {results[0].clock}",
+        ["network", "measured by"],
+        ["MACs", "limit, cycles", "cycles", "inferences/s", "limit, inf/s", "utilisation"])
+    for result in results:
+        # A network of which parts are left out may be faster than the limit.
+        table.add_row(
+            result.model, result.source, f"{sum(result.macs):,}", f"{result.limit:,.0f}",
+            f"{result.cycles:,}", f"{result.inferences_per_second:.1f}",
+            f"{result.clock.mhz * 1e6 / result.limit:.1f}", f"{result.utilization:.1%}")
+    return table
+
+
+def lost_table(results: Sequence[Measurement]) -> Table:
+    """Return where the cycles above the limit went, a column for each network."""
+    table = _table("Cycles above the limit", ["cause"], [result.model for result in results])
+    for cause in WORDS:
+        cells = []
+        for result in results:
+            lost = result.lost()[cause]
+            cells.append(f"{lost:,.0f}  {lost / result.cycles:6.1%}")
+        table.add_row(WORDS[cause], *cells)
+    table.add_section()
+    table.add_row("all of them", *(
+        f"{r.cycles - r.limit:,.0f}  {1 - r.limit / r.cycles:6.1%}" for r in results))
+    return table
+
+
+def layer_table(result: Measurement) -> Table:
+    """Return all layers of a network."""
+    table = _table(
+        f"{result.model}, layer by layer", ["layer"],
+        ["MACs", "cycles", "utilisation", "steps", "idle in steps", *CAUSES])
+    for layer, macs in zip(result.layers, result.macs, strict=True):
+        used = macs / (layer.cycles * result.multipliers) if layer.cycles and macs else None
+        table.add_row(
+            layer.name, f"{macs:,}", f"{layer.cycles:,}", "" if used is None else f"{used:.1%}",
+            f"{layer.steps:,}", f"{layer.steps - macs / result.multipliers:,.0f}",
+            *(f"{getattr(layer, cause):,}" for cause in CAUSES))
+    lost = result.lost()
+    table.add_section()
+    table.add_row(
+        "total", f"{sum(result.macs):,}", f"{result.cycles:,}", f"{result.utilization:.1%}",
+        f"{sum(layer.steps for layer in result.layers):,}", f"{lost['idle']:,.0f}",
+        *(f"{lost[cause]:,.0f}" for cause in CAUSES))
+    return table
+
+
+def rivals_table(results: Sequence[Measurement]) -> Table:
+    """Return the published figures of the same tasks, and ours among them."""
+    table = _table("Beside the published figures of others", ["who", "task"],
+                   ["inferences/s", "utilisation", "cycles"])
+    table.add_column("what to know", overflow="fold")
+    rows: list[tuple[str, str, float | None, float | None, str, str]] = []
+    for result in results:
+        if rivals := rivals_of(result.model):
+            rows.append((f"this, {result.board}, {result.clock.mhz:g} MHz ({result.clock.kind})",
+                         rivals[0].task, result.inferences_per_second, result.utilization,
+                         f"{result.cycles:,}", f"simulated, {result.model}"))
+    rows += [(r.name, r.task, r.inferences_per_second, r.utilization, r.cycles, r.note)
+             for r in RIVALS]
+    for who, task, speed, used, cycles, note in rows:
+        table.add_row(who, task, "" if speed is None else f"{speed:,.1f}",
+                      "" if used is None else f"{used:.1%}", cycles, note)
+    return table
