@@ -1,16 +1,17 @@
 """``python -m hw.build --board icebreaker``: from the generator to a bitstream.
 
-``[--output DIR] [--seed N] [--sweep N] [--program] [--json FILE]``
+``[--output DIR] [--seed N] [--sweep N [--first-seed K] [--jobs N]] [--program] [--json FILE]``
 """
 
+import dataclasses
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import boards
 from boards import Board
 from hw.flow import ice40
-from hw.flow.report import BuildResult
+from hw.flow.report import BuildResult, Sweep
 from hw.flow.tools import BuildError
 from sw.report import Parser, command, console, write_json
 
@@ -51,11 +52,12 @@ class Stages:
 
 
 def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
-          stages: Stages | None = None) -> BuildResult:
+          stages: Stages | None = None, jobs: int | None = None) -> BuildResult:
     """Build ``top`` for a board and put the files of the best seed into ``output``.
 
     ``output`` gets ``BOARD.bin``, ``BOARD.json`` (the result) and the tools' logs, all at the
-    end, or nothing.
+    end, or nothing.  At most ``jobs`` seeds are placed and routed at once (as many as there are
+    cores).  An interrupt ends a sweep with the best of the seeds that are done.
 
     Raises
     ------
@@ -71,10 +73,13 @@ def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
             ice40.elaborate(board, top, folder)
         with stages.stage("synthesis"):
             ice40.synthesize(folder)
-        results = _route(board, folder, seeds, stages)
+        results = _route(board, folder, seeds, stages, jobs or os.cpu_count() or 1)
         best = max(results, key=lambda result: (result.fits, result.margin))
-        if len(seeds) > 1 and best.fits:
-            _show_spread(stages, results, best)
+        if len(seeds) > 1:
+            best = dataclasses.replace(best, sweep=Sweep(
+                results=tuple(results), wanted=len(seeds)))
+            if best.fits:
+                stages.console.print(best.sweep.table(best.seed))
         try:
             best.check()
         except BuildError as error:
@@ -83,20 +88,38 @@ def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
         return _deliver(board, folder, best, output)
 
 
-def _route(board: Board, folder: Path, seeds: Sequence[int], stages: Stages) -> list[BuildResult]:
-    """Place and route all seeds, as many at once as there are cores."""
+def _route(board: Board, folder: Path, seeds: Sequence[int], stages: Stages,
+           jobs: int) -> list[BuildResult]:
+    """Place and route all seeds; return the results of those that were done, in order."""
     title = "place and route" if len(seeds) == 1 else f"place and route, {len(seeds)} seeds"
-    with stages.stage(title), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(pool.map(
-            lambda seed: ice40.place_and_route(board, folder, seed=seed), seeds))
+    done: dict[int, BuildResult] = {}
+    with stages.stage(title), ThreadPoolExecutor(jobs) as pool:
+        futures = {pool.submit(ice40.place_and_route, board, folder, seed=seed): seed
+                   for seed in seeds}
+        try:
+            for future in as_completed(futures):
+                seed = futures[future]
+                done[seed] = result = future.result()
+                if len(seeds) > 1:
+                    _progress(stages, result, done.values(), len(seeds))
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            # Seeds that the interrupt ended look like failures of the tool.
+            if not isinstance(error, KeyboardInterrupt | CancelledError) or not done:
+                raise
+            stages.console.print(f"interrupted after {len(done)} of {len(seeds)} seeds")
+    return [done[seed] for seed in seeds if seed in done]
 
 
-def _show_spread(stages: Stages, results: list[BuildResult], best: BuildResult) -> None:
-    for name in best.clocks:
-        speeds = sorted(result.clocks[name].achieved_mhz for result in results if result.clocks)
-        stages.console.print(
-            f"{name} clock over {len(speeds)} seeds: {speeds[0]:.2f} to {speeds[-1]:.2f} MHz, "
-            f"median {speeds[len(speeds) // 2]:.2f}; best seed {best.seed}")
+def _progress(stages: Stages, result: BuildResult, done: Iterable[BuildResult],
+              wanted: int) -> None:
+    """Say what a seed gave, and which is best so far."""
+    done = list(done)
+    best = max(done, key=lambda result: (result.fits, result.margin))
+    speeds = ", ".join(f"{name} {clock.achieved_mhz:.2f} MHz" for name, clock in
+                       result.clocks.items()) or "does not fit"
+    stages.console.print(f"  {len(done)}/{wanted}: seed {result.seed}: {speeds}; "
+                         f"best so far: seed {best.seed}")
 
 
 def _deliver(board: Board, folder: Path, result: BuildResult, output: Path) -> BuildResult:
@@ -136,7 +159,11 @@ def _parser() -> Parser:
     parser.add_argument("--seed", type=int, metavar="N",
                         help="of place and route; default: the board's")
     parser.add_argument("--sweep", type=int, default=1, metavar="N",
-                        help="try N seeds, from --seed on, and keep the best")
+                        help="try N seeds and keep the best; Ctrl-C keeps the best so far")
+    parser.add_argument("--first-seed", type=int, metavar="K",
+                        help="where --sweep begins; default: --seed")
+    parser.add_argument("--jobs", type=int, metavar="N",
+                        help="seeds at once; default: one a core")
     parser.add_argument("--program", action="store_true", help="write it to the board's flash")
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON")
     return parser
@@ -149,16 +176,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.sweep < 1:
         parser.error(f"--sweep must be at least 1, not {options.sweep}")
+    if options.jobs is not None and options.jobs < 1:
+        parser.error(f"--jobs must be at least 1, not {options.jobs}")
+    if options.first_seed is not None and (options.sweep == 1 or options.seed is not None):
+        parser.error("--first-seed is for --sweep, without --seed: it says where the sweep begins")
     board = boards.get(options.board)
     # Only now: it takes a while.
     from hw.top import Top
 
     output = Path(options.output or Path("build") / board.name)
-    first = board.seed if options.seed is None else options.seed
+    given = options.seed if options.first_seed is None else options.first_seed
+    first = board.seed if given is None else given
     seeds = range(first, first + options.sweep)
     stages = Stages()
     try:
-        result = build(board, Top(board), output=output, seeds=seeds, stages=stages)
+        result = build(board, Top(board), output=output, seeds=seeds, stages=stages,
+                       jobs=options.jobs)
     except BuildError as error:
         failed = getattr(error, "result", None)
         if failed is not None:

@@ -1,6 +1,7 @@
 """The result of a build: as JSON, as a table, and as an error if it is not good enough."""
 
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 from rich.table import Table
@@ -8,7 +9,7 @@ from rich.table import Table
 from .timing import PathEnd
 from .tools import BuildError
 
-__all__ = ["RESOURCES", "BuildResult", "Clock", "Usage"]
+__all__ = ["RESOURCES", "BuildResult", "Clock", "Sweep", "Usage"]
 
 RESOURCES = {
     "ICESTORM_LC": ("LC", "logic cells"),
@@ -60,6 +61,7 @@ class BuildResult:
     clocks: dict[str, Clock] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     bitstream: str | None = None
+    sweep: "Sweep | None" = None
 
     @property
     def fits(self) -> bool:
@@ -112,6 +114,7 @@ class BuildResult:
             "bitstream": self.bitstream,
             "seed": self.seed,
             "versions": self.versions,
+            **({} if self.sweep is None else {"sweep": self.sweep.json()}),
         }
 
     def tables(self) -> list[Table]:
@@ -128,6 +131,59 @@ class BuildResult:
             for column in table.columns[1:4]:
                 column.justify = "right"
         return [clocks, usage]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """The seeds of a sweep.
+
+    Attributes
+    ----------
+    results : tuple of BuildResult
+        Of the seeds that were done, in order.
+    wanted : int
+        How many seeds there were to be; more than ``results`` after an interrupt.
+    """
+
+    results: tuple[BuildResult, ...]
+    wanted: int
+
+    def spread(self) -> dict[str, dict[str, float]]:
+        """Return least, median and greatest achieved frequency of each clock, MHz."""
+        speeds: dict[str, list[float]] = {}
+        for result in self.results:
+            for name, clock in result.clocks.items():
+                speeds.setdefault(name, []).append(clock.achieved_mhz)
+        return {name: {"min": round(min(mhz), 3), "median": round(median(mhz), 3),
+                       "max": round(max(mhz), 3)} for name, mhz in speeds.items()}
+
+    def json(self) -> dict[str, Any]:
+        """Return the sweep as plain data."""
+        seeds = [{
+            "seed": result.seed, "fits": result.fits,
+            "lc": result.utilization["LC"].used if "LC" in result.utilization else None,
+            "clocks": {name: {"reported_mhz": round(clock.reported_mhz, 3),
+                              "achieved_mhz": round(clock.achieved_mhz, 3),
+                              "proven": clock.proven} for name, clock in result.clocks.items()},
+        } for result in self.results]
+        return {"wanted": self.wanted, "seeds": seeds, "achieved_mhz": self.spread()}
+
+    def table(self, best: int) -> Table:
+        """Return the table for the terminal; ``best`` is the seed that is kept."""
+        table = Table("seed", "clock", "reported MHz", "achieved MHz", "LC", "")
+        for column in (table.columns[0], *table.columns[2:5]):
+            column.justify = "right"
+        for result in self.results:
+            cells = str(result.utilization["LC"].used) if "LC" in result.utilization else ""
+            for name, clock in result.clocks.items():
+                table.add_row(str(result.seed), name, f"{clock.reported_mhz:.2f}",
+                              f"{clock.achieved_mhz:.2f}", cells,
+                              "kept" if result.seed == best else "")
+        for name, mhz in self.spread().items():
+            table.add_section()
+            for word in ("min", "median", "max"):
+                table.add_row(word, name, "", f"{mhz[word]:.2f}", "", "")
+        return table
 
 
 def _limit(clock: Clock) -> str:

@@ -25,7 +25,7 @@ Bar = tuple[str, str, float, bool]
 
 def _bars(result: Measurement) -> tuple[list[Bar], list[Bar]]:
     """Return the bars of both halves: inferences per second, and utilisation, sorted."""
-    ours = f"Separable on {result.board}"
+    ours = f"Separable, {result.board}"
     note = f"{result.multipliers} multipliers, {result.clock.mhz:g} MHz"
     speeds: list[Bar] = [(ours, note, result.inferences_per_second, True)]
     uses: list[Bar] = [(ours, f"{result.multipliers} multipliers", result.utilization, True)]
@@ -43,9 +43,12 @@ def _bars(result: Measurement) -> tuple[list[Bar], list[Bar]]:
 def _half(axes: Any, title: str, bars: Sequence[Bar], limit: float, form: str) -> None:
     """Draw one half; bars beyond the limit are cut, their number says how long they are."""
     for place, (who, note, value, ours) in enumerate(bars):
-        axes.barh(place, min(value, limit), height=0.62, color=OURS if ours else OTHERS,
-                  alpha=1.0 if ours else 0.75)
         cut = value > limit
+        # A gap says that a bar is longer than it is drawn.
+        pieces = [(0.0, 0.9 * limit), (0.93 * limit, 0.07 * limit)] if cut else [(0.0, value)]
+        for start, length in pieces:
+            axes.barh(place, length, left=start, height=0.62, color=OURS if ours else OTHERS,
+                      alpha=1.0 if ours else 0.75)
         axes.text(min(value, limit) + limit / 60, place, form.format(value) + (" →" if cut else ""),
                   va="center", color=OURS if ours else TEXT, fontsize=10,
                   fontweight="bold" if ours else "normal")
@@ -88,13 +91,13 @@ def draw(results: Sequence[Measurement], path: str | os.PathLike[str]) -> None:
     # The same file for the same numbers; text as outlines looks the same everywhere.
     with matplotlib.rc_context({"svg.hashsalt": "separable", "svg.fonttype": "path",
                                 "font.family": "DejaVu Sans"}):
-        figure = Figure(figsize=(10.4, 3.7))
+        figure = Figure(figsize=(11.4, 3.7))
         left, right = figure.subplots(1, 2)
         others = [value for _, _, value, _ in speeds if value < 300]
         _half(left, "Visual wake words, inferences per second", speeds, 1.15 * max(others),
-              "{:.1f}")
+              "{:.4g}")
         _half(right, "Multipliers in use", uses, 1.0, "{:.1%}")
-        figure.subplots_adjust(left=0.185, right=0.985, top=0.90, bottom=0.03, wspace=0.62)
+        figure.subplots_adjust(left=0.175, right=0.985, top=0.90, bottom=0.03, wspace=0.6)
         _save(figure, target)
 
 
