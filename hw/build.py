@@ -76,10 +76,10 @@ def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
         results = _route(board, folder, seeds, stages, jobs or os.cpu_count() or 1)
         best = max(results, key=lambda result: (result.fits, result.margin))
         if len(seeds) > 1:
-            best = dataclasses.replace(best, sweep=Sweep(
-                results=tuple(results), wanted=len(seeds)))
+            sweep = Sweep(results=tuple(results), wanted=len(seeds))
+            best = dataclasses.replace(best, sweep=sweep)
             if best.fits:
-                stages.console.print(best.sweep.table(best.seed))
+                stages.console.print(sweep.table(best.seed))
         try:
             best.check()
         except BuildError as error:

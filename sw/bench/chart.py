@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,8 @@ def _bars(result: Measurement) -> tuple[list[Bar], list[Bar]]:
     return (sorted(speeds, key=lambda bar: bar[2]), sorted(uses, key=lambda bar: bar[2]))
 
 
-def _half(axes: Any, title: str, bars: Sequence[Bar], limit: float, form: str) -> None:
+def _half(axes: Any, title: str, bars: Sequence[Bar], limit: float,
+          form: Callable[[float], str]) -> None:
     """Draw one half; bars beyond the limit are cut, their number says how long they are."""
     for place, (who, note, value, ours) in enumerate(bars):
         cut = value > limit
@@ -49,7 +50,7 @@ def _half(axes: Any, title: str, bars: Sequence[Bar], limit: float, form: str) -
         for start, length in pieces:
             axes.barh(place, length, left=start, height=0.62, color=OURS if ours else OTHERS,
                       alpha=1.0 if ours else 0.75)
-        axes.text(min(value, limit) + limit / 60, place, form.format(value) + (" →" if cut else ""),
+        axes.text(min(value, limit) + limit / 60, place, form(value) + (" →" if cut else ""),
                   va="center", color=OURS if ours else TEXT, fontsize=10,
                   fontweight="bold" if ours else "normal")
         axes.text(-limit / 60, place + 0.15, who, ha="right", va="center", fontsize=10,
@@ -95,8 +96,8 @@ def draw(results: Sequence[Measurement], path: str | os.PathLike[str]) -> None:
         left, right = figure.subplots(1, 2)
         others = [value for _, _, value, _ in speeds if value < 300]
         _half(left, "Visual wake words, inferences per second", speeds, 1.15 * max(others),
-              "{:.4g}")
-        _half(right, "Multipliers in use", uses, 1.0, "{:.1%}")
+              lambda value: f"{value:.1f}".removesuffix(".0"))
+        _half(right, "Multipliers in use", uses, 1.0, "{:.1%}".format)
         figure.subplots_adjust(left=0.175, right=0.985, top=0.90, bottom=0.03, wspace=0.6)
         _save(figure, target)
 
