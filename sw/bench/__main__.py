@@ -38,8 +38,14 @@ from sw.report import (
 __all__ = ["default_models", "main"]
 
 
+SHIPPED = Path(__file__).resolve().parents[1] / "networks" / "data"
+"""Folder of the networks that ship with the project."""
+
+
 def default_models() -> list[str]:
-    """Return the networks in ``$SEPARABLE_MODELS``, or in ``$SEPARABLE_SHARED/models``.
+    """Return the networks in ``$SEPARABLE_MODELS``, ``$SEPARABLE_SHARED/models``, or those shipped.
+
+    The first of these that there is.
 
     Raises
     ------
@@ -49,6 +55,8 @@ def default_models() -> list[str]:
     folder, shared = os.environ.get("SEPARABLE_MODELS"), os.environ.get("SEPARABLE_SHARED")
     if folder is None and shared is not None:
         folder = str(Path(shared) / "models")
+    if folder is None and SHIPPED.is_dir():
+        folder = str(SHIPPED)
     if folder is None:
         raise InputError("no networks were given: name .tflite files, or set SEPARABLE_MODELS to "
                          "a folder of them")
@@ -63,7 +71,7 @@ def _parser() -> Parser:
     parser = Parser(prog="python -m sw.bench", description=(
         "Measure networks: cycles, inferences per second, utilisation, and where cycles are lost."))
     parser.add_argument("models", metavar="MODEL.tflite", nargs="*",
-                        help="default: all in the folder SEPARABLE_MODELS")
+                        help="default: all in the folder SEPARABLE_MODELS, else those that ship")
     parser.add_argument("--board", required=True, help="such as icebreaker")
     parser.add_argument("--backend", default="sim",
                         help="whose counters are read: sim (default), or the board's serial port")

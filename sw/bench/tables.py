@@ -19,6 +19,8 @@ WORDS = {
     "fill": "fill and drain, descriptors",
 }
 
+SOURCES = {"counters": "the core's counters", "model": "cycle model"}
+
 
 def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
     table = Table(title=title, title_justify="left")
@@ -89,7 +91,7 @@ def rivals_table(results: Sequence[Measurement]) -> Table:
         if rivals := rivals_of(result.model):
             rows.append((f"this, {result.board}, {result.clock.mhz:g} MHz ({result.clock.kind})",
                          rivals[0].task, result.inferences_per_second, result.utilization,
-                         f"{result.cycles:,}", f"simulated, {result.model}"))
+                         f"{result.cycles:,}", f"{result.model}, {SOURCES[result.source]}"))
     rows += [(r.name, r.task, r.inferences_per_second, r.utilization, r.cycles, r.note)
              for r in RIVALS]
     for who, task, speed, used, cycles, note in rows:

@@ -10,10 +10,11 @@ import pytest
 from tflite_builder import NetworkBuilder
 
 import boards
+import sw.bench.__main__
 import sw.bench.measure
 import sw.driver
 from sw import importer
-from sw.bench.__main__ import main
+from sw.bench.__main__ import default_models, main
 from sw.bench.measure import (
     BenchClock,
     Disagreement,
@@ -152,6 +153,9 @@ def test_networks_of_a_folder(
     arguments = ["--board", "icebreaker", "--model"]
     monkeypatch.delenv("SEPARABLE_SHARED", raising=False)
     monkeypatch.delenv("SEPARABLE_MODELS", raising=False)
+    monkeypatch.setattr(sw.bench.__main__, "SHIPPED", tmp_path)
+    assert default_models() == [str(file)]
+    monkeypatch.setattr(sw.bench.__main__, "SHIPPED", tmp_path / "missing")
     assert main(arguments) == 2
     assert "set SEPARABLE_MODELS" in capsys.readouterr().err
     monkeypatch.setenv("SEPARABLE_MODELS", str(tmp_path / "empty"))
