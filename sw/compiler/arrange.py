@@ -142,6 +142,8 @@ def _buffers(ctx: Context, needs: Needs, segments: Sequence[Segment]) -> list[Bu
         assert slots is not None
         for layer in segment.layers:
             index = layer.output
+            if segment.is_chain and index in segment.places.guests:
+                continue
             rows = slots.get(index)
             words = needs.words[index] if rows is None else rows * segment.pitch(index)
             trails: dict[int, Trail] = {}

@@ -6,22 +6,48 @@ slots that it reads and writes.
 
 A depthwise window's three rows are read with one distance between them, so three slots are right
 for them: whichever holds the first row, the window lies in memory turned by 0, 1 or 2 rows, and so
-do the kernel's rows then, which come with every row anyway.
+do the kernel's rows then, which come with every row anyway.  The window's first row has been read
+for the last time then, and the row that is made of it can take its slot: the depthwise output is a
+*guest* of its input and needs no memory of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from hw.command import ADDRESS_BITS, Mode
 from sw.compiler.addition import rectangles
 from sw.compiler.layers import Command, Geometry, Layer
 
-__all__ = ["WINDOW_SLOTS", "band", "can_read"]
+__all__ = ["WINDOW_SLOTS", "Places", "band", "can_read"]
 
 WINDOW_SLOTS = 3
 """Slots of a tensor that a depthwise layer reads, if it is not whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where rows of tensors lie.
+
+    Attributes
+    ----------
+    slots : mapping
+        Slots of tensors of which only some rows are kept.
+    guests : mapping
+        Depthwise outputs that lie in their inputs' slots, with the layers that write them.
+    """
+
+    slots: Mapping[int, int]
+    guests: Mapping[int, Layer] = field(default_factory=dict)
+
+    def at(self, tensor: int, row: int, pitch: int) -> tuple[int, int]:
+        """Return the tensor whose memory a row lies in, and how many words from its beginning."""
+        if (layer := self.guests.get(tensor)) is not None:
+            assert layer.geometry is not None
+            slot = (row * layer.geometry.stride - layer.geometry.top) % WINDOW_SLOTS
+            return layer.inputs[0], slot * layer.geometry.input_pitch
+        return tensor, (row % self.slots[tensor] if tensor in self.slots else row) * pitch
 
 
 def can_read(layer: Layer, slots: int, rows: int) -> bool:
@@ -34,7 +60,7 @@ def can_read(layer: Layer, slots: int, rows: int) -> bool:
     return layer.rotated is not None and slots == WINDOW_SLOTS
 
 
-def band(layer: Layer, row: int, slots: Mapping[int, int]) -> tuple[Command, ...]:
+def band(layer: Layer, row: int, places: Places) -> tuple[Command, ...]:
     """Return the commands that make one row of a layer's output.
 
     Parameters
@@ -42,42 +68,41 @@ def band(layer: Layer, row: int, slots: Mapping[int, int]) -> tuple[Command, ...
     layer : Layer
         With a geometry.
     row : int
-    slots : mapping
-        Slots of tensors of which only some rows are kept.
+    places : Places
 
     Returns
     -------
     tuple of Command
-        Offsets are from the beginnings of the tensors' slots.
+        Offsets are from the beginnings of what ``places`` says.
     """
     geometry = layer.geometry
     assert geometry is not None
-
-    def slot(tensor: int, of: int) -> int:
-        return of % slots[tensor] if tensor in slots else of
-
-    target = slot(layer.output, row) * geometry.output_pitch
     if layer.commands[0].mode == Mode.ADD:
-        return _sums(layer, row, slots, geometry)
-    source = layer.inputs[0]
-    first = row * geometry.stride - geometry.top
+        return _sums(layer, row, places, geometry)
+    output, target = places.at(layer.output, row, geometry.output_pitch)
     if layer.rotated is not None:
-        return _window_row(layer, row, slots.get(source), target, geometry)
+        commands = _window_row(layer, row, places.slots.get(layer.inputs[0]), geometry)
+    else:
+        first = row * geometry.stride - geometry.top
+        source, offset = places.at(layer.inputs[0], first, geometry.input_pitch)
+        commands = [
+            replace(
+                command,
+                fields={**command.fields, "height": 1},
+                input=source,
+                input_offset=command.input_offset + offset,
+            )
+            for command in layer.commands
+        ]
     return tuple(
-        replace(
-            command,
-            fields={**command.fields, "height": 1},
-            input_offset=command.input_offset + slot(source, first) * geometry.input_pitch,
-            output_offset=command.output_offset + target,
-        )
-        for command in layer.commands
+        replace(c, output=output, output_offset=c.output_offset + target) for c in commands
     )
 
 
 def _window_row(
-    layer: Layer, row: int, slots: int | None, target: int, geometry: Geometry
-) -> tuple[Command, ...]:
-    """Return a row of windows of a depthwise layer."""
+    layer: Layer, row: int, slots: int | None, geometry: Geometry
+) -> list[Command]:
+    """Return a row of windows of a depthwise layer, with the output's rows left out."""
     assert layer.rotated is not None
     first = row * geometry.stride - geometry.top
     last_read = first + geometry.kernel - 1
@@ -106,37 +131,31 @@ def _window_row(
             % (1 << ADDRESS_BITS),
         }
         offset = command.input_offset + (geometry.top + start) * pitch
-        result.append(
-            replace(
-                command,
-                fields=fields,
-                input_offset=offset,
-                output_offset=command.output_offset + target,
-            )
-        )
-    return tuple(result)
+        result.append(replace(command, fields=fields, input_offset=offset))
+    return result
 
 
-def _sums(
-    layer: Layer, row: int, slots: Mapping[int, int], geometry: Geometry
-) -> tuple[Command, ...]:
+def _sums(layer: Layer, row: int, places: Places, geometry: Geometry) -> tuple[Command, ...]:
     """Return a row of sums; for each code of the layer, as a whole layer has them."""
-
-    def begin(tensor: int) -> int:
-        return (row % slots[tensor] if tensor in slots else row) * geometry.output_pitch
-
+    pitch = geometry.output_pitch
     result = []
     # The first rectangle of each code stands for all of them.
     for command in {id(command.blocks[0]): command for command in layer.commands}.values():
         assert command.second is not None
-        for start, height, width in rectangles(geometry.output_pitch):
+        first, first_offset = places.at(command.input, row, pitch)
+        second, second_offset = places.at(command.second, row, pitch)
+        output, output_offset = places.at(command.output, row, pitch)
+        for start, height, width in rectangles(pitch):
             result.append(
                 replace(
                     command,
                     fields={**command.fields, "height": height, "width": width},
-                    input_offset=begin(command.input) + start,
-                    second_offset=begin(command.second) + start,
-                    output_offset=begin(command.output) + start,
+                    input=first,
+                    input_offset=first_offset + start,
+                    second=second,
+                    second_offset=second_offset + start,
+                    output=output,
+                    output_offset=output_offset + start,
                 )
             )
     return tuple(result)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from sw.compiler import encode
-from sw.compiler.bands import WINDOW_SLOTS, band, can_read
+from sw.compiler.bands import WINDOW_SLOTS, Places, band, can_read
 from sw.compiler.layers import Command, Layer, Trail
 
 __all__ = ["BETWEEN_DESCRIPTORS", "Row", "Segment"]
@@ -111,6 +111,38 @@ class Segment:
             result |= dict.fromkeys(layer.scratch, 1)
         return result
 
+    @cached_property
+    def places(self) -> Places:
+        """Where rows lie; only if :attr:`slots` says that they can."""
+        slots = self.slots
+        assert slots is not None
+        guests = {
+            layer.output: layer
+            for layer in self.layers
+            if layer.output in slots
+            and slots.get(layer.inputs[0]) == WINDOW_SLOTS
+            and layer.inputs[0] not in self.streamed
+            and layer.rotated is not None
+            and self._can_stay(layer)
+        }
+        return Places(slots=slots, guests=guests)
+
+    def _can_stay(self, layer: Layer) -> bool:
+        """Whether a depthwise row is read before its input's next rows come."""
+        geometry, source = layer.geometry, layer.inputs[0]
+        assert geometry is not None
+        if geometry.output_pitch > geometry.input_pitch or any(
+            other is not layer and source in other.inputs for other in self.layers
+        ):
+            return False
+        made = [n for n, row in enumerate(self.rows) if row.layer.output == source]
+        last_read = self._last_reads(layer.output, geometry.output_rows)
+        for row, read in enumerate(last_read):
+            taken = row * geometry.stride - geometry.top + WINDOW_SLOTS
+            if taken < len(made) and made[taken] <= read:
+                return False
+        return True
+
     def _rows_of(self, tensor: int) -> int:
         geometry = self._written[tensor].geometry
         assert geometry is not None
@@ -170,9 +202,10 @@ class Segment:
     def work_words(self) -> int:
         """Words of rows that are kept during the segment only, without those of inputs."""
         total = 0
-        for tensor, slots in (self.slots or {}).items():
-            if tensor not in self.streamed:
-                total += slots * self.pitch(tensor)
+        if self.slots:
+            for tensor, slots in self.slots.items():
+                if tensor not in self.streamed and tensor not in self.places.guests:
+                    total += slots * self.pitch(tensor)
         if not self.is_chain:
             total += sum(self.layers[0].scratch.values())
         return total
@@ -187,13 +220,11 @@ class Segment:
 
     def commands(self) -> Iterator[tuple[Row, Command]]:
         """Yield what is run, with offsets from the beginnings of tensors or their slots."""
-        slots = self.slots
-        assert slots is not None
         for row in self.rows:
             if row.row is None:
                 parts: Iterable[Command] = row.layer.commands
             else:
-                parts = band(row.layer, row.row, slots)
+                parts = band(row.layer, row.row, self.places)
             for command in parts:
                 yield row, command
 

@@ -73,14 +73,16 @@ def place(
             descriptor = replace(descriptor, ring_moves=True, ring_first=ring)
         layer = layers[item.layer]
         geometry = layer.geometry
-        address, rows = memory.addresses[layer.output], 0
+        address, rows = 0, 0
         if item.complete and item.row is None:
             rows = 1 if geometry is None else geometry.output_rows
+            address = memory.addresses[layer.output]
         elif item.complete:
             assert geometry is not None and item.row is not None
-            slots = (segments[item.segment].slots or {}).get(layer.output)
-            slot = item.row if slots is None else item.row % slots
-            rows, address = 1, address + slot * geometry.output_pitch
+            where, offset = segments[item.segment].places.at(
+                layer.output, item.row, geometry.output_pitch
+            )
+            rows, address = 1, memory.addresses[where] + offset
         result.append(
             Work(
                 layer=item.layer,

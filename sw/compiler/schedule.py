@@ -221,7 +221,8 @@ def _compile(ctx: Context, board: str, flash_address: int, dense_input: bool) ->
         ),
         outputs=part.outputs,
         tensors={
-            layer.output: _device_tensor(ctx, layer.output, memory.addresses[layer.output])
+            # A guest of another tensor has no place of its own.
+            layer.output: _device_tensor(ctx, layer.output, memory.addresses.get(layer.output, 0))
             for layer in layers
         },
         layers=tuple(
