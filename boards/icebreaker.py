@@ -12,6 +12,6 @@ BOARD = Board(
     baud=3_000_000,
     # The configuration takes 104 KB from address 0.
     flash=Flash(size=16 << 20, program_base=1 << 20),
-    config=CoreConfig(fraction_bits=17, clock_mhz=39.75),
+    config=CoreConfig(fraction_bits=17, clock_mhz=39.0),
     seed=2,
 )

@@ -204,6 +204,9 @@ def plan(buffers: Sequence[Buffer], depth: int, ring_minimum: int, word_bytes: i
 def _search(buffers: Sequence[Buffer], bound: int) -> tuple[int, dict[int, int]]:
     """Try orders of placement until one reaches the lower bound."""
     orders = [
+        # What is written over something goes in front of it, hence first.
+        sorted(buffers, key=lambda b: (-b.words, -b.first)),
+        sorted(buffers, key=lambda b: -b.first),
         sorted(buffers, key=lambda b: (-b.words, b.first)),
         sorted(buffers, key=lambda b: b.first),
         sorted(buffers, key=lambda b: (-(b.last - b.first), -b.words)),
