@@ -134,11 +134,9 @@ def in_chunks(
     used = max(end for _, end in reads.values())
     result = []
 
-    def chunk(first: int, count: int, slot: int) -> None:
-        # Rows that lay there are gone when all windows have begun below them.
-        gone = first + count - slots
+    def chunk(first: int, count: int, slot: int, gone: int) -> None:
+        # Rows above ``gone`` lay there: all windows have to begin below them.
         readers = [n for n, (begin, _) in reads.items() if begin < gone]
-        # A row in its second place is for windows that begin a lap before.
         waiting = [n for n, (_, end) in reads.items() if end > first]
         result.append(
             InputChunk(
@@ -153,7 +151,9 @@ def in_chunks(
 
     for first in range(0, used, size):
         count = min(size, rows - first)
-        chunk(first, count, first % slots)
+        gone = first + count - slots
+        chunk(first, count, first % slots, gone)
         if first and first % slots == 0 and doubled:
-            chunk(first, min(doubled, count), slots)
+            # For windows that begin before the end and reach beyond it.
+            chunk(first, min(doubled, count), slots, gone)
     return result
