@@ -6,18 +6,30 @@
 - :mod:`sw.driver.simulation`, :mod:`sw.driver.serial`: simulated boards, boards.
 """
 
-from sw.driver.device import Device, Result
-from sw.driver.errors import CorruptProgramError, DeviceError, DeviceTimeout
+from sw.driver.device import Device, Result, StreamResult
+from sw.driver.errors import (
+    ConfigurationMismatch,
+    CorruptProgramError,
+    DeviceBusy,
+    DeviceError,
+    DeviceLost,
+    DeviceTimeout,
+)
 from sw.driver.profiling import LayerProfile, profile
-from sw.driver.transport import Transport
+from sw.driver.transport import Progress, Transport
 
 __all__ = [
+    "ConfigurationMismatch",
     "CorruptProgramError",
     "Device",
+    "DeviceBusy",
     "DeviceError",
+    "DeviceLost",
     "DeviceTimeout",
     "LayerProfile",
+    "Progress",
     "Result",
+    "StreamResult",
     "Transport",
     "profile",
 ]

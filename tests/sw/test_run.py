@@ -17,6 +17,7 @@ from tflite_builder import NetworkBuilder
 import boards
 from sw import golden, report, run
 from sw.driver.simulation import SimTransport
+from sw.driver.transport import Progress
 from sw.ir import Graph
 
 BOARD = ["--board", "icebreaker"]
@@ -120,11 +121,13 @@ def test_the_first_difference_is_named(
     model, inputs = files
     program_flash = SimTransport.program_flash
 
-    def damaged(self: SimTransport, address: int, data: bytes) -> None:
+    def damaged(
+        self: SimTransport, address: int, data: bytes, progress: Progress | None = None
+    ) -> None:
         # A weight of the first block: behind descriptor, header and parameters.
         changed = bytearray(data)
         changed[(1 + 4 + 1 + 8) * 8] ^= 0x55
-        program_flash(self, address, bytes(changed))
+        program_flash(self, address, bytes(changed), progress)
 
     monkeypatch.setattr(SimTransport, "program_flash", damaged)
     target = tmp_path / "report.json"
