@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sw.errors import InputError
 from sw.ir import Graph, Tensor
@@ -97,8 +97,10 @@ def _decode(file: BinaryIO, path: str | PathLike[str]) -> Image.Image:
             return image
     except Exception as error:
         # Pillow's decoders raise nearly anything for a damaged file.
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = "of no format that Pillow knows" if unknown else error or type(error).__name__
         raise InputError(
-            f"{path}: not a readable image ({error or type(error).__name__}); raw tensors must be "
+            f"{path}: not a readable image ({reason}); raw tensors must be "
             "called .npy or .dat"
         ) from None
 
