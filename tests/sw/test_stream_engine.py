@@ -15,9 +15,12 @@ from test_run import model_bytes
 from tflite_builder import NetworkBuilder
 
 import boards
+from sim.board import SimulatedBoard
+from sim.serial_port import SimulatedSerialPort
 from sw import golden, importer
 from sw.compiler import compile_graph
 from sw.driver import Device, DeviceError, StreamResult
+from sw.driver.serial import SerialTransport
 from sw.ir import Graph
 from sw.stream import records
 from sw.stream.engine import Engine, GoldenDevice
@@ -326,3 +329,26 @@ def test_lines() -> None:
     assert plain == "     3  cat.png  cat 75.0%  10.00 ms  12.3 inf/s  retries 2  exact"
     assert failed == "     4  dog.png  12.3 inf/s  ERROR: dog.png: not a readable image"
     assert [json.loads(line) for line in rest] == [GOOD.json(), BAD.json()]
+
+
+# -- over a serial line ----------------------------------------------------------------------------
+
+
+def test_over_a_serial_line(graph: Graph) -> None:
+    """The real link and core, simulated: times are those of the line."""
+    board = boards.get("icebreaker")
+    program = compile_graph(graph, board.config, flash_address=board.flash.program_base)
+    port = SimulatedSerialPort(SimulatedBoard(board.config, link_baud=board.baud))
+    with Device(SerialTransport(port, board.config, baud=board.baud), board.config) as device:
+        device.load(program)
+        engine = Engine(graph, device, clock_mhz=board.config.clock_mhz, verify=True)
+        done = list(engine.run(Prefetch(frames(5, unusable=[2]))))
+    assert [record.number for record in done] == list(range(5))
+    for record in done:
+        if record.number != 2:
+            assert record.json()["output"] == expected(graph, record.number)
+            assert record.exact is True and record.cycles == sum(program.cycles())
+            # Ten bits a byte, and what surrounds them.
+            assert record.upload_seconds > 432 * 10 / board.baud
+            assert record.compute_seconds > record.board_seconds and record.download_seconds > 0
+            assert record.retries == 0
