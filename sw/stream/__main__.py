@@ -267,7 +267,8 @@ def _run(options: argparse.Namespace) -> int:
             print(f"web page: {page.url} (Ctrl-C ends)", file=sys.stderr, flush=True)
         device = stack.enter_context(_device(options, board, graph))
         engine = Engine(
-            graph, device, clock_mhz=about.clock_mhz, labels=labels, verify=options.verify
+            graph, device, clock_mhz=about.clock_mhz, labels=labels, verify=options.verify,
+            link=options.backend not in ("sim", "golden"),
         )
         signals = stack.enter_context(_Signals())
         statistics = Statistics()

@@ -62,6 +62,8 @@ class Engine:
         Names of the classes, as far as there are any.
     verify : bool
         Compare what the device gives with the golden model.
+    link : bool
+        There is a line to the device whose times mean something; otherwise they are left out.
     """
 
     def __init__(
@@ -72,12 +74,14 @@ class Engine:
         clock_mhz: float,
         labels: Sequence[str] = (),
         verify: bool = False,
+        link: bool = True,
     ) -> None:
         self._graph = graph
         self._device = device
         self._clock_hz = clock_mhz * 1e6
         self._labels = labels
         self._verify = verify
+        self._link = link
 
     def run(self, source: Prefetch) -> Iterator[Record]:
         """Run what a source gives.
@@ -139,15 +143,14 @@ class Engine:
             return Record(error=str(result.error), **common)
         outputs = [result.tensors[index] for index in self._graph.outputs]
         exact, difference = self._compared(frame, result) if self._verify else (None, "")
-        counted = result.cycles is not None
         return Record(
             outputs=outputs,
             top=classify(self._graph, outputs[0], self._labels),
             cycles=result.cycles,
             board_seconds=result.cycles / self._clock_hz if result.cycles is not None else None,
-            upload_seconds=result.upload_seconds if counted else None,
+            upload_seconds=result.upload_seconds if self._link else None,
             compute_seconds=result.compute_seconds,
-            download_seconds=result.link_seconds if counted else None,
+            download_seconds=result.link_seconds if self._link else None,
             exact=exact,
             error=difference,
             **common,

@@ -65,7 +65,8 @@ class Record:
         Decoding, cutting and resizing, in a thread of its own.
     upload_seconds, compute_seconds, download_seconds : float or None
         By the device's clock, which is a simulated one in a simulation: writing the input;
-        from the start until the core is seen to be idle; reading the result.
+        from the start until the core is seen to be idle; reading the result.  None if there is
+        no line to the device.
     retries : int
         Packets that were sent again.
     exact : bool or None
