@@ -15,12 +15,21 @@ from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sw.errors import InputError
 from sw.ir import Graph, Tensor
 
-__all__ = ["from_image", "from_pixels", "is_input", "load"]
+__all__ = [
+    "crop",
+    "from_image",
+    "from_pixels",
+    "is_input",
+    "load",
+    "open_picture",
+    "picture_size",
+    "to_pixels",
+]
 
 Array = npt.NDArray[np.integer]
 
@@ -63,12 +72,94 @@ def load(path: str | PathLike[str], graph: Graph, number: int = 0) -> Array:
                     return _load_npy(file, tensor, path)
                 case ".dat":
                     return _load_dat(file, tensor, path)
-        with warnings.catch_warnings():
-            # Pillow warns of images large enough to exhaust memory.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _load_image(path, tensor)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    _layout(tensor)
+    return from_image(open_picture(path), tensor)
+
+
+def open_picture(path: str | PathLike[str]) -> Image.Image:
+    """Read a picture, all of it.
+
+    Parameters
+    ----------
+    path
+        Any image that Pillow opens.
+
+    Returns
+    -------
+    PIL.Image.Image
+        As it is in the file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is damaged, or is large enough to exhaust memory.
+    """
+    try:
+        with warnings.catch_warnings(), Path(path).open("rb") as file:
+            # Pillow warns of images large enough to exhaust memory.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return _decode(file, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _decode(file: BinaryIO, path: str | PathLike[str]) -> Image.Image:
+    try:
+        with Image.open(file) as image:
+            image.load()
+            return image
+    except Exception as error:
+        # Pillow's decoders raise nearly anything for a damaged file.
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = "of no format that Pillow knows" if unknown else error or type(error).__name__
+        raise InputError(
+            f"{path}: not a readable image ({reason}); raw tensors must be "
+            "called .npy or .dat"
+        ) from None
+
+
+def picture_size(tensor: Tensor) -> tuple[int, int, int]:
+    """Return (height, width, channels) of the pictures that a network takes.
+
+    Raises
+    ------
+    InputError
+        If the network's input is not an image.
+    """
+    height, width, channels, _ = _layout(tensor)
+    return height, width, channels
+
+
+def crop(image: Image.Image, tensor: Tensor) -> Image.Image:
+    """Cut the largest part out of the middle of an image that has the input's proportions.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Turned as its EXIF data says before it is cut.
+    tensor : Tensor
+        The network's input.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Of at least one pixel, to be resized by :func:`from_image`.
+
+    Raises
+    ------
+    InputError
+        If the network's input is not an image.
+    """
+    height, width, _ = picture_size(tensor)
+    image = ImageOps.exif_transpose(image)
+    wide, high = image.size
+    # In integers: the side that is too long becomes what the other one allows.
+    across = min(wide, max(1, high * width // height))
+    down = min(high, max(1, wide * height // width))
+    left, top = (wide - across) // 2, (high - down) // 2
+    return image.crop((left, top, left + across, top + down))
 
 
 def _expectation(tensor: Tensor) -> str:
@@ -107,22 +198,6 @@ def _load_npy(file: BinaryIO, tensor: Tensor, path: Path) -> Array:
         raise InputError(f"{path}: truncated, {len(data)} of {tensor.nbytes} bytes of data")
     array = np.frombuffer(data, tensor.dtype).reshape(shape, order="F" if fortran else "C")
     return np.ascontiguousarray(array).reshape(tensor.shape)
-
-
-def _load_image(path: Path, tensor: Tensor) -> Array:
-    _layout(tensor)
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return from_image(image, tensor)
-    except InputError:
-        raise
-    except Exception as error:
-        # Pillow's decoders raise nearly anything for a damaged file.
-        raise InputError(
-            f"{path}: not a readable image ({error or type(error).__name__}); raw tensors must be "
-            "called .npy or .dat"
-        ) from None
 
 
 def _layout(tensor: Tensor) -> tuple[int, int, int, bool]:
@@ -192,3 +267,27 @@ def from_pixels(pixels: npt.NDArray[np.uint8], tensor: Tensor) -> Array:
     ordered = pixels.transpose(2, 0, 1) if channels_first else pixels
     lowest = int(np.iinfo(tensor.dtype).min)
     return np.ascontiguousarray(ordered.astype(np.int16) + lowest).astype(tensor.dtype)[None]
+
+
+def to_pixels(x: Array, tensor: Tensor) -> npt.NDArray[np.uint8]:
+    """Turn an input back into pixels, as :func:`from_pixels` takes them.
+
+    Parameters
+    ----------
+    x : ndarray
+        Of the tensor's shape and type.
+    tensor : Tensor
+        The network's input, NHWC or NCHW.
+
+    Returns
+    -------
+    (H, W, C) uint8
+
+    Raises
+    ------
+    InputError
+        If the network's input is not an image.
+    """
+    *_, channels_first = _layout(tensor)
+    pixels = (x[0].astype(np.int16) - int(np.iinfo(tensor.dtype).min)).astype(np.uint8)
+    return np.ascontiguousarray(pixels.transpose(1, 2, 0) if channels_first else pixels)

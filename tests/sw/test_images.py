@@ -166,3 +166,54 @@ def test_pixels_of_wrong_size() -> None:
     tensor = network().tensors[0]
     with pytest.raises(InputError, match=r"uint8\[5, 6, 3\]"):
         images.from_pixels(np.zeros((5, 6, 3), np.uint8), tensor)
+
+
+@pytest.mark.parametrize("size", [(6, 4), (60, 40), (61, 40), (60, 41), (5, 400), (400, 5), (1, 1)])
+def test_the_middle_has_the_inputs_proportions(size: tuple[int, int]) -> None:
+    tensor = network().tensors[0]
+    assert images.picture_size(tensor) == (4, 6, 3)
+    wide, high = size
+    image = Image.new("RGB", size)
+    cut = images.crop(image, tensor)
+    # One side is whole, and the other as near to 6 : 4 as pixels allow.
+    assert cut.size in ((wide, max(1, wide * 4 // 6)), (max(1, high * 6 // 4), high))
+    assert cut.width <= wide and cut.height <= high
+    assert images.from_image(cut, tensor).shape == (1, 4, 6, 3)
+
+
+def test_the_middle_is_in_the_middle() -> None:
+    tensor = network((1, 2, 2, 1), "uint8").tensors[0]
+    pixels = np.arange(12, dtype=np.uint8).reshape(2, 6)
+    cut = images.crop(Image.fromarray(pixels), tensor)
+    np.testing.assert_array_equal(np.asarray(cut), pixels[:, 2:4])
+    # Turned first: what is stored as 2 × 6 is looked at as 6 × 2.
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = Image.fromarray(pixels)
+    turned.info["exif"] = exif.tobytes()
+    buffer = io.BytesIO()
+    turned.save(buffer, "PNG", exif=exif.tobytes())
+    cut = images.crop(Image.open(buffer), tensor)
+    np.testing.assert_array_equal(np.asarray(cut), np.rot90(pixels, -1)[2:4])
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("shape", [(1, 4, 6, 3), (1, 3, 4, 6), (1, 4, 6, 1)])
+def test_pixels_and_back(shape: tuple[int, ...], dtype: str) -> None:
+    tensor = network(shape, dtype).tensors[0]
+    size = images.picture_size(tensor)
+    pixels = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    np.testing.assert_array_equal(
+        images.to_pixels(images.from_pixels(pixels, tensor), tensor), pixels
+    )
+
+
+def test_damaged_pictures_are_named(tmp_path: Path) -> None:
+    unknown, cut, missing = tmp_path / "a.png", tmp_path / "b.png", tmp_path / "c.png"
+    unknown.write_bytes(b"no picture")
+    picture(40, 60).save(cut)
+    cut.write_bytes(cut.read_bytes()[:1000])
+    for path, reason in ((unknown, "no format"), (cut, "not a readable"), (missing, "No such")):
+        with pytest.raises(InputError, match=reason) as caught:
+            images.open_picture(path)
+        assert str(path) in str(caught.value)

@@ -1,0 +1,291 @@
+"""What is known of one frame, and of the stream so far."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from sw import ir
+from sw.ir import Graph
+
+__all__ = ["TOP", "Record", "Snapshot", "Statistics", "Top", "classify", "printable", "scores"]
+
+Array = npt.NDArray[np.integer]
+
+TOP = 5
+WINDOW_FRAMES = 32
+WINDOW_SECONDS = 5.0
+"""The rate is measured over the frames that are in both."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Top:
+    """One of the best classes.
+
+    Attributes
+    ----------
+    number : int
+        Of the class.
+    label : str
+        Its name, or its number as text.
+    score : float
+        Between 0 and 1; see :func:`scores`.
+    """
+
+    number: int
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One frame, and what became of it.
+
+    Attributes
+    ----------
+    number : int
+        From 0.
+    name : str
+    outputs : list of ndarray
+        The network's; empty if there is an error.
+    top : list of Top
+        Best first.
+    cycles : int or None
+        Counted by the core.
+    board_seconds : float or None
+        ``cycles`` at the board's clock.
+    prepare_seconds : float
+        Decoding, cutting and resizing, in a thread of its own.
+    upload_seconds, compute_seconds, download_seconds : float or None
+        By the device's clock, which is a simulated one in a simulation: writing the input;
+        from the start until the core is seen to be idle; reading the result.  None if there is
+        no line to the device.
+    retries : int
+        Packets that were sent again.
+    exact : bool or None
+        All outputs are the golden model's; None if they were not compared.
+    error : str
+        Why there is no result, or how it differs from the golden model's.
+    picture : PIL.Image.Image or None
+        See :class:`sw.stream.sources.Frame`.
+    x : ndarray or None
+        The network's input.
+    """
+
+    number: int
+    name: str
+    outputs: list[Array] = field(default_factory=list)
+    top: list[Top] = field(default_factory=list)
+    cycles: int | None = None
+    board_seconds: float | None = None
+    prepare_seconds: float = 0.0
+    upload_seconds: float | None = None
+    compute_seconds: float | None = None
+    download_seconds: float | None = None
+    retries: int = 0
+    exact: bool | None = None
+    error: str = ""
+    picture: Image.Image | None = None
+    x: Array | None = None
+
+    @property
+    def link_seconds(self) -> float | None:
+        """Upload and download."""
+        if self.upload_seconds is None or self.download_seconds is None:
+            return None
+        return self.upload_seconds + self.download_seconds
+
+    def json(self) -> dict[str, Any]:
+        """Return the object that ``--json-lines`` prints; docs/stream.md lists its keys."""
+        flat = [[int(value) for value in output.ravel()] for output in self.outputs]
+        return {
+            "frame": self.number,
+            "input": self.name,
+            "output": flat[0] if len(flat) == 1 else flat,
+            "top": [
+                {"class": top.number, "label": top.label, "score": round(top.score, 6)}
+                for top in self.top
+            ],
+            "cycles": self.cycles,
+            "ms": _ms(self.board_seconds),
+            "prepare_ms": _ms(self.prepare_seconds),
+            "upload_ms": _ms(self.upload_seconds),
+            "compute_ms": _ms(self.compute_seconds),
+            "download_ms": _ms(self.download_seconds),
+            "retries": self.retries,
+            "exact": self.exact,
+            "error": self.error or None,
+        }
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1e3, 4)
+
+
+def scores(graph: Graph, output: Array) -> npt.NDArray[np.float64]:
+    """Return the scores of a network's first output.
+
+    Parameters
+    ----------
+    graph : Graph
+    output : ndarray
+
+    Returns
+    -------
+    (N,) float64
+        The real numbers that the integers stand for where a softmax made them.  Otherwise their
+        softmax, or their logistic function if there is only one.
+    """
+    index = graph.outputs[0]
+    quantization = graph.tensors[index].quantization
+    values = output.ravel().astype(np.float64)
+    if quantization is not None:
+        values = (values - quantization.zero_point) * quantization.scale
+    if any(isinstance(op, ir.Softmax) and op.output == index for op in graph.ops):
+        return np.clip(values, 0.0, 1.0)
+    if values.size == 1:
+        # A softmax of one value would always be 1.
+        values = np.array([0.0, values[0]])
+        return _softmax(values)[1:]
+    return _softmax(values)
+
+
+def _softmax(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    powers = np.exp(values - values.max())
+    result: npt.NDArray[np.float64] = powers / powers.sum()
+    return result
+
+
+def classify(graph: Graph, output: Array, labels: Sequence[str], count: int = TOP) -> list[Top]:
+    """Return the best classes of the first output, best first; of equals the lower number."""
+    values = scores(graph, output)
+    order = np.argsort(-output.ravel().astype(np.int64), kind="stable")[:count]
+    return [
+        Top(
+            number=int(number),
+            label=labels[number] if number < len(labels) else str(number),
+            score=float(values[number]),
+        )
+        for number in order
+    ]
+
+
+def printable(text: str) -> str:
+    """Return text without anything that a terminal might take for a command."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """The stream so far.
+
+    Attributes
+    ----------
+    frames : int
+        With results.
+    errors : int
+        Frames without.
+    different : int
+        Frames whose results are not the golden model's.
+    retries : int
+    dropped : int
+        Frames of a camera that newer ones have overtaken.
+    seconds : float
+        Since the stream began.
+    rate : float or None
+        Frames per second, measured over the last ones; None before the second.
+    board_rate : float or None
+        Of computing alone, at the board's clock and the cycles of the last frame.
+    """
+
+    frames: int = 0
+    errors: int = 0
+    different: int = 0
+    retries: int = 0
+    dropped: int = 0
+    seconds: float = 0.0
+    rate: float | None = None
+    board_rate: float | None = None
+
+    def json(self) -> dict[str, Any]:
+        """Return the numbers for the web page."""
+        return dict(vars(self))
+
+
+class Statistics:
+    """Counts records, and measures how fast they come.
+
+    Parameters
+    ----------
+    clock : callable
+        Seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._times: deque[float] = deque(maxlen=WINDOW_FRAMES)
+        self._cycles = 0
+        self._counted = 0
+        self._board_seconds = 0.0
+        self.now = Snapshot()
+
+    def add(self, record: Record, dropped: int = 0) -> Snapshot:
+        """Count a record; returns :attr:`now`."""
+        now, at = self.now, self._clock()
+        done = bool(record.outputs)
+        if done:
+            self._times.append(at)
+        if record.cycles is not None and record.board_seconds is not None:
+            self._counted += 1
+            self._cycles += record.cycles
+            self._board_seconds += record.board_seconds
+        while len(self._times) > 2 and at - self._times[0] > WINDOW_SECONDS:
+            self._times.popleft()
+        self.now = replace(
+            now,
+            frames=now.frames + done,
+            errors=now.errors + (not done),
+            different=now.different + (record.exact is False),
+            retries=now.retries + record.retries,
+            dropped=dropped,
+            seconds=at - self._began,
+            rate=self._rate(),
+            board_rate=1 / record.board_seconds if record.board_seconds else now.board_rate,
+        )
+        return self.now
+
+    def _rate(self) -> float | None:
+        if len(self._times) < 2 or self._times[-1] == self._times[0]:
+            return None
+        return (len(self._times) - 1) / (self._times[-1] - self._times[0])
+
+    def summary(self, clock_mhz: float, *, verified: bool = False) -> str:
+        """Return the sentence that ends the stream."""
+        now, seconds = self.now, self._clock() - self._began
+        parts = [f"{now.frames:,} frame{'' if now.frames == 1 else 's'} in {seconds:.1f} s"]
+        if now.frames and seconds > 0:
+            parts.append(f"{now.frames / seconds:.1f} inferences/s")
+        if self._counted and self._board_seconds:
+            parts.append(
+                f"{self._cycles // self._counted:,} cycles each on average "
+                f"({self._counted / self._board_seconds:.1f} inferences/s at {clock_mhz:g} MHz, "
+                "computing alone)"
+            )
+        for count, what in (
+            (now.errors, "without a result"),
+            (now.retries, "packets sent again"),
+            (now.dropped, "overtaken by newer ones"),
+        ):
+            if count:
+                parts.append(f"{count:,} {what}")
+        if verified and now.frames:
+            parts.append(f"{now.different:,} differ" if now.different else "all exact")
+        return "; ".join(parts)

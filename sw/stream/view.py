@@ -1,0 +1,261 @@
+"""The stream on the terminal: a live view, plain lines, or JSON lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sw.stream.records import TOP, Record, Snapshot, printable
+
+__all__ = ["About", "JsonLines", "LiveView", "PlainLines", "View"]
+
+REFRESH_HZ = 8
+"""Redraws of the live view: it must not slow the stream down."""
+ERRORS = 3
+"""Errors that stay visible."""
+MARGIN = 3
+"""Columns that stay free: the terminal's own ``^C`` goes there, not onto another line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What does not change while the stream runs.
+
+    Attributes
+    ----------
+    model, source : str
+    board, title : str
+        The board's name, and as its makers call it.
+    backend : str
+    clock_mhz : float
+    verify : bool
+        Results are compared with the golden model.
+    """
+
+    model: str
+    source: str
+    board: str
+    title: str
+    backend: str
+    clock_mhz: float
+    verify: bool = False
+
+    @property
+    def where(self) -> str:
+        """What computes, for people."""
+        known = {"sim": f"{self.board}, simulated", "golden": "golden model"}
+        return known.get(self.backend, f"{self.board} on {self.backend}")
+
+
+class View(Protocol):
+    """Shows records as they come."""
+
+    def __enter__(self) -> View:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave the terminal as it was."""
+
+    def show(self, record: Record, now: Snapshot) -> None:
+        """Take note of a record; returns at once."""
+
+
+class _Lines:
+    """A line for each frame, and nothing to clear up."""
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        self._file = file
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
+
+    def _print(self, line: str) -> None:
+        # At once: whoever reads the other end of a pipe wants each frame when it is there.
+        print(line, file=self._file or sys.stdout, flush=True)
+
+    def show(self, record: Record, now: Snapshot) -> None:
+        """Print a line."""
+        raise NotImplementedError
+
+
+class JsonLines(_Lines):
+    """One JSON object per frame."""
+
+    def show(self, record: Record, now: Snapshot) -> None:
+        """Print a line."""
+        self._print(json.dumps(record.json(), allow_nan=False))
+
+
+class PlainLines(_Lines):
+    """What the live view shows, as far as it fits on a line."""
+
+    def show(self, record: Record, now: Snapshot) -> None:
+        """Print a line."""
+        parts = [f"{record.number:6}  {printable(record.name)}"]
+        if record.top:
+            best = record.top[0]
+            parts.append(f"{printable(best.label)} {best.score:.1%}")
+        if record.board_seconds is not None:
+            parts.append(f"{record.board_seconds * 1e3:.2f} ms")
+        if now.rate is not None:
+            parts.append(f"{now.rate:.1f} inf/s")
+        if record.retries:
+            parts.append(f"retries {record.retries}")
+        if record.exact:
+            parts.append("exact")
+        if record.error:
+            parts.append(f"{'DIFFERS' if record.exact is False else 'ERROR'}: {record.error}")
+        self._print("  ".join(" ".join(part.split("\n")) for part in parts))
+
+
+class LiveView:
+    """A view that is redrawn in place, by a thread of its own.
+
+    Parameters
+    ----------
+    about : About
+    console : Console
+        On a terminal.
+    """
+
+    def __init__(self, about: About, console: Console) -> None:
+        self._about = about
+        self._record: Record | None = None
+        self._now = Snapshot()
+        self._errors: deque[str] = deque(maxlen=ERRORS)
+        self._console = console
+        self._live = Live(
+            console=console, get_renderable=self.render, refresh_per_second=REFRESH_HZ
+        )
+
+    def __enter__(self) -> LiveView:
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Draws the last state, and shows the cursor again.
+        self._live.__exit__(kind, error, traceback)
+
+    def show(self, record: Record, now: Snapshot) -> None:
+        """Take note of a record; it is drawn when the next redraw is due."""
+        if record.error:
+            self._errors.append(f"frame {record.number}: {record.error}")
+        self._now = now
+        if record.outputs or self._record is None:
+            # A frame without a result does not wipe out the one before.
+            self._record = record
+
+    def render(self) -> RenderableType:
+        """Return the view."""
+        about, record, now = self._about, self._record, self._now
+        if record is None:
+            body: list[RenderableType] = [Text("waiting for the first frame …", style="dim")]
+        else:
+            heading = Text(f"frame {record.number}  ", style="dim")
+            heading.append(printable(record.name), style="bold not dim")
+            heading.truncate(200, overflow="ellipsis")
+            body = [heading, Text(), _bars(record), Text(), _rates(record, now, about)]
+            body += [_times(record), _counts(now, about)]
+        # A list's copy is one step, whatever the other thread does.
+        body += [Text(printable(error), style="red") for error in list(self._errors)]
+        return Panel(
+            Group(*body),
+            title=Text(f"{printable(about.model)} · {about.where}"),
+            title_align="left",
+            subtitle=Text(f"{printable(about.source)} · Ctrl-C ends", style="dim"),
+            subtitle_align="left",
+            width=max(20, self._console.width - MARGIN),
+        )
+
+
+def _bars(record: Record) -> RenderableType:
+    table = Table.grid(padding=(0, 2), expand=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=32, min_width=12)
+    table.add_column(ratio=1)
+    table.add_column(justify="right", no_wrap=True, width=7)
+    for rank in range(TOP):
+        if rank >= len(record.top):
+            break
+        top = record.top[rank]
+        table.add_row(
+            Text(printable(top.label), style="" if rank else "bold"),
+            ProgressBar(
+                total=1.0, completed=top.score,
+                complete_style="green" if rank == 0 else "blue", finished_style="green",
+            ),
+            Text(f"{top.score:.1%}", style="" if rank else "bold"),
+        )
+    if not record.top:
+        table.add_row(Text("no result", style="red"), Text(), Text())
+    return table
+
+
+def _rates(record: Record, now: Snapshot, about: About) -> Text:
+    text = Text(overflow="ellipsis", no_wrap=True)
+    text.append("–" if now.rate is None else f"{now.rate:.1f}", style="bold")
+    text.append(" inferences/s measured")
+    if now.board_rate is not None:
+        text.append("   ")
+        text.append(f"{now.board_rate:.1f}", style="bold")
+        text.append(f" at {about.clock_mhz:g} MHz")
+    if record.cycles is not None:
+        text.append(f" ({record.cycles:,} cycles)")
+    return text
+
+
+def _times(record: Record) -> Text:
+    stages = (
+        ("prepare", record.prepare_seconds),
+        ("upload", record.upload_seconds),
+        ("compute", record.compute_seconds),
+        ("download", record.download_seconds),
+    )
+    text = Text(overflow="ellipsis", no_wrap=True)
+    for name, seconds in stages:
+        text.append(f"{name} ", style="dim")
+        text.append("–   " if seconds is None else f"{seconds * 1e3:.2f} ms   ")
+    return text
+
+
+def _counts(now: Snapshot, about: About) -> Text:
+    def counted(count: int, one: str, many: str) -> str:
+        return f"{count:,} {one if count == 1 else many}   "
+
+    text = Text(counted(now.frames, "frame", "frames"), overflow="ellipsis", no_wrap=True)
+    text.append(counted(now.errors, "error", "errors"), style="red" if now.errors else "")
+    text.append(counted(now.retries, "retry", "retries"))
+    if now.dropped:
+        text.append(f"{now.dropped:,} skipped   ")
+    if about.verify:
+        differ = now.different
+        text.append(f"{differ:,} differ" if differ else "exact", style="red" if differ else "green")
+    return text
