@@ -225,7 +225,8 @@ class FunctionalCore:
         steps[:, :, -1, -1] = d.step_column
         steps[:, -1, -1, -1] = d.step_row
         offsets = np.cumsum(steps.ravel()) - steps.ravel()
-        return (base + offsets).reshape(shape) % (1 << ADDRESS_BITS)
+        # Rows of padding are read from anywhere; a smaller memory has fewer address bits.
+        return (base + offsets).reshape(shape) % min(1 << ADDRESS_BITS, self.config.memory_depth)
 
     def _serial(self, d: Descriptor, addresses: Ints, weights: Ints) -> Ints:
         words = self.memory[addresses]

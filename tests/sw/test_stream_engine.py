@@ -15,7 +15,7 @@ from test_run import model_bytes
 from tflite_builder import NetworkBuilder
 
 import boards
-from sim.board import SimulatedBoard
+from hw.link.uart import divisor
 from sim.serial_port import SimulatedSerialPort
 from sw import golden, importer
 from sw.compiler import compile_graph
@@ -339,7 +339,8 @@ def test_over_a_serial_line(graph: Graph) -> None:
     """The real link and core, simulated: times are those of the line."""
     board = boards.get("icebreaker")
     program = compile_graph(graph, board.config, flash_address=board.flash.program_base)
-    port = SimulatedSerialPort(SimulatedBoard(board.config, link_baud=board.baud))
+    rate = divisor(clock_mhz=board.config.clock_mhz, baud=board.baud)
+    port = SimulatedSerialPort(board.config, divisor=rate)
     with Device(SerialTransport(port, board.config, baud=board.baud), board.config) as device:
         device.load(program)
         engine = Engine(graph, device, clock_mhz=board.config.clock_mhz, verify=True)
