@@ -218,18 +218,8 @@ class Device:
         job = self._job(inputs)
         for address, halfwords in job.writes:
             transport.write_memory(address, halfwords)
-        observer = None if observe is None else self._observer(observe)
-        if job.feeds:
-            transport.write_register(Register.HOLD, job.hold)
-        transport.write_register(Register.START, 1)
-        try:
-            if job.feeds:
-                transport.wait_idle(job.limit, observer, job.feeds)
-            else:
-                transport.wait_idle(job.limit, observer)
-        finally:
-            # Whatever else went wrong, this would be why.
-            transport.check_stream()
+        transport.run(job, None if observe is None else self._observer(observe))
+        transport.check_stream(job)
         cycles = self.cycles()
         outputs = {
             index: self._words(index, transport.read_memory(*place))
@@ -258,6 +248,7 @@ class Device:
         """Return what the core's counter shows."""
         low = self.transport.read_register(Register.CYCLES_LOW)
         return low | self.transport.read_register(Register.CYCLES_HIGH) << 16
+
     def stream(self, frames: Iterable[Frame]) -> Iterator[StreamResult]:
         """Run the network on one frame after the other.
 
@@ -333,6 +324,7 @@ class Device:
             self._limit = 4 * sum(program.cycles()) + 100_000
         uploads, chunks = program.uploads(inputs)
         return Job(
+            program=program.model,
             writes=[(address * lanes, _halfwords(words)) for address, words in uploads],
             reads=[(place.address * lanes, place.words * lanes) for place in places],
             limit=self._limit,

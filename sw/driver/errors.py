@@ -4,6 +4,7 @@ from sw.errors import SeparableError
 
 __all__ = [
     "ConfigurationMismatch",
+    "CorruptProgramError",
     "DeviceBusy",
     "DeviceError",
     "DeviceLost",

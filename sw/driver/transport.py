@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.command import HOLD_NEVER, Register
-from sw.driver.errors import CorruptProgramError, DeviceError, DeviceLost
+from sw.driver.errors import CorruptProgramError, DeviceError, DeviceLost, DeviceTimeout
 
 __all__ = [
     "Feed",
@@ -50,6 +50,8 @@ class Feed:
     address: int
     halfwords: Halfwords
     hold: int
+
+
 Progress = Callable[[int, int], None]
 """Called with the bytes done, and all of them."""
 
@@ -60,6 +62,8 @@ class Job:
 
     Attributes
     ----------
+    program : str
+        Its name, for messages.
     writes : list of (address, halfwords)
         What to write to activation memory before the start.
     reads : list of (address, count)
@@ -72,6 +76,7 @@ class Job:
         What HOLD is set to before the start, if there are ``feeds``.
     """
 
+    program: str
     writes: list[tuple[int, Halfwords]]
     reads: list[tuple[int, int]]
     limit: int
@@ -200,17 +205,9 @@ class Transport(ABC):
         for address, halfwords in job.writes:
             self.write_memory(address, halfwords)
         written = self.now()
-        if job.feeds:
-            self.write_register(Register.HOLD, job.hold)
-        self.write_register(Register.START, 1)
-        try:
-            if job.feeds:
-                self.wait_idle(job.limit, None, job.feeds)
-            else:
-                self.wait_idle(job.limit)
-        finally:
-            idle = self.now()
-            self.check_stream()
+        self.run(job)
+        idle = self.now()
+        self.check_stream(job)
         low = self.read_register(Register.CYCLES_LOW)
         outcome.cycles = low | self.read_register(Register.CYCLES_HIGH) << 16
         outcome.halfwords = [self.read_memory(address, count) for address, count in job.reads]
@@ -218,12 +215,42 @@ class Transport(ABC):
         outcome.compute_seconds = idle - written
         outcome.link_seconds = self.now() - idle
 
-    def check_stream(self) -> None:
+    def run(self, job: Job, on_layer: LayerObserver | None = None) -> None:
+        """Start the core on what was written for a job, and wait until it is not busy.
+
+        Parameters
+        ----------
+        job : Job
+        on_layer : callable, optional
+            As for :meth:`wait_idle`.
+
+        Raises
+        ------
+        CorruptProgramError
+            If the core does not finish because the program in the flash is damaged; whether it
+            was in a run that came to an end, :meth:`check_stream` says.
+        DeviceTimeout
+            If the core does not finish.
+        """
+        if job.feeds:
+            self.write_register(Register.HOLD, job.hold)
+        self.write_register(Register.START, 1)
+        try:
+            if job.feeds:
+                self.wait_idle(job.limit, on_layer, job.feeds)
+            else:
+                self.wait_idle(job.limit, on_layer)
+        except DeviceTimeout:
+            # Not after other errors: a dead line must be seen as such.
+            self.check_stream(job)
+            raise
+
+    def check_stream(self, job: Job) -> None:
         """Raise :class:`CorruptProgramError` if a checksum was wrong since the start."""
         if self.read_register(Register.STATUS) >> 2 & 1:
             raise CorruptProgramError(
-                "the program in the device's flash is damaged; load it again, and if that does "
-                "not help lower the board's clock_mhz"
+                f"{job.program}: the program in the device's flash is damaged; load it again, and "
+                "if that does not help lower the board's clock_mhz"
             )
 
     @property

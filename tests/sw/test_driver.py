@@ -13,7 +13,14 @@ import boards
 from hw.command import IDENTITY, Register
 from sw import golden, importer
 from sw.compiler import Program, compile_graph
-from sw.driver import CorruptProgramError, Device, DeviceError, DeviceTimeout, Transport
+from sw.driver import (
+    CorruptProgramError,
+    Device,
+    DeviceError,
+    DeviceLost,
+    DeviceTimeout,
+    Transport,
+)
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import Feed, Halfwords, LayerObserver, Progress
 from sw.errors import InputError
@@ -103,12 +110,16 @@ def test_a_stream(device: Device, graph: Graph, program: Program) -> None:
     assert times == sorted(times)
 
 
-def test_a_stream_survives_a_hanging_frame(
-    device: Device, graph: Graph, program: Program
-) -> None:
+def test_a_stream_of_a_damaged_program(device: Device, graph: Graph, program: Program) -> None:
+    """Each frame has the error, and the stream goes on."""
     device.load(replace(program, flash=program.flash[: len(program.flash) // 2]))
     results = list(device.stream([frame(graph, 0), frame(graph, 1)]))
-    assert [type(result.error) for result in results] == [DeviceTimeout, DeviceTimeout]
+    assert [type(result.error) for result in results] == [CorruptProgramError] * 2
+    assert str(results[1].error).startswith("small: the program in the device's flash is damaged")
+    assert all(not result.tensors and result.cycles is None for result in results)
+    device.load(program)
+    (result,) = device.stream([frame(graph, 0)])
+    assert result.error is None and result.cycles == sum(program.cycles())
 
 
 def test_what_was_in_memory_does_not_matter(graph: Graph, program: Program) -> None:
@@ -208,9 +219,32 @@ def test_a_time_out_of_a_damaged_program(program: Program) -> None:
     for flags, error in ((2, DeviceTimeout), (6, CorruptProgramError)):
         device = Device(Hanging(IDENTITY << 8 | flags), CONFIG)
         device.load(program)
+        x = np.zeros((1, 12, 12, 3), np.int8)
         with pytest.raises(error) as caught:
-            device.infer(np.zeros((1, 12, 12, 3), np.int8))
+            device.infer(x)
         assert caught.type is error
+        assert [type(result.error) for result in device.stream([x, x])] == [error, error]
+
+
+def test_a_dead_line_ends_a_stream(program: Program) -> None:
+    """Nothing more is asked of the device, nor is another frame taken."""
+    class Dead(Dummy):
+        lost = False
+
+        def wait_idle(self, limit: int, *_: object) -> None:  # type: ignore[override]
+            self.lost = True
+            raise DeviceLost("the cable was pulled")
+
+        def read_register(self, register: Register) -> int:
+            assert not self.lost
+            return super().read_register(register)
+
+    device = Device(Dead(IDENTITY << 8 | 2), CONFIG)
+    device.load(program)
+    frames = iter([np.zeros((1, 12, 12, 3), np.int8)] * 3)
+    with pytest.raises(DeviceLost, match="the cable was pulled"):
+        list(device.stream(frames))
+    assert len(list(frames)) == 2
 
 
 class Dummy(Transport):

@@ -120,6 +120,16 @@ def test_simulated_board(graph: Graph, program: Program, pace: int) -> None:
         assert device.infer(x).cycles == sum(other.cycles())
 
 
+def test_a_stream(graph: Graph, program: Program) -> None:
+    (output,) = graph.outputs
+    with Device(SimTransport(CONFIG, pace=30), CONFIG) as device:
+        device.load(program)
+        frames = [frame(seed) for seed in range(3)]
+        for x, result in zip(frames, device.stream(frames), strict=True):
+            assert result.error is None
+            np.testing.assert_array_equal(result.tensors[output], golden.run(graph, x)[output])
+
+
 def test_a_layer_is_seen_at_its_end(program: Program) -> None:
     """The host goes on while somebody looks at the memory."""
     seen = []
@@ -161,6 +171,8 @@ def test_a_core_that_waits_for_ever(graph: Graph, program: Program) -> None:
         device.load(program)
         with pytest.raises(DeviceTimeout, match=f"{PLACES + 3} layers done"):
             device.infer(frame(0))
+        (result,) = device.stream([frame(0)])
+        assert isinstance(result.error, DeviceTimeout)
         other = compile_graph(graph, CONFIG)
         device.load(other)
         assert device.infer(frame(0)).cycles == sum(other.cycles())
