@@ -11,7 +11,7 @@ import pytest
 from tflite_builder import NetworkBuilder
 
 import boards
-from hw.command import HOLD_NEVER, Register
+from hw.command import HOLD_NEVER, Register, seal, unseal
 from sim.functional import run_program
 from sim.serial_port import SimulatedSerialPort
 from sw import golden, importer
@@ -43,7 +43,9 @@ def in_rows(program: Program) -> Program:
     """
     (work,) = program.work
     (address, _), pitch = program.inputs[0], WIDTH * 2
-    words = np.frombuffer(program.flash, np.uint8).reshape(-1, CONFIG.word_bytes)
+    words = np.frombuffer(unseal(program.flash), np.uint8).reshape(-1, CONFIG.word_bytes)
+    # END is all zeros, like what fills the section up.
+    words = words[: np.flatnonzero(words.any(axis=1))[-1] + 2]
     size = len(work.descriptor.halfwords()) // CONFIG.lanes + 1
     blocks, end = words[size:-1], words[-1:]
     flash = []
@@ -58,7 +60,7 @@ def in_rows(program: Program) -> Program:
         flash += [descriptor_words(descriptor, CONFIG.word_bytes), blocks]
     return replace(
         program,
-        flash=np.concatenate([*flash, end]).tobytes(),
+        flash=seal(np.concatenate([*flash, end]).tobytes()),
         work=(replace(work, descriptor=replace(work.descriptor, height=1)),) * ROWS,
         chunks=tuple(
             InputChunk(
