@@ -15,6 +15,7 @@ from test_driver import frame, small_network
 from tflite_builder import NetworkBuilder
 
 import boards
+from hw.command import seal, unseal
 from sw import golden, report, run
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import Progress
@@ -125,9 +126,9 @@ def test_the_first_difference_is_named(
         self: SimTransport, address: int, data: bytes, progress: Progress | None = None
     ) -> None:
         # A weight of the first block: behind descriptor, header and parameters.
-        changed = bytearray(data)
+        changed = bytearray(unseal(data))
         changed[(1 + 4 + 1 + 8) * 8] ^= 0x55
-        program_flash(self, address, bytes(changed), progress)
+        program_flash(self, address, seal(bytes(changed)), progress)
 
     monkeypatch.setattr(SimTransport, "program_flash", damaged)
     target = tmp_path / "report.json"
