@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hw.command import PARAMETER_FIELDS, Descriptor
 from hw.config import CoreConfig
@@ -42,6 +43,14 @@ def descriptor_timings(
     work: Sequence[Work], ring_words: int, config: CoreConfig
 ) -> list[LayerTiming]:
     """Return the timing of every descriptor; see :func:`sw.compiler.timing.simulate`."""
+    return list(_timings(tuple(work), ring_words, config))
+
+
+# A program is asked for its cycles when it is chosen, and then again for every report.
+@lru_cache(maxsize=2)
+def _timings(
+    work: tuple[Work, ...], ring_words: int, config: CoreConfig
+) -> tuple[LayerTiming, ...]:
     beside_weights = 1 + PARAMETER_FIELDS * config.rows
     tasks = [
         Task(
@@ -50,7 +59,7 @@ def descriptor_timings(
         )
         for item in work
     ]
-    return simulate(tasks, ring_words, config)
+    return tuple(simulate(tasks, ring_words, config))
 
 
 def predict(work: Sequence[Work], ring_words: int, config: CoreConfig) -> list[int]:

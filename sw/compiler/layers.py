@@ -226,11 +226,18 @@ def distribute(weights: Ints, slots: npt.NDArray[np.intp]) -> npt.NDArray[np.int
         ``None`` if a weight needs more places than it has.
     """
     rest = weights.T.copy()
-    result = np.zeros((*slots.shape, len(weights)), np.int8)
-    for place in np.ndindex(slots.shape):
-        tap = slots[place]
-        if tap >= 0:
-            part = np.clip(rest[tap], -128, 127)
-            result[place] = part
-            rest[tap] -= part
+    result = np.zeros((slots.size, len(weights)), np.int8)
+    places = np.flatnonzero(slots.ravel() >= 0)
+    taps = slots.ravel()[places]
+    # How many places of the same weight come before each.
+    order = np.argsort(taps, kind="stable")
+    starts = np.searchsorted(taps[order], taps[order])
+    visit = np.empty_like(order)
+    visit[order] = np.arange(len(order)) - starts
+    for number in range(int(visit.max(initial=-1)) + 1):
+        now = visit == number
+        part = np.clip(rest[taps[now]], -128, 127)
+        result[places[now]] = part
+        rest[taps[now]] -= part
+    result = result.reshape(*slots.shape, -1)
     return None if rest.any() else result

@@ -20,6 +20,8 @@ MARKERS = {"v1": "o", "v2": "s"}
 GREY = "#8a8a8a"
 STRIP = 0.2
 """Part of the width for networks that do not fit."""
+LINE = 0.85
+"""Height of a small label, in per cent of accuracy."""
 
 
 def check(path: str, points: Sequence[Point] | None = None) -> None:
@@ -137,19 +139,25 @@ def _fitting(axes: Axes, points: Sequence[Point], speed: str) -> None:
 def _missing(axes: Axes, points: Sequence[Point]) -> None:
     """Draw networks that do not fit: by their accuracy, without a speed."""
     axes.set_facecolor("#f2f2f2")
-    columns = sorted({point.arch for point in points})
-    for point in points:
-        x = columns.index(point.arch)
-        axes.scatter(x, point.top1 or 0, s=22, c=GREY, marker="x", linewidths=1)
-        axes.annotate(
-            f"{point.arch.upper()} {point.label}" if len(columns) > 1 else point.label,
-            (x, point.top1 or 0),
-            xytext=(5, -2),
-            textcoords="offset points",
-            fontsize=7,
-            color=GREY,
-        )
-    axes.set_xlim(-0.3, len(columns) - 0.1)
+    families = [arch for arch in COLOURS if any(point.arch == arch for point in points)]
+    for x, arch in enumerate(families):
+        below = 0.0
+        for point in sorted((p for p in points if p.arch == arch), key=lambda p: p.top1 or 0):
+            y = point.top1 or 0
+            axes.scatter(x, y, s=22, c=COLOURS[arch], marker="x", linewidths=1, alpha=0.7)
+            # Labels keep a line's distance.
+            below = max(y, below + LINE)
+            axes.annotate(
+                point.label,
+                (x, below),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7,
+                color=COLOURS[arch],
+                alpha=0.8,
+            )
+    axes.set_xlim(-0.25, len(families) - 0.1)
     axes.set_xticks([])
     axes.set_title("do not fit", loc="left", fontsize=9, color=GREY)
     axes.grid(True, axis="y", alpha=0.2)

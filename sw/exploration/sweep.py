@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import boards
 from hw.compute.encoding import MULTIPLIER_BITS
 from sw.compiler import compile_graph
-from sw.errors import InputError, SeparableError, UnsupportedError
+from sw.errors import InputError, UnsupportedError
 from sw.exploration.accuracy import top1, top1_quantized
 from sw.exploration.graphs import random_graph
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
@@ -194,11 +194,12 @@ def sweep(
 
 
 def _evaluate(request: Request, board: boards.Board) -> Point:
-    """Evaluate in another process; errors keep their sentence on the way back."""
+    """Evaluate in another process; a defect's traceback says which network it was."""
     try:
         return evaluate(request, board)
-    except SeparableError as error:
-        raise type(error)(str(error)) from None
+    except Exception as error:
+        error.add_note(f"while compiling {request}")
+        raise
 
 
 def front(points: Sequence[Point]) -> list[Point]:
