@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -55,6 +56,9 @@ def _parser() -> report.Parser:
     parser.add_argument(
         "--jobs", metavar="N", type=int, default=default_jobs(),
         help="processes (default: one per processor)",
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the table as Markdown and nothing else"
     )
     parser.add_argument("--csv", metavar="FILE", help="write the points as CSV")
     parser.add_argument("--json", metavar="FILE", help="write the points as JSON")
@@ -131,6 +135,23 @@ def _table(points: Sequence[Point], title: str) -> Table:
     return table
 
 
+def _show(points: Sequence[Point], title: str, *, markdown: bool) -> None:
+    """Print the table, and of each network that does not fit what is missing."""
+    output = report.console()
+    table = _table(points, title)
+    if markdown:
+        # Markdown has no sections.
+        table.title, table.box = None, box.MARKDOWN
+        for row in table.rows:
+            row.end_section = False
+        output.print(table)
+        return
+    output.print(table)
+    for point in points:
+        if not point.fits:
+            output.print(f"{point.arch.upper()} {point.label}: {point.missing}")
+
+
 def _write_csv(path: str, points: Sequence[Point]) -> None:
     best = front(points)
     with open(path, "w", newline="", encoding="utf-8") as file:
@@ -152,11 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plot.check(options.plot)
     points = _run(requests, board, options.jobs)
     clock = f"{board.title} at {board.config.clock_mhz:g} MHz"
-    output = report.console()
-    output.print(_table(points, f"{clock}, {options.classes} classes"))
-    for point in points:
-        if not point.fits:
-            output.print(f"{point.arch.upper()} {point.label}: {point.missing}")
+    _show(points, f"{clock}, {options.classes} classes", markdown=options.markdown)
     if options.csv:
         _write_csv(options.csv, points)
     if options.json:

@@ -18,10 +18,12 @@ FORMATS = (".svg", ".png")
 COLOURS = {"v1": "#1f6fb4", "v2": "#d1495b"}
 MARKERS = {"v1": "o", "v2": "s"}
 GREY = "#8a8a8a"
-STRIP = 0.2
-"""Part of the width for networks that do not fit."""
+STRIP = 0.12
+"""Part of the width for networks of one family that do not fit."""
 LINE = 0.85
 """Height of a small label, in per cent of accuracy."""
+NEAR = 1.35
+"""Ratio of speeds below which labels may overlap."""
 
 
 def check(path: str, points: Sequence[Point] | None = None) -> None:
@@ -71,10 +73,9 @@ def plot(points: Sequence[Point], path: str, *, title: str, speed: str) -> None:
 
     shown = [point for point in points if point.top1 is not None]
     missing = [point for point in shown if not point.fits]
-    figure = pyplot.figure(figsize=(9, 5.4))
-    grid = figure.add_gridspec(
-        1, 2, width_ratios=(STRIP, 1 - STRIP) if missing else (1e-6, 1), wspace=0.03
-    )
+    figure = pyplot.figure(figsize=(10, 6))
+    strip_width = STRIP * len({point.arch for point in missing}) or 1e-6
+    grid = figure.add_gridspec(1, 2, width_ratios=(strip_width, 1 - strip_width), wspace=0.03)
     axes = figure.add_subplot(grid[1])
     _fitting(axes, [point for point in shown if point.fits], speed)
     axes.set_title(title, loc="left", fontsize=11)
@@ -116,24 +117,42 @@ def _fitting(axes: Axes, points: Sequence[Point], speed: str) -> None:
                 label=f"MobileNet {arch.upper()}  (α/ρ)",
                 zorder=2,
             )
-    for point in points:
-        axes.annotate(
-            point.label,
-            (point.inferences_per_second or 0, point.top1 or 0),
-            xytext=(5, 4),
-            textcoords="offset points",
-            fontsize=8 if point in best else 7,
-            fontweight="bold" if point in best else "normal",
-            color=COLOURS[point.arch],
-        )
+    # The front's labels are on its free side, the others' on the other one.
+    _label(axes, best, above=True)
+    _label(axes, [point for point in points if point not in best], above=False)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     axes.xaxis.set_minor_formatter(lambda x, _: f"{x:g}" if f"{x:g}"[0] in "25" else "")
-    axes.margins(x=0.12, y=0.08)
+    axes.margins(x=0.13, y=0.08)
     axes.grid(True, which="both", alpha=0.2)
     axes.set_xlabel(speed)
     if points:
         axes.legend(loc="lower left", fontsize=8, framealpha=0.9)
+
+
+def _label(axes: Axes, points: Sequence[Point], *, above: bool) -> None:
+    """Write labels beside points, each a line away from that of its neighbour."""
+    side = 1 if above else -1
+    placed: list[tuple[float, float]] = []
+    for point in sorted(points, key=lambda p: side * (p.top1 or 0)):
+        x, y = point.inferences_per_second or 0, point.top1 or 0
+        height = LINE * (1.3 if above else 1)
+        level = y + side * 0.6
+        for other, there in placed:
+            if max(x / other, other / x) < NEAR and side * (level - there) < height:
+                level = there + side * height
+        placed.append((x, level))
+        axes.annotate(
+            point.label,
+            (x, level),
+            xytext=(side * 6, 0),
+            textcoords="offset points",
+            ha="left" if above else "right",
+            va="center",
+            fontsize=8 if above else 7,
+            fontweight="bold" if above else "normal",
+            color=COLOURS[point.arch],
+        )
 
 
 def _missing(axes: Axes, points: Sequence[Point]) -> None:

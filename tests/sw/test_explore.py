@@ -281,3 +281,15 @@ def test_plots_need_accuracies_and_matplotlib(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(InputError, match=r"pip install -e '\.\[plot\]'"):
         plot.check("a.svg")
+
+
+@pytest.mark.usefixtures("instant")
+def test_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--jobs", "1", "--markdown") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert len(lines) == 2 + 16
+    cells = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
+    assert len({len(row) for row in cells}) == 1
+    assert cells[0][:4] == ["network", "α", "ρ", "top-1"]
+    assert all(set(cell) <= set("-:") for cell in cells[1])
+    assert cells[2][:4] == ["MobileNet V1", "1", "224", "70.9"]
