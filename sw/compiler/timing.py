@@ -62,7 +62,8 @@ class LayerTiming:
     drain : int
         Cycles from the last step to the last result's being written.
     fill : int
-        Cycles in which the descriptor was waited for and read, or a block began.
+        Cycles in which the descriptor was waited for and read, or a block began; at the end of a
+        program, those until its last checksum has been seen.
 
     The cycles of a descriptor begin with the second one after the end of the descriptor before (the
     first one's with cycle 1) and end with the one after ``end``; each has one of these causes, the
@@ -526,7 +527,8 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
     flash.finish()
     # The last layer is done when the program is verified, too.
     *before, last = sequencer.done
-    return [*before, replace(last, end=max(last.end, flash.verified - 1))]
+    late = max(0, flash.verified - 1 - last.end)
+    return [*before, replace(last, end=last.end + late, fill=last.fill + late)]
 
 
 def _words(task: Task, config: CoreConfig) -> int:

@@ -10,6 +10,7 @@ from test_descriptor import stored
 
 from hw.command import LAYOUT, Cause, Descriptor, Mode, minimum_steps, window_steps
 from hw.config import CoreConfig
+from hw.control.descriptor import LayerLayout
 from hw.control.sequencer import Sequencer
 
 WINDOWS = (Mode.DEPTHWISE, Mode.DEPTHWISE2)
@@ -132,8 +133,7 @@ class Trace(BlockBench):
             if row["descriptor_fetch"]:
                 d = queue.pop(0)
                 done_at = now + 5
-                self.set(layer={n: stored(d, n) for n in LAYOUT
-                                if n not in ("input_base", "output_base")})
+                self.set(layer={n: stored(d, n) for n in LAYOUT if n in LayerLayout.members})
                 ahead = words(d, self.cfg)
 
 

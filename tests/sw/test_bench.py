@@ -31,6 +31,7 @@ from sw.driver import Device
 from sw.errors import InputError
 
 BOARD = boards.get("icebreaker")
+CLOCK = BOARD.config.clock_mhz
 CLOCK = BenchClock(mhz=BOARD.config.clock_mhz)
 LOST = {"idle", "input", "weights", "requantise", "fill"}
 
@@ -81,7 +82,7 @@ def test_counters(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert {**counted, "source": ""} == {**modelled, "source": ""}
     assert len(data["rivals"]) == len(RIVALS)
     printed = capsys.readouterr().out
-    for words in ("layer by layer", "waiting for weights (flash)", "39.75 MHz (target",
+    for words in ("layer by layer", "waiting for weights (flash)", f"{CLOCK:g} MHz (target",
                   "Syntiant NDP120", "this, icebreaker"):
         assert words in printed
 
@@ -112,7 +113,7 @@ def test_agreement(program: Program) -> None:
 
 def build_report(**changes: object) -> dict[str, object]:
     return {"board": "icebreaker", "fits": True, "seed": 7, "clocks": {"core": {
-        "target_mhz": BOARD.config.clock_mhz, "achieved_mhz": 39.98, "reported_mhz": 40.0,
+        "target_mhz": BOARD.config.clock_mhz, "achieved_mhz": CLOCK + 0.23, "reported_mhz": 40.0,
         "proven": True}}, **changes}
 
 
@@ -120,10 +121,10 @@ def test_clock(tmp_path: Path) -> None:
     path = tmp_path / "build.json"
     path.write_text(json.dumps(build_report()))
     clock = read_clock(BOARD, str(path))
-    assert (clock.mhz, clock.achieved_mhz, clock.kind) == (39.75, 39.98, "achieved")
-    assert str(clock) == "39.75 MHz (the build achieves 39.98, path by path, seed 7)"
+    assert (clock.mhz, clock.achieved_mhz, clock.kind) == (CLOCK, CLOCK + 0.23, "achieved")
+    assert str(clock) == f"{CLOCK:g} MHz (the build achieves {CLOCK + 0.23:.2f}, path by path, seed 7)"
     slow = build_report()
-    slow["clocks"] = {"core": {"target_mhz": 39.75, "achieved_mhz": 38.5, "proven": False}}
+    slow["clocks"] = {"core": {"target_mhz": CLOCK, "achieved_mhz": 38.5, "proven": False}}
     path.write_text(json.dumps(slow))
     assert read_clock(BOARD, str(path)).mhz == 38.5
     assert read_clock(BOARD, None).kind == "target"
@@ -136,7 +137,7 @@ def test_clock(tmp_path: Path) -> None:
     (json.dumps(build_report(board="other")), "a build for other, not for icebreaker"),
     (json.dumps(build_report(fits=False)), "does not fit has no clock"),
     (json.dumps(build_report(clocks={"core": {"target_mhz": 30, "achieved_mhz": 31}})),
-     "built for 30 MHz, the board's clock is 39.75 MHz now"),
+     f"built for 30 MHz, the board's clock is {CLOCK:g} MHz now"),
 ])
 def test_bad_build_reports(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "build.json"
