@@ -31,7 +31,7 @@ from sw.driver import Device
 from sw.errors import InputError
 
 BOARD = boards.get("icebreaker")
-CLOCK = BOARD.config.clock_mhz
+MHZ = BOARD.config.clock_mhz
 CLOCK = BenchClock(mhz=BOARD.config.clock_mhz)
 LOST = {"idle", "input", "weights", "requantise", "fill"}
 
@@ -82,7 +82,7 @@ def test_counters(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert {**counted, "source": ""} == {**modelled, "source": ""}
     assert len(data["rivals"]) == len(RIVALS)
     printed = capsys.readouterr().out
-    for words in ("layer by layer", "waiting for weights (flash)", f"{CLOCK:g} MHz (target",
+    for words in ("layer by layer", "waiting for weights (flash)", f"{MHZ:g} MHz (target",
                   "Syntiant NDP120", "this, icebreaker"):
         assert words in printed
 
@@ -113,7 +113,7 @@ def test_agreement(program: Program) -> None:
 
 def build_report(**changes: object) -> dict[str, object]:
     return {"board": "icebreaker", "fits": True, "seed": 7, "clocks": {"core": {
-        "target_mhz": BOARD.config.clock_mhz, "achieved_mhz": CLOCK + 0.23, "reported_mhz": 40.0,
+        "target_mhz": BOARD.config.clock_mhz, "achieved_mhz": MHZ + 0.23, "reported_mhz": 40.0,
         "proven": True}}, **changes}
 
 
@@ -121,11 +121,11 @@ def test_clock(tmp_path: Path) -> None:
     path = tmp_path / "build.json"
     path.write_text(json.dumps(build_report()))
     clock = read_clock(BOARD, str(path))
-    assert (clock.mhz, clock.achieved_mhz, clock.kind) == (CLOCK, CLOCK + 0.23, "achieved")
-    achieved = f"the build achieves {CLOCK + 0.23:.2f}, path by path, seed 7"
-    assert str(clock) == f"{CLOCK:g} MHz ({achieved})"
+    assert (clock.mhz, clock.achieved_mhz, clock.kind) == (MHZ, MHZ + 0.23, "achieved")
+    achieved = f"the build achieves {MHZ + 0.23:.2f}, path by path, seed 7"
+    assert str(clock) == f"{MHZ:g} MHz ({achieved})"
     slow = build_report()
-    slow["clocks"] = {"core": {"target_mhz": CLOCK, "achieved_mhz": 38.5, "proven": False}}
+    slow["clocks"] = {"core": {"target_mhz": MHZ, "achieved_mhz": 38.5, "proven": False}}
     path.write_text(json.dumps(slow))
     assert read_clock(BOARD, str(path)).mhz == 38.5
     assert read_clock(BOARD, None).kind == "target"
@@ -138,7 +138,7 @@ def test_clock(tmp_path: Path) -> None:
     (json.dumps(build_report(board="other")), "a build for other, not for icebreaker"),
     (json.dumps(build_report(fits=False)), "does not fit has no clock"),
     (json.dumps(build_report(clocks={"core": {"target_mhz": 30, "achieved_mhz": 31}})),
-     f"built for 30 MHz, the board's clock is {CLOCK:g} MHz now"),
+     f"built for 30 MHz, the board's clock is {MHZ:g} MHz now"),
 ])
 def test_bad_build_reports(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "build.json"
