@@ -69,8 +69,8 @@ def test_v2_runs_row_by_row_where_it_has_to(shared: Path) -> None:
 
 
 def test_networks_that_do_not_fit(shared: Path) -> None:
-    config = dataclasses.replace(CoreConfig(), memory_depth=8192)
-    with pytest.raises(UnsupportedError, match=r"needs at least [0-9]+ KB .* the core has 64 KB"):
+    config = dataclasses.replace(CoreConfig(), memory_depth=2048)
+    with pytest.raises(UnsupportedError, match=r"needs at least [0-9]+ KB .* the core has 16 KB"):
         compile_graph(load(shared, "mobilenetv2_160_035"), config)
 
 
