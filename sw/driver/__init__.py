@@ -5,8 +5,25 @@
 - :mod:`sw.driver.simulation`, :mod:`sw.driver.serial`: simulated boards, boards.
 """
 
-from sw.driver.device import Device, Result
-from sw.driver.errors import DeviceError, DeviceTimeout
-from sw.driver.transport import Transport
+from sw.driver.device import Device, Result, StreamResult
+from sw.driver.errors import (
+    ConfigurationMismatch,
+    DeviceBusy,
+    DeviceError,
+    DeviceLost,
+    DeviceTimeout,
+)
+from sw.driver.transport import Progress, Transport
 
-__all__ = ["Device", "DeviceError", "DeviceTimeout", "Result", "Transport"]
+__all__ = [
+    "ConfigurationMismatch",
+    "Device",
+    "DeviceBusy",
+    "DeviceError",
+    "DeviceLost",
+    "DeviceTimeout",
+    "Progress",
+    "Result",
+    "StreamResult",
+    "Transport",
+]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +14,10 @@ from hw.command import IDENTITY, Register
 from hw.config import CoreConfig
 from sw.compiler import Program
 from sw.driver.errors import DeviceError, DeviceTimeout
-from sw.driver.transport import Memory, Transport
+from sw.driver.transport import Halfwords, Job, Memory, Outcome, Progress, Transport
+from sw.errors import InputError, SeparableError
 
-__all__ = ["Device", "Result", "TensorObserver"]
+__all__ = ["Device", "Result", "StreamResult", "TensorObserver"]
 
 Array = npt.NDArray[np.integer]
 
@@ -44,6 +47,45 @@ class Result:
     layer_cycles: list[int] | None
 
 
+Frame = Array | Sequence[Array] | Mapping[int, Array]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamResult:
+    """What became of one frame of a stream: a result, or an error.
+
+    Attributes
+    ----------
+    index : int
+        Of the frame, from 0; every frame has exactly one result, in order.
+    tensors : dict
+        As in :class:`Result`; empty if there is an error.
+    cycles : int or None
+        As in :class:`Result`; None if there is an error.
+    layer_cycles : list of int or None
+    upload_seconds, compute_seconds, link_seconds : float
+        Writing the input; from the start until the core is seen to be idle; reading the result.
+        In a stream these overlap with those of other frames.
+    retries : int
+        Packets of this frame that were sent again.
+    finished : float
+        When the result was there, in seconds of the device's clock: differences give the rate.
+    error : SeparableError or None
+        Why there is no result.
+    """
+
+    index: int
+    tensors: dict[int, Array] = field(default_factory=dict)
+    cycles: int | None = None
+    layer_cycles: list[int] | None = None
+    upload_seconds: float = 0.0
+    compute_seconds: float = 0.0
+    link_seconds: float = 0.0
+    retries: int = 0
+    finished: float = 0.0
+    error: SeparableError | None = None
+
+
 class Device:
     """A core that answers.
 
@@ -63,6 +105,7 @@ class Device:
         self.transport = transport
         self.config = config
         self.program: Program | None = None
+        self._limit: int | None = None
         identity = transport.read_register(Register.STATUS) >> 8
         if identity != IDENTITY:
             raise DeviceError(
@@ -112,8 +155,14 @@ class Device:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def load(self, program: Program) -> None:
+    def load(self, program: Program, progress: Progress | None = None) -> None:
         """Store a program in the device's flash, and make it the one that :meth:`infer` runs.
+
+        Parameters
+        ----------
+        program : Program
+        progress : callable, optional
+            Called with the bytes of the program that are known to be in the flash, and all.
 
         Raises
         ------
@@ -125,18 +174,18 @@ class Device:
                 f"{program.model}: compiled for another core than the device's; compile it again"
             )
         self._wait_for_flash()
-        self.transport.program_flash(program.flash_address, program.flash)
+        self.transport.program_flash(program.flash_address, program.flash, progress)
         for register, value in (
             (Register.FLASH_LOW, program.flash_address & 0xFFFF),
             (Register.FLASH_HIGH, program.flash_address >> 16),
             (Register.RING_FIRST, program.ring[0]),
         ):
             self.transport.write_register(register, value)
-        self.program = program
+        self.program, self._limit = program, None
 
     def infer(
         self,
-        inputs: Array | Sequence[Array] | Mapping[int, Array],
+        inputs: Frame,
         observe: TensorObserver | None = None,
     ) -> Result:
         """Run the network once.
@@ -158,20 +207,103 @@ class Device:
             If anything else goes wrong.
         """
         program, transport = self._program(), self.transport
-        for address, words in program.prepare(inputs):
-            halfwords = np.ascontiguousarray(words).view("<u2").ravel()
-            transport.write_memory(address * self.config.lanes, halfwords)
-        predicted = program.cycles()
-        limit = 4 * sum(predicted) + 100_000
+        job = self._job(inputs)
+        for address, halfwords in job.writes:
+            transport.write_memory(address, halfwords)
         transport.write_register(Register.START, 1)
-        transport.wait_idle(limit, None if observe is None else self._observer(observe))
+        transport.wait_idle(job.limit, None if observe is None else self._observer(observe))
         low = transport.read_register(Register.CYCLES_LOW)
         cycles = low | transport.read_register(Register.CYCLES_HIGH) << 16
-        outputs = {index: self._read(index) for index in program.outputs}
+        outputs = {
+            index: self._words(index, transport.read_memory(*place))
+            for index, place in zip(program.outputs, job.reads, strict=True)
+        }
         return Result(
             tensors=program.finish(outputs),
             cycles=cycles,
             layer_cycles=self._layer_cycles(cycles),
+        )
+
+    def stream(self, frames: Iterable[Frame]) -> Iterator[StreamResult]:
+        """Run the network on one frame after the other.
+
+        The next frame may be taken from ``frames``, and written to the device, before the result
+        of the one before is yielded.
+
+        Parameters
+        ----------
+        frames : iterable
+            Of inputs as for :meth:`infer`.
+
+        Yields
+        ------
+        StreamResult
+            One for each frame, in order.  A frame that does not fit, or whose inference fails,
+            has an error and the stream goes on.
+
+        Raises
+        ------
+        DeviceLost
+            If the line to the device is dead.
+        """
+        self._program()
+        # What the device has been given, and frames that never came so far.
+        waiting: deque[InputError | None] = deque()
+
+        def jobs() -> Iterator[Job]:
+            for inputs in frames:
+                try:
+                    job = self._job(inputs)
+                except InputError as error:
+                    waiting.append(error)
+                else:
+                    waiting.append(None)
+                    yield job
+
+        index = 0
+        for outcome in self.transport.jobs(jobs()):
+            while (error := waiting.popleft()) is not None:
+                yield StreamResult(index=index, finished=self.transport.now(), error=error)
+                index += 1
+            yield self._stream_result(index, outcome)
+            index += 1
+        for error in waiting:
+            yield StreamResult(index=index, finished=self.transport.now(), error=error)
+            index += 1
+
+    def _stream_result(self, index: int, outcome: Outcome) -> StreamResult:
+        times: dict[str, Any] = {
+            "upload_seconds": outcome.upload_seconds,
+            "compute_seconds": outcome.compute_seconds,
+            "link_seconds": outcome.link_seconds,
+            "finished": outcome.finished,
+        }
+        if outcome.error is not None or outcome.cycles is None:
+            error = outcome.error or DeviceError("the device gave no result")
+            return StreamResult(index=index, retries=outcome.retries, error=error, **times)
+        program = self._program()
+        outputs = dict(zip(program.outputs, outcome.halfwords, strict=True))
+        return StreamResult(
+            index=index,
+            tensors=program.finish({i: self._words(i, data) for i, data in outputs.items()}),
+            cycles=outcome.cycles,
+            layer_cycles=self._layer_cycles(outcome.cycles),
+            retries=outcome.retries,
+            **times,
+        )
+
+    def _job(self, inputs: Frame) -> Job:
+        program, lanes = self._program(), self.config.lanes
+        places = [program.tensors[index] for index in program.outputs]
+        if self._limit is None:
+            self._limit = 4 * sum(program.cycles()) + 100_000
+        return Job(
+            writes=[
+                (address * lanes, np.ascontiguousarray(words).view("<u2").ravel())
+                for address, words in program.prepare(inputs)
+            ],
+            reads=[(place.address * lanes, place.words * lanes) for place in places],
+            limit=self._limit,
         )
 
     def _program(self) -> Program:
@@ -186,12 +318,10 @@ class Device:
             self.transport.pause()
         raise DeviceTimeout("the device's flash does not become ready")
 
-    def _read(self, index: int) -> Memory:
+    def _words(self, index: int, halfwords: Halfwords) -> Memory:
         """Return the words of a tensor."""
-        tensor = self._program().tensors[index]
-        lanes = self.config.lanes
-        halfwords = self.transport.read_memory(tensor.address * lanes, tensor.words * lanes)
-        return halfwords.astype("<u2").view(np.int8).reshape(tensor.words, -1)
+        words = self._program().tensors[index].words
+        return halfwords.astype("<u2").view(np.int8).reshape(words, -1)
 
     def _last_descriptors(self) -> list[int]:
         """Return, for each layer, the number of its last descriptor."""

@@ -2,6 +2,14 @@
 
 from sw.errors import SeparableError
 
+__all__ = [
+    "ConfigurationMismatch",
+    "DeviceBusy",
+    "DeviceError",
+    "DeviceLost",
+    "DeviceTimeout",
+]
+
 
 class DeviceError(SeparableError):
     """The device does not answer, answers wrongly, or cannot be simulated."""
@@ -9,3 +17,15 @@ class DeviceError(SeparableError):
 
 class DeviceTimeout(DeviceError):
     """The device did not finish in time."""
+
+
+class DeviceLost(DeviceError):
+    """The line is dead: the cable was pulled, or the board is off.  Open the device again."""
+
+
+class DeviceBusy(DeviceError):
+    """Another driver has the device."""
+
+
+class ConfigurationMismatch(DeviceError):
+    """Host and bitstream were made from different configurations."""

@@ -12,7 +12,7 @@ from hw.config import CoreConfig
 from hw.link.protocol import MAX_ITEMS, Space, Status, crc16, opcode
 from sw.driver.errors import DeviceError, DeviceTimeout
 from sw.driver.spi_flash import SpiFlash
-from sw.driver.transport import Halfwords, LayerObserver, Transport
+from sw.driver.transport import Halfwords, LayerObserver, Progress, Transport
 
 __all__ = ["Port", "SerialTransport"]
 
@@ -104,8 +104,11 @@ class SerialTransport(Transport):
             result += self._read(Space.FLASH, int(more), count, tries=1)
         return result
 
-    def program_flash(self, address: int, data: bytes) -> None:
+    def program_flash(self, address: int, data: bytes, progress: Progress | None = None) -> None:
         SpiFlash(self.exchange).store(address, data)
+
+    def now(self) -> float:
+        return time.monotonic()
 
     def pause(self) -> None:
         time.sleep(PAUSE_SECONDS)

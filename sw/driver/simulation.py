@@ -11,7 +11,7 @@ from hw.config import CoreConfig
 from sim.board import LayerEnd, SimulatedBoard
 from sim.errors import HangError, SimulationError
 from sw.driver.errors import DeviceError, DeviceTimeout
-from sw.driver.transport import Halfwords, LayerObserver, Transport
+from sw.driver.transport import Halfwords, LayerObserver, Progress, Transport
 
 __all__ = ["SimTransport"]
 
@@ -63,8 +63,13 @@ class SimTransport(Transport):
         with _errors():
             return self.board.read_register(register)
 
-    def program_flash(self, address: int, data: bytes) -> None:
+    def program_flash(self, address: int, data: bytes, progress: Progress | None = None) -> None:
         self.board.write_flash(address, data)
+        if progress is not None:
+            progress(len(data), len(data))
+
+    def now(self) -> float:
+        return self.board.cycle / (self.board.config.clock_mhz * 1e6)
 
     def wait_idle(self, limit: int, on_layer: LayerObserver | None = None) -> None:
         def observe(end: LayerEnd) -> None:

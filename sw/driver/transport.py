@@ -3,21 +3,80 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 
 from hw.command import Register
+from sw.driver.errors import DeviceError, DeviceLost
 
-__all__ = ["Halfwords", "LayerObserver", "Memory", "Transport"]
+__all__ = ["Halfwords", "Job", "LayerObserver", "Memory", "Outcome", "Progress", "Transport"]
 
 Halfwords = npt.NDArray[np.uint16]
 Memory = npt.NDArray[np.int8]
 
 LayerObserver = Callable[[int, Memory], None]
 """Called at the end of each layer with its number and the activation memory, int8(words, bytes)."""
+
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes done, and all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One inference, as a device sees it.
+
+    Attributes
+    ----------
+    writes : list of (address, halfwords)
+        What to write to activation memory before the start.
+    reads : list of (address, count)
+        What to read from it after the end.
+    limit : int
+        Cycles after which the core counts as hanging.
+    """
+
+    writes: list[tuple[int, Halfwords]]
+    reads: list[tuple[int, int]]
+    limit: int
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What became of a job; times in seconds of the device's clock (:meth:`Transport.now`).
+
+    Attributes
+    ----------
+    halfwords : list of ndarray
+        What was read.
+    cycles : int or None
+        The core's own count.
+    upload_seconds : float
+        From the first byte of the input to the acknowledgement of the last.
+    compute_seconds : float
+        From the start to the moment at which the core was seen to be idle.
+    link_seconds : float
+        From there to the result.
+    retries : int
+        Packets that were sent again.
+    finished : float
+        When the result was there.
+    error : DeviceError or None
+        Why there is no result.
+    """
+
+    halfwords: list[Halfwords] = field(default_factory=list)
+    cycles: int | None = None
+    upload_seconds: float = 0.0
+    compute_seconds: float = 0.0
+    link_seconds: float = 0.0
+    retries: int = 0
+    finished: float = 0.0
+    error: DeviceError | None = None
 
 
 class Transport(ABC):
@@ -47,8 +106,8 @@ class Transport(ABC):
         """Return a register."""
 
     @abstractmethod
-    def program_flash(self, address: int, data: bytes) -> None:
-        """Make the flash hold ``data`` from byte ``address`` on."""
+    def program_flash(self, address: int, data: bytes, progress: Progress | None = None) -> None:
+        """Make the flash hold ``data`` from byte ``address`` on, and verify it."""
 
     @abstractmethod
     def pause(self) -> None:
@@ -70,6 +129,43 @@ class Transport(ABC):
         DeviceTimeout
             If it is still busy.
         """
+
+    @abstractmethod
+    def now(self) -> float:
+        """Return seconds of the clock that goes with the device: simulated ones in a simulation."""
+
+    def jobs(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        """Carry jobs out, and yield their outcomes in order.
+
+        A failure that concerns one job is its outcome's ``error``; :class:`DeviceLost` is raised.
+        Transports whose link can do so write the next input while the core computes: they take
+        jobs ahead of the outcomes they have yielded.
+        """
+        for job in jobs:
+            outcome = Outcome()
+            try:
+                self._carry_out(job, outcome)
+            except DeviceLost:
+                raise
+            except DeviceError as error:
+                outcome.error = error
+            outcome.finished = self.now()
+            yield outcome
+
+    def _carry_out(self, job: Job, outcome: Outcome) -> None:
+        began = self.now()
+        for address, halfwords in job.writes:
+            self.write_memory(address, halfwords)
+        written = self.now()
+        self.write_register(Register.START, 1)
+        self.wait_idle(job.limit)
+        idle = self.now()
+        low = self.read_register(Register.CYCLES_LOW)
+        outcome.cycles = low | self.read_register(Register.CYCLES_HIGH) << 16
+        outcome.halfwords = [self.read_memory(address, count) for address, count in job.reads]
+        outcome.upload_seconds = written - began
+        outcome.compute_seconds = idle - written
+        outcome.link_seconds = self.now() - idle
 
     @property
     def layer_ends(self) -> list[int] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -115,7 +116,7 @@ class Impatient(SerialTransport):
                 on_layer(number, board.memory())
         super().wait_idle(limit)
 
-    def program_flash(self, address: int, data: bytes) -> None:
+    def program_flash(self, address: int, data: bytes, progress: Any = None) -> None:
         self._port.board.write_flash(address, data)
 
     def write_memory(self, address: int, halfwords: Halfwords) -> None:

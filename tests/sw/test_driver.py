@@ -15,7 +15,7 @@ from sw import golden, importer
 from sw.compiler import Program, compile_graph
 from sw.driver import Device, DeviceError, DeviceTimeout, Transport
 from sw.driver.simulation import SimTransport
-from sw.driver.transport import Halfwords, LayerObserver
+from sw.driver.transport import Halfwords, LayerObserver, Progress
 from sw.errors import InputError
 from sw.ir import Graph
 
@@ -76,6 +76,39 @@ def test_inference_on_the_simulated_core(device: Device, graph: Graph, program: 
     # Time depends on nothing but the program.
     assert len(cycles) == 1
     assert device.infer(x).cycles == result.cycles
+
+
+def test_a_stream(device: Device, graph: Graph, program: Program) -> None:
+    done: list[tuple[int, int]] = []
+    device.load(program, progress=lambda *state: done.append(state))
+    assert done[-1] == (len(program.flash), len(program.flash))
+    frames = [frame(graph, seed) for seed in range(4)]
+    # Frames of a wrong size among them, also the first and the last.
+    bad = np.zeros((1, 11, 12, 3), np.int8)
+    results = list(device.stream([bad, *frames[:2], bad, bad, *frames[2:], bad]))
+    assert [result.index for result in results] == list(range(8))
+    errors = [number for number, result in enumerate(results) if result.error]
+    assert errors == [0, 3, 4, 7]
+    for number in errors:
+        assert isinstance(results[number].error, InputError)
+        assert not results[number].tensors and results[number].cycles is None
+    for x, result in zip(frames, (r for r in results if not r.error), strict=True):
+        expected = golden.run(graph, x)
+        for index in graph.outputs:
+            np.testing.assert_array_equal(result.tensors[index], expected[index])
+        assert result.cycles == sum(program.cycles())
+        assert result.layer_cycles is not None and sum(result.layer_cycles) == result.cycles
+        assert result.upload_seconds > 0 and result.compute_seconds > 0
+    times = [result.finished for result in results]
+    assert times == sorted(times)
+
+
+def test_a_stream_survives_a_hanging_frame(
+    device: Device, graph: Graph, program: Program
+) -> None:
+    device.load(replace(program, flash=program.flash[: len(program.flash) // 2]))
+    results = list(device.stream([frame(graph, 0), frame(graph, 1)]))
+    assert [type(result.error) for result in results] == [DeviceTimeout, DeviceTimeout]
 
 
 def test_what_was_in_memory_does_not_matter(graph: Graph, program: Program) -> None:
@@ -144,11 +177,16 @@ class Dummy(Transport):
     def read_register(self, register: Register) -> int:
         return self.status if register == Register.STATUS else 0
 
-    def program_flash(self, address: int, data: bytes) -> None: ...
+    def program_flash(
+        self, address: int, data: bytes, progress: Progress | None = None
+    ) -> None: ...
 
     def pause(self) -> None: ...
 
     def wait_idle(self, limit: int, on_layer: LayerObserver | None = None) -> None: ...
+
+    def now(self) -> float:
+        return 0.0
 
     def close(self) -> None:
         self.closed = True
