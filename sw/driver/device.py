@@ -114,7 +114,7 @@ class Device:
             )
 
     @classmethod
-    def open(cls, backend: str, config: CoreConfig, *, baud: int = 1_000_000) -> Device:
+    def open(cls, backend: str, config: CoreConfig, *, baud: int = 12_000_000) -> Device:
         """Open a device.
 
         Parameters
@@ -123,7 +123,7 @@ class Device:
             ``"sim"``, or the name of a serial port.
         config : CoreConfig
         baud : int
-            Rate of a serial port.
+            The board's highest rate.
 
         Raises
         ------

@@ -38,11 +38,15 @@ class Job:
         What to read from it after the end.
     limit : int
         Cycles after which the core counts as hanging.
+    overlap : int or None
+        Cycles after the start from which the next input may be written, in the order of
+        addresses and no faster than the link's highest rate; None if only after the end.
     """
 
     writes: list[tuple[int, Halfwords]]
     reads: list[tuple[int, int]]
     limit: int
+    overlap: int | None = None
 
 
 @dataclass(kw_only=True)
@@ -55,6 +59,8 @@ class Outcome:
         What was read.
     cycles : int or None
         The core's own count.
+    status : int
+        The core's STATUS at the end.
     upload_seconds : float
         From the first byte of the input to the acknowledgement of the last.
     compute_seconds : float
@@ -71,6 +77,7 @@ class Outcome:
 
     halfwords: list[Halfwords] = field(default_factory=list)
     cycles: int | None = None
+    status: int = 0
     upload_seconds: float = 0.0
     compute_seconds: float = 0.0
     link_seconds: float = 0.0
