@@ -129,7 +129,8 @@ class SimulatedSerialPort:
 
     def receive(self, timeout: float) -> bytes:
         """Return what has arrived; wait for something, but at most so many seconds."""
-        deadline = self.board.cycle + int(timeout * self._hertz)
+        # At least a cycle: who waits for a moment that is not quite there would wait for ever.
+        deadline = self.board.cycle + int(timeout * self._hertz) + 1
         while True:
             if self._late and self._late[0][0] <= self.board.cycle:
                 return self._late.pop(0)[1]

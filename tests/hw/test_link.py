@@ -187,7 +187,7 @@ def test_a_damaged_header_does_nothing():
     rng = random.Random(3)
 
     async def scenario(line):
-        for number in range(20):
+        for number in range(8):
             bit = rng.randrange(80) if number else 0
             packet = bytearray(line.packet(Space.MEMORY, 0, [1, 2, 3]))
             packet[bit // 8] ^= 1 << bit % 8
@@ -227,7 +227,7 @@ def test_garbage_and_lost_bytes(seed):
     rng = random.Random(seed)
 
     async def scenario(line):
-        for number in range(12):
+        for number in range(4):
             packet = line.packet(Space.MEMORY, 8, [1, 2, 3])
             kind = rng.randrange(3)
             at = rng.randrange(len(packet))
