@@ -304,6 +304,9 @@ class Device:
             ],
             reads=[(place.address * lanes, place.words * lanes) for place in places],
             limit=self._limit,
+            # What only the compiler knows: whether, and from when on, nothing reads or writes
+            # where the input lies.
+            overlap=getattr(program, "overlap", None),
         )
 
     def _program(self) -> Program:

@@ -237,7 +237,8 @@ class Link:
             fillers = max(fillers, int(operation.pause / self.byte_seconds) + 1)
         data = bytes([FILLER]) * fillers + packet.encode()
         self._free = max(self._free, now) + len(data) * self.byte_seconds
-        packet.deadline = self._free + packet.gap * self.byte_seconds + self._patience
+        packet.due = self._free + packet.gap * self.byte_seconds
+        packet.deadline = packet.due + self._patience
         self._gap = packet.gap
         self._sequence = (self._sequence + 1) % SEQUENCES
         self.port.write(data)
@@ -282,13 +283,16 @@ class Link:
                 break
         if last is None:
             return
-        excess = self.port.now() - (last.deadline - self._patience)
-        self._slowness = max(excess, 0.9 * self._slowness, 0.0)
-        self._answered = True
+        self._learn(self.port.now() - last.due)
         self._adapt(good=True)
         # The reply to a start itself may be older than what it has begun.
         starts = last.operation.space == Space.CONTROL
         self.busy = reply.busy or starts
+
+    def _learn(self, excess: float) -> None:
+        """Take notice of how much later than on the line alone an answer comes."""
+        self._slowness = max(excess, 0.9 * self._slowness, 0.0)
+        self._answered = True
 
     def _acknowledge(self, packet: Packet, data: bytes | None) -> None:
         operation = packet.operation
@@ -389,7 +393,8 @@ class Link:
         self._buffer.clear()
         data = bytes([FILLER]) * fillers + packet.encode()
         self._free = max(self._free, self.port.now()) + len(data) * self.byte_seconds
-        deadline = self._free + packet.gap * self.byte_seconds + self._patience
+        due = self._free + packet.gap * self.byte_seconds
+        deadline = due + self._patience
         self._gap = packet.gap
         self.port.write(data)
         sizes = {(packet.sequence + 1) % SEQUENCES: packet.reply_bytes}
@@ -401,7 +406,7 @@ class Link:
             self._buffer += data
             while (reply := find_reply(self._buffer, self._seed, sizes)) is not None:
                 self._check_fresh(reply)
-                self._answered = True
+                self._learn(self.port.now() - due)
                 last = reply
                 if reply.status == Status.OK:
                     return reply, received

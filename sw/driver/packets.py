@@ -121,14 +121,15 @@ class Packet:
     first, count : int
         Its items.
     sequence : int
-    deadline : float
-        When its reply should have come.
+    due, deadline : float
+        When its reply would be over without USB, and when it should have come at the latest.
     """
 
     operation: Operation
     first: int
     count: int
     sequence: int
+    due: float = 0.0
     deadline: float = 0.0
 
     @property
