@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -302,12 +301,6 @@ def _units(
             for j, c in unit
         ]
         rows.append((line + [NOTHING] * (pitch * columns))[: pitch * columns])
-    read_end = (first.output[1] - 1) * size + 2 * row_steps
-    if read_end <= pitch * columns - 2:
-        # A row's last bytes are not read.  Like all words but those at the end of a row they are
-        # the next word's first ones, which the link need not send then.
-        for row, following in pairwise(rows):
-            row[-2:] = following[:2]
     taps: list[int] = []
     for i in range(first.kernel[0]):
         unit = units[i % first.stride[0]]

@@ -90,7 +90,7 @@ class SerialTransport(Transport):
     # -- single requests -------------------------------------------------------------------------
 
     def write_memory(self, address: int, halfwords: Halfwords) -> None:
-        self._run(self._upload(address, halfwords))
+        self._run(*self._upload(address, halfwords))
 
     def read_memory(self, address: int, count: int) -> Halfwords:
         operation = _read(Space.MEMORY, address, count)
@@ -140,19 +140,23 @@ class SerialTransport(Transport):
     def _seconds(self, cycles: int) -> float:
         return cycles / (self.config.clock_mhz * 1e6) + IDLE_SECONDS
 
-    def _upload(self, address: int, halfwords: Halfwords) -> Operation:
-        """Return the write of halfwords, with those left out that the device can repeat."""
+    def _upload(self, address: int, halfwords: Halfwords) -> list[Operation]:
+        """Return the writes of halfwords, with those left out that the device can repeat."""
         data = np.ascontiguousarray(halfwords, "<u2")
         lanes = self.config.lanes
-        lane = (address + np.arange(len(data))) % lanes
-        again = (lane == 0) & (np.arange(len(data)) > 0)
-        # The device would also repeat the last halfword of all.
-        whole = lane[-1] != lanes - 1 if len(data) else False
-        if whole and again.any() and np.array_equal(data[1:][again[1:]], data[:-1][again[1:]]):
-            items = data[~again]
-            assert len(items) + repeats(address, len(items), lanes) == len(data)
-            return _write(address, items.tobytes(), len(items), repeat=lanes)
-        return _write(address, data.tobytes(), len(data))
+        # At the end of a word the device would repeat the last halfword of all, too.
+        end = len(data) - ((address + len(data)) % lanes == 0)
+        lane = (address + np.arange(end)) % lanes
+        again = (lane == 0) & (np.arange(end) > 0)
+        before, first = data[: end - 1][again[1:]], data[1:end][again[1:]]
+        if not again.any() or not np.array_equal(before, first):
+            return [_write(address, data.tobytes(), len(data))]
+        items = data[:end][~again]
+        assert len(items) + repeats(address, len(items), lanes) == end
+        writes = [_write(address, items.tobytes(), len(items), repeat=lanes)]
+        if end < len(data):
+            writes.append(_write(address + end, data[end:].tobytes(), 1))
+        return writes
 
     def _run(self, *operations: Operation) -> None:
         with self._restarts():
@@ -286,7 +290,11 @@ class SerialTransport(Transport):
         """Submit the writes of a run, unless that was done."""
         if run.writes:
             return
-        run.writes = [self._upload(address, halfwords) for address, halfwords in run.job.writes]
+        run.writes = [
+            write
+            for address, halfwords in run.job.writes
+            for write in self._upload(address, halfwords)
+        ]
         run.start = _start()
         if run.writes:
             run.writes[0].pause = pause
