@@ -53,9 +53,6 @@ RATE_TRIES = 2
 RATE_PROOFS = 3
 """Requests that a new rate has to carry."""
 
-LONGEST = HEADER_BYTES + 2 * MAX_ITEMS + 2 * CRC_BYTES
-"""Bytes of the longest packet, and a few."""
-
 TRUSTED_PACKETS = 50
 """A rate that fails before so many packets is not tried again."""
 
@@ -331,7 +328,8 @@ class Link:
         flight = self._flight
         before = flight[0].sequence if flight else self._sequence
         # Fillers end any packet of which something is missing.
-        done = self._barrier(LONGEST)
+        sizes = [p.count * p.operation.item_bytes for p in flight if p.operation.write]
+        done = self._barrier(3 * HEADER_BYTES + 2 * CRC_BYTES + max(sizes, default=0))
         restarted = done is None
         if done is None:
             if self._since < TRUSTED_PACKETS:
@@ -410,9 +408,6 @@ class Link:
                 last = reply
                 if reply.status == Status.OK:
                     return reply, received
-            if last is not None and last.status == Status.SEQUENCE and fillers < LONGEST:
-                # Nothing else was under way.
-                break
         return last, received
 
     # -- rates -----------------------------------------------------------------------------------
