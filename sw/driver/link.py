@@ -362,7 +362,9 @@ class Link:
         It takes that number, by a request whose reply no other one can have.
         """
         seeds: list[int] = []
+        tried: set[int] = set()
         for _ in range(TRIES):
+            tried.add(self._sequence)
             packet = Packet(
                 operation=Operation(
                     space=Space.REGISTER, address=Register.STATUS, count=BARRIER_ITEMS, write=False
@@ -380,7 +382,11 @@ class Link:
             elif reply.status == Status.OK:
                 self._sequence = reply.expected
                 self.busy = reply.busy
-                return packet.sequence
+                expected = packet.sequence
+                # Barriers before it may have been taken, and only their answers lost.
+                while (expected - 1) % SEQUENCES in tried:
+                    expected = (expected - 1) % SEQUENCES
+                return expected
             else:
                 self._sequence = reply.expected
         return None
