@@ -184,7 +184,6 @@ class Segment:
         assert reader.geometry is not None
         pitch_in = reader.geometry.input_pitch
         last_read = self._last_reads(source, reader.geometry.input_rows)
-        pitch_out = 0
         worst = live = 0
         for number, row in enumerate(self.rows):
             if row.layer.output != output or row.row is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sw.compiler.layers import Trail
 from sw.errors import UnsupportedError
 
-__all__ = ["Buffer", "MemoryPlan", "NoArrangement", "check", "plan"]
+__all__ = ["Buffer", "MemoryPlan", "NoArrangement", "plan"]
 
 TRIES = 400
 """Orders of placement tried when the obvious ones leave gaps."""
