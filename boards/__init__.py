@@ -60,7 +60,7 @@ class Board:
     clock_mhz : float
         The clock that comes in, on the resource that is the platform's default clock.
     baud : int
-        Rate of the host link.
+        Highest rate of the host link.
     flash : Flash
     config : CoreConfig
         The core that is built for it; its ``clock_mhz`` is the PLL's output.

@@ -8,8 +8,8 @@ BOARD = Board(
     title="1BitSquared iCEBreaker",
     platform_path="amaranth_boards.icebreaker:ICEBreakerPlatform",
     clock_mhz=12.0,
-    # 13 cycles a bit, exactly.
-    baud=3_000_000,
+    # The most that an FT2232H does; a bit is 3.3 cycles.
+    baud=12_000_000,
     # The configuration takes 104 KB from address 0.
     flash=Flash(size=16 << 20, program_base=1 << 20),
     config=CoreConfig(fraction_bits=17, clock_mhz=39.0),

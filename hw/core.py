@@ -220,7 +220,8 @@ class Core(wiring.Component):
 
         # Halfwords of the flash follow the wavefront: no other stream write may run into it.
         taking, giving = Signal(lanes - 1), Signal(lanes - 1)
-        push_wanted, push, give, host_wanted = Signal(), Signal(), Signal(), Signal()
+        push_wanted, push, give = Signal(), Signal(), Signal()
+        host_writes, host_reads = Signal(), Signal()
         # At least one cycle, in which the flash reader has not yet seen that a word is being taken.
         stream_free = ~push & ~taking[: max(lanes - 2, 1)].any()
         m.d.sync += [
@@ -231,7 +232,9 @@ class Core(wiring.Component):
                 self.flash_word_ready & ~ring.full & stream_free
                 & ~give & ~giving[: lanes - 2].any()
             ),
-            host_wanted.eq(host.memory & ~host.memory_grant & serial.ready_next & stream_free),
+            host_writes.eq(host.memory & ~host.memory_grant & host.memory_write & stream_free),
+            host_reads.eq(
+                host.memory & ~host.memory_grant & ~host.memory_write & serial.ready_next),
         ]
         m.d.comb += [
             host.settled.eq(~giving.any()),
@@ -252,6 +255,15 @@ class Core(wiring.Component):
                 access.result.eq(1),
                 writeback.grant.eq(1),
             ]
+        # A line does not wait for memory, and brings hardly anything; the flash waits.
+        with m.Elif(host_writes):
+            m.d.comb += [
+                host.memory_grant.eq(1),
+                give.eq(1),
+                access.address.eq(host.word),
+                access.write.eq(1),
+                scratchpad.mask.eq(1 << host.lane),
+            ]
         with m.Elif(push_wanted):
             m.d.comb += [push.eq(1), access.address.eq(ring.write_address), access.write.eq(1)]
         with m.Elif(loader.request):
@@ -260,13 +272,10 @@ class Core(wiring.Component):
                 access.address.eq(ring.read_address),
                 serial.start.eq(loader.serial),
             ]
-        with m.Elif(host_wanted):
+        with m.Elif(host_reads):
             m.d.comb += [
                 host.memory_grant.eq(1),
-                give.eq(host.memory_write),
                 access.address.eq(host.word),
-                access.write.eq(host.memory_write),
-                scratchpad.mask.eq(1 << host.lane),
                 serial.start.eq(1),
                 serial.start_tag.target.eq(Target.HOST),
             ]

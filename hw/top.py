@@ -2,6 +2,7 @@
 
 from amaranth.hdl import (
     C,
+    Cat,
     ClockDomain,
     ClockSignal,
     Elaboratable,
@@ -18,7 +19,6 @@ from boards import Board
 from hw.core import Core
 from hw.flow.pll import pll_settings
 from hw.link.host import HostLink
-from hw.link.uart import divisor
 from hw.memory.flash import FlashPins, FlashReader
 
 __all__ = ["ClockGenerator", "FlashCells", "Top"]
@@ -155,11 +155,11 @@ class Top(Elaboratable):
         m.submodules.core = core = Core(config)
         m.submodules.flash = flash = FlashReader(word=config.lanes)
         m.submodules.cells = cells = FlashCells(platform.request("spi_flash_4x", dir="-"))
-        m.submodules.link = link = HostLink(
-            divisor=divisor(clock_mhz=config.clock_mhz, baud=board.baud))
+        m.submodules.link = link = HostLink(config, baud=board.baud)
         uart = platform.request("uart", dir="-")
-        m.submodules.rx = rx = io.Buffer("i", uart.rx)
-        m.submodules.tx = tx = io.FFBuffer("o", uart.tx)
+        # Both at double data rate: a bit may have hardly more than three cycles.
+        m.submodules.rx = rx = io.DDRBuffer("i", uart.rx)
+        m.submodules.tx = tx = io.DDRBuffer("o", uart.tx)
         m.submodules.led = led = io.FFBuffer("o", platform.request("led_g", dir="-"))
 
         wiring.connect(m, flash.pins, cells.pins)
@@ -179,8 +179,9 @@ class Top(Elaboratable):
             flash.raw_tx.eq(link.raw_tx),
             link.raw_busy.eq(flash.raw_busy),
             link.raw_rx.eq(flash.raw_rx),
-            link.rx.eq(rx.i),
-            tx.o.eq(link.tx),
+            link.busy.eq(core.busy),
+            link.samples.eq(Cat(rx.i[0], rx.i[1])),
+            Cat(tx.o[0], tx.o[1]).eq(link.levels),
             led.o.eq(core.busy),
         ]
         return m

@@ -85,9 +85,9 @@ def _load(path: Path) -> ctypes.CDLL:
         "board_flash_read": (flag, (board, u32, data, u32)),
         "board_transfer": (flag, (board, flag, flag, u32, data, u32)),
         "board_uart_divisor": (None, (board, ctypes.c_double)),
-        "board_uart_send": (None, (board, data, u32)),
-        "board_uart_break": (None, (board, u64)),
-        "board_uart_receive": (u32, (board, data, u32, u64)),
+        "board_uart_send": (None, (board, data, u32, u64)),
+        "board_uart_idle": (flag, (board,)),
+        "board_uart_receive": (u32, (board, data, u32, u64, u64)),
         "board_uart_clear": (None, (board,)),
         "board_begin": (None, (board,)),
         "board_feed": (None, (board, u64, u64, u32, data, u32, u32, ctypes.c_uint16)),
@@ -116,9 +116,9 @@ class SimulatedBoard:
         Of what the memories hold at power-on.
     core : component, optional
         Instead of the core; see :class:`sim.top.SimTop`.
-    link_divisor : int, optional
-        With the board's serial link, at so many cycles per bit: the serial line is then the
-        only way to the core's bus.
+    link_baud : int, optional
+        With the board's serial link, with this highest rate: the serial line is then the only way
+        to the core's bus.
 
     Raises
     ------
@@ -132,24 +132,24 @@ class SimulatedBoard:
         *,
         seed: int = 0,
         core: Any = None,
-        link_divisor: int | None = None,
+        link_baud: int | None = None,
     ) -> None:
         from sim.top import SimTop
 
-        top = SimTop(config, core, link_divisor=link_divisor)
+        top = SimTop(config, core, link_baud=link_baud)
         path = verilate.library(top, memories=config.lanes, depth=config.memory_depth)
-        self._power_on(config, path, seed, link_divisor)
+        self._power_on(config, path, seed)
 
     def _power_on(
-        self, config: CoreConfig, path: Path, seed: int, link_divisor: float | None
+        self, config: CoreConfig, path: Path, seed: int, mhz: float | None = None
     ) -> None:
         self.config = config
         self._board: int | None = None
         self._library = _load(path)
         self._board = self._library.board_create(seed, config.clock_mhz)
         self._started = 0
-        if link_divisor is not None:
-            self._library.board_uart_divisor(self._board, link_divisor)
+        # The clock that there is, which need not be exactly the one that was asked for.
+        self._hertz = (mhz or config.clock_mhz) * 1e6
 
     def __enter__(self) -> SimulatedBoard:
         return self
@@ -219,18 +219,32 @@ class SimulatedBoard:
 
     # -- the serial line -------------------------------------------------------------------------
 
-    def serial_send(self, data: bytes) -> None:
-        """Send bytes; they travel while time passes."""
-        self._library.board_uart_send(self._board, data, len(data))
+    def serial_rate(self, baud: float) -> None:
+        """Set the host's rate: of what is sent and received from now on."""
+        self._library.board_uart_divisor(self._board, 2 * self._hertz / baud)
 
-    def serial_break(self, bits: int) -> None:
-        """Hold the line low for so many bits."""
-        self._library.board_uart_break(self._board, bits)
+    def serial_send(self, data: bytes, start: int = 0) -> None:
+        """Send bytes, not before a cycle; they travel while time passes."""
+        self._library.board_uart_send(self._board, data, len(data), start)
 
-    def serial_receive(self, count: int, limit: int) -> bytes:
-        """Wait until everything is sent and ``count`` bytes are there, at most ``limit`` cycles."""
-        data = ctypes.create_string_buffer(count)
-        taken = self._library.board_uart_receive(self._board, data, count, limit)
+    @property
+    def serial_idle(self) -> bool:
+        """Whether all that was sent has arrived."""
+        return bool(self._library.board_uart_idle(self._board))
+
+    def serial_receive(self, room: int, limit: int, age: int = 0) -> bytes:
+        """Wait for a byte, at most ``limit`` cycles; return all that are there.
+
+        Parameters
+        ----------
+        room : int
+            Bytes returned at most.
+        limit : int
+        age : int
+            Cycles that a byte takes from the line to the host.
+        """
+        data = ctypes.create_string_buffer(room)
+        taken = self._library.board_uart_receive(self._board, data, room, max(limit, 0), age)
         self.run(0)
         return data.raw[:taken]
 

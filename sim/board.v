@@ -9,8 +9,8 @@ module board(
     input wire request_register,
     input wire [15:0] request_address,
     input wire [15:0] request_data,
-    input wire uart_rx,
-    output wire uart_tx,
+    input wire [1:0] uart_rx,
+    output wire [1:0] uart_tx,
     output wire request_ready,
     output wire response_valid,
     output wire [15:0] response_data,
@@ -21,7 +21,8 @@ module board(
     output wire busy,
     output wire layer_done
 );
-    reg rst_q = 1, rx_q = 1;
+    reg rst_q = 1;
+    reg [1:0] rx_q = 3;
     reg [7:0] i_q = 255;
     reg valid_q = 0, write_q = 0, register_q = 0;
     reg [15:0] address_q = 0, data_q = 0;

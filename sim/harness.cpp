@@ -64,10 +64,11 @@ struct Board {
         context.randSeed(static_cast<int>(seed & 0x7fffffff) + 1);
         top = std::make_unique<Vtop>(&context, "top");
         top->clk = 0;
-        top->uart_rx = 1;
 #ifdef PADS
+        top->uart_rx = 1;
         top->flash_dq = 0xf;
 #else
+        top->uart_rx = 3;
         top->rst = 1;
         top->flash_i = 0xff;
 #endif
@@ -106,6 +107,7 @@ struct Board {
         top->clk = 1;
         top->eval();
         half_step();
+        top->uart_rx = uart.step(top->uart_tx);
         top->clk = 0;
         top->eval();
         ++cycle;
@@ -123,7 +125,9 @@ struct Board {
         top->request_register = request.reg;
         top->request_address = request.address;
         top->request_data = request.data;
-        top->uart_rx = uart.step(top->uart_tx);
+        const unsigned levels = top->uart_tx;
+        const unsigned first = uart.step(levels & 1);
+        top->uart_rx = first | unsigned(uart.step(levels >> 1)) << 1;
         top->clk = 1;
         top->eval();
         top->clk = 0;
@@ -234,26 +238,28 @@ int board_transfer(Board* board, int write, int reg, uint32_t address, uint16_t*
     return board->transfer(write, reg, address, data, count);
 }
 
+// Half cycles per bit, at the host's end, from now on.
 void board_uart_divisor(Board* board, double divisor) { board->uart.set_divisor(divisor); }
 
-// Send bytes; they are on the line when the clock runs.
-void board_uart_send(Board* board, const uint8_t* data, uint32_t count) {
-    for (uint32_t i = 0; i < count; ++i) board->uart.send(data[i]);
+// Send bytes, not before a cycle; they are on the line when the clock runs.
+void board_uart_send(Board* board, const uint8_t* data, uint32_t count, uint64_t start) {
+    for (uint32_t i = 0; i < count; ++i) board->uart.send(data[i], 2 * start);
 }
 
-// Hold the line low for some bits, then high for two characters.
-void board_uart_break(Board* board, uint64_t bits) {
-    board->uart.level(0, bits);
-    board->uart.level(1, 20);
-}
+int board_uart_idle(Board* board) { return board->uart.idle(); }
 
-// Run until everything is sent and so many bytes are there, or for so many cycles; take them.
-uint32_t board_uart_receive(Board* board, uint8_t* data, uint32_t count, uint64_t limit) {
+// Run until a byte is there that was received `age` cycles ago, or for so many cycles.  Take all
+// that are that old, at most `room`.
+uint32_t board_uart_receive(Board* board, uint8_t* data, uint32_t room, uint64_t limit,
+                            uint64_t age) {
     auto& received = board->uart.received;
-    while ((!board->uart.idle() || received.size() < count) && limit--) board->step();
+    const auto ready = [&] {
+        return !received.empty() && received.front().time + 2 * age <= board->uart.time();
+    };
+    while (!ready() && limit--) board->step();
     uint32_t taken = 0;
-    for (; taken < count && !received.empty(); ++taken) {
-        data[taken] = received.front();
+    for (; taken < room && ready(); ++taken) {
+        data[taken] = received.front().byte;
         received.pop_front();
     }
     return taken;

@@ -79,8 +79,6 @@ class NetlistBoard(SimulatedBoard):
     ----------
     mhz : float
         Of the clock that the PLL makes.
-    divisor : float
-        Clock cycles, as the PLL makes them, per bit of the serial line, as the host makes them.
     """
 
     def __init__(self, board: Board, *, seed: int = 0, top: Any = None) -> None:
@@ -103,11 +101,9 @@ class NetlistBoard(SimulatedBoard):
             compiler_flags=["-DPADS"],
         )
         self.mhz = pll_mhz(text, board.clock_mhz)
-        self.divisor = self.mhz * 1e6 / board.baud
-        self._power_on(board.config, path, seed, self.divisor)
+        self._power_on(board.config, path, seed, self.mhz)
 
 
 def port(board: Board, *, seed: int = 0, top: Any = None) -> SimulatedSerialPort:
     """Return the serial port of a new :class:`NetlistBoard`."""
-    device = NetlistBoard(board, seed=seed, top=top)
-    return SimulatedSerialPort(board.config, divisor=device.divisor, board=device)
+    return SimulatedSerialPort(NetlistBoard(board, seed=seed, top=top))

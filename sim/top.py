@@ -24,8 +24,8 @@ class SimTop(wiring.Component):
     config : CoreConfig
     core : component, optional
         Something else with the interface of :class:`hw.core.Core`, for tests.
-    link_divisor : int, optional
-        Cycles per bit of the serial line: the host is at its other end, as on a board, and not on
+    link_baud : int, optional
+        Highest rate of the serial line: the host is at its other end, as on a board, and not on
         the bus.
 
     Members
@@ -36,8 +36,8 @@ class SimTop(wiring.Component):
     response_valid, response_data : Out
     response_ready : In(1)
         The core's ``host.response`` stream.
-    uart_rx, uart_tx : In(1), Out(1)
-        The serial line.
+    uart_rx, uart_tx : In(2), Out(2)
+        The serial line, in both halves of a cycle.
     flash_cs_n, flash_sck, flash_o, flash_oe : Out
     flash_i : In(8)
         The flash reader's pins: what goes to and comes from the registers in the IO cells.
@@ -46,10 +46,10 @@ class SimTop(wiring.Component):
     """
 
     def __init__(
-        self, config: CoreConfig, core: Any = None, *, link_divisor: int | None = None
+        self, config: CoreConfig, core: Any = None, *, link_baud: int | None = None
     ) -> None:
         self.config = config
-        self.link_divisor = link_divisor
+        self.link_baud = link_baud
         if core is None:
             from hw.core import Core
 
@@ -65,8 +65,8 @@ class SimTop(wiring.Component):
             "response_valid": Out(1),
             "response_ready": In(1),
             "response_data": Out(HALFWORD_BITS),
-            "uart_rx": In(1, init=1),
-            "uart_tx": Out(1, init=1),
+            "uart_rx": In(2, init=3),
+            "uart_tx": Out(2, init=3),
             "flash_cs_n": Out(1),
             "flash_sck": Out(2),
             "flash_o": Out(4),
@@ -81,10 +81,10 @@ class SimTop(wiring.Component):
         m.submodules.core = core = self._core
         m.submodules.reader = reader = FlashReader(word=self.config.lanes)
 
-        if self.link_divisor is None:
+        if self.link_baud is None:
             self._connect_bus(m, core)
         else:
-            self._connect_link(m, core, reader)
+            self._connect_link(m, core, reader, self.link_baud)
 
         wiring.connect(m, reader.data, core.flash)
         m.d.comb += [
@@ -124,9 +124,9 @@ class SimTop(wiring.Component):
             response.ready.eq(self.response_ready),
         ]
 
-    def _connect_link(self, m: Module, core: Any, reader: Any) -> None:
+    def _connect_link(self, m: Module, core: Any, reader: Any, baud: int) -> None:
         """Put the link between host and bus."""
-        m.submodules.link = link = HostLink(divisor=self.link_divisor)
+        m.submodules.link = link = HostLink(self.config, baud=baud)
         wiring.connect(m, link.request, core.host.request)
         wiring.connect(m, link.response, core.host.response)
         m.d.comb += [
@@ -135,6 +135,7 @@ class SimTop(wiring.Component):
             reader.raw_tx.eq(link.raw_tx),
             link.raw_busy.eq(reader.raw_busy),
             link.raw_rx.eq(reader.raw_rx),
-            link.rx.eq(self.uart_rx),
-            self.uart_tx.eq(link.tx),
+            link.busy.eq(core.busy),
+            link.samples.eq(self.uart_rx),
+            self.uart_tx.eq(link.levels),
         ]

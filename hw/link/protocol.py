@@ -1,40 +1,73 @@
-"""Constants of the host link, shared by the hardware and the driver.  Imports nothing.
+"""Constants of the host link, shared by the hardware and the driver; ``docs/protocol.md``.
 
-The line is 8N1, least significant byte first everywhere.  The host sends a request, the device a
-reply; there is never more than one request under way.
-
-Request
-    header: opcode, address (2 bytes), count, CRC (2 bytes); then, for writes, ``count`` items and
-    a CRC (2 bytes) over them.  An item is a halfword (2 bytes), in space ``FLASH`` a byte.  A
-    ``count`` of 0 means 256.  Addresses count up, an item at a time.
-Reply
-    status; then, for reads that are ``OK``, ``count`` items; then a CRC (2 bytes) over all of it.
-
-Nothing happens before the CRC of the header was right.  Items of a write take effect as they
-arrive; a wrong CRC after them is reported, and the host writes them again.
-
-In space ``FLASH`` a write sends bytes to the flash and a read takes bytes from it (what goes to
-the flash meanwhile is arbitrary).  Bit 0 of the address keeps /CS low after the request, so that
-a command can be a write followed by a read.
-
-After ``BAD_HEADER`` the device ignores everything until a break (the line low for longer than a
-character).  A break at any time ends whatever was under way, without a reply: the host sends one
-after any timeout or error.
+Imports no Amaranth.
 """
 
+import zlib
+from dataclasses import fields
 from enum import IntEnum
 
-__all__ = ["HEADER_BYTES", "MAX_ITEMS", "Opcode", "Space", "Status", "crc16", "opcode"]
+from hw.command import IDENTITY
+from hw.config import CoreConfig
 
-HEADER_BYTES = 6
-"""Bytes of a header, with its CRC."""
+__all__ = [
+    "CRC_BYTES",
+    "FILLER",
+    "HEADER_BYTES",
+    "MARK",
+    "MAX_ITEMS",
+    "RATES",
+    "REPLY_BYTES",
+    "REPLY_MARK",
+    "REPLY_MARK_MASK",
+    "SAFE_RATE",
+    "SEQUENCES",
+    "VERSION",
+    "Space",
+    "Status",
+    "control_address",
+    "crc32",
+    "digest",
+    "find_seed",
+    "header",
+    "payload",
+]
 
-MAX_ITEMS = 256
+VERSION = 2
+"""Of the link: part of the digest."""
+
+MARK = 0xA5
+"""First byte of a request."""
+
+FILLER = 0xFF
+"""What the host sends between requests.  A receiver that enters it anywhere cannot misread it."""
+
+HEADER_BYTES = 10
+"""Bytes of a request's head: mark, sequence number, four bytes of fields, CRC."""
+
+CRC_BYTES = 4
+
+REPLY_BYTES = 6
+"""Bytes of a reply without data: status, sequence number, CRC."""
+
+MAX_ITEMS = 1024
 """Items of one request."""
+
+SEQUENCES = 256
+"""Sequence numbers are modulo this."""
+
+RATES = 4
+"""Rate r is the board's highest rate divided by ``2**r``."""
+
+SAFE_RATE = RATES - 1
+"""The rate after power-on, and after a break."""
+
+POLYNOMIAL = 0xEDB88320
+ONES = 0xFFFF_FFFF
 
 
 class Space(IntEnum):
-    """What a request accesses: bits 1 and 2 of the opcode."""
+    """What a request accesses."""
 
     MEMORY = 0
     """Halfwords of the core's activation memory."""
@@ -42,37 +75,110 @@ class Space(IntEnum):
     """Registers of the core (``hw.command.Register``)."""
     FLASH = 2
     """Bytes to and from the flash, while the core is not reading it."""
-
-
-class Opcode(IntEnum):
-    """Bit 0 of the opcode; the upper five bits are ``MARK``."""
-
-    READ = 0
-    WRITE = 1
-    MARK = 0xA8
+    CONTROL = 3
+    """Written only: acts after the whole packet was found right; see :func:`control_address`."""
 
 
 class Status(IntEnum):
-    """First byte of a reply: two bits under a mark."""
+    """Bits 1:0 of a reply's first byte."""
 
-    OK = 0x50
-    BAD_HEADER = 0x51
-    """The header was damaged; nothing was done.  Send a break."""
-    BAD_DATA = 0x52
-    """Items were damaged and are written; write them again."""
-    OVERRUN = 0x53
-    """The core had no time for some items; write them again, when it is idle or slower."""
-
-
-def opcode(*, write: bool, space: Space) -> int:
-    """Return the first byte of a header."""
-    return Opcode.MARK | space << 1 | (Opcode.WRITE if write else Opcode.READ)
+    OK = 0
+    """Done; the sequence number is the next one."""
+    SEQUENCE = 1
+    """Not the expected number: nothing was done."""
+    DAMAGED = 2
+    """The items came wrong: they have been written, and must be written again."""
+    OVERRUN = 3
+    """The core had no time for some items, which must be written again."""
 
 
-def crc16(data: bytes, crc: int = 0xFFFF) -> int:
-    """Return the CRC-16/MCRF4XX: polynomial 1021h, reflected, initially all ones."""
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x8408 if crc & 1 else 0)
+REPLY_MARK = 0x50
+REPLY_MARK_MASK = 0xF0
+BUSY = 0x04
+"""Set in a reply's first byte: the core is at work."""
+FRESH = 0x08
+"""Set in a reply's first byte: no rate was chosen since power-on."""
+
+_CONTROL_RATE = 1 << 8
+_CONTROL_START = 0
+_CONTROL_NOTHING = 4
+
+
+def control_address(rate: int | None = None) -> int:
+    """Return the address of a write to ``Space.CONTROL``.
+
+    Parameters
+    ----------
+    rate : int, optional
+        Change to it after the reply, 0 to ``RATES - 1``; without it, start the program.
+    """
+    if rate is None:
+        return _CONTROL_START
+    if not 0 <= rate < RATES:
+        raise ValueError(f"rate must be 0 to {RATES - 1}, not {rate!r}")
+    # The low bits are a register that is not written.
+    return _CONTROL_NOTHING | _CONTROL_RATE | rate << 9
+
+
+def crc32(data: bytes, seed: int = ONES) -> int:
+    """Return the CRC-32 (IEEE 802.3), without the inversion at its end."""
+    return zlib.crc32(data, seed ^ ONES) ^ ONES
+
+
+def find_seed(data: bytes, crc: int) -> int:
+    """Return the seed with which ``data`` has a CRC."""
+    for byte in reversed(data):
+        for bit in range(7, -1, -1):
+            # Undo a step: its feedback is the top bit, which only the polynomial can have set.
+            feedback = crc >> 31
+            crc = (crc ^ POLYNOMIAL * feedback) << 1 & ONES
+            crc |= feedback ^ byte >> bit & 1
     return crc
+
+
+def digest(config: CoreConfig, baud: int) -> int:
+    """Return what hardware and driver must agree on, in 32 bits: the seed of the replies' CRCs.
+
+    Parameters
+    ----------
+    config : CoreConfig
+        All of it counts, except the technology.
+    baud : int
+        The board's highest rate.
+    """
+    values = [f"{field.name}={getattr(config, field.name)!r}" for field in fields(config)
+              if field.name != "technology"]
+    text = ",".join([f"link={VERSION}", f"command={IDENTITY}", f"baud={baud}", *values])
+    return zlib.crc32(text.encode())
+
+
+def header(
+    *, sequence: int, write: bool, space: Space, address: int, count: int, repeat: bool = False
+) -> bytes:
+    """Return the head of a request.
+
+    Parameters
+    ----------
+    sequence : int
+        0 to ``SEQUENCES - 1``.
+    write : bool
+    space : Space
+    address : int
+        Of the first item, 16 bits.
+    count : int
+        Items, 1 to ``MAX_ITEMS``.
+    repeat : bool
+        ``MEMORY``, written: every word's last halfword is also the next word's first one.
+    """
+    if not 1 <= count <= MAX_ITEMS:
+        raise ValueError(f"count must be 1 to {MAX_ITEMS}, not {count!r}")
+    if not 0 <= address < 1 << 16:
+        raise ValueError(f"address must be 0 to 65535, not {address!r}")
+    flags = count - 1 | repeat << 10 | write << 11 | space << 12
+    body = bytes([sequence]) + flags.to_bytes(2, "little") + address.to_bytes(2, "little")
+    return bytes([MARK]) + body + crc32(body).to_bytes(CRC_BYTES, "little")
+
+
+def payload(items: bytes) -> bytes:
+    """Return the second part of a write: its items and their CRC."""
+    return items + crc32(items).to_bytes(CRC_BYTES, "little")

@@ -28,7 +28,7 @@ module bench(
     top top(
         .clk(clk),
         .rst(rst),
-        .uart_rx(1'b1),
+        .uart_rx(2'b11),
         .uart_tx(),
         .busy(busy),
         .layer_done(layer_done),

@@ -119,7 +119,7 @@ class Device:
             )
 
     @classmethod
-    def open(cls, backend: str, config: CoreConfig, *, baud: int = 1_000_000) -> Device:
+    def open(cls, backend: str, config: CoreConfig, *, baud: int = 12_000_000) -> Device:
         """Open a device.
 
         Parameters
@@ -128,7 +128,7 @@ class Device:
             ``"sim"``, or the name of a serial port.
         config : CoreConfig
         baud : int
-            Rate of a serial port.
+            The board's highest rate.
 
         Raises
         ------
@@ -330,6 +330,9 @@ class Device:
             limit=self._limit,
             feeds=self._feeds(chunks),
             hold=chunks[0][0].before_layer if chunks else HOLD_NEVER,
+            # What only the compiler knows: whether, and from when on, nothing reads or writes
+            # where the input lies.
+            overlap=getattr(program, "overlap", None),
         )
 
     def _program(self) -> Program:

@@ -2,51 +2,47 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
+import boards
 from hw.command import Register
 from hw.config import CoreConfig
-from hw.link.protocol import MAX_ITEMS, Space, Status, crc16, opcode
-from sw.driver.errors import DeviceError, DeviceTimeout
-from sw.driver.spi_flash import SpiFlash
-from sw.driver.transport import Feed, Halfwords, LayerObserver, Progress, Transport
+from hw.link.protocol import SAFE_RATE, Space, control_address, digest
+from sw.driver.errors import DeviceError, DeviceLost, DeviceTimeout
+from sw.driver.link import DeviceRestarted, Link
+from sw.driver.packets import Operation, repeats
+from sw.driver.port import HardwarePort, Port
+from sw.driver.spi_flash import Damaged, SpiFlash
+from sw.driver.transport import (
+    CORRUPT,
+    Feed,
+    Halfwords,
+    Job,
+    LayerObserver,
+    Outcome,
+    Progress,
+    Transport,
+    corrupt_program,
+)
 
-__all__ = ["Port", "SerialTransport"]
+__all__ = ["SerialTransport"]
+
+POLL_SECONDS = 0.0005
+IDLE_SECONDS = 0.25
+"""Added to the time that the core may take: for the link, and for what else the computer does."""
+
+FLASH_RATE = 1
+"""Rate r for the flash: at the highest one a byte would be gone before the flash has taken it."""
 
 TRIES = 4
-"""How often a request is sent before the line counts as dead."""
-REPLY_SECONDS = 0.5
-BREAK_SECONDS = 0.002
-PAUSE_SECONDS = 0.001
+"""How often a job is begun again after the device has lost what it was told."""
 
-
-class Port(Protocol):
-    """What is needed of :class:`serial.Serial`."""
-
-    timeout: float | None
-
-    def read(self, size: int) -> bytes:
-        """Return ``size`` bytes, or fewer after the time-out."""
-
-    def write(self, data: bytes) -> int | None:
-        """Send bytes."""
-
-    def send_break(self, duration: float) -> None:
-        """Hold the line low."""
-
-    def reset_input_buffer(self) -> None:
-        """Forget what was received."""
-
-    def close(self) -> None:
-        """Close the port."""
-
-
-class _Damaged(Exception):
-    """A request has to be repeated; the message says why."""
+RESULT = 3
+"""Registers read after an inference: STATUS, CYCLES_LOW, CYCLES_HIGH."""
 
 
 class SerialTransport(Transport):
@@ -58,61 +54,76 @@ class SerialTransport(Transport):
         Its name, such as ``/dev/ttyUSB1``; or an open one.
     config : CoreConfig
     baud : int
+        The board's highest rate; which one is used is negotiated.
 
     Raises
     ------
+    DeviceBusy
+        If another driver has the port.
+    ConfigurationMismatch
+        If the bitstream on the board was made from another configuration.
     DeviceError
-        If the port cannot be opened.
+        If the port cannot be opened, or no board answers.
     """
 
-    def __init__(self, port: str | Port, config: CoreConfig, *, baud: int = 1_000_000) -> None:
+    def __init__(self, port: str | Port, config: CoreConfig, *, baud: int = 12_000_000) -> None:
         self.config = config
-        self.name = port if isinstance(port, str) else "port"
-        self._port = _open(port, baud) if isinstance(port, str) else port
-        self._port.timeout = REPLY_SECONDS
-        self._recover()
+        self._baud = baud
+        self._port: Port = HardwarePort(port, baud >> SAFE_RATE) if isinstance(port, str) else port
+        self.name = self._port.name
+        self._registers: dict[Register, int] = {}
+        self.link = Link(
+            self._port, seed=digest(config, baud), baud=baud, explain=self._explain
+        )
+        try:
+            with self._restarts():
+                self.link.open()
+        except BaseException:
+            self._port.close()
+            raise
+
+    def _explain(self, seed: int) -> str:
+        """Return what to say about a device of another configuration."""
+        for name in boards.board_names():
+            board = boards.get(name)
+            if digest(board.config, board.baud) == seed:
+                return (
+                    f"the bitstream on the device is that of board {name!r}, and not of the "
+                    "configuration that was asked for; use the same --board for both"
+                )
+        return (
+            f"the bitstream on the device was built from another configuration or version "
+            f"({seed:08x}; this one is {digest(self.config, self._baud):08x}): build and program "
+            "it again (python -m hw.build --program)"
+        )
+
+    # -- single requests -------------------------------------------------------------------------
 
     def write_memory(self, address: int, halfwords: Halfwords) -> None:
-        data = np.ascontiguousarray(halfwords, "<u2").tobytes()
-        for at in range(0, len(data), 2 * MAX_ITEMS):
-            part = data[at : at + 2 * MAX_ITEMS]
-            self._write(Space.MEMORY, address + at // 2, part, len(part) // 2)
+        self._run(*self._upload(address, halfwords))
 
     def read_memory(self, address: int, count: int) -> Halfwords:
-        data = b"".join(
-            self._read(Space.MEMORY, address + at, min(MAX_ITEMS, count - at))
-            for at in range(0, count, MAX_ITEMS)
-        )
-        return np.frombuffer(data, "<u2").astype(np.uint16)
+        operation = _read(Space.MEMORY, address, count)
+        self._run(operation)
+        return _halfwords(operation)
 
     def write_register(self, register: Register, value: int) -> None:
-        self._write(Space.REGISTER, register, value.to_bytes(2, "little"), 1)
+        if register == Register.START:
+            self._run(_start())
+            return
+        self._registers[register] = value
+        self._run(_register(register, value))
 
     def read_register(self, register: Register) -> int:
-        return int.from_bytes(self._read(Space.REGISTER, register, 1), "little")
-
-    def exchange(self, sent: bytes, received: int = 0) -> bytes:
-        """Send bytes to the flash, then take bytes from it, as one command."""
-        for at in range(0, len(sent), MAX_ITEMS):
-            part = sent[at : at + MAX_ITEMS]
-            more = received > 0 or at + len(part) < len(sent)
-            # Not repeated when damaged: the flash has acted on it.
-            self._write(Space.FLASH, int(more), part, len(part), tries=1)
-        result = b""
-        while len(result) < received:
-            count = min(MAX_ITEMS, received - len(result))
-            more = len(result) + count < received
-            result += self._read(Space.FLASH, int(more), count, tries=1)
-        return result
-
-    def program_flash(self, address: int, data: bytes, progress: Progress | None = None) -> None:
-        SpiFlash(self.exchange).store(address, data)
-
-    def now(self) -> float:
-        return time.monotonic()
+        operation = _read(Space.REGISTER, register, 1)
+        self._run(operation)
+        return int(_halfwords(operation)[0])
 
     def pause(self, cycles: int = Transport.PAUSE_CYCLES) -> None:
-        time.sleep(max(PAUSE_SECONDS, cycles / (self.config.clock_mhz * 1e6)))
+        self._port.sleep(max(POLL_SECONDS, cycles / (self.config.clock_mhz * 1e6)))
+
+    def now(self) -> float:
+        return self._port.now()
 
     def wait_idle(
         self,
@@ -122,98 +133,275 @@ class SerialTransport(Transport):
     ) -> None:
         if on_layer is not None:
             raise DeviceError(f"{self.name}: a board does not show its layers")
-        seconds = limit / (self.config.clock_mhz * 1e6) + REPLY_SECONDS
+        seconds = self._seconds(limit)
         for feed in feeds:
-            end = time.monotonic() + seconds
+            end = self.now() + seconds
             while self.read_register(Register.LAYERS) < feed.after:
-                if time.monotonic() > end:
+                if self.now() > end:
                     raise DeviceTimeout(
-                        f"{self.name}: after {seconds:.1f} s not ready for more of the input"
+                        f"{self.name}: after {seconds:.2f} s not ready for more of the input"
                     )
             self.write_memory(feed.address, feed.halfwords)
             self.write_register(Register.HOLD, feed.hold)
-        end = time.monotonic() + seconds
+        end = self.now() + seconds
         while self.read_register(Register.STATUS) & 1:
-            if time.monotonic() > end:
-                raise DeviceTimeout(f"{self.name}: still busy after {seconds:.1f} s")
+            if self.now() > end:
+                raise DeviceTimeout(f"{self.name}: still busy after {seconds:.2f} s")
 
     def close(self) -> None:
         self._port.close()
 
-    # -- requests --------------------------------------------------------------------------------
+    @property
+    def retries(self) -> int:
+        """Packets that were sent again, so far."""
+        return self.link.retries
 
-    def _write(
-        self, space: Space, address: int, items: bytes, count: int, tries: int = TRIES
-    ) -> None:
-        body = items + crc16(items).to_bytes(2, "little")
-        self._request(True, space, address, count, body, 0, tries)
+    @property
+    def baud(self) -> int:
+        """The rate in use."""
+        return self._baud >> self.link.rate
 
-    def _read(self, space: Space, address: int, count: int, tries: int = TRIES) -> bytes:
-        size = count * (1 if space == Space.FLASH else 2)
-        return self._request(False, space, address, count, b"", size, tries)
+    def _seconds(self, cycles: int) -> float:
+        return cycles / (self.config.clock_mhz * 1e6) + IDLE_SECONDS
 
-    def _request(
-        self,
-        write: bool,
-        space: Space,
-        address: int,
-        count: int,
-        body: bytes,
-        size: int,
-        tries: int,
-    ) -> bytes:
-        head = bytes(
-            [
-                opcode(write=write, space=space),
-                *address.to_bytes(2, "little"),
-                count % MAX_ITEMS,
-            ]
-        )
-        message = head + crc16(head).to_bytes(2, "little") + body
-        reason = ""
-        for _ in range(tries):
-            try:
-                return self._once(message, size)
-            except _Damaged as error:
-                reason = str(error)
-                self._recover()
-            except OSError as error:
-                # pyserial's SerialException is one: the cable was pulled.
-                raise DeviceError(f"{self.name}: {error}") from None
-        what = f"{'write' if write else 'read'} {space.name.lower()}"
-        raise DeviceError(f"{self.name}: {what}: {reason}; is this a Separable board's port?")
+    def _upload(self, address: int, halfwords: Halfwords) -> list[Operation]:
+        """Return the writes of halfwords, with those left out that the device can repeat."""
+        data = np.ascontiguousarray(halfwords, "<u2")
+        lanes = self.config.lanes
+        # At the end of a word the device would repeat the last halfword of all, too.
+        end = len(data) - ((address + len(data)) % lanes == 0)
+        lane = (address + np.arange(end)) % lanes
+        again = (lane == 0) & (np.arange(end) > 0)
+        before, first = data[: end - 1][again[1:]], data[1:end][again[1:]]
+        if not again.any() or not np.array_equal(before, first):
+            return [_write(address, data.tobytes(), len(data))]
+        items = data[:end][~again]
+        assert len(items) + repeats(address, len(items), lanes) == end
+        writes = [_write(address, items.tobytes(), len(items), repeat=lanes)]
+        if end < len(data):
+            writes.append(_write(address + end, data[end:].tobytes(), 1))
+        return writes
 
-    def _once(self, message: bytes, size: int) -> bytes:
-        self._port.write(message)
-        status = self._port.read(1)
-        if not status:
-            raise _Damaged("no answer")
-        if status[0] != Status.OK:
-            known = {s.value: s.name for s in Status}
-            raise _Damaged(known.get(status[0], f"strange answer {status[0]:02x}"))
-        rest = self._port.read(size + 2)
-        if len(rest) != size + 2:
-            raise _Damaged("the answer is too short")
-        if crc16(status + rest[:size]) != int.from_bytes(rest[size:], "little"):
-            raise _Damaged("the answer is damaged")
-        return rest[:size]
+    def _run(self, *operations: Operation) -> None:
+        with self._restarts():
+            self.link.run(*operations)
 
-    def _recover(self) -> None:
-        """End whatever is under way on the other side."""
+    @contextmanager
+    def _restarts(self) -> Iterator[None]:
+        """Turn the loss of the device's state into an error, with the link as good as new."""
         try:
-            self._port.send_break(BREAK_SECONDS)
-            self._port.reset_input_buffer()
-        except OSError as error:
-            raise DeviceError(f"{self.name}: {error}") from None
+            yield
+        except DeviceRestarted:
+            self.link.open()
+            raise DeviceError(
+                f"{self.name}: the board was configured anew meanwhile; load the program again"
+            ) from None
+
+    # -- flash -----------------------------------------------------------------------------------
+
+    def program_flash(
+        self,
+        address: int,
+        data: bytes,
+        progress: Progress | None = None,
+        *,
+        trust: bool = True,
+    ) -> None:
+        with self._restarts():
+            before = self.link.rate
+            if before < FLASH_RATE:
+                self.link.change_rate(FLASH_RATE)
+            try:
+                SpiFlash(self._exchange).store(address, data, progress, trust=trust)
+            finally:
+                if self.link.rate != before:
+                    self.link.change_rate(before)
+
+    def _exchange(self, commands: list[tuple[bytes, bytes, int]]) -> list[bytes]:
+        """Carry out flash commands: see :class:`sw.driver.spi_flash.SpiFlash`."""
+        operations: list[Operation] = []
+        reads: list[Operation | None] = []
+        for head, body, count in commands:
+            parts = [part for part in (head, body) if part]
+            for number, part in enumerate(parts):
+                keep = number < len(parts) - 1 or count > 0
+                operations.append(
+                    _write(int(keep), part, len(part), space=Space.FLASH, fragile=True)
+                )
+            if not count:
+                reads.append(None)
+                continue
+            read = Operation(
+                space=Space.FLASH, address=0, count=count, write=False, fragile=True
+            )
+            reads.append(read)
+            operations.append(read)
+        self.link.run(*operations)
+        if any(operation.failed for operation in operations):
+            # One byte more than a command has, and nothing of it is carried out.
+            self.link.run(_write(0, b"\xff", 1, space=Space.FLASH))
+            raise Damaged
+        return [bytes(read.data) if read else b"" for read in reads]
+
+    # -- streams ---------------------------------------------------------------------------------
+
+    def jobs(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
+        """Carry jobs out; the next input is written while the core computes, if that is safe."""
+        source = iter(jobs)
+        # The one that computes, and the one whose input is written meanwhile.
+        runs: deque[_Run] = deque()
+
+        def take() -> bool:
+            job = next(source, None)
+            if job is not None:
+                runs.append(_Run(job))
+            return job is not None
+
+        while runs or take():
+            run = runs[0]
+            try:
+                if run.job.feeds:
+                    # The line is busy with this input until the end is near.
+                    with self._restarts():
+                        self._carry_out(run.job, run.outcome)
+                else:
+                    self._carry(run, lambda: len(runs) > 1 or take(), runs)
+            except DeviceRestarted:
+                run.restarts += 1
+                self._reconnect(runs)
+                if run.restarts <= TRIES:
+                    continue
+                run.outcome.error = DeviceError(
+                    f"{self.name}: the board was configured anew {TRIES} times during a frame"
+                )
+            except DeviceLost:
+                raise
+            except DeviceError as error:
+                run.outcome.error = error
+            runs.popleft()
+            run.outcome.finished = self.now()
+            yield run.outcome
+
+    def _carry(self, run: _Run, another: Callable[[], bool], runs: deque[_Run]) -> None:
+        """Write, start, wait, read; with the input of the next run in between."""
+        link, job = self.link, run.job
+        self._begin(run, 0.0)
+        start = link.submit(run.start)
+        if job.overlap is not None and another():
+            # Behind the start, so that it happens only after it.
+            self._begin(runs[1], job.overlap / (self.config.clock_mhz * 1e6))
+        while not start.done:
+            link.pump()
+        limit = start.ended + self._seconds(job.limit)
+        while True:
+            while link.busy:
+                if self.now() > limit:
+                    self.check_stream(job)
+                    seconds = self._seconds(job.limit)
+                    raise DeviceTimeout(f"{self.name}: still busy after {seconds:.2f} s")
+                if link.idle:
+                    self._port.sleep(POLL_SECONDS)
+                    link.submit(_read(Space.REGISTER, Register.STATUS, 1))
+                link.pump()
+            idle = self.now()
+            registers = _read(Space.REGISTER, Register.STATUS, RESULT)
+            reads = [_read(Space.MEMORY, address, count) for address, count in job.reads]
+            for operation in reversed([registers, *reads]):
+                link.submit(operation, urgent=True)
+            while not all(operation.done for operation in (registers, *reads)):
+                link.pump()
+            status, low, high = (int(value) for value in _halfwords(registers))
+            if not status & 1:
+                break
+            link.busy = True
+        if status & CORRUPT:
+            raise corrupt_program(job)
+        outcome = run.outcome
+        outcome.cycles = low | high << 16
+        outcome.halfwords = [_halfwords(operation) for operation in reads]
+        outcome.upload_seconds = start.ended - (run.began(start) or start.ended)
+        outcome.compute_seconds = idle - start.ended
+        outcome.link_seconds = self.now() - idle
+        outcome.retries = sum(o.retries for o in [*run.writes, start, registers, *reads])
+
+    def _begin(self, run: _Run, pause: float) -> None:
+        """Submit the writes of a run, unless that was done."""
+        if run.writes:
+            return
+        run.writes = [
+            write
+            for address, halfwords in run.job.writes
+            for write in self._upload(address, halfwords)
+        ]
+        run.start = _start()
+        if run.writes:
+            run.writes[0].pause = pause
+        for operation in run.writes:
+            self.link.submit(operation)
+
+    def _reconnect(self, runs: Iterable[_Run]) -> None:
+        """Tell the device again what it has lost; all runs begin anew."""
+        for _ in range(TRIES):
+            try:
+                self.link.open()
+                self.link.run(
+                    *(_register(register, value) for register, value in self._registers.items())
+                )
+            except DeviceRestarted:
+                continue
+            break
+        else:
+            raise DeviceLost(f"{self.name}: the board is configured again and again")
+        for run in runs:
+            run.writes = []
 
 
-def _open(name: str, baud: int) -> Any:
-    import serial
+class _Run:
+    """A job under way."""
 
-    try:
-        return serial.Serial(name, baud, timeout=REPLY_SECONDS, write_timeout=10)
-    except (OSError, ValueError) as error:
-        raise DeviceError(
-            f"{name}: cannot be opened ({getattr(error, 'strerror', None) or error}); --backend "
-            "is sim, golden or the name of the board's serial port"
-        ) from None
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.outcome = Outcome()
+        self.writes: list[Operation] = []
+        self.start = _start()
+        self.restarts = 0
+
+    def began(self, start: Operation) -> float | None:
+        """Return when the first byte was sent."""
+        return (self.writes or [start])[0].began
+
+
+def _write(
+    address: int,
+    items: bytes,
+    count: int,
+    *,
+    space: Space = Space.MEMORY,
+    repeat: int = 0,
+    fragile: bool = False,
+) -> Operation:
+    return Operation(
+        space=space,
+        address=address,
+        items=items,
+        count=count,
+        write=True,
+        repeat=repeat,
+        fragile=fragile,
+    )
+
+
+def _register(register: Register, value: int) -> Operation:
+    return _write(register, value.to_bytes(2, "little"), 1, space=Space.REGISTER)
+
+
+def _start() -> Operation:
+    return _write(control_address(), b"\0", 1, space=Space.CONTROL)
+
+
+def _read(space: Space, address: int, count: int) -> Operation:
+    return Operation(space=space, address=address, count=count, write=False)
+
+
+def _halfwords(operation: Operation) -> Halfwords:
+    return np.frombuffer(bytes(operation.data), "<u2").astype(np.uint16)

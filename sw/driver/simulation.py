@@ -72,7 +72,14 @@ class SimTransport(Transport):
         with _errors():
             return self.board.read_register(register)
 
-    def program_flash(self, address: int, data: bytes, progress: Progress | None = None) -> None:
+    def program_flash(
+        self,
+        address: int,
+        data: bytes,
+        progress: Progress | None = None,
+        *,
+        trust: bool = True,
+    ) -> None:
         self.board.write_flash(address, data)
         if progress is not None:
             progress(len(data), len(data))

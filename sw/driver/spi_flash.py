@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import zlib
+from collections.abc import Callable, Sequence
 
 from sw.driver.errors import DeviceError, DeviceTimeout
 
-__all__ = ["SECTOR", "SpiFlash"]
+__all__ = ["RECORD_BYTES", "SECTOR", "Command", "Damaged", "SpiFlash", "record"]
 
 SECTOR = 4096
 PAGE = 256
@@ -20,34 +22,84 @@ WINBOND, PLAIN = 0xEF, 0x40
 POLLS = 20_000
 """Status reads until an erase (400 ms at most) counts as failed; each takes some microseconds."""
 
+TRIES = 8
+"""How often a sector is written and a command is repeated when it was damaged on its way."""
+
+RECORD_BYTES = 16
+MAGIC = b"SEP1"
+
+Command = tuple[bytes, bytes, int]
+"""Opcode and address; data; bytes to take afterwards.
+
+Nothing happens before opcode and address have arrived unharmed.
+"""
+
+
+class Damaged(Exception):
+    """Some commands were damaged on their way; none after the damaged one was carried out."""
+
+
+def record(data: bytes) -> bytes:
+    """Return what is stored behind data, when all of it is there and was verified."""
+    body = MAGIC + len(data).to_bytes(4, "little") + zlib.crc32(data).to_bytes(4, "little")
+    return body + zlib.crc32(body).to_bytes(4, "little")
+
 
 class SpiFlash:
-    """A flash behind a function that carries out one command.
+    """A flash behind a function that carries out commands.
 
     Parameters
     ----------
     exchange : callable
-        ``exchange(sent, received)``: send bytes, then return so many bytes, with /CS low.
+        Carries out commands, one after the other, and returns what each of them gave.  Raises
+        :class:`Damaged`.
     """
 
-    def __init__(self, exchange: Callable[[bytes, int], bytes]) -> None:
-        self._exchange = exchange
+    def __init__(self, exchange: Callable[[list[Command]], list[bytes]]) -> None:
+        self._raw = exchange
 
     def read(self, address: int, count: int) -> bytes:
         """Return bytes."""
-        return self._exchange(bytes([READ]) + address.to_bytes(3, "big"), count)
+        return self._exchange([(bytes([READ]) + address.to_bytes(3, "big"), b"", count)])[0]
 
-    def store(self, address: int, data: bytes) -> None:
-        """Make the flash hold ``data``; what is around it stays, and so do equal sectors.
+    def store(
+        self,
+        address: int,
+        data: bytes,
+        progress: Callable[[int, int], None] | None = None,
+        *,
+        trust: bool = True,
+    ) -> bool:
+        """Make the flash hold ``data`` and its record behind it; other sectors stay, and so do
+        equal ones.
+
+        Parameters
+        ----------
+        address : int
+            Of a sector.
+        data : bytes
+        progress : callable, optional
+            Called with the bytes that are there, and all.
+        trust : bool
+            If the record behind the data says that they are there, they are not looked at.
+
+        Returns
+        -------
+        bool
+            Whether anything had to be written.
 
         Raises
         ------
         DeviceError
             If it cannot.
         """
-        if not 0 <= address <= address + len(data) <= SIZE:
-            raise DeviceError(f"{len(data)} bytes at {address:#x} are beyond the flash's {SIZE}")
-        identity = self._exchange(bytes([IDENTITY]), 3)
+        size = len(data) + -len(data) % PAGE + RECORD_BYTES
+        if address % SECTOR or not 0 <= address <= address + size <= SIZE:
+            raise DeviceError(
+                f"{len(data)} bytes cannot be stored at {address:#x}: it must be the beginning of "
+                f"a sector of {SECTOR} bytes, and all of it below {SIZE:#x}"
+            )
+        identity = self._exchange([(bytes([IDENTITY]), b"", 3)])[0]
         if identity in (b"\x00\x00\x00", b"\xff\xff\xff"):
             raise DeviceError("the board's flash does not answer")
         if identity[:2] == bytes([WINBOND, PLAIN]):
@@ -55,32 +107,74 @@ class SpiFlash:
                 f"the board's flash ({identity.hex(' ')}) has no double transfer rate, which the "
                 "core reads with: it takes a W25Q...-DTR (ordering code IM or JM, ef 70 ..)"
             )
-        first = address - address % SECTOR
-        for sector in range(first, address + len(data), SECTOR):
+        say = progress or (lambda done, total: None)
+        end = address + size - RECORD_BYTES
+        mark = record(data)
+        found = self.read(end, RECORD_BYTES)
+        if trust and found == mark:
+            say(len(data), len(data))
+            return False
+        if found not in (b"\xff" * RECORD_BYTES, bytes(RECORD_BYTES)):
+            # What it says will not be true for a while.
+            self._program(end, bytes(RECORD_BYTES))
+        written = False
+        image = data + b"\xff" * (size - len(data))
+        for offset in range(0, size, SECTOR):
+            written |= self._store_sector(address + offset, image[offset : offset + SECTOR])
+            say(min(offset + SECTOR, len(data)), len(data))
+        self._program(end, mark)
+        if self.read(end, RECORD_BYTES) != mark:
+            raise DeviceError(f"the flash's page at {end:#x} cannot be written")
+        return written
+
+    def _store_sector(self, sector: int, part: bytes) -> bool:
+        """Make a sector begin with ``part``; the rest of it stays."""
+        old = self.read(sector, SECTOR)
+        new = part + old[len(part) :]
+        if new == old:
+            return False
+        for _ in range(TRIES):
+            with contextlib.suppress(Damaged):
+                self._rewrite(sector, old, new)
             old = self.read(sector, SECTOR)
-            low, high = max(address, sector), min(address + len(data), sector + SECTOR)
-            new = bytearray(old)
-            new[low - sector : high - sector] = data[low - address : high - address]
             if new == old:
-                continue
-            self._rewrite(sector, old, bytes(new))
-            if self.read(sector, SECTOR) != new:
-                raise DeviceError(f"the flash's sector at {sector:#x} cannot be written")
+                return True
+        raise DeviceError(f"the flash's sector at {sector:#x} cannot be written")
 
     def _rewrite(self, sector: int, old: bytes, new: bytes) -> None:
         # Programming only clears bits.
         if any(n & ~o for o, n in zip(old, new, strict=True)):
-            self._command(bytes([ERASE]) + sector.to_bytes(3, "big"))
+            self._write(bytes([ERASE]) + sector.to_bytes(3, "big"), b"")
             old = b"\xff" * SECTOR
         for page in range(0, SECTOR, PAGE):
             part = new[page : page + PAGE]
             if part != old[page : page + PAGE]:
-                self._command(bytes([PROGRAM]) + (sector + page).to_bytes(3, "big") + part)
+                self._write(bytes([PROGRAM]) + (sector + page).to_bytes(3, "big"), part)
 
-    def _command(self, command: bytes) -> None:
-        self._exchange(bytes([WRITE_ENABLE]), 0)
-        self._exchange(command, 0)
-        for _ in range(POLLS):
-            if not self._exchange(bytes([READ_STATUS]), 1)[0] & BUSY:
+    def _program(self, address: int, data: bytes) -> None:
+        for _ in range(TRIES):
+            try:
+                self._write(bytes([PROGRAM]) + address.to_bytes(3, "big"), data)
                 return
+            except Damaged:
+                continue
+        raise DeviceError("the line to the flash is too bad")
+
+    def _write(self, head: bytes, data: bytes) -> None:
+        """Carry a command out that changes something, and wait until it is over."""
+        status: Command = (bytes([READ_STATUS]), b"", 1)
+        result = self._raw([(bytes([WRITE_ENABLE]), b"", 0), (head, data, 0), status])[-1]
+        for _ in range(POLLS):
+            if not result[0] & BUSY:
+                return
+            result = self._exchange([status])[0]
         raise DeviceTimeout("the flash does not finish writing")
+
+    def _exchange(self, commands: Sequence[Command]) -> list[bytes]:
+        """Carry commands out that change nothing."""
+        for _ in range(TRIES):
+            try:
+                return self._raw(list(commands))
+            except Damaged:
+                continue
+        raise DeviceError("the line to the flash is too bad")

@@ -74,6 +74,9 @@ class Job:
         What to write while the core runs.
     hold : int
         What HOLD is set to before the start, if there are ``feeds``.
+    overlap : int or None
+        Cycles after the start from which the next input may be written, in the order of
+        addresses and no faster than the link's highest rate; None if only after the end.
     """
 
     program: str
@@ -82,6 +85,7 @@ class Job:
     limit: int
     feeds: list[Feed] = field(default_factory=list)
     hold: int = HOLD_NEVER
+    overlap: int | None = None
 
 
 @dataclass(kw_only=True)
@@ -118,6 +122,18 @@ class Outcome:
     error: DeviceError | None = None
 
 
+CORRUPT = 1 << 2
+"""Set in STATUS: a checksum of the program was wrong since the start."""
+
+
+def corrupt_program(job: Job) -> CorruptProgramError:
+    """Return the error of a job whose program is damaged."""
+    return CorruptProgramError(
+        f"{job.program}: the program in the device's flash is damaged; load it again, and "
+        "if that does not help lower the board's clock_mhz"
+    )
+
+
 class Transport(ABC):
     """A device: everything the driver needs of it.
 
@@ -145,8 +161,24 @@ class Transport(ABC):
         """Return a register."""
 
     @abstractmethod
-    def program_flash(self, address: int, data: bytes, progress: Progress | None = None) -> None:
-        """Make the flash hold ``data`` from byte ``address`` on, and verify it."""
+    def program_flash(
+        self,
+        address: int,
+        data: bytes,
+        progress: Progress | None = None,
+        *,
+        trust: bool = True,
+    ) -> None:
+        """Make the flash hold ``data`` from byte ``address`` on, and verify it.
+
+        Parameters
+        ----------
+        address : int
+        data : bytes
+        progress : callable, optional
+        trust : bool
+            Believe the flash's own record that it holds them, if it has one.
+        """
 
     PAUSE_CYCLES = 64
 
@@ -247,11 +279,8 @@ class Transport(ABC):
 
     def check_stream(self, job: Job) -> None:
         """Raise :class:`CorruptProgramError` if a checksum was wrong since the start."""
-        if self.read_register(Register.STATUS) >> 2 & 1:
-            raise CorruptProgramError(
-                f"{job.program}: the program in the device's flash is damaged; load it again, and "
-                "if that does not help lower the board's clock_mhz"
-            )
+        if self.read_register(Register.STATUS) & CORRUPT:
+            raise corrupt_program(job)
 
     @property
     def layer_ends(self) -> list[int] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from sim import netlist
 from sim.serial_port import SimulatedSerialPort
 from sw import golden, importer
 from sw.compiler import compile_graph
-from sw.driver import Device, serial
+from sw.driver import Device
 from sw.driver.serial import SerialTransport
 from sw.driver.transport import Feed, Halfwords, LayerObserver
 
@@ -32,14 +31,8 @@ pytestmark = [
 
 
 @pytest.fixture(params=[1])
-def port(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[
-        SimulatedSerialPort]:
+def port(request: pytest.FixtureRequest) -> Iterator[SimulatedSerialPort]:
     port = netlist.port(BOARD, seed=request.param)
-    hertz = port.board.config.clock_mhz * 1e6
-    # The driver's time is the board's: the simulation is hundreds of times slower.
-    monkeypatch.setattr(serial, "time", SimpleNamespace(
-        monotonic=lambda: port.board.cycle / hertz,
-        sleep=lambda seconds: port.board.run(int(seconds * hertz))))
     yield port
     port.close()
 
@@ -93,18 +86,18 @@ class Impatient(SerialTransport):
 
     def write_register(self, register: Register, value: int) -> None:
         port = self._port
-        read = port.read
+        receive = port.receive
 
-        def watch(size: int) -> bytes:
+        def watch(timeout: float) -> bytes:
             while not port.board.busy:
                 port.board.run(1)
             self.started = port.board.cycle
-            return read(size)
+            port.receive = receive
+            return receive(timeout)
 
         if register == Register.START:
-            port.read = watch
+            port.receive = watch
         super().write_register(register, value)
-        port.read = read
 
     def wait_idle(
         self, limit: int, on_layer: LayerObserver | None = None, feeds: Sequence[Feed] = ()

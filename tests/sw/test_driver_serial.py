@@ -3,143 +3,259 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from tflite_builder import NetworkBuilder
+from test_driver import frame, small_network
 
 import boards
 from hw.command import IDENTITY, Register
+from hw.link.protocol import SEQUENCES
+from sim.board import SimulatedBoard
 from sim.serial_port import SimulatedSerialPort
-from sw import golden, importer
-from sw.compiler import compile_graph
-from sw.driver import Device, DeviceError, DeviceTimeout
+from sw import golden
+from sw.compiler import Program, compile_graph
+from sw.driver import (
+    ConfigurationMismatch,
+    Device,
+    DeviceError,
+    DeviceLost,
+    DeviceTimeout,
+)
 from sw.driver.serial import SerialTransport
-from sw.driver.spi_flash import SECTOR, SpiFlash
+from sw.driver.spi_flash import RECORD_BYTES, SECTOR, Command, SpiFlash
+from sw.ir import Graph
 
-CONFIG = boards.get("icebreaker").config
-DIVISOR = 10
+BOARD = boards.get("icebreaker")
+CONFIG, BAUD = BOARD.config, BOARD.baud
+
+
+def new_port(**options: float) -> SimulatedSerialPort:
+    return SimulatedSerialPort(SimulatedBoard(CONFIG, link_baud=BAUD), **options)
 
 
 @pytest.fixture
 def port() -> Iterator[SimulatedSerialPort]:
-    port = SimulatedSerialPort(CONFIG, divisor=DIVISOR)
+    port = new_port()
     yield port
     port.close()
 
 
 @pytest.fixture
 def transport(port: SimulatedSerialPort) -> SerialTransport:
-    return SerialTransport(port, CONFIG)
+    return SerialTransport(port, CONFIG, baud=BAUD)
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return small_network()
+
+
+@pytest.fixture(scope="module")
+def program(graph: Graph) -> Program:
+    return compile_graph(graph, CONFIG, flash_address=BOARD.flash.program_base)
+
+
+def check(graph: Graph, x: np.ndarray, tensors: dict[int, np.ndarray]) -> None:
+    expected = golden.run(graph, x)
+    for index in graph.outputs:
+        np.testing.assert_array_equal(tensors[index], expected[index])
+
+
+def test_the_highest_rate_is_chosen(transport: SerialTransport) -> None:
+    assert transport.baud == BAUD == 12_000_000
 
 
 def test_registers_and_memory(transport: SerialTransport) -> None:
     assert transport.read_register(Register.STATUS) == IDENTITY << 8 | 2
     rng = np.random.default_rng(1)
-    data = rng.integers(0, 1 << 16, 700, np.uint16)
-    transport.write_memory(64_000, data)
-    np.testing.assert_array_equal(transport.read_memory(64_000, 700), data)
-    np.testing.assert_array_equal(transport.read_memory(64_255, 3), data[255:258])
+    data = rng.integers(0, 1 << 16, 3000, np.uint16)
+    transport.write_memory(60_001, data)
+    np.testing.assert_array_equal(transport.read_memory(60_001, 3000), data)
+    np.testing.assert_array_equal(transport.read_memory(60_257, 3), data[256:259])
+    assert transport.retries == 0
 
 
-@pytest.mark.parametrize("position", [0, 3, 5, 20, 517])
-def test_damaged_requests_are_repeated(
-    port: SimulatedSerialPort, transport: SerialTransport, position: int
+@pytest.mark.parametrize(("address", "count"), [(0, 23), (1, 4000), (6, 2), (3, 30), (8, 3999)])
+def test_halfwords_that_the_device_repeats_are_not_sent(
+    port: SimulatedSerialPort, transport: SerialTransport, address: int, count: int
 ) -> None:
-    data = np.arange(256, dtype=np.uint16)
-    # Of the next message: 6 bytes of header, 512 of data, 2 of checksum.
-    port.damage = {port._sent + position}
-    transport.write_memory(100, data)
-    np.testing.assert_array_equal(transport.read_memory(100, 256), data)
-    # And a damaged request to read.
-    port.damage = {port._sent + position % 6}
-    np.testing.assert_array_equal(transport.read_memory(100, 2), data[:2])
+    data = np.random.default_rng(count).integers(0, 1 << 16, count, np.uint16)
+    lane = (address + np.arange(count)) % 4
+    data[1:][lane[1:] == 0] = data[:-1][lane[1:] == 0]
+    sent = port.sent
+    transport.write_memory(address, data)
+    sent = port.sent - sent
+    np.testing.assert_array_equal(transport.read_memory(address, count), data)
+    if count > 3000:
+        assert sent < 1.52 * count + 100
+    assert transport.retries == 0
+
+
+def test_sequence_numbers_wrap(transport: SerialTransport) -> None:
+    for number in range(SEQUENCES + 5):
+        transport.write_register(Register.RING_FIRST, number)
+    assert transport.retries == 0
+
+
+@pytest.mark.parametrize("fault", ["flip", "drop", "duplicate", "insert", "delay"])
+def test_damaged_requests_and_replies_are_repeated(
+    port: SimulatedSerialPort, transport: SerialTransport, fault: str
+) -> None:
+    data = np.random.default_rng(3).integers(0, 1 << 16, 400, np.uint16)
+    for faults, seed in ((port.to_device, 1), (port.to_host, 2)):
+        faults.__init__(**{fault: 0.004, "seed": seed})
+        transport.write_memory(100, data)
+        np.testing.assert_array_equal(transport.read_memory(100, 400), data)
+        assert faults.count
+        faults.__init__()
+    if fault != "delay":
+        assert transport.retries
 
 
 def test_flash(port: SimulatedSerialPort, transport: SerialTransport) -> None:
     before = bytes(range(256)) * 16
-    port.board.write_flash(0x30000, before)
-    data = np.random.default_rng(2).bytes(300)
-    # Across the end of a sector; what is around it stays.
-    address = 0x30000 + SECTOR - 100
-    transport.program_flash(address, data)
-    assert port.board.read_flash(0x30000, SECTOR - 100) == before[: SECTOR - 100]
-    assert port.board.read_flash(address, 300) == data
-    assert port.board.read_flash(address + 300, 1000) == b"\xff" * 1000
-    cycle = port.board.cycle
-    transport.program_flash(address, data)
-    # Nothing to erase: only the sectors are read.
-    assert port.board.cycle - cycle < 2 * 13 * SECTOR * 10
+    port.board.write_flash(0x30000, before * 3)
+    data = np.random.default_rng(2).bytes(SECTOR + 300)
+    done: list[tuple[int, int]] = []
+    transport.program_flash(0x30000, data, lambda *state: done.append(state))
+    assert port.board.read_flash(0x30000, len(data)) == data
+    assert done[-1] == (len(data), len(data)) and len(done) == 2
+    # What is around it stays.
+    end = SECTOR + 512 + RECORD_BYTES
+    assert port.board.read_flash(0x30000 + end, 1000) == (before * 3)[end : end + 1000]
+    now = port.now()
+    transport.program_flash(0x30000, data)
+    # Nothing is written or read but the record.
+    assert port.now() - now < 0.02
+    assert transport.baud == BAUD
+    with pytest.raises(DeviceError, match="beginning of a sector"):
+        transport.program_flash(0x30001, data)
 
 
-def test_a_network(port: SimulatedSerialPort, transport: SerialTransport) -> None:
-    net = NetworkBuilder(seed=3)
-    y = net.conv_2d(net.input((1, 9, 9, 3)), 8, kernel=(3, 3), stride=(2, 2), activation="RELU6")
-    y = net.fully_connected(net.reshape(y, (1, 200)), 4)
-    graph = importer.loads(net.build(outputs=[y]), "small")
+def test_a_network(transport: SerialTransport, graph: Graph, program: Program) -> None:
     device = Device(transport, CONFIG)
-    device.load(compile_graph(graph, CONFIG))
+    device.load(program)
     for seed in range(2):
-        rng = np.random.default_rng(seed)
-        x = rng.integers(-128, 128, (1, 9, 9, 3)).astype(np.int8)
+        x = frame(graph, seed)
         result = device.infer(x)
-        np.testing.assert_array_equal(
-            result.tensors[graph.outputs[0]], golden.run(graph, x)[graph.outputs[0]]
-        )
+        check(graph, x, result.tensors)
         assert result.layer_cycles is None
-        assert 1000 < result.cycles < 10_000
+        assert result.cycles == sum(program.cycles())
     with pytest.raises(DeviceError, match="does not show its layers"):
         device.infer(x, lambda number, value: None)
+    frames = [frame(graph, seed) for seed in range(5)]
+    results = list(device.stream(frames))
+    for x, streamed in zip(frames, results, strict=True):
+        assert streamed.error is None and streamed.retries == 0
+        check(graph, x, streamed.tensors)
+        assert streamed.cycles == sum(program.cycles())
+
+
+def test_a_board_that_is_configured_again(
+    transport: SerialTransport, port: SimulatedSerialPort, graph: Graph, program: Program
+) -> None:
+    device = Device(transport, CONFIG)
+    device.load(program)
+    frames = [frame(graph, seed) for seed in range(6)]
+    results = []
+    for number, result in enumerate(device.stream(frames)):
+        results.append(result)
+        if number == 2:
+            # Its flash stays what it is.
+            image = port.board.read_flash(program.flash_address, SECTOR * 8)
+            port.board.close()
+            port.board = SimulatedBoard(CONFIG, link_baud=BAUD, seed=5)
+            port.board.serial_rate(port.baud)
+            port.board.write_flash(program.flash_address, image)
+    for x, result in zip(frames, results, strict=True):
+        assert result.error is None
+        check(graph, x, result.tensors)
+
+
+def test_another_configuration_is_refused(port: SimulatedSerialPort) -> None:
+    with pytest.raises(ConfigurationMismatch, match="not of the configuration that was asked for"):
+        SerialTransport(port, replace(CONFIG, acc_bits=25), baud=BAUD)
 
 
 class DeadPort:
     """A line that nobody answers."""
 
-    timeout: float | None = None
+    name = "port"
+    grain = 0.0001
+    baud = 0
 
-    def read(self, size: int) -> bytes:
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+    def write(self, data: bytes) -> None: ...
+
+    def receive(self, timeout: float) -> bytes:
+        self.time += timeout
         return b""
 
-    def write(self, data: bytes) -> int:
-        return len(data)
-
-    def send_break(self, duration: float) -> None: ...
-
-    def reset_input_buffer(self) -> None: ...
+    def discard(self) -> None: ...
 
     def close(self) -> None: ...
 
 
-class BrokenPort(DeadPort):
-    """A cable that is pulled."""
-
-    def write(self, data: bytes) -> int:
-        raise OSError("device disconnected")
-
-
 def test_dead_lines() -> None:
-    with pytest.raises(DeviceError, match=r"read register: no answer; is this a Separable board"):
-        Device(SerialTransport(DeadPort(), CONFIG), CONFIG)
-    with pytest.raises(DeviceError, match="device disconnected"):
-        Device(SerialTransport(BrokenPort(), CONFIG), CONFIG)
+    with pytest.raises(DeviceError, match=r"no answer; is this a Separable board's port"):
+        SerialTransport(DeadPort(), CONFIG, baud=BAUD)
+
+
+class StubFlash:
+    """A flash of a few answers: each opcode's, whatever follows it."""
+
+    def __init__(self, **answers: bytes) -> None:
+        self.answers = {int(name[1:], 16): answer for name, answer in answers.items()}
+
+    def __call__(self, commands: list[Command]) -> list[bytes]:
+        return [
+            self.answers.get(head[0], b"\xff" * count)[:count] for head, _, count in commands
+        ]
 
 
 def test_bad_flashes() -> None:
     with pytest.raises(DeviceError, match="flash does not answer"):
-        SpiFlash(lambda sent, received: b"\xff" * received).store(0, b"x")
+        SpiFlash(StubFlash()).store(0, b"x")
     with pytest.raises(DeviceError, match=r"\(ef 40 18\) has no double transfer rate"):
-        SpiFlash(lambda sent, received: b"\xef\x40\x18").store(0, b"x")
-    with pytest.raises(DeviceError, match="beyond the flash"):
-        SpiFlash(lambda sent, received: b"").store((1 << 24) - 1, b"xy")
-
-    def protected(sent: bytes, received: int) -> bytes:
-        return {0x9F: b"\xef\x70\x18", 0x05: b"\x00"}.get(sent[0], b"\xff" * received)
-
+        SpiFlash(StubFlash(x9f=b"\xef\x40\x18")).store(0, b"x")
+    with pytest.raises(DeviceError, match="all of it below"):
+        SpiFlash(StubFlash()).store((1 << 24) - SECTOR, bytes(SECTOR))
+    # It takes commands, and nothing changes.
     with pytest.raises(DeviceError, match="sector at 0x1000 cannot be written"):
-        SpiFlash(protected).store(0x1000, b"x")
-
-    def busy(sent: bytes, received: int) -> bytes:
-        return {0x9F: b"\xef\x70\x18", 0x05: b"\x01"}.get(sent[0], b"\xff" * received)
-
+        SpiFlash(StubFlash(x9f=b"\xef\x70\x18", x05=b"\0")).store(0x1000, b"x")
     with pytest.raises(DeviceTimeout, match="does not finish"):
-        SpiFlash(busy).store(0x1000, b"x")
+        SpiFlash(StubFlash(x9f=b"\xef\x70\x18", x05=b"\1")).store(0x1000, b"x")
+
+
+def test_a_pulled_cable_and_the_next_open(
+    port: SimulatedSerialPort, graph: Graph, program: Program
+) -> None:
+    transport = SerialTransport(port, CONFIG, baud=BAUD)
+    device = Device(transport, CONFIG)
+    device.load(program)
+    stream = device.stream(frame(graph, seed) for seed in range(100))
+    check(graph, frame(graph, 0), next(stream).tensors)
+    # In the middle of what is sent.
+    sent, limit = port.sent, 150
+    port.tap = lambda data: setattr(port, "cut", port.cut or port.sent - sent > limit)
+    now = port.now()
+    with pytest.raises(DeviceLost, match="does not answer any more"):
+        list(stream)
+    assert port.now() - now < 2, "no longer than the time-out"
+    port.tap, port.cut = None, False
+    again = Device(SerialTransport(port, CONFIG, baud=BAUD), CONFIG)
+    now = port.now()
+    again.load(program)
+    assert port.now() - now < 0.03, "the flash holds the program"
+    x = frame(graph, 7)
+    check(graph, x, again.infer(x).tensors)
