@@ -28,13 +28,10 @@ class HostRequest(data.Struct):
         Register number, or word address × lanes + lane.
     data : 16
         Halfword to write.
-    again : 1
-        Memory: write the halfword of the access before instead.
     """
 
     write: 1
     register: 1
-    again: 1
     address: HALFWORD_BITS
     data: HALFWORD_BITS
 
@@ -117,8 +114,7 @@ class HostPort(wiring.Component):
                         m.d.comb += self.request.ready.eq(1)
                         self.registers(m, ask, cycles, layers)
                     with m.Else():
-                        with m.If(~ask.again):
-                            m.d.sync += self.halfword.eq(ask.data)
+                        m.d.sync += self.halfword.eq(ask.data)
                         m.next = "ACCESS"
             with m.State("ACCESS"):
                 m.d.comb += self.memory.eq(1)

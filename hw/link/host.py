@@ -80,7 +80,7 @@ class LinkEngine(wiring.Component):
     @property
     def count(self):
         """Items after the one under way."""
-        return self.header[:10]
+        return self.header[:11]
 
     @property
     def address(self):
@@ -89,7 +89,7 @@ class LinkEngine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        repeat, write, space = self.header[10], self.header[11], self.header[12:14]
+        write, space = self.header[11], self.header[12:14]
         plain = Signal()            # items are bytes, not halfwords of the core
         flash = Signal()
         m.d.comb += [
@@ -104,15 +104,9 @@ class LinkEngine(wiring.Component):
             self.response.ready.eq(1),
             self.raw_tx.eq(self.data[8:]),
         ]
-        # A word's last halfword once more.
-        lane = self.address[: self.config.lanes.bit_length() - 1]
-        again = self.request.payload.again
-        repeated = Signal()
-        m.d.comb += again.eq(repeated)
         with m.If(self.pending & self.request.ready):
             m.d.sync += [
-                self.pending.eq(repeat & lane.all()),
-                repeated.eq(repeat & lane.all()),
+                self.pending.eq(0),
                 self.address.eq(self.address + 1),
             ]
 

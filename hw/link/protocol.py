@@ -50,7 +50,7 @@ CRC_BYTES = 4
 REPLY_BYTES = 6
 """Bytes of a reply without data: status, sequence number, CRC."""
 
-MAX_ITEMS = 1024
+MAX_ITEMS = 2048
 """Items of one request."""
 
 SEQUENCES = 256
@@ -153,7 +153,7 @@ def digest(config: CoreConfig, baud: int) -> int:
 
 
 def header(
-    *, sequence: int, write: bool, space: Space, address: int, count: int, repeat: bool = False
+    *, sequence: int, write: bool, space: Space, address: int, count: int
 ) -> bytes:
     """Return the head of a request.
 
@@ -167,14 +167,12 @@ def header(
         Of the first item, 16 bits.
     count : int
         Items, 1 to ``MAX_ITEMS``.
-    repeat : bool
-        ``MEMORY``, written: every word's last halfword is also the next word's first one.
     """
     if not 1 <= count <= MAX_ITEMS:
         raise ValueError(f"count must be 1 to {MAX_ITEMS}, not {count!r}")
     if not 0 <= address < 1 << 16:
         raise ValueError(f"address must be 0 to 65535, not {address!r}")
-    flags = count - 1 | repeat << 10 | write << 11 | space << 12
+    flags = count - 1 | write << 11 | space << 12
     body = bytes([sequence]) + flags.to_bytes(2, "little") + address.to_bytes(2, "little")
     return bytes([MARK]) + body + crc32(body).to_bytes(CRC_BYTES, "little")
 

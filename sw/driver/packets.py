@@ -21,25 +21,13 @@ from hw.link.protocol import (
     payload,
 )
 
-__all__ = ["Operation", "Packet", "Reply", "find_reply", "foreign_seed", "repeats"]
+__all__ = ["Operation", "Packet", "Reply", "find_reply", "foreign_seed"]
 
 SLACK_BYTES = 4
 """Fillers after a request beyond the length of its reply."""
 
 FETCH_BYTES = 4
 """Fillers for each item read: the core may be busy with something else for so long."""
-
-
-def repeats(address: int, items: int, lanes: int) -> int:
-    """Return how many halfwords the device writes besides ``items`` if it repeats.
-
-    Every word's last halfword is also the next word's first.
-    """
-    lane = address % lanes
-    # A start at lane 0 is a whole first word; others begin with what follows a repeated one.
-    return max(0, items - lanes if lane == 0 else items - (lanes - lane)) // (lanes - 1) + (
-        1 if items >= lanes - lane else 0
-    )
 
 
 @dataclass(eq=False, kw_only=True)
@@ -56,8 +44,6 @@ class Operation:
     count : int
         Items to be written or read.
     write : bool
-    repeat : int
-        0, or the lanes of a word of memory if its last halfword is to be the next one's first.
     pause : float
         Seconds that pass at least between the packet before and the first one of this operation.
     fragile : bool
@@ -79,7 +65,6 @@ class Operation:
     items: bytes = b""
     count: int
     write: bool
-    repeat: int = 0
     pause: float = 0.0
     fragile: bool = False
     acknowledged: int = 0
@@ -107,8 +92,7 @@ class Operation:
             return self.address
         if self.space == Space.CONTROL or not item:
             return self.address
-        extra = repeats(self.address, item, self.repeat) if self.repeat else 0
-        return self.address + item + extra
+        return self.address + item
 
 
 @dataclass(eq=False, kw_only=True)
@@ -159,7 +143,6 @@ class Packet:
             space=operation.space,
             address=address & 0xFFFF,
             count=self.count,
-            repeat=bool(operation.repeat),
         )
         if not operation.write:
             return head

@@ -14,7 +14,7 @@ from hw.config import CoreConfig
 from hw.link.protocol import SAFE_RATE, Space, control_address, digest
 from sw.driver.errors import DeviceError, DeviceLost, DeviceTimeout
 from sw.driver.link import DeviceRestarted, Link
-from sw.driver.packets import Operation, repeats
+from sw.driver.packets import Operation
 from sw.driver.port import HardwarePort, Port
 from sw.driver.spi_flash import Damaged, SpiFlash
 from sw.driver.transport import (
@@ -100,7 +100,7 @@ class SerialTransport(Transport):
     # -- single requests -------------------------------------------------------------------------
 
     def write_memory(self, address: int, halfwords: Halfwords) -> None:
-        self._run(*self._upload(address, halfwords))
+        self._run(_upload(address, halfwords))
 
     def read_memory(self, address: int, count: int) -> Halfwords:
         operation = _read(Space.MEMORY, address, count)
@@ -163,24 +163,6 @@ class SerialTransport(Transport):
 
     def _seconds(self, cycles: int) -> float:
         return cycles / (self.config.clock_mhz * 1e6) + IDLE_SECONDS
-
-    def _upload(self, address: int, halfwords: Halfwords) -> list[Operation]:
-        """Return the writes of halfwords, with those left out that the device can repeat."""
-        data = np.ascontiguousarray(halfwords, "<u2")
-        lanes = self.config.lanes
-        # At the end of a word the device would repeat the last halfword of all, too.
-        end = len(data) - ((address + len(data)) % lanes == 0)
-        lane = (address + np.arange(end)) % lanes
-        again = (lane == 0) & (np.arange(end) > 0)
-        before, first = data[: end - 1][again[1:]], data[1:end][again[1:]]
-        if not again.any() or not np.array_equal(before, first):
-            return [_write(address, data.tobytes(), len(data))]
-        items = data[:end][~again]
-        assert len(items) + repeats(address, len(items), lanes) == end
-        writes = [_write(address, items.tobytes(), len(items), repeat=lanes)]
-        if end < len(data):
-            writes.append(_write(address + end, data[end:].tobytes(), 1))
-        return writes
 
     def _run(self, *operations: Operation) -> None:
         with self._restarts():
@@ -377,7 +359,6 @@ def _write(
     count: int,
     *,
     space: Space = Space.MEMORY,
-    repeat: int = 0,
     fragile: bool = False,
 ) -> Operation:
     return Operation(
@@ -386,9 +367,12 @@ def _write(
         items=items,
         count=count,
         write=True,
-        repeat=repeat,
         fragile=fragile,
     )
+
+
+def _upload(address: int, halfwords: Halfwords) -> Operation:
+    return _write(address, np.ascontiguousarray(halfwords, "<u2").tobytes(), len(halfwords))
 
 
 def _register(register: Register, value: int) -> Operation:

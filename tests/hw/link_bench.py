@@ -128,8 +128,7 @@ class Line:
             if self._wait is None:
                 # Like the host port: data are taken at once.
                 self._wait = self.memory_delay()
-                if not get(payload.again):
-                    self._halfword = get(payload.data)
+                self._halfword = get(payload.data)
             self._wait -= 1
             if self._wait < 0:
                 self._wait = None
@@ -184,11 +183,11 @@ class Line:
         await self.send(bytes([FILLER] * 10) + damage(packet))
         return self.check(await self.reply(REPLY_BYTES))[0]
 
-    def packet(self, space, address, items, *, sequence=None, repeat=False):
+    def packet(self, space, address, items, *, sequence=None):
         size = 2 if space in (Space.MEMORY, Space.REGISTER) else 1
         data = b"".join(item.to_bytes(size, "little") for item in items)
         head = header(sequence=self.sequence if sequence is None else sequence, write=True,
-                      space=space, address=address, count=len(items), repeat=repeat)
+                      space=space, address=address, count=len(items))
         return head + payload(data)
 
     async def read(self, space, address, count, **options):

@@ -77,22 +77,6 @@ def test_registers_and_memory(transport: SerialTransport) -> None:
     assert transport.retries == 0
 
 
-@pytest.mark.parametrize(("address", "count"), [(0, 23), (1, 4000), (6, 2), (3, 30), (8, 3999)])
-def test_halfwords_that_the_device_repeats_are_not_sent(
-    port: SimulatedSerialPort, transport: SerialTransport, address: int, count: int
-) -> None:
-    data = np.random.default_rng(count).integers(0, 1 << 16, count, np.uint16)
-    lane = (address + np.arange(count)) % 4
-    data[1:][lane[1:] == 0] = data[:-1][lane[1:] == 0]
-    sent = port.sent
-    transport.write_memory(address, data)
-    sent = port.sent - sent
-    np.testing.assert_array_equal(transport.read_memory(address, count), data)
-    if count > 3000:
-        assert sent < 1.52 * count + 100
-    assert transport.retries == 0
-
-
 def test_sequence_numbers_wrap(transport: SerialTransport) -> None:
     for number in range(SEQUENCES + 5):
         transport.write_register(Register.RING_FIRST, number)
