@@ -17,12 +17,24 @@ import numpy.typing as npt
 
 from sw import ir
 
-__all__ = ["FirstLayer", "InputLayout", "SerialRead", "candidates", "dense", "dense_read"]
+__all__ = [
+    "NOTHING",
+    "FirstLayer",
+    "InputLayout",
+    "Pass",
+    "SerialRead",
+    "candidates",
+    "dense",
+    "dense_read",
+    "row_steps",
+]
 
 Tap = tuple[int, int, int]
 """(kernel row, kernel column, input channel)."""
 
 NOTHING = -1
+SHORT_GAP = 4
+"""Words of padding that are rather sent than left out: a request of its own is no shorter."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +69,17 @@ class InputLayout:
     def words(self) -> int:
         """Size in memory."""
         return len(self.index)
+
+    @property
+    def runs(self) -> list[tuple[int, int]]:
+        """What differs from one input to the next: (first word, words), in ascending order."""
+        changing = np.flatnonzero((self.index != NOTHING).any(axis=1))
+        breaks = np.flatnonzero(np.diff(changing) > SHORT_GAP + 1) + 1
+        return [
+            (int(run[0]), int(run[-1] - run[0]) + 1)
+            for run in np.split(changing, breaks)
+            if len(run)
+        ]
 
     def pack(self, x: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:
         """Return the words to write.
@@ -106,6 +129,26 @@ class SerialRead:
     def steps(self) -> int:
         """Steps of a window."""
         return len(self.slots) // self.parts
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pass:
+    """Columns of windows that are read alike, over all rows.
+
+    Attributes
+    ----------
+    read : SerialRead
+    first, step, width : int
+        Columns first, first + step …, so many of them.
+    missing : tuple of int
+        Taps that are padding and not in memory.
+    """
+
+    read: SerialRead
+    first: int = 0
+    step: int = 1
+    width: int
+    missing: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +231,12 @@ def candidates(
                 yield found
         if not first.again:
             yield _pixels(first, tensor, zero_point, columns)
+
+
+def row_steps(size: int, rows: int, lanes: int) -> int:
+    """Return the steps of a kernel row of so many bytes, of so many kernel rows."""
+    # The hardware takes at least so many steps for a window, and two for one of several rows.
+    return max(-(-size // 2), -(-lanes // rows), 2 if rows > 1 else 1)
 
 
 def _taps(first: FirstLayer, rows: range) -> list[Tap]:
@@ -316,13 +365,8 @@ def _units(
     stride, lanes = first.stride[1], columns // 2
     used = max(i for unit in units for i, p in enumerate(unit) if p[0] >= 0) + 1
     row_bytes = size + borrowed if borrowed else used
-    row_steps = -(-row_bytes // 2)
-    if row_steps * first.kernel[0] < lanes:
-        row_steps = -(-lanes // first.kernel[0])
-    if first.kernel[0] > 1:
-        # The hardware cannot take a kernel row of a single step.
-        row_steps = max(row_steps, 2)
-    inner = -(-row_steps // lanes)
+    steps = row_steps(row_bytes, first.kernel[0], lanes)
+    inner = -(-steps // lanes)
     tail = inner - words
     pitch = first.output[1] * words + max(tail, 0)
     image_rows = (first.output[0] - 1) * first.stride[0] + first.kernel[0]
@@ -342,19 +386,19 @@ def _units(
         ahead = [(j + stride, c) if j >= 0 else (j, c) for j, c in unit]
         line_taps = [
             first.tap_index((i, j, c)) if 0 <= j < first.kernel[1] else NOTHING
-            for j, c in (unit + ahead)[: row_steps * 2]
+            for j, c in (unit + ahead)[: steps * 2]
         ]
-        taps += line_taps + [NOTHING] * (row_steps * 2 - len(line_taps))
+        taps += line_taps + [NOTHING] * (steps * 2 - len(line_taps))
     last_word = (first.kernel[0] - 1) * pitch + inner - 1
     read = SerialRead(
         inner=inner,
         middle=first.kernel[0],
-        last_steps=row_steps - lanes * (inner - 1),
+        last_steps=steps - lanes * (inner - 1),
         step_inner=1,
         step_middle=pitch - (inner - 1),
         step_column=words - last_word,
         step_row=first.stride[0] * pitch - (first.output[1] - 1) * words - last_word,
-        slots=_slots(taps, row_steps * first.kernel[0], 2),
+        slots=_slots(taps, steps * first.kernel[0], 2),
     )
     layout = _layout(
         "units", tensor, zero_point, rows, columns,
