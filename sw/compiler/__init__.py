@@ -5,7 +5,7 @@
 - :mod:`sw.compiler.serial`, ``depthwise``, ``pooling``, ``addition``: operators to descriptors;
 - :mod:`sw.compiler.turns`: orders of reading words, some of them twice;
 - :mod:`sw.compiler.quantization`: requantisation, proven;
-- :mod:`sw.compiler.inputs`, ``rows``: layouts of the network's input;
+- :mod:`sw.compiler.layouts`, ``inputs``, ``units``, ``rows``: layouts of the network's input;
 - :mod:`sw.compiler.segments`, ``chains``, ``bands``: what runs row by row, and how;
 - :mod:`sw.compiler.memory`: addresses; :mod:`sw.compiler.encode`: words;
 - :mod:`sw.compiler.schedule`: all of it in order; :mod:`sw.compiler.program`: the result;

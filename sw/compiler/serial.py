@@ -12,24 +12,19 @@ import numpy.typing as npt
 from hw.command import Mode
 from sw import ir
 from sw.compiler.context import Context
-from sw.compiler.inputs import (
-    FirstLayer,
-    InputLayout,
-    Pass,
-    SerialRead,
-    candidates,
-    dense_read,
-)
+from sw.compiler.inputs import FirstLayer, InputLayout, Pass, SerialRead, dense_read
 from sw.compiler.layers import Block, Command, Geometry, Layer, blocks_of, distribute
+from sw.compiler.layouts import candidates
 from sw.compiler.partition import zero_point
 from sw.compiler.quantization import Codes
-from sw.compiler.rows import rows
 from sw.compiler.turns import contiguous_read, fits, read_in_parts, step_limit
 
 __all__ = ["first_layer", "lower_convolution", "lower_fully_connected"]
 
 Ints = npt.NDArray[np.int64]
 Convolution = ir.Conv2D | ir.DepthwiseConv2D
+BIAS_BITS = 24
+"""Of what the hardware adds to a sum."""
 PIXELS_IN_PARTS = 64
 """Most pixels of an output of which single blocks are made with sums in parts."""
 
@@ -229,19 +224,12 @@ def first_layer(ctx: Context, op: Convolution) -> list[tuple[InputLayout, Layer]
         for k in beyond
     )
     first = replace(first, again=again)
-    ways: list[tuple[InputLayout, tuple[Pass, ...]]] = [
-        (layout, (Pass(read=read, width=first.output[1]),))
-        for layout, read in candidates(first, x.index, zero_point(x), ctx.config.columns)
-    ]
-    compact = rows(first, x.index, zero_point(x), ctx.config.columns)
-    # A device's bias has 24 bits, with and without the padding's products.
-    if compact is not None and all(
-        np.abs(_without(ctx, op, codes, weights, part.missing)[0].bias).max() < 1 << 23
-        for part in compact[1]
-    ):
-        ways.append(compact)
     result = []
-    for layout, passes in ways:
+    for layout, passes in candidates(first, x.index, zero_point(x), ctx.config.columns):
+        biases = [_without(ctx, op, codes, weights, part.missing)[0].bias for part in passes]
+        if max(np.abs(bias).max() for bias in biases) >= 1 << BIAS_BITS - 1:
+            # Proven without the padding's products only.
+            continue
         geometry = Geometry(
             kernel=layout.row_kernel,
             stride=layout.row_stride,
