@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from rich.table import Table
 
@@ -17,6 +18,7 @@ from sw.report import (
     Parser,
     add_compiler_options,
     command,
+    compiler_options,
     console,
     network_report,
     utilization,
@@ -98,15 +100,21 @@ def _table(program: Program, reports: Sequence[LayerReport]) -> Table:
 
 def _summary(program: Program) -> str:
     cycles, clock = sum(program.cycles()), program.config.clock_mhz
+    word = program.config.word_bytes
     layouts = ", ".join(
-        f"{layout.kind} ({layout.words * program.config.word_bytes / 1024:.1f} KB)"
+        f"{layout.kind} ({layout.words * word / 1024:.1f} KB)"
         for _, layout in program.inputs
     )
-    return (
+    text = (
         f"{clock * 1e6 / cycles:.1f} inferences per second at {clock:g} MHz; input layout: "
-        f"{layouts}; ring: {program.ring_words * program.config.word_bytes / 1024:.1f} KB; "
+        f"{layouts}; ring: {program.ring_words * word / 1024:.1f} KB; "
         f"program at flash address 0x{program.flash_address:x}"
     )
+    if program.pinned:
+        text += f"\n{program.sent_words * word:,} bytes are sent for each inference"
+        if program.overlap is not None:
+            text += f", from {program.overlap.cycle:,} cycles after the start of the one before on"
+    return text
 
 
 @command
@@ -119,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         board.config,
         board=board.name,
         flash_address=board.flash.program_base,
-        remove_constant_channels=options.drop_constant_channels,
+        **compiler_options(options),
     )
     reports = layer_reports(program)
     screen = console()
@@ -137,6 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             layers=reports,
             flash_bytes=len(program.flash),
             ring_bytes=program.ring_words * program.config.word_bytes,
+            input_bytes=program.sent_words * program.config.word_bytes,
+            overlap=None if program.overlap is None else asdict(program.overlap),
         )
         write_json(options.json, report)
     return 0

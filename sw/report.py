@@ -26,6 +26,7 @@ __all__ = [
     "Parser",
     "add_compiler_options",
     "command",
+    "compiler_options",
     "complain",
     "console",
     "layer_table",
@@ -60,6 +61,19 @@ def add_compiler_options(parser: argparse.ArgumentParser) -> None:
         help="leave out channels that are proven to have one value whatever the input; all "
         "tensors stay what they are, and utilisation, which counts the channels, may exceed 100 %%",
     )
+    parser.add_argument(
+        "--compact-input", action="store_true",
+        help="send as few bytes per inference as possible, at the price of some cycles; where "
+        "memory is large enough the next input can come while the core still runs",
+    )
+
+
+def compiler_options(options: argparse.Namespace) -> dict[str, bool]:
+    """Return those options as arguments of :func:`sw.compiler.compile_graph`."""
+    return {
+        "remove_constant_channels": options.drop_constant_channels,
+        "compact_input": options.compact_input,
+    }
 
 
 def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:

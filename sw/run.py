@@ -313,7 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         program = compile_graph(
             graph, config, board=board.name, flash_address=board.flash.program_base,
-            remove_constant_channels=options.drop_constant_channels,
+            **report.compiler_options(options),
         )
         with Device.open(options.backend, config, baud=board.baud) as device:
             device.load(program)

@@ -30,6 +30,7 @@ from sw.report import (
     Parser,
     add_compiler_options,
     command,
+    compiler_options,
     complain,
     console,
     write_json,
@@ -95,7 +96,7 @@ def _one(path: str, board: Board, clock: BenchClock, options: argparse.Namespace
     graph = importer.load(path)
     program = compile_graph(
         graph, board.config, board=board.name, flash_address=board.flash.program_base,
-        remove_constant_channels=options.drop_constant_channels)
+        **compiler_options(options))
     if options.model:
         return measure(program, board, clock)
     frame = [images.load(options.input, graph)] if options.input else random_inputs(

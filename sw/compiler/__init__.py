@@ -5,15 +5,16 @@
 - :mod:`sw.compiler.serial`, ``depthwise``, ``pooling``, ``addition``: operators to descriptors;
 - :mod:`sw.compiler.turns`: orders of reading words, some of them twice;
 - :mod:`sw.compiler.quantization`: requantisation, proven;
-- :mod:`sw.compiler.inputs`: layouts of the network's input;
+- :mod:`sw.compiler.layouts`, ``inputs``, ``units``, ``rows``: layouts of the network's input;
 - :mod:`sw.compiler.segments`, ``chains``, ``bands``: what runs row by row, and how;
 - :mod:`sw.compiler.memory`: addresses; :mod:`sw.compiler.encode`: words;
 - :mod:`sw.compiler.schedule`: all of it in order; :mod:`sw.compiler.program`: the result;
-- :mod:`sw.compiler.chunks`: inputs that arrive while the core runs;
+- :mod:`sw.compiler.chunks`: inputs that arrive while the core runs; ``overlap``: the next ones;
 - :mod:`sw.compiler.cycles`: how long it takes.
 """
 
 from sw.compiler.chunks import InputChunk
+from sw.compiler.overlap import Overlap
 from sw.compiler.program import Collector, DeviceTensor, Program, ProgramLayer
 from sw.compiler.schedule import compile_graph, compile_layer
 
@@ -21,6 +22,7 @@ __all__ = [
     "Collector",
     "DeviceTensor",
     "InputChunk",
+    "Overlap",
     "Program",
     "ProgramLayer",
     "compile_graph",

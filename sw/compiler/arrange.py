@@ -45,6 +45,8 @@ class Arranger:
         Of the network's inputs.
     streamed : mapping, optional
         Inputs that the host writes while the first layers run: rows of each that memory holds.
+    pinned : bool
+        Inputs and outputs have their places for themselves, for the whole run.
     """
 
     def __init__(
@@ -53,8 +55,11 @@ class Arranger:
         layers: list[Layer],
         layouts: Mapping[int, InputLayout],
         streamed: Mapping[int, int] | None = None,
+        *,
+        pinned: bool = False,
     ) -> None:
         self.ctx = ctx
+        self.pinned = pinned
         streamed = streamed or {}
         words = {layer.output: ctx.tensor_words(layer.output) for layer in layers}
         for index, layout in layouts.items():
@@ -68,12 +73,16 @@ class Arranger:
             inputs=tuple(layouts),
             outputs=ctx.part.outputs,
             streamed=streamed,
+            pinned=pinned,
         )
         self.division = Division(
             needs=self.needs,
             cycles_per_word=FlashReader.CYCLES_PER_HALFWORD * ctx.config.lanes,
         )
         self.limit = ctx.config.memory_depth - RING_MINIMUM
+        if pinned:
+            # Before they are written.
+            self.limit -= sum(words[index] for index in ctx.part.outputs)
 
     def find(self) -> Arrangement | None:
         """Return the cheapest arrangement that fits, if there is one."""
@@ -127,6 +136,8 @@ def _buffers(ctx: Context, needs: Needs, segments: Sequence[Segment]) -> list[Bu
     for number, segment in enumerate(segments):
         last |= {source: number for layer in segment.layers for source in layer.inputs}
     last |= dict.fromkeys(needs.outputs, len(segments))
+    if needs.pinned:
+        last |= dict.fromkeys(needs.inputs, len(segments))
     buffers = [
         Buffer(
             tensor=index,
@@ -134,6 +145,7 @@ def _buffers(ctx: Context, needs: Needs, segments: Sequence[Segment]) -> list[Bu
             words=needs.words[index],
             first=0,
             last=last[index],
+            pinned=needs.pinned,
         )
         for index in needs.inputs
     ]
@@ -147,7 +159,8 @@ def _buffers(ctx: Context, needs: Needs, segments: Sequence[Segment]) -> list[Bu
             rows = slots.get(index)
             words = needs.words[index] if rows is None else rows * segment.pitch(index)
             trails: dict[int, Trail] = {}
-            if rows is None:
+            pinned = needs.pinned and index in needs.outputs
+            if rows is None and not pinned:
                 for source in segment.inputs:
                     trail = segment.trail(index, source)
                     if trail is not None and last[source] == number:
@@ -157,9 +170,10 @@ def _buffers(ctx: Context, needs: Needs, segments: Sequence[Segment]) -> list[Bu
                     tensor=index,
                     name=f"tensor {index} (output of {layer.name!r})",
                     words=words,
-                    first=number,
+                    first=0 if pinned else number,
                     last=max(number, last.get(index, number)),
                     trails=trails,
+                    pinned=pinned,
                 )
             )
             buffers += [

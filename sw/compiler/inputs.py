@@ -8,8 +8,7 @@ that says which element of the tensor each byte of memory holds.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +16,27 @@ import numpy.typing as npt
 
 from sw import ir
 
-__all__ = ["FirstLayer", "InputLayout", "SerialRead", "candidates", "dense", "dense_read"]
+__all__ = [
+    "NOTHING",
+    "FirstLayer",
+    "InputLayout",
+    "Pass",
+    "SerialRead",
+    "dense",
+    "dense_read",
+    "layout_of",
+    "pixels",
+    "row_steps",
+    "slots_of",
+    "windows",
+]
 
 Tap = tuple[int, int, int]
 """(kernel row, kernel column, input channel)."""
 
 NOTHING = -1
+SHORT_GAP = 4
+"""Words of padding that are rather sent than left out: a request of its own is no shorter."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +71,17 @@ class InputLayout:
     def words(self) -> int:
         """Size in memory."""
         return len(self.index)
+
+    @property
+    def runs(self) -> list[tuple[int, int]]:
+        """What differs from one input to the next: (first word, words), in ascending order."""
+        changing = np.flatnonzero((self.index != NOTHING).any(axis=1))
+        breaks = np.flatnonzero(np.diff(changing) > SHORT_GAP + 1) + 1
+        return [
+            (int(run[0]), int(run[-1] - run[0]) + 1)
+            for run in np.split(changing, breaks)
+            if len(run)
+        ]
 
     def pack(self, x: npt.NDArray[np.integer]) -> npt.NDArray[np.int8]:
         """Return the words to write.
@@ -106,6 +131,26 @@ class SerialRead:
     def steps(self) -> int:
         """Steps of a window."""
         return len(self.slots) // self.parts
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pass:
+    """Columns of windows that are read alike, over all rows.
+
+    Attributes
+    ----------
+    read : SerialRead
+    first, step, width : int
+        Columns first, first + step …, so many of them.
+    missing : tuple of int
+        Taps that are padding and not in memory.
+    """
+
+    read: SerialRead
+    first: int = 0
+    step: int = 1
+    width: int
+    missing: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,38 +213,22 @@ def dense(
     )
 
 
-def candidates(
-    first: FirstLayer, tensor: int, zero_point: int, columns: int
-) -> Iterator[tuple[InputLayout, SerialRead]]:
-    """Yield the ways to lay out the input of a convolution, with how the layer reads each.
-
-    - ``windows``: all bytes of a window, one after another.  Fewest steps, most memory.
-    - ``units``: for every column of windows and row of the image one unit of a few words: the
-      pixels that the next column of windows does not share, then as much of the kernel row as
-      there is room.  What is missing stands at the beginning of the next unit.
-    - ``pixels``: one or more whole words per pixel.
-    """
-    yield _windows(first, tensor, zero_point, columns)
-    if first.dilation == (1, 1):
-        row_bytes = first.kernel[1] * first.shape[2]
-        for words in range(1, -(-row_bytes // columns) + 1):
-            found = _units(first, words, tensor, zero_point, columns)
-            if found is not None:
-                yield found
-        if not first.again:
-            yield _pixels(first, tensor, zero_point, columns)
+def row_steps(size: int, rows: int, lanes: int) -> int:
+    """Return the steps of a kernel row of so many bytes, of so many kernel rows."""
+    # The hardware takes at least so many steps for a window, and two for one of several rows.
+    return max(-(-size // 2), -(-lanes // rows), 2 if rows > 1 else 1)
 
 
 def _taps(first: FirstLayer, rows: range) -> list[Tap]:
     return [(i, j, c) for i in rows for j in range(first.kernel[1]) for c in range(first.shape[2])]
 
 
-def _slots(taps: list[int], steps: int, rows: int) -> npt.NDArray[np.intp]:
+def slots_of(taps: list[int], steps: int, rows: int) -> npt.NDArray[np.intp]:
     padded = (taps + [NOTHING] * (steps * rows))[: steps * rows]
     return np.array(padded, np.intp).reshape(steps, rows)
 
 
-def _layout(
+def layout_of(
     kind: str,
     tensor: int,
     zero_point: int,
@@ -224,7 +253,7 @@ def _layout(
     )
 
 
-def _windows(
+def windows(
     first: FirstLayer, tensor: int, zero_point: int, columns: int
 ) -> tuple[InputLayout, SerialRead]:
     taps = _taps(first, range(first.kernel[0])) + sorted(first.again)
@@ -249,121 +278,15 @@ def _windows(
         step_middle=0,
         step_column=1,
         step_row=1,
-        slots=_slots([first.tap_index(tap) for tap in taps], steps, 2),
+        slots=slots_of([first.tap_index(tap) for tap in taps], steps, 2),
     )
-    layout = _layout(
+    layout = layout_of(
         "windows", tensor, zero_point, rows, columns, rows=first.output[0], kernel=1, stride=1
     )
     return layout, read
 
 
-def _unit_bytes(
-    first: FirstLayer, row: int, borrowed: int, size: int
-) -> list[tuple[int, int]] | None:
-    """Choose the (column, channel) of every byte of a unit, for one class of image rows.
-
-    Parameters
-    ----------
-    row : int
-        Image row modulo the stride.
-    borrowed : int
-        Bytes that a window reads of the next unit.
-    size : int
-        Bytes of a unit.
-
-    Returns
-    -------
-    list of (column, channel), or None
-        ``None`` if they do not fit.
-    """
-    stride, width, channels = first.stride[1], first.kernel[1], first.shape[2]
-    pixels = [(j, c) for j in range(width) for c in range(channels)]
-    wanted = Counter(pixels)
-    extra = [
-        {(j, c) for i, j, c in first.again if i == kernel_row}
-        for kernel_row in range(row, first.kernel[0], first.stride[0])
-    ]
-    wanted += Counter(set().union(*extra))
-    # What stands first is met twice: as itself, and by the window before, further right.
-    shared = [(j, c) for j, c in pixels if j + stride < width]
-    twice = sorted(shared, key=lambda p: wanted[(p[0] + stride, p[1])], reverse=True)
-    front = twice[:borrowed]
-    for j, c in front:
-        wanted[(j, c)] -= 1
-        wanted[(j + stride, c)] -= 1
-    rest = sorted((+wanted).elements())
-    unit = front + rest
-    if len(unit) > size:
-        return None
-    # The front must be whole even if there is nothing useful to put there.
-    return unit + [(-1, -1)] * (size - len(unit))
-
-
-def _units(
-    first: FirstLayer, words: int, tensor: int, zero_point: int, columns: int
-) -> tuple[InputLayout, SerialRead] | None:
-    classes = range(min(first.stride[0], first.kernel[0]))
-    size = words * columns
-    units: list[list[tuple[int, int]]] = []
-    borrowed = 0
-    for borrowed in range(0, size + 1, 2):
-        found = [_unit_bytes(first, row, borrowed, size) for row in classes]
-        if all(unit is not None for unit in found):
-            units = [unit for unit in found if unit is not None]
-            break
-    else:
-        return None
-    stride, lanes = first.stride[1], columns // 2
-    used = max(i for unit in units for i, p in enumerate(unit) if p[0] >= 0) + 1
-    row_bytes = size + borrowed if borrowed else used
-    row_steps = -(-row_bytes // 2)
-    if row_steps * first.kernel[0] < lanes:
-        row_steps = -(-lanes // first.kernel[0])
-    if first.kernel[0] > 1:
-        # The hardware cannot take a kernel row of a single step.
-        row_steps = max(row_steps, 2)
-    inner = -(-row_steps // lanes)
-    tail = inner - words
-    pitch = first.output[1] * words + max(tail, 0)
-    image_rows = (first.output[0] - 1) * first.stride[0] + first.kernel[0]
-    rows = []
-    for y in range(image_rows):
-        # Image rows that no kernel row meets (stride beyond the kernel) are left empty.
-        unit = units[y % first.stride[0]] if y % first.stride[0] < len(units) else []
-        line = [
-            first.element(y, x * stride + j, c) if j >= 0 else NOTHING
-            for x in range(first.output[1] + 1)
-            for j, c in unit
-        ]
-        rows.append((line + [NOTHING] * (pitch * columns))[: pitch * columns])
-    taps: list[int] = []
-    for i in range(first.kernel[0]):
-        unit = units[i % first.stride[0]]
-        ahead = [(j + stride, c) if j >= 0 else (j, c) for j, c in unit]
-        line_taps = [
-            first.tap_index((i, j, c)) if 0 <= j < first.kernel[1] else NOTHING
-            for j, c in (unit + ahead)[: row_steps * 2]
-        ]
-        taps += line_taps + [NOTHING] * (row_steps * 2 - len(line_taps))
-    last_word = (first.kernel[0] - 1) * pitch + inner - 1
-    read = SerialRead(
-        inner=inner,
-        middle=first.kernel[0],
-        last_steps=row_steps - lanes * (inner - 1),
-        step_inner=1,
-        step_middle=pitch - (inner - 1),
-        step_column=words - last_word,
-        step_row=first.stride[0] * pitch - (first.output[1] - 1) * words - last_word,
-        slots=_slots(taps, row_steps * first.kernel[0], 2),
-    )
-    layout = _layout(
-        "units", tensor, zero_point, rows, columns,
-        rows=image_rows, kernel=first.kernel[0], stride=first.stride[0],
-    )
-    return layout, read
-
-
-def _pixels(
+def pixels(
     first: FirstLayer, tensor: int, zero_point: int, columns: int
 ) -> tuple[InputLayout, SerialRead]:
     height = (first.output[0] - 1) * first.stride[0] + first.kernel[0]
@@ -375,7 +298,7 @@ def _pixels(
         for x in range(width)
     ]
     read = dense_read(width, channels, first.kernel, first.stride, first.output[1], columns)
-    layout = _layout(
+    layout = layout_of(
         "pixels", tensor, zero_point, rows, columns,
         rows=height, kernel=first.kernel[0], stride=first.stride[0],
     )
@@ -426,5 +349,5 @@ def dense_read(
         step_middle=pitch - (inner - 1),
         step_column=step - last_word,
         step_row=stride[0] * pitch - (output_width - 1) * step - last_word,
-        slots=_slots(taps, row_steps * kernel[0], 2),
+        slots=slots_of(taps, row_steps * kernel[0], 2),
     )

@@ -48,6 +48,8 @@ class Buffer:
         Segments during which it must be kept, both included.
     trails : mapping
         Tensors over which it may lie although both are needed, and how.
+    pinned : bool
+        It has its place for itself, from the first segment to the last.
     """
 
     tensor: int
@@ -56,6 +58,7 @@ class Buffer:
     first: int
     last: int
     trails: Mapping[int, Trail] = field(default_factory=dict)
+    pinned: bool = False
 
     def meets(self, other: Buffer) -> bool:
         """Whether both are needed at the same time."""
@@ -212,14 +215,18 @@ def _search(buffers: Sequence[Buffer], bound: int) -> tuple[int, dict[int, int]]
         sorted(buffers, key=lambda b: (-(b.last - b.first), -b.words)),
         sorted(buffers, key=lambda b: (-b.words * (b.last - b.first + 1), b.first)),
     ]
+    # What is pinned meets everything: where it is makes no difference to the others, and at the
+    # bottom it does not keep the ring from growing.
+    orders = [sorted(order, key=lambda b: not b.pinned) for order in orders]
+    pinned = sum(b.pinned for b in buffers)
     best = min((_place(order) for order in orders), key=lambda result: result[0])
     rng = random.Random(0)
     order = list(orders[0])
     for _ in range(TRIES):
-        if best[0] == bound:
+        if best[0] == bound or pinned == len(order):
             break
         trial = list(order)
-        i, j = rng.randrange(len(trial)), rng.randrange(len(trial))
+        i, j = rng.randrange(pinned, len(trial)), rng.randrange(pinned, len(trial))
         trial.insert(j, trial.pop(i))
         result = _place(trial)
         if result[0] <= best[0]:

@@ -25,12 +25,13 @@ from sw import golden, ir
 from sw.compiler.chunks import InputChunk
 from sw.compiler.cycles import Work, predict
 from sw.compiler.inputs import InputLayout
+from sw.compiler.overlap import Overlap
 from sw.errors import InputError, UnsupportedError
 
 __all__ = ["Collector", "DeviceTensor", "Program", "ProgramLayer"]
 
 Array = npt.NDArray[np.integer]
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +160,14 @@ class Program:
         Of inputs that do not fit into memory as a whole (their addresses in ``inputs`` mean
         nothing), in the order in which they are written: neither ``after_layer`` nor
         ``before_layer`` ever falls.
+    pinned : bool
+        Nothing but the host writes to the places of the inputs, and nothing but the layers that
+        write them to those of the outputs, for the whole run.  Words of inputs that never change
+        (:meth:`constants`) need not be written again, the outputs of a run can be read until the
+        next one writes them, and the next inputs can be written during a run: see ``overlap``.
+    overlap : Overlap or None
+        From when on the next inputs may be written while the core runs; ``None``: not before its
+        end.
 
     Raises
     ------
@@ -181,6 +190,8 @@ class Program:
     suffix: ir.Graph
     aliases: dict[int, int]
     chunks: tuple[InputChunk, ...] = ()
+    pinned: bool = False
+    overlap: Overlap | None = None
 
     def __post_init__(self) -> None:
         if len(self.work) > HOLD_NEVER:
@@ -205,6 +216,33 @@ class Program:
     def cycles(self) -> list[int]:
         """Predict the cycles of every layer."""
         return predict(self.work, self.ring_words, self.config)
+
+    @property
+    def sent_words(self) -> int:
+        """Words that have to be sent for each inference."""
+        if not self.pinned:
+            return sum(layout.words for _, layout in self.inputs)
+        return sum(count for _, layout in self.inputs for _, count in layout.runs)
+
+    def constants(self) -> list[Upload]:
+        """Return what of the inputs' places never changes: to be written once, if ``pinned``.
+
+        Returns
+        -------
+        list of (address, words)
+            As :meth:`prepare`; nothing if the program is not ``pinned``.
+        """
+        if not self.pinned:
+            return []
+        result = []
+        for address, layout in self.inputs:
+            at = 0
+            for first, count in [*layout.runs, (layout.words, 0)]:
+                if first > at:
+                    shape = first - at, self.config.columns
+                    result.append((address + at, np.full(shape, layout.zero_point, np.int8)))
+                at = first + count
+        return result
 
     def prepare(
         self, inputs: Array | Sequence[Array] | Mapping[int, Array]
@@ -236,9 +274,15 @@ class Program:
         return before
 
     def uploads(
-        self, inputs: Array | Sequence[Array] | Mapping[int, Array]
+        self, inputs: Array | Sequence[Array] | Mapping[int, Array], *, constants: bool = True
     ) -> tuple[list[Upload], list[tuple[InputChunk, npt.NDArray[np.int8]]]]:
         """Run the host's part before the device's; also return what to write while the core runs.
+
+        Parameters
+        ----------
+        inputs : ndarray, sequence or mapping
+        constants : bool
+            With what :meth:`constants` returns; without it only where that is in memory already.
 
         Returns
         -------
@@ -250,11 +294,12 @@ class Program:
         tensors = golden.run(self.prefix, inputs)
         packed = [layout.pack(tensors[layout.tensor]) for _, layout in self.inputs]
         chunked = {chunk.input for chunk in self.chunks}
-        before = [
-            (address, words)
-            for number, ((address, _), words) in enumerate(zip(self.inputs, packed, strict=True))
-            if number not in chunked
-        ]
+        before = []
+        for number, ((address, layout), words) in enumerate(zip(self.inputs, packed, strict=True)):
+            if number not in chunked:
+                whole = constants or not self.pinned
+                runs = [(0, layout.words)] if whole else layout.runs
+                before += [(address + at, words[at : at + count]) for at, count in runs]
         during = []
         for chunk in self.chunks:
             words = packed[chunk.input][chunk.first_word : chunk.first_word + chunk.words]
@@ -316,6 +361,8 @@ class Program:
             "work": [asdict(item) for item in self.work],
             "aliases": list(self.aliases.items()),
             "chunks": [asdict(chunk) for chunk in self.chunks],
+            "pinned": self.pinned,
+            "overlap": None if self.overlap is None else asdict(self.overlap),
             "prefix": _graph_to_json(self.prefix, "prefix", arrays),
             "suffix": _graph_to_json(self.suffix, "suffix", arrays),
         }
@@ -391,6 +438,8 @@ class Program:
             suffix=_graph_from_json(document["suffix"], "suffix", arrays),
             aliases=dict(document["aliases"]),
             chunks=tuple(InputChunk(**chunk) for chunk in document["chunks"]),
+            pinned=document["pinned"],
+            overlap=None if document["overlap"] is None else Overlap(**document["overlap"]),
         )
 
 

@@ -19,6 +19,7 @@ from sw.compiler.emit import Item, in_chunks, order, place
 from sw.compiler.inputs import InputLayout, dense
 from sw.compiler.layers import Layer
 from sw.compiler.lower import first_layer_options, lower
+from sw.compiler.overlap import Overlap, find, first_rows_early
 from sw.compiler.partition import Partition, partition, subgraph, zero_point
 from sw.compiler.permute import order_channels
 from sw.compiler.program import DeviceTensor, Program, ProgramLayer
@@ -46,6 +47,7 @@ def compile_graph(
     flash_address: int = FLASH_ADDRESS,
     dense_input: bool = False,
     remove_constant_channels: bool = REMOVE_CONSTANT_CHANNELS,
+    compact_input: bool = False,
 ) -> Program:
     """Compile a network.
 
@@ -64,6 +66,11 @@ def compile_graph(
     remove_constant_channels : bool
         Leave out channels that are proven to have one value whatever the input; utilisation,
         which counts them, may exceed 1 then.
+    compact_input : bool
+        Choose the layout of the input with the fewest bytes that the host has to send for each
+        inference, not the one with the fewest cycles; and, if memory is large enough, give inputs
+        and outputs places for themselves, so that the next input can be written and the last
+        output be read while the core runs.
 
     Raises
     ------
@@ -72,7 +79,7 @@ def compile_graph(
     """
     try:
         ctx = _context(partition(passes.run(graph)), config, remove_constant_channels)
-        return _compile(ctx, board, flash_address, dense_input)
+        return _compile(ctx, board, flash_address, dense_input, compact_input)
     except GraphError:
         raise
     except SeparableError as error:
@@ -182,13 +189,23 @@ class _Choice:
     items: list[Item]
     work: list[Work]
     chunks: list[InputChunk]
+    pinned: bool = False
+    overlap: Overlap | None = None
 
     def cycles(self, config: CoreConfig) -> int:
         """Predict the cycles of the whole program."""
         return sum(predict(self.work, self.arrangement.memory.ring_words, config))
 
+    def sent_words(self) -> int:
+        """Return the words that the host has to send for each inference."""
+        if not self.pinned:
+            return sum(layout.words for layout in self.layouts.values())
+        return sum(count for layout in self.layouts.values() for _, count in layout.runs)
 
-def _compile(ctx: Context, board: str, flash_address: int, dense_input: bool) -> Program:
+
+def _compile(
+    ctx: Context, board: str, flash_address: int, dense_input: bool, compact_input: bool = False
+) -> Program:
     part, config = ctx.part, ctx.config
     layers: list[Layer] = []
     options: list[tuple[InputLayout, Layer]] = []
@@ -199,7 +216,7 @@ def _compile(ctx: Context, board: str, flash_address: int, dense_input: bool) ->
             layers.append(found[0][1])
         else:
             layers.append(lower(ctx, op))
-    choice = _choose(ctx, layers, options)
+    choice = _choose(ctx, layers, options, compact_input)
     memory = choice.arrangement.memory
     words, sizes = encode.stream(
         [(w.descriptor, i.command.blocks) for w, i in zip(choice.work, choice.items, strict=True)],
@@ -240,6 +257,8 @@ def _compile(ctx: Context, board: str, flash_address: int, dense_input: bool) ->
         suffix=_suffix(ctx),
         aliases=dict(part.aliases),
         chunks=tuple(choice.chunks),
+        pinned=choice.pinned,
+        overlap=choice.overlap,
     )
 
 
@@ -270,9 +289,12 @@ def _suffix(ctx: Context) -> ir.Graph:
 
 
 def _choose(
-    ctx: Context, layers: list[Layer], options: Sequence[tuple[InputLayout, Layer]]
+    ctx: Context,
+    layers: list[Layer],
+    options: Sequence[tuple[InputLayout, Layer]],
+    compact: bool,
 ) -> _Choice:
-    """Try every layout of the input and keep the fastest that fits.
+    """Try every layout of the input and keep the fastest that fits, or the most compact one.
 
     A layout that takes fewer steps takes more memory, hence leaves a smaller ring, which can cost
     more than it saves: so whole networks are compared.  If none fits, the host writes the rows of
@@ -292,6 +314,8 @@ def _choose(
             )
             for layout, first in options
         ]
+    if compact and (choices := [c for layout, way in ways for c in _pinned(ctx, way, layout)]):
+        return min(choices, key=lambda choice: (choice.sent_words(), choice.cycles(ctx.config)))
     arrangers = [(Arranger(ctx, way, layout), layout, way) for layout, way in ways]
     choices = [
         _schedule(layout, way, found)
@@ -306,7 +330,35 @@ def _choose(
         raise smallest[0].shortage()
     if len(choices) == 1:
         return choices[0]
+    if compact:
+        return min(choices, key=lambda choice: (choice.sent_words(), choice.cycles(ctx.config)))
     return min(choices, key=lambda choice: choice.cycles(ctx.config))
+
+
+def _pinned(
+    ctx: Context, layers: list[Layer], layouts: dict[int, InputLayout]
+) -> Iterator[_Choice]:
+    """Yield the choice with places for inputs and outputs for the whole run, if it fits."""
+    found = Arranger(ctx, layers, layouts, pinned=True).find()
+    if found is None:
+        return
+    readers = [layer for layer in layers if not layouts.keys().isdisjoint(layer.inputs)]
+    first = found.segments[0]
+    if len(layouts) == 1 and len(readers) == 1 and not first.is_chain:
+        (layout,) = layouts.values()
+        early = first_rows_early(first.layers[0], layout)
+        found = replace(found, segments=[replace(first, layers=(early,)), *found.segments[1:]])
+        layers = [early if layer.output == early.output else layer for layer in layers]
+    choice = _schedule(layouts, layers, found)
+    memory = found.memory
+    overlap = find(
+        choice.items,
+        choice.work,
+        [(memory.addresses[index], layouts[index]) for index in ctx.part.inputs],
+        memory.ring_words,
+        ctx.config,
+    )
+    yield replace(choice, pinned=True, overlap=overlap)
 
 
 def _streamed(

@@ -35,6 +35,8 @@ class Needs:
         Tensors that have to be whole at the end.
     streamed : mapping
         Slots of inputs that are never whole in memory.
+    pinned : bool
+        Inputs stay to the end.
     """
 
     layers: Sequence[Layer]
@@ -42,15 +44,17 @@ class Needs:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     streamed: Mapping[int, int] = field(default_factory=dict)
+    pinned: bool = False
 
     @cached_property
     def last_use(self) -> dict[int, int]:
-        """The number of the last layer that reads each tensor; one more for outputs."""
+        """The number of the last layer that reads each tensor; one more for what stays."""
         last = dict.fromkeys(self.inputs, 0)
         for number, layer in enumerate(self.layers):
             last.setdefault(layer.output, number)
             last |= dict.fromkeys(layer.inputs, number)
-        return last | dict.fromkeys(self.outputs, len(self.layers))
+        stays = (*self.outputs, *(self.inputs if self.pinned else ()))
+        return last | dict.fromkeys(stays, len(self.layers))
 
 
 @dataclass(kw_only=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -12,8 +12,9 @@ import numpy.typing as npt
 from hw.command import Mode
 from sw import ir
 from sw.compiler.context import Context
-from sw.compiler.inputs import FirstLayer, InputLayout, SerialRead, candidates, dense_read
+from sw.compiler.inputs import FirstLayer, InputLayout, Pass, SerialRead, dense_read
 from sw.compiler.layers import Block, Command, Geometry, Layer, blocks_of, distribute
+from sw.compiler.layouts import candidates
 from sw.compiler.partition import zero_point
 from sw.compiler.quantization import Codes
 from sw.compiler.turns import contiguous_read, fits, read_in_parts, step_limit
@@ -22,6 +23,8 @@ __all__ = ["first_layer", "lower_convolution", "lower_fully_connected"]
 
 Ints = npt.NDArray[np.int64]
 Convolution = ir.Conv2D | ir.DepthwiseConv2D
+BIAS_BITS = 24
+"""Of what the hardware adds to a sum."""
 PIXELS_IN_PARTS = 64
 """Most pixels of an output of which single blocks are made with sums in parts."""
 
@@ -124,6 +127,34 @@ def _layer(
     geometry : Geometry, optional
         If the layer can be run row by row.
     """
+    commands = _commands(ctx, op, codes, weights, size, read_for)
+    return _as_layer(ctx, op, commands, geometry)
+
+
+def _as_layer(
+    ctx: Context, op: ir.WeightedOp, commands: list[Command], geometry: Geometry | None
+) -> Layer:
+    return Layer(
+        name=op.name,
+        kind=op.kind,
+        macs=ctx.macs(op),
+        inputs=(ctx.part.stored(op.input),),
+        output=op.output,
+        commands=tuple(commands),
+        # What is made pixel by pixel is not made row by row.
+        geometry=None if any(c.fields.get("partial") for c in commands) else geometry,
+    )
+
+
+def _commands(
+    ctx: Context,
+    op: ir.WeightedOp,
+    codes: Codes,
+    weights: Ints,
+    size: tuple[int, int],
+    read_for: Callable[[Ints], SerialRead],
+) -> list[Command]:
+    """Make commands of ranges of blocks that read alike; arguments as for :func:`_layer`."""
     columns = ctx.config.columns
     padded = np.zeros((-(-len(weights) // columns) * columns, weights.shape[1]), np.int64)
     padded[: len(weights)] = weights
@@ -147,16 +178,7 @@ def _layer(
             ]
         command = _command(ctx, op, parts[run[0]][1], size, blocks, run[0])
         commands += _pixels(command, size, weights.shape[1] // columns)
-    return Layer(
-        name=op.name,
-        kind=op.kind,
-        macs=ctx.macs(op),
-        inputs=(ctx.part.stored(op.input),),
-        output=op.output,
-        commands=tuple(commands),
-        # What is made pixel by pixel is not made row by row.
-        geometry=None if any(c.fields.get("partial") for c in commands) else geometry,
-    )
+    return commands
 
 
 def _pixels(command: Command, size: tuple[int, int], words: int) -> list[Command]:
@@ -203,7 +225,11 @@ def first_layer(ctx: Context, op: Convolution) -> list[tuple[InputLayout, Layer]
     )
     first = replace(first, again=again)
     result = []
-    for layout, read in candidates(first, x.index, zero_point(x), ctx.config.columns):
+    for layout, passes in candidates(first, x.index, zero_point(x), ctx.config.columns):
+        biases = [_without(ctx, op, codes, weights, part.missing)[0].bias for part in passes]
+        if max(np.abs(bias).max() for bias in biases) >= 1 << BIAS_BITS - 1:
+            # Proven without the padding's products only.
+            continue
         geometry = Geometry(
             kernel=layout.row_kernel,
             stride=layout.row_stride,
@@ -212,13 +238,41 @@ def first_layer(ctx: Context, op: Convolution) -> list[tuple[InputLayout, Layer]
             input_pitch=layout.row_pitch,
             output_pitch=first.output[1] * ctx.words(len(weights)),
         )
-        layer = _layer(
-            ctx, op, codes, weights, first.output,
-            lambda _, read=read: read,  # type: ignore[misc]
-            geometry,
-        )
-        result.append((layout, layer))
+        commands = [
+            command
+            for part in passes
+            for command in _pass(ctx, op, codes, weights, part, first.output[0])
+        ]
+        result.append((layout, _as_layer(ctx, op, commands, geometry)))
     return result
+
+
+def _pass(
+    ctx: Context, op: Convolution, codes: Codes, weights: Ints, part: Pass, height: int
+) -> list[Command]:
+    """Return what computes some columns of the output; arguments as for :func:`_layer`."""
+    codes, weights = _without(ctx, op, codes, weights, part.missing)
+    commands = _commands(ctx, op, codes, weights, (height, part.width), lambda _: part.read)
+    words = ctx.words(len(weights))
+    return [
+        replace(
+            command,
+            fields={**command.fields, "output_step": part.step * words},
+            output_offset=command.output_offset + part.first * words,
+        )
+        for command in commands
+    ]
+
+
+def _without(
+    ctx: Context, op: Convolution, codes: Codes, weights: Ints, missing: Sequence[int]
+) -> tuple[Codes, Ints]:
+    """Return codes and weights with some taps, all of them padding, as constants in the bias."""
+    taps = list(missing)
+    padding = zero_point(ctx.stored(op.input)) * weights[:, taps].sum(axis=1)
+    weights = weights.copy()
+    weights[:, taps] = 0
+    return replace(codes, bias=codes.bias + padding), weights
 
 
 def lower_convolution(ctx: Context, op: ir.Conv2D) -> Layer:

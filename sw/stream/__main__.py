@@ -161,7 +161,7 @@ def _device(
         return
     program = compile_graph(
         graph, board.config, board=board.name, flash_address=board.flash.program_base,
-        remove_constant_channels=options.drop_constant_channels,
+        **report.compiler_options(options),
     )
     with Device.open(options.backend, board.config, baud=board.baud) as device:
         _load(device, program)

@@ -16,8 +16,10 @@ from sim.functional import run_program
 from sw import golden, importer, ir
 from sw.compiler import compile_graph, compile_layer, schedule
 from sw.compiler.context import Context
+from sw.compiler.inputs import FirstLayer
 from sw.compiler.lower import first_layer_options
 from sw.compiler.partition import partition
+from sw.compiler.units import units
 from sw.errors import UnsupportedError
 
 Network = Callable[[NetworkBuilder], int]
@@ -142,6 +144,49 @@ def test_first_convolution_in_every_layout(
         program = compile_graph(graph, CoreConfig())
         assert program.inputs[0][1] is option[0]
         check_program(graph, program, random_inputs(graph, channels))
+
+
+@pytest.mark.parametrize("taps", [1, 2, 3, 6])
+@pytest.mark.parametrize(
+    ("kernel", "stride"),
+    [((3, 3), (2, 2)), ((3, 3), (1, 1)), ((3, 3), (2, 1)), ((5, 3), (2, 1)), ((1, 3), (2, 2))],
+)
+def test_first_weights_beyond_int8_in_every_layout(
+    kernel: tuple[int, int], stride: tuple[int, int], taps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes that are met twice lie in the units of any row."""
+    net = NetworkBuilder(seed=taps, dtype="uint8")
+    y = net.conv_2d(net.input((1, 11, 12, 3)), 8, kernel=kernel, stride=stride)
+    spec = net[net.file.operators[-1].inputs[1]]
+    spec.zero_points = [100]
+    weights = np.clip(spec.data, 0, 227)
+    places = net.rng.choice(weights[0].size, taps, replace=False)
+    weights.reshape(8, -1)[net.rng.integers(0, 8, taps), places] = 250
+    spec.data = weights
+    graph = importer.loads(net.build(outputs=[y]), "test")
+    ctx = Context(part=partition(graph), config=CoreConfig(), source=graph)
+    options = first_layer_options(ctx, graph.ops[0])
+    assert {"windows", "units"} == {layout.kind for layout, _ in options}
+    for option in options:
+        monkeypatch.setattr(schedule, "first_layer_options", lambda *_, option=option: [option])
+        program = compile_graph(graph, CoreConfig())
+        for extremes in (False, True):
+            check_program(graph, program, random_inputs(graph, taps, extremes))
+
+
+@pytest.mark.parametrize("row", [0, 1, 2])
+def test_rows_share_what_is_met_twice(row: int) -> None:
+    """Two such weights in one kernel row take no more steps than one: a byte lies elsewhere."""
+    found = {}
+    for count in (1, 2):
+        again = frozenset((row, 1, c) for c in range(count))
+        first = FirstLayer(
+            shape=(8, 8, 3), output=(4, 4), kernel=(3, 3), stride=(2, 2), dilation=(1, 1),
+            padding=(0, 0), again=again,
+        )
+        _, read = units(first, 1, 0, 0, 8)
+        found[count] = read.steps
+    assert found == {1: 15, 2: 15}
 
 
 @pytest.mark.parametrize("kernel", [(1, 1), (5, 5), (1, 3), (2, 2), (7, 3)])

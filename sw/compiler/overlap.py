@@ -1,0 +1,156 @@
+"""When the next input may be written while the core still runs.
+
+If nothing but the host writes to an input's place, the next input may come as soon as what it
+replaces has been read for the last time.  A link is slower than the core: a host that writes in
+ascending order stays behind the first layer if it begins behind it.  A layer whose outputs are made
+in several passes over its input reads the first rows again at its very end, so it is cut in two:
+all passes over its first rows, then all over the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.command import ADDRESS_BITS, Descriptor, Mode
+from hw.config import CoreConfig
+from sw.compiler.cycles import Work, descriptor_timings
+from sw.compiler.emit import Item
+from sw.compiler.inputs import InputLayout
+from sw.compiler.layers import Command, Layer
+
+__all__ = ["PACE", "Overlap", "find", "first_rows_early"]
+
+PACE = 128
+"""Cycles a word takes at least to come over the link: half of what it takes at 12 Mbaud and 39 MHz,
+which is 260."""
+
+MARGIN = 64
+"""Cycles from the decision on a step to its read's being done, and some more."""
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlap:
+    """From when on the next input may be written while the core runs.
+
+    Word *k* of those that have to be sent, counted from 0 in ascending order, must not be written
+    before ``cycle + k * pace`` cycles have passed since START, or ``k * pace`` cycles since LAYERS
+    was ``layers`` or more.
+
+    Attributes
+    ----------
+    cycle : int
+    pace : int
+        Cycles per word.
+    layers : int
+    """
+
+    cycle: int
+    pace: int
+    layers: int
+
+
+def first_rows_early(layer: Layer, layout: InputLayout) -> Layer:
+    """Return a layer whose passes over its first rows come before all others.
+
+    So many rows that a host that begins behind them does not get to the others before the layer's
+    end.
+    """
+    geometry = layer.geometry
+    if geometry is None or any(c.mode != Mode.SERIAL for c in layer.commands):
+        return layer
+    height = geometry.output_rows
+    # The host gets on by so many cycles while it writes the words that a row of outputs uses up.
+    behind = PACE * geometry.stride * layout.row_pitch
+    early = -(-layer.steps // (behind + layer.steps // height))
+    if early >= height:
+        return layer
+
+    def part(command: Command, first: int, count: int) -> Command:
+        return replace(
+            command,
+            fields={**command.fields, "height": count},
+            input_offset=command.input_offset + first * geometry.stride * geometry.input_pitch,
+            output_offset=command.output_offset + first * geometry.output_pitch,
+        )
+
+    parts = ((0, early), (early, height - early))
+    return replace(
+        layer, commands=tuple(part(c, *rows) for rows in parts for c in layer.commands)
+    )
+
+
+def find(
+    items: Sequence[Item],
+    work: Sequence[Work],
+    inputs: Sequence[tuple[int, InputLayout]],
+    ring_words: int,
+    config: CoreConfig,
+) -> Overlap | None:
+    """Return from when on the next input may be written.
+
+    Parameters
+    ----------
+    items, work : sequence
+        Descriptors, in the order of execution.
+    inputs : sequence of (address, InputLayout)
+        In places that nothing but the host writes to, for the whole program.
+    ring_words : int
+    config : CoreConfig
+
+    Returns
+    -------
+    Overlap or None
+        ``None`` if it is not before the program's end.
+    """
+    timings = descriptor_timings(work, ring_words, config)
+    last_read = np.zeros(config.memory_depth, np.int64)
+    tensors = {layout.tensor: (address, layout) for address, layout in inputs}
+    ends = []
+    for item, one, timing in zip(items, work, timings, strict=True):
+        # No later than this its last step was decided on.
+        end = timing.end - timing.drain
+        ends.append(end)
+        command, d = item.command, one.descriptor
+        if d.mode == Mode.SERIAL and command.input in tensors:
+            addresses, ages = _serial_reads(d, config)
+            np.maximum.at(last_read, addresses, end - ages)
+        else:
+            for tensor in (command.input, command.second):
+                if tensor in tensors:
+                    address, layout = tensors[tensor]
+                    last_read[address : address + layout.words] = end
+    sent = np.concatenate(
+        [address + first + np.arange(n) for address, x in inputs for first, n in x.runs]
+    )
+    cycle = int(np.max(last_read[sent] - PACE * np.arange(len(sent))))
+    layers = int(np.searchsorted(ends, cycle)) + 1
+    if layers >= len(work):
+        return None
+    return Overlap(cycle=cycle + MARGIN, pace=PACE, layers=layers)
+
+
+def _serial_reads(d: Descriptor, config: CoreConfig) -> tuple[Ints, Ints]:
+    """Return the addresses that a layer's last block reads, and how long before the block's end.
+
+    Returns
+    -------
+    addresses, ages : (N,) int64
+        Cycles from the last step of the window to the last step of all, which is less than from
+        the read.
+    """
+    steps = np.full((d.height, d.width, d.middle, d.inner), d.step_inner, np.int64)
+    steps[..., -1] = d.step_middle
+    steps[..., -1, -1] = d.step_column
+    steps[:, -1, -1, -1] = d.step_row
+    offsets = np.cumsum(steps.ravel()) - steps.ravel()
+    depth = min(1 << ADDRESS_BITS, config.memory_depth)
+    windows = np.arange(d.height * d.width)[::-1] * d.steps
+    # Parts of a sum wait for their weights in between.
+    ages = np.zeros_like(windows) if d.partial else windows
+    return (d.input_base + offsets) % depth, ages.repeat(d.middle * d.inner)
