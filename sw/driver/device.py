@@ -216,7 +216,7 @@ class Device:
         """
         program, transport = self._program(), self.transport
         job = self._job(inputs)
-        for address, halfwords in job.writes:
+        for address, halfwords in [*job.constants, *job.writes]:
             transport.write_memory(address, halfwords)
         transport.run(job, None if observe is None else self._observer(observe))
         transport.check_stream(job)
@@ -322,17 +322,20 @@ class Device:
         places = [program.tensors[index] for index in program.outputs]
         if self._limit is None:
             self._limit = 4 * sum(program.cycles()) + 100_000
-        uploads, chunks = program.uploads(inputs)
+        uploads, chunks = program.uploads(inputs, constants=False)
+        overlap = program.overlap
         return Job(
             program=program.model,
             writes=[(address * lanes, _halfwords(words)) for address, words in uploads],
+            constants=[
+                (address * lanes, _halfwords(words)) for address, words in program.constants()
+            ],
             reads=[(place.address * lanes, place.words * lanes) for place in places],
             limit=self._limit,
             feeds=self._feeds(chunks),
             hold=chunks[0][0].before_layer if chunks else HOLD_NEVER,
-            # What only the compiler knows: whether, and from when on, nothing reads or writes
-            # where the input lies.
-            overlap=getattr(program, "overlap", None),
+            overlap=None if overlap is None else overlap.cycle,
+            overlap_pace=0 if overlap is None else overlap.pace,
         )
 
     def _program(self) -> Program:

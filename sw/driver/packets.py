@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
+from hw.command import Register
 from hw.link.protocol import (
     BUSY,
     CRC_BYTES,
@@ -15,13 +19,28 @@ from hw.link.protocol import (
     REPLY_MARK_MASK,
     Space,
     Status,
+    control_address,
     crc32,
     find_seed,
     header,
     payload,
 )
 
-__all__ = ["Operation", "Packet", "Reply", "find_reply", "foreign_seed"]
+__all__ = [
+    "Operation",
+    "Packet",
+    "Reply",
+    "find_reply",
+    "foreign_seed",
+    "halfwords",
+    "read",
+    "register",
+    "start",
+    "upload",
+    "write",
+]
+
+Halfwords = npt.NDArray[np.uint16]
 
 SLACK_BYTES = 4
 """Fillers after a request beyond the length of its reply."""
@@ -93,6 +112,45 @@ class Operation:
         if self.space == Space.CONTROL or not item:
             return self.address
         return self.address + item
+
+
+def write(
+    address: int,
+    items: bytes,
+    count: int,
+    *,
+    space: Space = Space.MEMORY,
+    fragile: bool = False,
+) -> Operation:
+    """Return a write of so many items."""
+    return Operation(
+        space=space, address=address, items=items, count=count, write=True, fragile=fragile
+    )
+
+
+def upload(address: int, data: Halfwords) -> Operation:
+    """Return a write of halfwords of activation memory."""
+    return write(address, np.ascontiguousarray(data, "<u2").tobytes(), len(data))
+
+
+def register(place: Register, value: int) -> Operation:
+    """Return a write of a register."""
+    return write(place, value.to_bytes(2, "little"), 1, space=Space.REGISTER)
+
+
+def start() -> Operation:
+    """Return a start of the program."""
+    return write(control_address(), b"\0", 1, space=Space.CONTROL)
+
+
+def read(space: Space, address: int, count: int) -> Operation:
+    """Return a read of so many items."""
+    return Operation(space=space, address=address, count=count, write=False)
+
+
+def halfwords(operation: Operation) -> Halfwords:
+    """Return what was read, uint16."""
+    return np.frombuffer(bytes(operation.data), "<u2").astype(np.uint16)
 
 
 @dataclass(eq=False, kw_only=True)

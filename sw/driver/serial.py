@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-
-import numpy as np
 
 import boards
 from hw.command import Register
 from hw.config import CoreConfig
-from hw.link.protocol import SAFE_RATE, Space, control_address, digest
+from hw.link.protocol import SAFE_RATE, Space, digest
+from sw.driver import packets
 from sw.driver.errors import DeviceError, DeviceLost, DeviceTimeout
 from sw.driver.link import DeviceRestarted, Link
 from sw.driver.packets import Operation
+from sw.driver.pipeline import POLL_SECONDS, Pipeline
 from sw.driver.port import HardwarePort, Port
 from sw.driver.spi_flash import Damaged, SpiFlash
 from sw.driver.transport import (
-    CORRUPT,
     Feed,
     Halfwords,
     Job,
@@ -26,12 +24,10 @@ from sw.driver.transport import (
     Outcome,
     Progress,
     Transport,
-    corrupt_program,
 )
 
 __all__ = ["SerialTransport"]
 
-POLL_SECONDS = 0.0005
 IDLE_SECONDS = 0.25
 """Added to the time that the core may take: for the link, and for what else the computer does."""
 
@@ -40,9 +36,6 @@ FLASH_RATE = 1
 
 TRIES = 4
 """How often a job is begun again after the device has lost what it was told."""
-
-RESULT = 3
-"""Registers read after an inference: STATUS, CYCLES_LOW, CYCLES_HIGH."""
 
 
 class SerialTransport(Transport):
@@ -100,24 +93,24 @@ class SerialTransport(Transport):
     # -- single requests -------------------------------------------------------------------------
 
     def write_memory(self, address: int, halfwords: Halfwords) -> None:
-        self._run(_upload(address, halfwords))
+        self._run(packets.upload(address, halfwords))
 
     def read_memory(self, address: int, count: int) -> Halfwords:
-        operation = _read(Space.MEMORY, address, count)
+        operation = packets.read(Space.MEMORY, address, count)
         self._run(operation)
-        return _halfwords(operation)
+        return packets.halfwords(operation)
 
     def write_register(self, register: Register, value: int) -> None:
         if register == Register.START:
-            self._run(_start())
+            self._run(packets.start())
             return
         self._registers[register] = value
-        self._run(_register(register, value))
+        self._run(packets.register(register, value))
 
     def read_register(self, register: Register) -> int:
-        operation = _read(Space.REGISTER, register, 1)
+        operation = packets.read(Space.REGISTER, register, 1)
         self._run(operation)
-        return int(_halfwords(operation)[0])
+        return int(packets.halfwords(operation)[0])
 
     def pause(self, cycles: int = Transport.PAUSE_CYCLES) -> None:
         self._port.sleep(max(POLL_SECONDS, cycles / (self.config.clock_mhz * 1e6)))
@@ -208,7 +201,7 @@ class SerialTransport(Transport):
             for number, part in enumerate(parts):
                 keep = number < len(parts) - 1 or count > 0
                 operations.append(
-                    _write(int(keep), part, len(part), space=Space.FLASH, fragile=True)
+                    packets.write(int(keep), part, len(part), space=Space.FLASH, fragile=True)
                 )
             if not count:
                 reads.append(None)
@@ -221,25 +214,24 @@ class SerialTransport(Transport):
         self.link.run(*operations)
         if any(operation.failed for operation in operations):
             # One byte more than a command has, and nothing of it is carried out.
-            self.link.run(_write(0, b"\xff", 1, space=Space.FLASH))
+            self.link.run(packets.write(0, b"\xff", 1, space=Space.FLASH))
             raise Damaged
         return [bytes(read.data) if read else b"" for read in reads]
 
     # -- streams ---------------------------------------------------------------------------------
 
     def jobs(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
-        """Carry jobs out; the next input is written while the core computes, if that is safe."""
-        source = iter(jobs)
-        # The one that computes, and the one whose input is written meanwhile.
-        runs: deque[_Run] = deque()
-
-        def take() -> bool:
-            job = next(source, None)
-            if job is not None:
-                runs.append(_Run(job))
-            return job is not None
-
-        while runs or take():
+        """Carry jobs out; the next inputs are written while the core computes, if that is safe."""
+        pipeline = Pipeline(
+            self.link,
+            jobs,
+            name=self.name,
+            clock_hz=self.config.clock_mhz * 1e6,
+            lanes=self.config.lanes,
+            seconds=self._seconds,
+        )
+        runs = pipeline.runs
+        while pipeline.take(1):
             run = runs[0]
             try:
                 if run.job.feeds:
@@ -247,10 +239,11 @@ class SerialTransport(Transport):
                     with self._restarts():
                         self._carry_out(run.job, run.outcome)
                 else:
-                    self._carry(run, lambda: len(runs) > 1 or take(), runs)
+                    pipeline.carry()
             except DeviceRestarted:
                 run.restarts += 1
-                self._reconnect(runs)
+                self._reconnect()
+                pipeline.forget()
                 if run.restarts <= TRIES:
                     continue
                 run.outcome.error = DeviceError(
@@ -264,128 +257,15 @@ class SerialTransport(Transport):
             run.outcome.finished = self.now()
             yield run.outcome
 
-    def _carry(self, run: _Run, another: Callable[[], bool], runs: deque[_Run]) -> None:
-        """Write, start, wait, read; with the input of the next run in between."""
-        link, job = self.link, run.job
-        self._begin(run, 0.0)
-        start = link.submit(run.start)
-        if job.overlap is not None and another():
-            # Behind the start, so that it happens only after it.
-            self._begin(runs[1], job.overlap / (self.config.clock_mhz * 1e6))
-        while not start.done:
-            link.pump()
-        limit = start.ended + self._seconds(job.limit)
-        while True:
-            while link.busy:
-                if self.now() > limit:
-                    self.check_stream(job)
-                    seconds = self._seconds(job.limit)
-                    raise DeviceTimeout(f"{self.name}: still busy after {seconds:.2f} s")
-                if link.idle:
-                    self._port.sleep(POLL_SECONDS)
-                    link.submit(_read(Space.REGISTER, Register.STATUS, 1))
-                link.pump()
-            idle = self.now()
-            registers = _read(Space.REGISTER, Register.STATUS, RESULT)
-            reads = [_read(Space.MEMORY, address, count) for address, count in job.reads]
-            for operation in reversed([registers, *reads]):
-                link.submit(operation, urgent=True)
-            while not all(operation.done for operation in (registers, *reads)):
-                link.pump()
-            status, low, high = (int(value) for value in _halfwords(registers))
-            if not status & 1:
-                break
-            link.busy = True
-        if status & CORRUPT:
-            raise corrupt_program(job)
-        outcome = run.outcome
-        outcome.cycles = low | high << 16
-        outcome.halfwords = [_halfwords(operation) for operation in reads]
-        outcome.upload_seconds = start.ended - (run.began(start) or start.ended)
-        outcome.compute_seconds = idle - start.ended
-        outcome.link_seconds = self.now() - idle
-        outcome.retries = sum(o.retries for o in [*run.writes, start, registers, *reads])
-
-    def _begin(self, run: _Run, pause: float) -> None:
-        """Submit the writes of a run, unless that was done."""
-        if run.writes:
-            return
-        run.writes = [
-            write
-            for address, halfwords in run.job.writes
-            for write in self._upload(address, halfwords)
-        ]
-        run.start = _start()
-        if run.writes:
-            run.writes[0].pause = pause
-        for operation in run.writes:
-            self.link.submit(operation)
-
-    def _reconnect(self, runs: Iterable[_Run]) -> None:
-        """Tell the device again what it has lost; all runs begin anew."""
+    def _reconnect(self) -> None:
+        """Tell the device again what it has lost, but for its memory."""
         for _ in range(TRIES):
             try:
                 self.link.open()
                 self.link.run(
-                    *(_register(register, value) for register, value in self._registers.items())
+                    *(packets.register(place, value) for place, value in self._registers.items())
                 )
             except DeviceRestarted:
                 continue
-            break
-        else:
-            raise DeviceLost(f"{self.name}: the board is configured again and again")
-        for run in runs:
-            run.writes = []
-
-
-class _Run:
-    """A job under way."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.outcome = Outcome()
-        self.writes: list[Operation] = []
-        self.start = _start()
-        self.restarts = 0
-
-    def began(self, start: Operation) -> float | None:
-        """Return when the first byte was sent."""
-        return (self.writes or [start])[0].began
-
-
-def _write(
-    address: int,
-    items: bytes,
-    count: int,
-    *,
-    space: Space = Space.MEMORY,
-    fragile: bool = False,
-) -> Operation:
-    return Operation(
-        space=space,
-        address=address,
-        items=items,
-        count=count,
-        write=True,
-        fragile=fragile,
-    )
-
-
-def _upload(address: int, halfwords: Halfwords) -> Operation:
-    return _write(address, np.ascontiguousarray(halfwords, "<u2").tobytes(), len(halfwords))
-
-
-def _register(register: Register, value: int) -> Operation:
-    return _write(register, value.to_bytes(2, "little"), 1, space=Space.REGISTER)
-
-
-def _start() -> Operation:
-    return _write(control_address(), b"\0", 1, space=Space.CONTROL)
-
-
-def _read(space: Space, address: int, count: int) -> Operation:
-    return Operation(space=space, address=address, count=count, write=False)
-
-
-def _halfwords(operation: Operation) -> Halfwords:
-    return np.frombuffer(bytes(operation.data), "<u2").astype(np.uint16)
+            return
+        raise DeviceLost(f"{self.name}: the board is configured again and again")

@@ -66,6 +66,9 @@ class Job:
         Its name, for messages.
     writes : list of (address, halfwords)
         What to write to activation memory before the start.
+    constants : list of (address, halfwords)
+        The same, but no run changes it: what the device has got with the program's run before,
+        it need not get again.
     reads : list of (address, count)
         What to read from it after the end.
     limit : int
@@ -75,8 +78,10 @@ class Job:
     hold : int
         What HOLD is set to before the start, if there are ``feeds``.
     overlap : int or None
-        Cycles after the start from which the next input may be written, in the order of
-        addresses and no faster than the link's highest rate; None if only after the end.
+        Cycles after the start from which the next job's ``writes`` may be made, in their order;
+        None if only after the end.
+    overlap_pace : int
+        Cycles that each of their words takes at least.
     """
 
     program: str
@@ -85,7 +90,9 @@ class Job:
     limit: int
     feeds: list[Feed] = field(default_factory=list)
     hold: int = HOLD_NEVER
+    constants: list[tuple[int, Halfwords]] = field(default_factory=list)
     overlap: int | None = None
+    overlap_pace: int = 0
 
 
 @dataclass(kw_only=True)
@@ -234,7 +241,7 @@ class Transport(ABC):
 
     def _carry_out(self, job: Job, outcome: Outcome) -> None:
         began = self.now()
-        for address, halfwords in job.writes:
+        for address, halfwords in [*job.constants, *job.writes]:
             self.write_memory(address, halfwords)
         written = self.now()
         self.run(job)
