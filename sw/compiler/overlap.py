@@ -36,7 +36,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Overlap:
-    """From when on the next input may be written while the core runs.
+    """From when on the next input may be written while the core runs, and the last result be read.
 
     Word *k* of those that have to be sent, counted from 0 in ascending order, must not be written
     before ``cycle + k * pace`` cycles have passed since START, or ``k * pace`` cycles since LAYERS
@@ -48,11 +48,14 @@ class Overlap:
     pace : int
         Cycles per word.
     layers : int
+    results : int
+        For so many cycles after START the outputs of the run before can still be read.
     """
 
     cycle: int
     pace: int
     layers: int
+    results: int
 
 
 def first_rows_early(layer: Layer, layout: InputLayout) -> Layer:
@@ -89,6 +92,7 @@ def find(
     items: Sequence[Item],
     work: Sequence[Work],
     inputs: Sequence[tuple[int, InputLayout]],
+    outputs: Sequence[int],
     ring_words: int,
     config: CoreConfig,
 ) -> Overlap | None:
@@ -100,6 +104,8 @@ def find(
         Descriptors, in the order of execution.
     inputs : sequence of (address, InputLayout)
         In places that nothing but the host writes to, for the whole program.
+    outputs : sequence of int
+        Tensors in places that nothing but their layers write to.
     ring_words : int
     config : CoreConfig
 
@@ -132,7 +138,13 @@ def find(
     layers = int(np.searchsorted(ends, cycle)) + 1
     if layers >= len(work):
         return None
-    return Overlap(cycle=cycle + MARGIN, pace=PACE, layers=layers)
+    writer = next(n for n, item in enumerate(items) if item.command.output in outputs)
+    return Overlap(
+        cycle=cycle + MARGIN,
+        pace=PACE,
+        layers=layers,
+        results=timings[writer - 1].end if writer else 0,
+    )
 
 
 def _serial_reads(d: Descriptor, config: CoreConfig) -> tuple[Ints, Ints]:

@@ -355,6 +355,7 @@ def _pinned(
         choice.items,
         choice.work,
         [(memory.addresses[index], layouts[index]) for index in ctx.part.inputs],
+        ctx.part.outputs,
         memory.ring_words,
         ctx.config,
     )
@@ -367,6 +368,9 @@ def _streamed(
     """Yield the choice for a layout whose rows are written while the program runs, if it fits."""
     layouts, layers = next(way for way in ways if way[0][layout.tensor] is layout)
     rows = layout.words // layout.row_pitch
+    if layout.words % layout.row_pitch:
+        # There is something before or behind the rows.
+        return
     for slots in STREAM_SLOTS:
         if slots >= rows or slots // 2 < max(layout.row_stride, layout.row_kernel):
             continue
