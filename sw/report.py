@@ -54,17 +54,21 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(USER_ERROR)
 
 
-def add_compiler_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that every tool with a compiler in it takes."""
+def add_compiler_options(parser: argparse.ArgumentParser, *, compact: bool = False) -> None:
+    """Add the options that every tool with a compiler in it takes.
+
+    ``compact`` is the default of ``--compact-input``.
+    """
     parser.add_argument(
         "--drop-constant-channels", action="store_true",
         help="leave out channels that are proven to have one value whatever the input; all "
         "tensors stay what they are, and utilisation, which counts the channels, may exceed 100 %%",
     )
     parser.add_argument(
-        "--compact-input", action="store_true",
+        "--compact-input", action=argparse.BooleanOptionalAction, default=compact,
         help="send as few bytes per inference as possible, at the price of some cycles; where "
-        "memory is large enough the next input can come while the core still runs",
+        "memory is large enough the next input can come while the core still runs (default: "
+        f"{'yes' if compact else 'no'})",
     )
 
 

@@ -276,7 +276,8 @@ def _parser() -> report.Parser:
     )
     parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
     parser.add_argument(
-        "--backend", default="sim", help="sim (default), golden, or the board's serial port"
+        "--backend", default="sim",
+        help="sim (default), sim:link, golden, or the board's serial port",
     )
     parser.add_argument(
         "--verify", action="store_true", help="compare every tensor with the golden model"

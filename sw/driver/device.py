@@ -125,7 +125,8 @@ class Device:
         Parameters
         ----------
         backend : str
-            ``"sim"``, or the name of a serial port.
+            ``"sim"``; ``"sim:link"``, which is the same with the board's serial line; or the name
+            of a serial port.
         config : CoreConfig
         baud : int
             The board's highest rate.
@@ -140,6 +141,10 @@ class Device:
             from sw.driver.simulation import SimTransport
 
             transport = SimTransport(config)
+        elif backend == "sim:link":
+            from sw.driver.simulation import SimLinkTransport
+
+            transport = SimLinkTransport(config, baud=baud)
         else:
             from sw.driver.serial import SerialTransport
 

@@ -86,7 +86,7 @@ class HardwarePort:
                 ) from None
             raise DeviceError(
                 f"{name}: cannot be opened ({getattr(error, 'strerror', None) or error}); "
-                "--backend is sim, golden or the name of the board's serial port"
+                "--backend is sim, sim:link, golden or the name of the board's serial port"
             ) from None
         with contextlib.suppress(OSError, ValueError, AttributeError, NotImplementedError):
             # Not everywhere: without it, an answer may take 16 ms.

@@ -11,10 +11,12 @@ from hw.command import Register
 from hw.config import CoreConfig
 from sim.board import LayerEnd, SimulatedBoard
 from sim.errors import HangError, SimulationError
+from sim.serial_port import SimulatedSerialPort
 from sw.driver.errors import DeviceError, DeviceTimeout
+from sw.driver.serial import SerialTransport
 from sw.driver.transport import Feed, Halfwords, LayerObserver, Progress, Transport
 
-__all__ = ["SimTransport"]
+__all__ = ["SimLinkTransport", "SimTransport"]
 
 
 BUS_CYCLES = 64
@@ -123,3 +125,48 @@ class SimTransport(Transport):
 
     def close(self) -> None:
         self.board.close()
+
+
+class _Port(SimulatedSerialPort):
+    """What a simulation refuses is an error of the device."""
+
+    name = "simulated port"
+
+    def sleep(self, seconds: float) -> None:
+        with _errors():
+            super().sleep(seconds)
+
+    def receive(self, timeout: float) -> bytes:
+        with _errors():
+            return super().receive(timeout)
+
+
+class SimLinkTransport(SerialTransport):
+    """The simulated board with its serial line, bit by bit, in the board's own time.
+
+    Only programs go past the line: a flash takes seconds to write, which is minutes of simulation.
+
+    Parameters
+    ----------
+    config : CoreConfig
+    baud : int
+        The board's highest rate.
+    """
+
+    def __init__(self, config: CoreConfig, *, baud: int) -> None:
+        with _errors():
+            board = SimulatedBoard(config, link_baud=baud)
+        super().__init__(_Port(board), config, baud=baud)
+        self.board = board
+
+    def program_flash(
+        self,
+        address: int,
+        data: bytes,
+        progress: Progress | None = None,
+        *,
+        trust: bool = True,
+    ) -> None:
+        self.board.write_flash(address, data)
+        if progress is not None:
+            progress(len(data), len(data))

@@ -55,7 +55,9 @@ def _parser() -> report.Parser:
     )
     parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
     parser.add_argument(
-        "--backend", default="sim", help="sim (default), golden, or the board's serial port"
+        "--backend", default="sim",
+        help="sim (default), sim:link (with the serial line, in the board's own time), golden, or "
+        "the board's serial port",
     )
     parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
     parser.add_argument("--limit", metavar="N", type=_positive, help="end after N frames")
@@ -79,7 +81,7 @@ def _parser() -> report.Parser:
         help=f"show the stream on a web page, by default at {DEFAULT_ADDRESS}; stays up until "
         "Ctrl-C",
     )
-    report.add_compiler_options(parser)
+    report.add_compiler_options(parser, compact=True)
     return parser
 
 

@@ -151,6 +151,7 @@ class Engine:
             upload_seconds=result.upload_seconds if self._link else None,
             compute_seconds=result.compute_seconds,
             download_seconds=result.link_seconds if self._link else None,
+            finished=result.finished if self._link else None,
             exact=exact,
             error=difference,
             **common,

@@ -67,6 +67,8 @@ class Record:
         By the device's clock, which is a simulated one in a simulation: writing the input;
         from the start until the core is seen to be idle; reading the result.  None if there is
         no line to the device.
+    finished : float or None
+        When the result was there, by the same clock.
     retries : int
         Packets that were sent again.
     exact : bool or None
@@ -89,6 +91,7 @@ class Record:
     upload_seconds: float | None = None
     compute_seconds: float | None = None
     download_seconds: float | None = None
+    finished: float | None = None
     retries: int = 0
     exact: bool | None = None
     error: str = ""
@@ -203,6 +206,9 @@ class Snapshot:
         Frames per second, measured over the last ones; None before the second.
     board_rate : float or None
         Of computing alone, at the board's clock and the cycles of the last frame.
+    line_rate : float or None
+        Frames per second from the first byte of the first input to the last result, by the
+        device's clock; None if there is no line.
     """
 
     frames: int = 0
@@ -213,6 +219,7 @@ class Snapshot:
     seconds: float = 0.0
     rate: float | None = None
     board_rate: float | None = None
+    line_rate: float | None = None
 
     def json(self) -> dict[str, Any]:
         """Return the numbers for the web page."""
@@ -235,6 +242,7 @@ class Statistics:
         self._cycles = 0
         self._counted = 0
         self._board_seconds = 0.0
+        self._first_byte: float | None = None
         self.now = Snapshot()
 
     def add(self, record: Record, dropped: int = 0) -> Snapshot:
@@ -259,8 +267,18 @@ class Statistics:
             seconds=at - self._began,
             rate=self._rate(),
             board_rate=1 / record.board_seconds if record.board_seconds else now.board_rate,
+            line_rate=self._line_rate(record, now.frames + done) or now.line_rate,
         )
         return self.now
+
+    def _line_rate(self, record: Record, frames: int) -> float | None:
+        spans = (record.finished, record.link_seconds, record.compute_seconds)
+        if record.error or None in spans:
+            return None
+        end, link, compute = (float(span or 0) for span in spans)
+        if self._first_byte is None:
+            self._first_byte = end - link - compute
+        return frames / (end - self._first_byte) if end > self._first_byte else None
 
     def _rate(self) -> float | None:
         if len(self._times) < 2 or self._times[-1] == self._times[0]:
@@ -279,6 +297,8 @@ class Statistics:
                 f"({self._counted / self._board_seconds:.1f} inferences/s at {clock_mhz:g} MHz, "
                 "computing alone)"
             )
+        if now.line_rate is not None:
+            parts.append(f"{now.line_rate:.1f} frames/s with the line, by the board's clock")
         for count, what in (
             (now.errors, "without a result"),
             (now.retries, "packets sent again"),

@@ -54,7 +54,11 @@ class About:
     @property
     def where(self) -> str:
         """What computes, for people."""
-        known = {"sim": f"{self.board}, simulated", "golden": "golden model"}
+        known = {
+            "sim": f"{self.board}, simulated",
+            "sim:link": f"{self.board} and its line, simulated",
+            "golden": "golden model",
+        }
         return known.get(self.backend, f"{self.board} on {self.backend}")
 
 
@@ -123,6 +127,8 @@ class PlainLines(_Lines):
             parts.append(f"{record.board_seconds * 1e3:.2f} ms")
         if now.rate is not None:
             parts.append(f"{now.rate:.1f} inf/s")
+        if now.line_rate is not None:
+            parts.append(f"{now.line_rate:.1f} /s with the line")
         if record.retries:
             parts.append(f"retries {record.retries}")
         if record.exact:
@@ -227,6 +233,10 @@ def _rates(record: Record, now: Snapshot, about: About) -> Text:
         text.append("   ")
         text.append(f"{now.board_rate:.1f}", style="bold")
         text.append(f" at {about.clock_mhz:g} MHz")
+    if now.line_rate is not None:
+        text.append("   ")
+        text.append(f"{now.line_rate:.1f}", style="bold")
+        text.append(" with the line")
     if record.cycles is not None:
         text.append(f" ({record.cycles:,} cycles)")
     return text
