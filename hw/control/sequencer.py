@@ -218,41 +218,42 @@ class Sequencer(wiring.Component):
         """Count the steps of a window, as far as they differ."""
         phase, following = Signal(PHASE_BITS), Signal(PHASE_BITS)
         m.d.comb += following.eq(Mux(window_end, 0, phase + (run & ~phase.all())))
-        # Whether a word of a window is due, known a cycle ahead.
-        window_due = Signal()
-        m.d.sync += [
-            phase.eq(following),
-            window_due.eq(
-                mode[Mode.DEPTHWISE] & (following[2:] == 0) & following[:2].any()  # 1 to 3
-                | mode[Mode.DEPTHWISE2] & (following[3:] == 0) & ~following[1:3].all()  # 0 to 5
-                | mode[Mode.ADD] & (following[1:] == 0)  # 0 and 1
-            ),
-        ]
+        m.d.sync += phase.eq(following)
+        # Whether a word of a window is due in the next cycle.
+        window_due = (
+            mode[Mode.DEPTHWISE] & (following[2:] == 0) & following[:2].any()  # 1 to 3
+            | mode[Mode.DEPTHWISE2] & (following[3:] == 0) & ~following[1:3].all()  # 0 to 5
+            | mode[Mode.ADD] & (following[1:] == 0)  # 0 and 1
+        )
         return phase, window_due
 
     def fetches(self, m: Module, mode, run, prologue, window_due, window_end):
         """Return whether a word is due in this cycle, and which lane's turn it is (SERIAL)."""
         layer = self.layer
-        lane, word_start = Signal(range(self.config.lanes)), Signal()
-        tail, tail_kept, pooled = Signal(), Signal(), Signal()
+        lane, word_start, starts = Signal(range(self.config.lanes)), Signal(), Signal()
+        tail, tail_kept, pooled, pools = Signal(), Signal(), Signal(), Signal()
         due = Signal()
         # The last word of a kernel row may be used in part.
         m.d.comb += tail.eq(Mux(word_start, self.inner_last, tail_kept))
         m.d.sync += tail_kept.eq(tail)
         # Other modes leave the count anywhere.
+        m.d.comb += [starts.eq(word_start), pools.eq(pooled)]
         with m.If(self.layer_start | run & tail & (lane == layer.last_steps)):
-            m.d.sync += [lane.eq(0), word_start.eq(1)]
+            m.d.sync += lane.eq(0)
+            m.d.comb += starts.eq(1)
         with m.Elif(run):
-            m.d.sync += [lane.eq(lane + 1), word_start.eq(lane == self.config.lanes - 1)]
+            m.d.sync += lane.eq(lane + 1)
+            m.d.comb += starts.eq(lane == self.config.lanes - 1)
         with m.If(window_end):
-            m.d.sync += pooled.eq(0)
+            m.d.comb += pools.eq(0)
         with m.Elif(run & self.inner_last):
-            m.d.sync += pooled.eq(1)
-        m.d.comb += due.eq(
-            mode[Mode.SERIAL] & word_start
-            | mode[Mode.POOL] & ~pooled
-            | window_due
-        )
+            m.d.comb += pools.eq(1)
+        # Known a cycle ahead: from here it is a long way to the address.
+        m.d.sync += [
+            word_start.eq(starts),
+            pooled.eq(pools),
+            due.eq(mode[Mode.SERIAL] & starts | mode[Mode.POOL] & ~pools | window_due),
+        ]
         return prologue | run & due, lane
 
     def emit(self, m: Module, run, window_end, block_end, edges):

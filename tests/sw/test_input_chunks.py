@@ -13,18 +13,17 @@ from tflite_builder import NetworkBuilder
 import boards
 from hw.command import HOLD_NEVER, Register, seal, unseal
 from sim.functional import run_program
-from sim.serial_port import SimulatedSerialPort
 from sw import golden, importer
 from sw.compiler import InputChunk, Program, compile_graph
 from sw.compiler.encode import descriptor_words
 from sw.driver import Device, DeviceError, DeviceTimeout, profile
-from sw.driver.serial import SerialTransport
-from sw.driver.simulation import SimTransport
+from sw.driver.simulation import SimLinkTransport, SimTransport
 from sw.driver.transport import Feed, LayerObserver
 from sw.errors import InputError, UnsupportedError
 from sw.ir import Graph
 
-CONFIG = boards.get("icebreaker").config
+BOARD = boards.get("icebreaker")
+CONFIG, BAUD = BOARD.config, BOARD.baud
 ROWS, WIDTH = 20, 6
 PLACES = 5
 """Rows of the input that are in memory at a time."""
@@ -150,13 +149,15 @@ def test_a_layer_is_seen_at_its_end(program: Program) -> None:
 
 def test_serial_line(graph: Graph, program: Program) -> None:
     (output,) = graph.outputs
-    port = SimulatedSerialPort(CONFIG, divisor=10)
-    with Device(SerialTransport(port, CONFIG), CONFIG) as device:
+    with Device.open("sim:link", CONFIG) as device:
         device.load(program)
         for seed in range(2):
             x = frame(seed)
             result = device.infer(x)
             np.testing.assert_array_equal(result.tensors[output], golden.run(graph, x)[output])
+        for seed, streamed in enumerate(device.stream(frame(seed) for seed in range(2))):
+            expected = golden.run(graph, frame(seed))[output]
+            np.testing.assert_array_equal(streamed.tensors[output], expected)
 
 
 class Stuck(SimTransport):
@@ -181,12 +182,11 @@ def test_a_core_that_waits_for_ever(graph: Graph, program: Program) -> None:
 
 
 def test_a_line_on_which_the_core_gets_nowhere(program: Program) -> None:
-    class Impatient(SerialTransport):
+    class Impatient(SimLinkTransport):
         def read_register(self, register: Register) -> int:
             return 0 if register == Register.LAYERS else super().read_register(register)
 
-    port = SimulatedSerialPort(CONFIG, divisor=10)
-    with Device(Impatient(port, CONFIG), CONFIG) as device:
+    with Device(Impatient(CONFIG, baud=BAUD), CONFIG) as device:
         device.load(program)
         with pytest.raises(DeviceTimeout, match="not ready for more of the input"):
             device.infer(frame(0))

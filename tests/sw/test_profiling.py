@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,14 +10,11 @@ from tflite_builder import NetworkBuilder
 
 import boards
 from hw.command import Register
-from sim.serial_port import SimulatedSerialPort
 from sw import importer
 from sw.compiler import Program, compile_graph
 from sw.compiler.cycles import descriptor_timings
 from sw.driver import Device, DeviceError, DeviceTimeout, profile
-from sw.driver.serial import SerialTransport
 from sw.driver.simulation import SimTransport
-from sw.driver.transport import Feed, LayerObserver
 
 CONFIG = boards.get("icebreaker").config
 FRAME = np.zeros((1, 12, 12, 3), np.int8)
@@ -58,27 +54,13 @@ def test_simulated_board(program: Program) -> None:
         check(device, program)
 
 
-class SimulatedTime(SerialTransport):
-    """Waits in the simulated board's time."""
-
-    def pause(self, cycles: int = SerialTransport.PAUSE_CYCLES) -> None:
-        self._port.board.run(cycles)  # type: ignore[attr-defined]
-
-    def wait_idle(
-        self, limit: int, on_layer: LayerObserver | None = None, feeds: Sequence[Feed] = ()
-    ) -> None:
-        self.pause(limit // 4)
-        super().wait_idle(limit, on_layer, feeds)
-
-
 @pytest.mark.xfail(
     strict=False,
     reason="runs that follow a held one can have the border of two layers some cycles off, their "
     "sum being right: a flash stream that is cut short and begun again is not modelled",
 )
 def test_serial_line(program: Program) -> None:
-    port = SimulatedSerialPort(CONFIG, divisor=10)
-    with Device(SimulatedTime(port, CONFIG), CONFIG) as device:
+    with Device.open("sim:link", CONFIG) as device:
         check(device, program)
 
 

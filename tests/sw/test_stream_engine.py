@@ -15,12 +15,9 @@ from test_run import model_bytes
 from tflite_builder import NetworkBuilder
 
 import boards
-from hw.link.uart import divisor
-from sim.serial_port import SimulatedSerialPort
 from sw import golden, importer
 from sw.compiler import compile_graph
 from sw.driver import Device, DeviceError, StreamResult
-from sw.driver.serial import SerialTransport
 from sw.ir import Graph
 from sw.stream import records
 from sw.stream.engine import Engine, GoldenDevice
@@ -339,9 +336,7 @@ def test_over_a_serial_line(graph: Graph) -> None:
     """The real link and core, simulated: times are those of the line."""
     board = boards.get("icebreaker")
     program = compile_graph(graph, board.config, flash_address=board.flash.program_base)
-    rate = divisor(clock_mhz=board.config.clock_mhz, baud=board.baud)
-    port = SimulatedSerialPort(board.config, divisor=rate)
-    with Device(SerialTransport(port, board.config, baud=board.baud), board.config) as device:
+    with Device.open("sim:link", board.config, baud=board.baud) as device:
         device.load(program)
         engine = Engine(graph, device, clock_mhz=board.config.clock_mhz, verify=True)
         done = list(engine.run(Prefetch(frames(5, unusable=[2]))))
