@@ -17,8 +17,11 @@ import numpy.typing as npt
 
 from hw.command import ADDRESS_BITS, Descriptor, Mode
 from hw.config import CoreConfig
+from hw.memory.flash import FlashReader
+from sw.compiler.chains import BETWEEN_DESCRIPTORS, DESCRIPTOR_WORDS
 from sw.compiler.cycles import Work, descriptor_timings
 from sw.compiler.emit import Item
+from sw.compiler.encode import words_of
 from sw.compiler.inputs import InputLayout
 from sw.compiler.layers import Command, Layer
 
@@ -58,20 +61,33 @@ class Overlap:
     results: int
 
 
-def first_rows_early(layer: Layer, layout: InputLayout) -> Layer:
+def first_rows_early(layer: Layer, layout: InputLayout, config: CoreConfig) -> Layer:
     """Return a layer whose passes over its first rows come before all others.
 
     So many rows that a host that begins behind them does not get to the others before the layer's
-    end.
+    end.  The layer stays as it is where its weights, which come twice then, cost more than that
+    is worth.
     """
     geometry = layer.geometry
     if geometry is None or any(c.mode != Mode.SERIAL for c in layer.commands):
         return layer
     height = geometry.output_rows
+    word = FlashReader.CYCLES_PER_HALFWORD * config.lanes
+
+    def cycles(rows: int) -> int:
+        """Return about what so many rows of the output take."""
+        result = 0
+        for c in layer.commands:
+            words = DESCRIPTOR_WORDS + sum(words_of(block) for block in c.blocks)
+            array = c.steps * c.passes * c.fields["width"] * rows
+            result += max(array, words * word) + BETWEEN_DESCRIPTORS
+        return result
+
     # The host gets on by so many cycles while it writes the words that a row of outputs uses up.
     behind = PACE * geometry.stride * layout.row_pitch
-    early = -(-layer.steps // (behind + layer.steps // height))
-    if early >= height:
+    early = next((n for n in range(1, height) if behind * n >= cycles(height - n)), height)
+    cost = cycles(early) + cycles(height - early) - cycles(height)
+    if early == height or cycles(height) - cycles(early) < cost:
         return layer
 
     def part(command: Command, first: int, count: int) -> Command:

@@ -5,12 +5,15 @@ same distance from a word, a *phase*, have weights of their own, with zeros wher
 There is no padding at the sides either.  Columns of windows that reach into it are run like the
 others of their phase, whatever they meet there, and once more by themselves, with the padding's
 products in the bias.
+
+Outputs of a phase have to lie at equal distances, from the end of a row to the next one too.  Where
+they do not, each column is run by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 
 import numpy as np
@@ -19,8 +22,8 @@ from sw.compiler.inputs import NOTHING, FirstLayer, InputLayout, Pass, SerialRea
 
 __all__ = ["rows"]
 
-MOST_EDGES = 8
-"""Columns of windows that are run twice, at most."""
+MOST_PASSES = 40
+"""Each is a descriptor, for which the array is idle for a while."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,14 +34,11 @@ class _Image:
     ----------
     pitch : int
         Words of a row.
-    before : int
-        Words of nothing before the first row, for windows that begin left of it.
     """
 
     first: FirstLayer
     columns: int
     pitch: int
-    before: int
 
     def start(self, x: int) -> int:
         """Return the pixel, within its row, at which a column of windows begins."""
@@ -86,7 +86,7 @@ class _Image:
             step_column=step - last_word,
             step_row=first.stride[0] * self.pitch - (width - 1) * step - last_word,
             slots=taps.reshape(-1, 2),
-            first=self.before + word,
+            first=word,
         )
 
 
@@ -98,80 +98,82 @@ def rows(
     Returns
     -------
     (layout, passes) or None
-        ``None`` if outputs of a phase would not lie at equal distances, or a weight has to be met
-        twice: every byte is there once.
+        ``None`` if that takes too many passes, or a weight has to be met twice: every byte is
+        there once.
     """
     height, width, channels = first.shape
-    stride = first.stride[1] * channels
-    period = columns // gcd(columns, stride)
-    if first.again or first.output[1] % period:
-        return None
     pitch = -(-width * channels // columns)
-    image = _Image(
-        first=first,
-        columns=columns,
-        pitch=pitch,
-        before=-(-first.padding[1] * channels // columns),
-    )
-    if not all(image.inside(x) for x in range(first.output[1])):
+    image = _Image(first=first, columns=columns, pitch=pitch)
+    if first.again or not all(image.inside(x) for x in range(first.output[1])):
         return None
-    passes = tuple(_passes(image, period, stride * period // columns))
-    if len(passes) > period + MOST_EDGES:
+    passes = list(_passes(image))
+    if len(passes) > MOST_PASSES:
         return None
-    image_rows = (first.output[0] - 1) * first.stride[0] + (
-        first.kernel[0] - 1
-    ) * first.dilation[0] + 1
-    ends = [
-        p.read.first
-        + (image_rows - 1) * pitch
-        + (p.width - 1) * stride * period // columns
-        + p.read.inner
-        for p in passes
-    ]
-    after = max(0, *(end - image.before - image_rows * pitch for end in ends))
-    if image.before + after >= pitch:
+    image_rows = _span(first.output[0], first.stride[0], first.kernel[0], first.dilation[0])
+    # Windows that reach into the padding begin before the first row, and end behind the last.
+    before = max(0, *(-p.read.first for p in passes))
+    after = max(0, *(_end(p.read, p.width, first.output[0]) - image_rows * pitch for p in passes))
+    if before + after >= pitch:
         # Rows could not be counted any more.
         return None
     index = np.full((image_rows, pitch * columns), NOTHING, np.int32)
     top = first.padding[0]
-    shown = range(max(0, top), min(image_rows, top + height))
-    for y in shown:
+    for y in range(max(0, top), min(image_rows, top + height)):
         index[y, : width * channels] = np.arange(width * channels) + (y - top) * width * channels
-    lead = np.full((image.before, columns), NOTHING, np.int32)
-    trail = np.full((after, columns), NOTHING, np.int32)
+    margins = [np.full((words, columns), NOTHING, np.int32) for words in (before, after)]
     layout = InputLayout(
         kind="rows",
         tensor=tensor,
-        index=np.concatenate([lead, index.reshape(-1, columns), trail]),
+        index=np.concatenate([margins[0], index.reshape(-1, columns), margins[1]]),
         zero_point=zero_point,
         row_pitch=pitch,
-        row_kernel=(first.kernel[0] - 1) * first.dilation[0] + 1,
+        row_kernel=_span(1, 1, first.kernel[0], first.dilation[0]),
         row_stride=first.stride[0],
     )
-    return layout, passes
+    return layout, tuple(
+        replace(p, read=replace(p.read, first=p.read.first + before)) for p in passes
+    )
 
 
-def _passes(image: _Image, period: int, step: int) -> Iterator[Pass]:
-    """Yield what is run over all rows: phases, then columns at the sides."""
-    first = image.first
+def _span(windows: int, stride: int, kernel: int, dilation: int) -> int:
+    """Return from the first to the last row that so many windows read."""
+    return (windows - 1) * stride + (kernel - 1) * dilation + 1
+
+
+def _end(read: SerialRead, width: int, height: int) -> int:
+    """Return where the last window of all ends, in words."""
+    window = (read.middle - 1) * (read.step_middle + read.inner - 1) + read.inner - 1
+    row = (width - 1) * (read.step_column + window)
+    down = read.step_row + row + window
+    return read.first + (height - 1) * down + row + window + 1
+
+
+def _passes(image: _Image) -> Iterator[Pass]:
+    """Yield what is run over all rows: phases, then columns at the sides; or column by column."""
+    first, columns = image.first, image.columns
     every = list(range(first.kernel[1]))
-    width = first.output[1] // period
-    for x in range(period):
-        yield Pass(read=image.read(x, every, width, step), first=x, step=period, width=width)
+    stride = first.stride[1] * first.shape[2]
+    period = columns // gcd(columns, stride)
+    phases = period if first.output[1] % period == 0 else 0
+    for x in range(phases):
+        width = first.output[1] // period
+        read = image.read(x, every, width, stride * period // columns)
+        yield Pass(read=read, first=x, step=period, width=width)
     for x in range(first.output[1]):
         inside = image.inside(x)
-        if inside != every:
-            outside = set(every) - set(inside)
-            missing = tuple(
-                first.tap_index((i, j, c))
-                for i in range(first.kernel[0])
-                for j in sorted(outside)
-                for c in range(first.shape[2])
-            )
-            yield Pass(
-                read=image.read(x, inside, 1, 0),
-                first=x,
-                step=first.output[1],
-                width=1,
-                missing=missing,
-            )
+        if phases and inside == every:
+            continue
+        missing = tuple(
+            first.tap_index((i, j, c))
+            for i in range(first.kernel[0])
+            for j in every
+            if j not in inside
+            for c in range(first.shape[2])
+        )
+        yield Pass(
+            read=image.read(x, inside, 1, 0),
+            first=x,
+            step=first.output[1],
+            width=1,
+            missing=missing,
+        )

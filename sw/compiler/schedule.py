@@ -346,7 +346,7 @@ def _pinned(
     first = found.segments[0]
     if len(layouts) == 1 and len(readers) == 1 and not first.is_chain:
         (layout,) = layouts.values()
-        early = first_rows_early(first.layers[0], layout)
+        early = first_rows_early(first.layers[0], layout, ctx.config)
         found = replace(found, segments=[replace(first, layers=(early,)), *found.segments[1:]])
         layers = [early if layer.output == early.output else layer for layer in layers]
     choice = _schedule(layouts, layers, found)

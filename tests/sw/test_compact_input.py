@@ -54,6 +54,8 @@ def options_of(graph: Graph) -> dict[str, tuple]:
         (24, (5, 5), (1, 1), 1, "SAME"),     # two columns on each side
         (32, (7, 3), (1, 2), 1, "SAME"),
         (32, (3, 3), (1, 1), 2, "SAME"),
+        (18, (3, 3), (2, 2), 1, "SAME"),     # columns by themselves
+        (28, (3, 3), (1, 1), 1, "SAME"),
     ],
 )
 def test_rows_of_bytes(
@@ -74,9 +76,14 @@ def test_rows_of_bytes(
 
 
 def test_rows_are_not_for_every_width() -> None:
-    """Outputs of a phase must lie at equal distances."""
-    assert "rows" in options_of(first_convolution(16, 3, kernel=(3, 3), stride=(2, 2)))
-    assert "rows" not in options_of(first_convolution(18, 3, kernel=(3, 3), stride=(2, 2)))
+    """Columns of a phase must be as many in every row; few columns can be run one by one."""
+    for width, passes in ((16, 4), (18, 9), (80, 4), (82, None)):
+        options = options_of(first_convolution(width, 3, kernel=(2, 2), stride=(2, 2)))
+        if passes is None:
+            assert "rows" not in options
+        else:
+            _, layer = options["rows"]
+            assert len(layer.commands) == passes
 
 
 def test_rows_are_not_for_weights_beyond_int8() -> None:
@@ -310,6 +317,23 @@ def test_no_room_for_the_next_input() -> None:
     assert not program.pinned and program.overlap is None
     assert program.inputs[0][1].kind == "rows"
     check_program(graph, program, random_inputs(graph, 0))
+
+
+@pytest.mark.parametrize(("size", "padding"), [(31, "SAME"), (33, "VALID")])
+def test_rows_in_a_chain(size: int, padding: str) -> None:
+    """In so little memory the first layers run row by row, each row in several passes."""
+    net = NetworkBuilder(seed=5)
+    x = net.input((1, size, size, 3))
+    x = net.conv_2d(x, 8, kernel=(3, 3), stride=(2, 2), padding=padding)
+    x = net.depthwise_conv_2d(net.conv_2d(x, 48), stride=(2, 2))
+    y = net.fully_connected(net.mean(net.conv_2d(x, 16)), 10)
+    graph = importer.loads(net.build(outputs=[y]), "small")
+    config = replace(CoreConfig(), memory_depth=1024)
+    program = compile_graph(graph, config, compact_input=True)
+    assert program.inputs[0][1].kind == "rows" and program.overlap is not None
+    assert len(program.work) > 40
+    for seed in range(2):
+        check_program(graph, program, random_inputs(graph, seed))
 
 
 def test_dense_inputs_overlap_too() -> None:

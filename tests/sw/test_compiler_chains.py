@@ -80,7 +80,7 @@ def test_valid_padding(size: int) -> None:
     check_program(graph, smallest(graph), random_inputs(graph, 0))
 
 
-@pytest.mark.parametrize("size", [60, 64])
+@pytest.mark.parametrize("size", [70, 76])
 def test_inputs_that_do_not_fit_come_in_chunks(size: int) -> None:
     graph = inverted(size, size)
     program = smallest(graph)
