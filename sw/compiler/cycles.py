@@ -47,7 +47,7 @@ def descriptor_timings(
 
 
 # A program is asked for its cycles when it is chosen, and then again for every report.
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _timings(
     work: tuple[Work, ...], ring_words: int, config: CoreConfig
 ) -> tuple[LayerTiming, ...]:
