@@ -144,13 +144,15 @@ class _Group:
 
     def __init__(self, x1: Ints, x2: Ints, outputs: Ints) -> None:
         order = np.argsort(outputs, kind="stable")
-        self.x1, self.x2 = x1[order], x2[order]
+        # Sums stay below 2^23.
+        self.x1, self.x2 = x1[order].astype(np.int32), x2[order].astype(np.int32)
         _, self.starts = np.unique(outputs[order], return_index=True)
 
     def extreme(self, ufunc: np.ufunc, first: Ints, second: Ints) -> Ints:
         """Return the least or greatest sum of every output: a row for each A, B."""
-        sums = first[:, None] * self.x1 + second[:, None] * self.x2
-        return np.asarray(ufunc.reduceat(sums, self.starts, axis=1))
+        a, b = first.astype(np.int32), second.astype(np.int32)
+        sums = a[:, None] * self.x1 + b[:, None] * self.x2
+        return np.asarray(ufunc.reduceat(sums, self.starts, axis=1), np.int64)
 
 
 def _ratios(ratio: float, limit: int) -> tuple[Ints, Ints]:
