@@ -4,13 +4,13 @@
 - :mod:`sw.compiler.partition`: what the host runs, what the device;
 - :mod:`sw.compiler.serial`, ``depthwise``, ``pooling``, ``addition``: operators to descriptors;
 - :mod:`sw.compiler.turns`: orders of reading words, some of them twice;
-- :mod:`sw.compiler.quantization`: requantisation, proven;
+- :mod:`sw.compiler.quantization`: requantisation, proven; :mod:`sw.compiler.sums`: that of ADD;
 - :mod:`sw.compiler.layouts`, ``inputs``, ``units``, ``rows``: layouts of the network's input;
 - :mod:`sw.compiler.segments`, ``chains``, ``bands``: what runs row by row, and how;
 - :mod:`sw.compiler.memory`: addresses; :mod:`sw.compiler.encode`: words;
 - :mod:`sw.compiler.schedule`: all of it in order; :mod:`sw.compiler.program`: the result;
 - :mod:`sw.compiler.chunks`: inputs that arrive while the core runs; ``overlap``: the next ones;
-- :mod:`sw.compiler.cycles`: how long it takes.
+- :mod:`sw.compiler.cycles`, ``timing``, ``feeder``, ``port``: how long it takes.
 """
 
 from sw.compiler.chunks import InputChunk

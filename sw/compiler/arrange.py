@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hw.memory.flash import FlashReader
 from sw.compiler.chains import Segment
 from sw.compiler.context import Context
 from sw.compiler.inputs import InputLayout
@@ -75,10 +74,7 @@ class Arranger:
             streamed=streamed,
             pinned=pinned,
         )
-        self.division = Division(
-            needs=self.needs,
-            cycles_per_word=FlashReader.CYCLES_PER_HALFWORD * ctx.config.lanes,
-        )
+        self.division = Division(needs=self.needs, config=ctx.config)
         self.limit = ctx.config.memory_depth - RING_MINIMUM
         if pinned:
             # Before they are written.

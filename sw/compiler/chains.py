@@ -13,17 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from sw.compiler import encode
+import numpy as np
+import numpy.typing as npt
+
 from sw.compiler.bands import WINDOW_SLOTS, Places, band, can_read
 from sw.compiler.layers import Command, Layer, Trail
 
-__all__ = ["BETWEEN_DESCRIPTORS", "Row", "Segment"]
+__all__ = ["Row", "Segment"]
 
-BETWEEN_DESCRIPTORS = 45
-"""About the cycles in which the array is idle between two descriptors."""
-
-DESCRIPTOR_WORDS = 5
-
+Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Row:
@@ -90,6 +88,14 @@ class Segment:
         return tuple(order)
 
     @cached_property
+    def _made(self) -> dict[int, list[int]]:
+        """When the rows of each tensor are made, counted in :attr:`rows`."""
+        made: dict[int, list[int]] = {tensor: [] for tensor in self._written}
+        for number, row in enumerate(self.rows):
+            made[row.layer.output].append(number)
+        return made
+
+    @cached_property
     def slots(self) -> dict[int, int] | None:
         """Slots of the tensors of which only some rows are kept; ``None`` if that can't be."""
         if not self.is_chain:
@@ -135,13 +141,11 @@ class Segment:
             other is not layer and source in other.inputs for other in self.layers
         ):
             return False
-        made = [n for n, row in enumerate(self.rows) if row.layer.output == source]
+        made = np.array(self._made[source])
         last_read = self._last_reads(layer.output, geometry.output_rows)
-        for row, read in enumerate(last_read):
-            taken = row * geometry.stride - geometry.top + WINDOW_SLOTS
-            if taken < len(made) and made[taken] <= read:
-                return False
-        return True
+        taken = np.arange(len(last_read)) * geometry.stride - geometry.top + WINDOW_SLOTS
+        late = taken < len(made)
+        return not np.any(made[taken[late]] <= last_read[late])
 
     def _rows_of(self, tensor: int) -> int:
         geometry = self._written[tensor].geometry
@@ -150,27 +154,33 @@ class Segment:
 
     def _live(self, tensor: int) -> int:
         """Return the most rows of a tensor that are needed at the same time."""
-        last_read = self._last_reads(tensor, self._rows_of(tensor))
-        made = most = first = 0
-        for number, row in enumerate(self.rows):
-            if row.layer.output == tensor:
-                made += 1
-                most = max(most, made - first)
-            while first < made and last_read[first] <= number:
-                first += 1
-        return most
+        made = np.array(self._made[tensor])
+        # A row is gone when it and all before it have been read.
+        gone = np.maximum.accumulate(self._last_reads(tensor, len(made)))
+        before = np.arange(len(made))
+        return int(np.max(before + 1 - np.minimum(np.searchsorted(gone, made), before)))
 
-    def _last_reads(self, tensor: int, rows: int) -> list[int]:
+    def _last_reads(self, tensor: int, rows: int) -> Ints:
         """Return, for each row of a tensor, the number of the last of ``rows`` that reads it."""
-        result: list[int] = []
-        for number, row in enumerate(self.rows):
-            if row.row is not None and tensor in row.layer.inputs:
-                assert row.layer.geometry is not None
-                first, end = row.layer.geometry.needs(row.row)
-                result.extend([number] * (end - len(result)))
-                result[first:end] = [number] * (end - first)
+        row = np.arange(rows)
+        covered = np.full(rows, -1)
+        # Rows between windows (1×1 kernels, stride 2) are kept until a window behind them is read.
+        passed = np.full(rows, len(self.rows))
+        for layer in self.layers:
+            if tensor not in layer.inputs:
+                continue
+            geometry = layer.geometry
+            assert geometry is not None
+            made = np.array(self._made[layer.output])
+            last = np.minimum((row + geometry.top) // geometry.stride, geometry.output_rows - 1)
+            ends = last * geometry.stride - geometry.top + geometry.kernel
+            covered = np.where(row < ends, np.maximum(covered, made[last]), covered)
+            behind = last + (row >= ends)
+            known = behind < geometry.output_rows
+            passed[known] = np.minimum(passed[known], made[behind[known]])
         # Rows that nobody reads (odd images, stride 2) are gone at once.
-        return result + [-1] * (rows - len(result))
+        passed[passed == len(self.rows)] = -1
+        return np.where(covered < 0, passed, covered)
 
     def trail(self, output: int, source: int) -> Trail | None:
         """Return how a tensor written here may lie over one read here, if it may."""
@@ -183,19 +193,12 @@ class Segment:
         reader = next(layer for layer in self.layers if source in layer.inputs)
         assert reader.geometry is not None
         pitch_in = reader.geometry.input_pitch
-        last_read = self._last_reads(source, reader.geometry.input_rows)
-        worst = live = 0
-        for number, row in enumerate(self.rows):
-            if row.layer.output != output or row.row is None:
-                continue
-            assert row.layer.geometry is not None
-            pitch_out = row.layer.geometry.output_pitch
-            # Rows read by this very command are still needed.
-            while live < reader.geometry.input_rows and last_read[live] < number:
-                live += 1
-            if live < reader.geometry.input_rows:
-                worst = max(worst, (row.row + 1) * pitch_out - live * pitch_in)
-        return Trail(worst)
+        # Rows read by the command that writes are still needed.
+        needed = np.maximum.accumulate(self._last_reads(source, reader.geometry.input_rows))
+        made = np.array(self._made[output])
+        live = np.searchsorted(needed, made)
+        gaps = (np.arange(len(made)) + 1) * self.pitch(output) - live * pitch_in
+        return Trail(int(np.max(gaps, where=live < len(needed), initial=0)))
 
     @cached_property
     def work_words(self) -> int:
@@ -226,32 +229,3 @@ class Segment:
                 parts = band(row.layer, row.row, self.places)
             for command in parts:
                 yield row, command
-
-    @cached_property
-    def flash_words(self) -> int:
-        """About the words that the flash delivers during the segment."""
-        times = self._times()
-        return sum(
-            times[layer.output] * (DESCRIPTOR_WORDS * len(layer.commands) + _block_words(layer))
-            for layer in self.layers
-        )
-
-    @cached_property
-    def array_cycles(self) -> int:
-        """About the cycles that the segment takes if it never waits for weights."""
-        times = self._times()
-        return sum(
-            layer.steps + BETWEEN_DESCRIPTORS * times[layer.output] * len(layer.commands)
-            for layer in self.layers
-        )
-
-    def _times(self) -> Mapping[int, int]:
-        """Return how often the weights of each layer, by its output, are loaded."""
-        if not self.is_chain:
-            return {self.layers[0].output: 1}
-        return {output: self._rows_of(output) for output in self._written}
-
-
-def _block_words(layer: Layer) -> int:
-    return sum(encode.words_of(block) for command in layer.commands for block in command.blocks)
-

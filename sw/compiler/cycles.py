@@ -10,7 +10,7 @@ from hw.command import PARAMETER_FIELDS, Descriptor
 from hw.config import CoreConfig
 from sw.compiler.timing import LayerTiming, Task, simulate
 
-__all__ = ["Work", "by_layer", "descriptor_timings", "predict"]
+__all__ = ["Work", "by_layer", "descriptor_timings", "predict", "tasks_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,19 +47,23 @@ def descriptor_timings(
 
 
 # A program is asked for its cycles when it is chosen, and then again for every report.
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _timings(
     work: tuple[Work, ...], ring_words: int, config: CoreConfig
 ) -> tuple[LayerTiming, ...]:
+    return tuple(simulate(tasks_of(work, config), ring_words, config))
+
+
+def tasks_of(work: Sequence[Work], config: CoreConfig) -> list[Task]:
+    """Return what the model of the core is told of descriptors."""
     beside_weights = 1 + PARAMETER_FIELDS * config.rows
-    tasks = [
+    return [
         Task(
             descriptor=item.descriptor,
             weight_words=tuple(words - beside_weights for words in item.block_words),
         )
         for item in work
     ]
-    return tuple(simulate(tasks, ring_words, config))
 
 
 def predict(work: Sequence[Work], ring_words: int, config: CoreConfig) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import groupby
 from typing import Any
 
@@ -109,6 +110,8 @@ def lower_depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Layer:
     padded[:channels] = weights
     groups = padded.reshape(words, columns, 3, 3)
 
+    # Every third row has the same one.
+    @cache
     def rotated(shift: int) -> tuple[Command, ...]:
         """Return the commands for a window whose rows lie in memory turned by ``shift``."""
         kernels = np.roll(groups, shift, axis=2).reshape(words, columns, 9)

@@ -8,11 +8,19 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.command import PARAMETER_FIELDS, Descriptor, Record, header
-from hw.compute.encoding import encode_channel
+from hw.compute.encoding import DIGITS, MULTIPLIER_BITS, encode_channel
 from sw.compiler.layers import Block
 
-__all__ = ["block_words", "descriptor_words", "parameter_words", "stream", "words_of"]
+__all__ = [
+    "block_words",
+    "descriptor_words",
+    "encode_channels",
+    "parameter_words",
+    "stream",
+    "words_of",
+]
 
+Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint8]
 """(n, word bytes) uint8."""
 
@@ -29,23 +37,45 @@ def descriptor_words(descriptor: Descriptor, word_bytes: int) -> Words:
     return np.concatenate([_header_word(Record.DESCRIPTOR, 0, word_bytes), data])
 
 
-def parameter_words(block: Block, word_bytes: int) -> Words:
-    """Return the requantisation parameters of a block.
+def encode_channels(multiplier: Ints, shift: Ints, bias: Ints) -> Ints:
+    """Return the four fields of every output channel, behind the other dimensions.
+
+    The array form of :func:`hw.compute.encoding.encode_channel`.
+    """
+    if multiplier.size:
+        # The first one that is wrong, if any is, is refused in its words.
+        wrong = (multiplier < 0) | (multiplier >= 1 << MULTIPLIER_BITS) | (shift < 0) | (
+            shift > 31) | (np.abs(2 * bias + 1) >= 1 << 24)
+        at = np.unravel_index(np.argmax(wrong), wrong.shape)
+        encode_channel(multiplier=int(multiplier[at]), shift=int(shift[at]), bias=int(bias[at]))
+    code, rest = np.zeros_like(multiplier), multiplier
+    for number in range(DIGITS):
+        digit = ((rest + 1) & 3) - 1
+        code |= (digit & 3) << 2 * number
+        rest = (rest - digit) >> 2
+    fields = (
+        code >> 8 & 0xFFFF,
+        code >> 24 | (shift == 0).astype(np.int64) << 8 | shift << 10,
+        bias & 0xFFFF,
+        bias >> 16 & 0xFF | (code & 0xFF) << 8,
+    )
+    return np.stack(fields, axis=-1)
+
+
+def parameter_words(blocks: Sequence[Block], word_bytes: int) -> Words:
+    """Return the requantisation parameters of blocks: (blocks, words, word bytes).
 
     Word ``k``, lane ``g`` holds field ``k mod 4`` of output channel ``2g + k // 4``.
     """
-    rows = 2
-    fields = np.array(
-        [
-            encode_channel(multiplier=int(m), shift=int(s), bias=int(b))
-            for m, s, b in zip(block.multiplier, block.shift, block.bias, strict=True)
-        ],
-        np.int64,
-    ).T
-    lanes = word_bytes // 2
-    # (field, lane, row) to (row, field, lane).
-    words = fields.reshape(PARAMETER_FIELDS, lanes, rows).transpose(2, 0, 1)
-    return np.ascontiguousarray(words.reshape(-1, lanes).astype("<u2")).view(np.uint8)
+    rows, lanes = 2, word_bytes // 2
+    fields = encode_channels(
+        *(np.stack([getattr(block, name) for block in blocks]).astype(np.int64)
+          for name in ("multiplier", "shift", "bias"))
+    )
+    # (block, lane, row, field) to (block, row, field, lane).
+    words = fields.reshape(-1, lanes, rows, PARAMETER_FIELDS).transpose(0, 2, 3, 1)
+    words = np.ascontiguousarray(words.astype("<u2"))
+    return words.reshape(len(blocks), -1, lanes).view(np.uint8)
 
 
 def words_of(block: Block) -> int:
@@ -54,16 +84,16 @@ def words_of(block: Block) -> int:
     return 1 + rows * PARAMETER_FIELDS + rows * steps
 
 
-def block_words(block: Block, word_bytes: int) -> Words:
-    """Return a BLOCK record."""
-    weights = block.weights.reshape(-1, word_bytes).view(np.uint8)
-    return np.concatenate(
-        [
-            _header_word(Record.BLOCK, len(weights), word_bytes),
-            parameter_words(block, word_bytes),
-            weights,
-        ]
+def block_words(blocks: Sequence[Block], word_bytes: int) -> Words:
+    """Return the BLOCK records of a descriptor, whose blocks have equal numbers of steps."""
+    weights = np.stack([block.weights for block in blocks]).reshape(len(blocks), -1, word_bytes)
+    head = _header_word(Record.BLOCK, weights.shape[1], word_bytes)
+    parts = (
+        np.broadcast_to(head, (len(blocks), *head.shape)),
+        parameter_words(blocks, word_bytes),
+        weights.view(np.uint8),
     )
+    return np.concatenate(parts, axis=1).reshape(-1, word_bytes)
 
 
 def stream(
@@ -87,11 +117,9 @@ def stream(
     parts: list[Words] = []
     sizes = []
     for descriptor, blocks in items:
-        record = [descriptor_words(descriptor, word_bytes)]
-        for block in blocks:
-            if id(block) not in encoded:
-                encoded[id(block)] = block_words(block, word_bytes)
-            record.append(encoded[id(block)])
+        if id(blocks) not in encoded:
+            encoded[id(blocks)] = block_words(blocks, word_bytes)
+        record = [descriptor_words(descriptor, word_bytes), encoded[id(blocks)]]
         sizes.append(sum(map(len, record)))
         parts += record
     parts.append(_header_word(Record.END, 0, word_bytes))

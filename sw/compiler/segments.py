@@ -11,6 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from hw.command import DESCRIPTOR_HALFWORDS
+from hw.config import CoreConfig
+from hw.memory.flash import FlashReader
+from sw.compiler import encode
 from sw.compiler.chains import Segment
 from sw.compiler.layers import Layer
 
@@ -18,6 +22,9 @@ __all__ = ["Division", "Needs"]
 
 LONGEST = 32
 """Layers of the longest chain that is considered."""
+
+BETWEEN_DESCRIPTORS = 45
+"""About the cycles in which the array is idle between two descriptors."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,12 +71,11 @@ class Division:
     Parameters
     ----------
     needs : Needs
-    cycles_per_word : float
-        Time in which the flash delivers a word.
+    config : CoreConfig
     """
 
     needs: Needs
-    cycles_per_word: float
+    config: CoreConfig
     _found: dict[tuple[int, int], tuple[Segment, int] | None] = field(default_factory=dict)
 
     def best(self, limit: int) -> list[Segment] | None:
@@ -82,21 +88,21 @@ class Division:
         # Per number of layers done: cost, and the last segment with where it began.
         best: list[tuple[float, int, Segment] | None] = [None] * (count + 1)
         for end in range(1, count + 1):
+            costs = []
             for first in range(max(0, end - LONGEST), end):
                 before = best[first]
                 if first and before is None:
                     continue
                 if end - first > 1 and not any(tight[first:end]):
                     continue
-                if self._bound(first, end) > limit:
-                    continue
+                if self._bound(first, end) <= limit:
+                    costs.append((before[0] if before else 0.0, first))
+            # What a segment costs is known long before whether it fits.
+            for cost, first in sorted((c + self._cycles(f, end), f) for c, f in costs):
                 found = self._segment(first, end)
-                if found is None or found[1] > limit:
-                    continue
-                cost = (before[0] if before else 0.0) + self._cycles(found[0])
-                here = best[end]
-                if here is None or cost < here[0]:
+                if found is not None and found[1] <= limit:
                     best[end] = cost, first, found[0]
+                    break
         result: list[Segment] = []
         while count:
             step = best[count]
@@ -127,8 +133,34 @@ class Division:
             key=lambda pair: self._words(pair[1], pair[1] + len(pair[0].layers)),
         )[0]
 
-    def _cycles(self, segment: Segment) -> float:
-        return max(float(segment.array_cycles), segment.flash_words * self.cycles_per_word)
+    @cached_property
+    def _loads(self) -> list[tuple[int, int, int, int]]:
+        """For each layer: steps, descriptors and words of the flash; how often, row by row."""
+        descriptor = 1 + DESCRIPTOR_HALFWORDS // self.config.lanes
+        return [
+            (
+                layer.steps,
+                len(layer.commands),
+                sum(descriptor + sum(map(encode.words_of, c.blocks)) for c in layer.commands),
+                1 if layer.geometry is None else layer.geometry.output_rows,
+            )
+            for layer in self.needs.layers
+        ]
+
+    def _cycles(self, first: int, end: int) -> float:
+        """Return about the cycles of a segment: what its array needs, or what its flash needs."""
+        rolls = self._rolls(first, end)
+        array = words = 0
+        for steps, descriptors, from_flash, rows in self._loads[first:end]:
+            times = rows if rolls else 1
+            array += steps + BETWEEN_DESCRIPTORS * times * descriptors
+            words += times * from_flash
+        return max(array, words * FlashReader.CYCLES_PER_HALFWORD * self.config.lanes)
+
+    def _rolls(self, first: int, end: int) -> bool:
+        """Whether a segment runs row by row: it is a chain, or reads what is never whole."""
+        read = self.needs.layers[first].inputs
+        return end - first > 1 or any(t in self.needs.streamed for t in read)
 
     def _whole(self, first: int, end: int) -> tuple[list[int], list[int]]:
         """Return the tensors that are whole before a segment, and those whole after it only."""

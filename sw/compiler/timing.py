@@ -1,48 +1,40 @@
-"""Exact timing of a program: the core's state machines, event by event.
+"""Exact timing of a program: the core's state machines, from access to access.
 
 Four things happen at the same time and share one memory access per cycle: the sequencer's reads
 (never wait), write-back of results, the flash's words into the ring, and the loader.  This model
-follows the registers of ``hw`` cycle by cycle, but leaves out cycles in which nothing changes.
-Cycle 0 is the one in which the core's parts are reset by START.
+follows the registers of ``hw`` cycle by cycle, but leaves out cycles in which nothing changes: the
+sequencer goes from block to block, and marks what it reads and writes in the port's timeline
+(:mod:`sw.compiler.port`); the words of the program (:mod:`sw.compiler.feeder`) go where that is
+free.  Cycle 0 is the one in which the core's parts are reset by START.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import repeat
 
-from hw.command import (
-    DESCRIPTOR_HALFWORDS,
-    PARAMETER_FIELDS,
-    SECTION_BYTES,
-    Descriptor,
-    Mode,
-    Record,
-)
+from hw.command import Descriptor, Mode
 from hw.compute.drain import LATENCY as DRAIN_LATENCY
 from hw.config import CoreConfig
 from hw.control.descriptor import DescriptorMemory
 from hw.core import STEP_DELAY
-from hw.memory.buffer import HalfwordBuffer
-from hw.memory.flash import FlashReader
-from hw.memory.loader import SPARE_SLOTS
+from sw.compiler.feeder import NEVER, Feeder, Task
+from sw.compiler.port import Port, read_pattern
 
 __all__ = ["LayerTiming", "Task", "simulate"]
-
-NEVER = 1 << 60
 
 RESULT_DELAY = STEP_DELAY + DRAIN_LATENCY + 1
 """Cycles from the decision on an output's last step to the request to write the result."""
 
+READ_DELAY = 4
+"""Cycles at least from a record's being complete to the first access that follows from it."""
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """One descriptor and the words of weights of its blocks."""
+PATIENCE = 4096
+"""Cycles of idleness that are looked at together."""
 
-    descriptor: Descriptor
-    weight_words: tuple[int, ...]
+PROLOGUE = {Mode.DEPTHWISE: 3, Mode.DEPTHWISE2: 3, Mode.ADD: 1}
+"""Words that are read before the first step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,375 +75,91 @@ class LayerTiming:
         return self.steps + self.weights_wait + self.input_wait + self.drain + self.fill
 
 
-def read_phases(descriptor: Descriptor, lanes: int) -> tuple[frozenset[int], ...]:
-    """Return the steps of a window that read a word, by column of the window that they read.
+class _Sequencer:
+    """The sequencer's states, one descriptor after another."""
 
-    One set for all modes but DEPTHWISE2, which has one for each of its two columns.
-    """
-    d = descriptor
-    match d.mode:
-        case Mode.SERIAL:
-            row = lanes * (d.inner - 1) + d.last_steps
-            return (frozenset(k * row + lanes * j for k in range(d.middle)
-                              for j in range(d.inner)),)
-        case Mode.DEPTHWISE:
-            return (frozenset((1, 2, 3)),)
-        case Mode.DEPTHWISE2:
-            return frozenset((0, 1, 2)), frozenset((3, 4, 5))
-        case Mode.POOL:
-            return (frozenset(range(d.inner)),)
-        case Mode.ADD:
-            return (frozenset((0, 1)),)
-
-
-class Reads:
-    """In which cycles the sequencer reads."""
-
-    def __init__(self, lanes: int) -> None:
+    def __init__(self, port: Port, feeder: Feeder, lanes: int) -> None:
+        self.port = port
+        self.feeder = feeder
         self.lanes = lanes
-        self.prologue: range = range(0)
-        self.start = self.length = 0
-        self.before: int | None = None
 
-    def layer(self, descriptor: Descriptor, prologue: range) -> None:
-        """A layer begins with these cycles of reads."""
-        self.descriptor = d = descriptor
-        self.prologue = prologue
-        self.length = 0
-        self.phases = read_phases(d, self.lanes)
-        stride = len(self.phases)
-        # Columns are read one ahead; those beyond the input's are empty.
-        self.row = stride * d.width
-        self.gaps = d.mode in (Mode.DEPTHWISE, Mode.DEPTHWISE2) and self.row > d.middle
+    def run(self, d: Descriptor, free: int) -> LayerTiming:
+        """Run a descriptor, the cycle ``free`` being the first in which it can be fetched."""
+        port, feeder = self.port, self.feeder
+        loaded = self._fetch(d, free)
+        words = PROLOGUE.get(d.mode, 0)
+        input_wait = max(words, 1)
+        # The access is in the cycle after a read's.
+        port.read(b"\1", words)
+        last = loaded + input_wait
+        port.idle(last + 2)
+        fill = loaded - free + 1
+        steps = weights_wait = 0
+        for number in range(1 if d.shared else d.blocks * (d.width if d.partial else 1)):
+            start = last + 1
+            if not number or not feeder.loader.blocks or feeder.loader.blocks[0] > last:
+                ready = max(last + 1, self._wait(feeder.loader.blocks))
+                weights_wait += ready - last - 1
+                fill += 1
+                start = ready + 1
+            feeder.loader.blocks.popleft()
+            last = self._block(d, number, start)
+            steps += last + 1 - start
+            feeder.advance(last)
+            feeder.free(last, blocks=1, steps=d.steps)
+        while port.writing:
+            port.idle(port.end + RESULT_DELAY)
+        end = max(last, port.written) + 1
+        return LayerTiming(end=end, steps=steps, weights_wait=weights_wait,
+                           input_wait=input_wait, drain=end - last, fill=fill)
 
-    def block(self, start: int, length: int) -> None:
-        """A block (or more that follow each other) runs in these cycles."""
-        # After a wait the cycle before is no step.
-        self.before = self.start if self.start + self.length == start else None
-        self.start, self.length = start, length
+    def _fetch(self, d: Descriptor, free: int) -> int:
+        """Wait for a descriptor and read it; return the cycle in which that is done."""
+        port, feeder = self.port, self.feeder
+        fetched = max(free, self._wait(feeder.loader.descriptors))
+        feeder.loader.descriptors.popleft()
+        loaded = fetched + DescriptorMemory.LATENCY
+        port.idle(loaded + 2)
+        if d.ring_moves:
+            feeder.advance(fetched)
+            feeder.ring.move(d.ring_first, fetched + DescriptorMemory.RING_LATENCY + 1)
+        feeder.advance(loaded)
+        feeder.free(loaded, descriptors=1)
+        return loaded
 
-    def __call__(self, cycle: int) -> bool:
-        """Return whether there is a read in a cycle of the current layer."""
-        at = cycle - self.start
-        if at == -1 and self.before is not None:
-            # The last step of the block before this one.
-            at = cycle - self.before
-        elif not 0 <= at < self.length:
-            return cycle in self.prologue
-        window, phase = divmod(at, self.descriptor.steps)
-        for number, phases in enumerate(self.phases):
-            if phase in phases:
-                if not self.gaps:
-                    return True
-                stride = len(self.phases)
-                column = stride * (window % self.descriptor.width) + number + 1
-                return column % self.row < self.descriptor.middle
-        return False
+    def _wait(self, records: deque[int]) -> int:
+        """Return when the next descriptor or block is there; up to then nothing is read."""
+        port, feeder = self.port, self.feeder
+        while not records:
+            feeder.advance(port.end - 1, until_record=True)
+            if not records:
+                if feeder.stuck:
+                    raise RuntimeError(
+                        "the program never ends: a block does not fit weight memory")
+                # Results must not be written where reads may still come.
+                port.idle(port.end + (READ_DELAY if port.writing else PATIENCE))
+        return records[0]
 
-
-class Flash:
-    """Flash reader and its buffer: when the next word can be taken.
-
-    Parameters
-    ----------
-    lanes : int
-    words : int
-        Of the program.
-    """
-
-    SECTION = SECTION_BYTES // 2
-
-    def __init__(self, lanes: int, words: int) -> None:
-        self.lanes = lanes
-        self.left = -(-words * lanes // self.SECTION) * self.SECTION
-        """Halfwords still to come."""
-        self.begun = FlashReader.FIRST_TRANSFER - FlashReader.CYCLES_PER_HALFWORD
-        """When the latest transfer began."""
-        self.counted = 0
-        """Transfers begun that count."""
-        self.uncounted_from = NEVER
-        """From when on a transfer stands for the last checksum, which counted."""
-        self.taken: deque[int] = deque()
-        """When halfwords were taken that transfers may still wait for."""
-        self.ready = 0
-        """From when on the next word can be taken."""
-        self.verified = NEVER
-        """When the whole program is known to have been read correctly."""
-        self._transfer_word()
-
-    def _transfer(self) -> None:
-        self.begun += FlashReader.CYCLES_PER_HALFWORD
-        # The buffer keeps one word's place free.
-        full = self.counted >= HalfwordBuffer.DEPTH - self.lanes
-        if full:
-            self.begun = max(self.begun, self.taken[0] + 1)
-        if self.begun >= self.uncounted_from:
-            self.uncounted_from = NEVER
-            return
-        self.counted += 1
-        if full:
-            self.taken.popleft()
-
-    def _transfer_word(self) -> None:
-        for _ in range(self.lanes):
-            self._transfer()
-            if self.begun >= self.verified:
-                self.ready = NEVER
-                return
-            self.left -= 1
-            if self.left % self.SECTION == 0 and self.verified == NEVER:
-                last = self.begun
-                self._transfer()
-                self.uncounted_from = self.begun + FlashReader.TRAILER_LATENCY
-                if self.left == 0:
-                    self.verified = self.begun + FlashReader.CHECK_LATENCY
-                self.ready = last + FlashReader.TRANSFER_LATENCY
-                return
-        self.ready = self.begun + FlashReader.TRANSFER_LATENCY
-
-    def take(self, cycle: int) -> None:
-        """The next word is taken, a halfword per cycle."""
-        self.taken.extend(range(cycle, cycle + self.lanes))
-        self._transfer_word()
-        self.ready = max(self.ready, cycle + 2)
-
-    def finish(self) -> None:
-        """No more words are taken."""
-        while self.verified == NEVER:
-            self._transfer_word()
-
-
-class Loader:
-    """Loader: which word it wants next and from when on."""
-
-    def __init__(self, tasks: Sequence[Task], config: CoreConfig) -> None:
-        self.config = config
-        self.lanes = config.lanes
-        self.records = self._records(tasks)
-        self.wait = 0
-        """First cycle in which the next word could be wanted, as far as the loader knows."""
-        self.serial_ready = 0
-        self.descriptors = self.blocks = self.steps = 0
-        self.left = 1
-        self.kind = "header"
-        self.odd_word = False
-        self.block_loaded = self.descriptor_loaded = False
-        self.stopped = False
-
-    def _records(self, tasks: Sequence[Task]) -> Iterator[tuple[Record, int]]:
-        for task in tasks:
-            yield Record.DESCRIPTOR, 0
-            for words in task.weight_words:
-                yield Record.BLOCK, words
-        yield Record.END, 0
-
-    def room(self) -> bool:
-        """Return whether the destination has room for the next word."""
-        match self.kind:
-            case "descriptor":
-                return self.descriptors < self.config.descriptor_slots - 1
-            case "parameters":
-                return self.blocks < self.config.parameter_slots - SPARE_SLOTS
-            case "weights":
-                return self.odd_word or self.steps < self.config.weight_depth
-            case _:
-                return not self.stopped
-
-    def earliest(self) -> int:
-        """Return the first cycle in which a word can be wanted, if there is one and room."""
-        if self.kind in ("descriptor", "parameters"):
-            return max(self.wait, self.serial_ready)
-        return self.wait
-
-    def grant(self, cycle: int) -> None:
-        """A word is read.  Sets the flags of what became available."""
-        self.block_loaded = self.descriptor_loaded = False
-        self.wait = cycle + 1
-        self.left -= 1
-        if self.kind in ("descriptor", "parameters"):
-            self.serial_ready = cycle + self.lanes - 1
-        if self.kind == "weights":
-            if not self.odd_word:
-                self.steps += 1
-            self.odd_word = not self.odd_word
-        if self.left:
-            return
-        match self.kind:
-            case "header":
-                self.wait = cycle + 2
-                record, self.words = next(self.records)
-                if record is Record.DESCRIPTOR:
-                    self.kind, self.left = "descriptor", DESCRIPTOR_HALFWORDS // self.lanes
-                elif record is Record.BLOCK:
-                    self.kind = "parameters"
-                    self.left = PARAMETER_FIELDS * self.config.rows
-                else:
-                    self.stopped = True
-            case "parameters":
-                self.kind, self.left = "weights", self.words
-            case "descriptor":
-                self.descriptor_loaded = True
-                self.descriptors += 1
-                self.kind, self.left = "header", 1
-            case _:
-                self.block_loaded = True
-                self.blocks += 1
-                self.kind, self.left = "header", 1
-
-
-class Ring:
-    """Pointers of the ring, and where it begins.
-
-    Parameters
-    ----------
-    words : int
-        Size at the start.
-    depth : int
-        Words of memory.
-    """
-
-    def __init__(self, words: int, depth: int) -> None:
-        self.depth = depth
-        self.first = self.following = self.wrap = self.write = self.read = depth - words
-        self.moves_at = 0
-        self.stored = 0
-
-    @property
-    def full(self) -> bool:
-        return self.stored > 0 and self.write == self.read
-
-    def move(self, first: int, cycle: int) -> None:
-        """From ``cycle`` on the writer wraps to another word."""
-        if first > self.following:
-            raise ValueError(
-                f"ring_first must be at most {self.following}, where the ring begins before, "
-                f"not {first!r}")
-        self.first, self.following, self.moves_at = self.following, first, cycle
-
-    def push(self, cycle: int) -> None:
-        self.stored += 1
-        self.write += 1
-        if self.write == self.depth:
-            self.wrap = self.write = self.following if cycle >= self.moves_at else self.first
-
-    def pop(self) -> None:
-        self.stored -= 1
-        self.read += 1
-        if self.read == self.depth:
-            # Where the writer wrapped: it is less than a lap ahead.
-            self.read = self.wrap
-
-
-class Sequencer:
-    """Sequencer: states and when they are left."""
-
-    def __init__(
-        self, tasks: Sequence[Task], loader: Loader, reads: Reads, ring: Ring
-    ) -> None:
-        self.tasks = tasks
-        self.loader = loader
-        self.reads = reads
-        self.state = "fetch"
-        self.next = 0
-        """Cycle in which the state has something to do, if it does not wait."""
-        self.number = 0
-        self.queued: deque[int] = deque()
-        """Cycles from which descriptors are there."""
-        self.ready: deque[int] = deque()
-        """Cycles from which blocks are there."""
-        self.outputs: deque[int] = deque()
-        """Cycles from which results want to be written."""
-        self.done: list[LayerTiming] = []
-        self.steps = self.wait = self.input = self.run_end = self.fill = 0
-        self.ring = ring
-
-    @property
-    def task(self) -> Task:
-        return self.tasks[self.number]
-
-    def turn(self) -> int:
-        """Return when the state has something to do, as far as is known."""
-        match self.state:
-            case "fetch":
-                return max(self.next, self.queued[0]) if self.queued else NEVER
-            case "wait":
-                return max(self.next, self.ready[0]) if self.ready else NEVER
-            case "drain":
-                return NEVER if self.outputs else self.next
-            case _:
-                return self.next
-
-    def act(self, cycle: int) -> None:
-        """Do what the state does in this cycle; sets state and ``next``."""
-        d = self.task.descriptor
-        match self.state:
-            case "fetch":
-                self.queued.popleft()
-                # The cycle after the end of the descriptor before belongs to that one.
-                self.fill = cycle - self.next + 1 + DescriptorMemory.LATENCY
-                if d.ring_moves:
-                    self.ring.move(d.ring_first, cycle + DescriptorMemory.RING_LATENCY + 1)
-                self.state, self.next = "load", cycle + DescriptorMemory.LATENCY
-            case "load":
-                self.loader.descriptors -= 1
-                words = {Mode.DEPTHWISE: 3, Mode.DEPTHWISE2: 3, Mode.ADD: 1}.get(d.mode, 0)
-                self.reads.layer(d, range(cycle + 1, cycle + 1 + words))
-                self.block = 0
-                self.steps = self.wait = 0
-                self.input = max(words, 1)
-                self.state, self.next = "wait", cycle + 1 + self.input
-            case "wait":
-                self.ready.popleft()
-                self.wait += cycle - self.next
-                self.fill += 1
-                self._run(cycle + 1)
-            case "run":
-                self._block_end(cycle)
-            case "drain":
-                self.done.append(LayerTiming(
-                    end=cycle,
-                    steps=self.steps,
-                    weights_wait=self.wait,
-                    input_wait=self.input,
-                    drain=cycle - self.run_end,
-                    fill=self.fill,
-                ))
-                self.number += 1
-                self.state, self.next = "fetch", cycle + 1
-
-    def _run(self, start: int) -> None:
-        """Plan a block (or all blocks that share their weights) from cycle ``start`` on."""
-        d = self.task.descriptor
-        blocks = d.blocks if d.shared else 1
-        windows = 1 if d.partial else d.width * d.height * blocks
+    def _block(self, d: Descriptor, number: int, start: int) -> int:
+        """Run a block (or all blocks that share their weights); return the last step's cycle."""
+        port = self.port
+        windows = 1 if d.partial else d.width * d.height * (d.blocks if d.shared else 1)
+        length = windows * d.steps
         first = start + d.steps - 1 + RESULT_DELAY
         if d.partial:
-            if (self.block + 1) % d.width == 0:
-                self.outputs.append(first)
+            if (number + 1) % d.width == 0:
+                port.write(range(first, first + 1, d.steps))
         elif d.skip_first or d.skip_last:
-            self.outputs.extend(
-                first + k * d.steps for k in range(windows)
-                if not ((d.skip_first and k % d.width == 0)
-                        or (d.skip_last and k % d.width == d.width - 1)))
+            for window in range(0, windows, d.width):
+                ends = window + d.skip_first, window + d.width - d.skip_last
+                port.write(range(first + ends[0] * d.steps, first + ends[1] * d.steps, d.steps))
         else:
-            self.outputs.extend(range(first, first + windows * d.steps, d.steps))
-        self.reads.block(start, windows * d.steps)
-        self.block += blocks
-        self.steps += windows * d.steps
-        self.state, self.next = "run", start + windows * d.steps - 1
-
-    def _block_end(self, cycle: int) -> None:
-        d = self.task.descriptor
-        self.loader.blocks -= 1
-        self.loader.steps -= d.steps
-        if self.block == d.blocks * (d.width if d.partial else 1):
-            self.run_end = cycle
-            self.state, self.next = "drain", cycle + 1
-        elif self.ready and self.ready[0] <= cycle:
-            self.ready.popleft()
-            self._run(cycle + 1)
-        else:
-            self.state, self.next = "wait", cycle + 1
+            port.write(range(first, first + length, d.steps))
+        pattern = read_pattern(d, self.lanes)
+        port.forget(self.feeder.cycle)
+        port.idle(start + 1)
+        port.read(pattern, length // len(pattern))
+        return start + length - 1
 
 
 def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list[LayerTiming]:
@@ -474,65 +182,18 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
     ValueError
         If a descriptor makes the ring smaller.
     """
-    lanes = config.lanes
-    reads = Reads(lanes)
-    flash = Flash(lanes, sum(map(_words, tasks, repeat(config))) + 1)
-    loader = Loader(tasks, config)
-    ring = Ring(ring_words, config.memory_depth)
-    sequencer = Sequencer(tasks, loader, reads, ring)
-    outputs = sequencer.outputs
-    pushed = -lanes
-    # Since when the ring has a word, the ring has room, the loader's destination has room.
-    filled = emptied = freed = cycle = 0
-    while sequencer.number < len(tasks) or flash.verified == NEVER:
-        # Who wants to act, and from when on.  Flash and loader ask through a register.
-        push = load = NEVER
-        if not ring.full:
-            push = max(flash.ready + 1, pushed + max(lanes, 3), emptied + 1, cycle)
-        if ring.stored and loader.room():
-            load = max(loader.earliest() + 1, filled + 1, freed + 1, cycle)
-        write = max(outputs[0], cycle) if outputs else NEVER
-        turn = max(sequencer.turn(), cycle) if sequencer.number < len(tasks) else NEVER
-        now = min(push, load, write, turn)
-        if now == NEVER and sequencer.number == len(tasks):
-            break   # the ring is full; what is left of the section fits the buffer
-        if now == NEVER:
-            raise RuntimeError("the program never ends: a block does not fit weight memory")
-        free = not (min(push, load, write) == now and reads(now - 1))
-        if turn == now:
-            room = loader.room()
-            sequencer.act(now)
-            if not room and loader.room():
-                freed = now + 1
-        # One access per cycle; who gets none asks again in the next cycle.
-        if free and write == now:
-            outputs.popleft()
-        elif free and push == now:
-            flash.take(now)
-            pushed = now
-            ring.push(now)
-            if ring.stored == 1:
-                filled = now + 1
-        elif free and load == now:
-            loader.grant(now)
-            if ring.full:
-                emptied = now + 1
-            ring.pop()
-            # Seen through a register.
-            if loader.block_loaded:
-                sequencer.ready.append(now + 2)
-            if loader.descriptor_loaded:
-                sequencer.queued.append(now + 2)
-        cycle = now + 1
-    flash.finish()
+    port = Port()
+    feeder = Feeder(tasks, ring_words, config, port)
+    sequencer = _Sequencer(port, feeder, config.lanes)
+    done: list[LayerTiming] = []
+    for task in tasks:
+        done.append(sequencer.run(task.descriptor, done[-1].end + 1 if done else 0))
+    # What is left of the last section fits the buffer, if the ring is full.
+    while feeder.flash.verified == NEVER and not feeder.stuck:
+        port.idle(port.end + PATIENCE)
+        feeder.advance(port.end - 1)
+    feeder.flash.finish()
     # The last layer is done when the program is verified, too.
-    *before, last = sequencer.done
-    late = max(0, flash.verified - 1 - last.end)
+    *before, last = done
+    late = max(0, feeder.flash.verified - 1 - last.end)
     return [*before, replace(last, end=last.end + late, fill=last.fill + late)]
-
-
-def _words(task: Task, config: CoreConfig) -> int:
-    """Return the words of a layer's records."""
-    beside_weights = 1 + PARAMETER_FIELDS * config.rows
-    descriptor = 1 + DESCRIPTOR_HALFWORDS // config.lanes
-    return descriptor + sum(beside_weights + words for words in task.weight_words)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from sw import ir
 from sw.networks.architecture import Architecture, Layer
+from sw.quantize.reference import padding_of
 
 __all__ = ["random_graph"]
 
@@ -52,7 +53,7 @@ def random_graph(network: Architecture, *, seed: int = 0) -> ir.Graph:
         if layer.kind == "linear":
             x = net.fully_connected(layer, net.average(x))
         else:
-            x = net.convolution(layer, x, symmetric=network.padding == "symmetric")
+            x = net.convolution(layer, x, padding_of(network, layer))
         if layer.skip is not None:
             x = net.add(layer, made[layer.skip], x)
         made[layer.name] = x
@@ -104,40 +105,29 @@ class _Builder:
         )
         return number
 
-    def convolution(self, layer: Layer, x: int, *, symmetric: bool) -> int:
+    def convolution(self, layer: Layer, x: int, padding: ir.Padding) -> int:
         """Add a convolution or a depthwise one."""
         size, stride = layer.output_size, (layer.stride, layer.stride)
         y = self.tensor((1, size, size, layer.outputs), self._output(layer))
-        padding = (_padding(layer, symmetric),) * 2
-        activation: ir.Activation = "RELU6" if layer.relu6 else "NONE"
-        if layer.kind == "depthwise":
-            made = self._weights(x, (1, *layer.weight_shape), axis=3)
-            self.ops.append(
-                ir.DepthwiseConv2D(
-                    name=layer.name,
-                    input=x,
-                    weights=made.weights,
-                    bias=made.bias,
-                    output=y,
-                    activation=activation,
-                    stride=stride,
-                    padding=(padding[0], padding[1]),
-                )
+        depthwise = layer.kind == "depthwise"
+        made = (
+            self._weights(x, (1, *layer.weight_shape), axis=3)
+            if depthwise
+            else self._weights(x, layer.weight_shape, axis=0)
+        )
+        kind = ir.DepthwiseConv2D if depthwise else ir.Conv2D
+        self.ops.append(
+            kind(
+                name=layer.name,
+                input=x,
+                weights=made.weights,
+                bias=made.bias,
+                output=y,
+                activation="RELU6" if layer.relu6 else "NONE",
+                stride=stride,
+                padding=padding,
             )
-        else:
-            made = self._weights(x, layer.weight_shape, axis=0)
-            self.ops.append(
-                ir.Conv2D(
-                    name=layer.name,
-                    input=x,
-                    weights=made.weights,
-                    bias=made.bias,
-                    output=y,
-                    activation=activation,
-                    stride=stride,
-                    padding=(padding[0], padding[1]),
-                )
-            )
+        )
         return y
 
     def fully_connected(self, layer: Layer, x: int) -> int:
@@ -214,11 +204,3 @@ class _Builder:
 
 def _per_channel(scales: npt.NDArray[np.float32], axis: int) -> ir.Quantization:
     return ir.Quantization(tuple(float(s) for s in scales), (0,) * len(scales), axis)
-
-
-def _padding(layer: Layer, symmetric: bool) -> tuple[int, int]:
-    """Return the padding before and after, of either dimension."""
-    if symmetric:
-        return ((layer.kernel - 1) // 2,) * 2
-    total = max(0, (layer.output_size - 1) * layer.stride + layer.kernel - layer.size)
-    return total // 2, total - total // 2

@@ -8,6 +8,8 @@ steps: a multiplier can be proven right, or replaced by a neighbour that is.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from sw.golden.primitives import (
@@ -48,6 +50,8 @@ def steps(real: float, scaled_min: int, scaled_max: int) -> Ints:
     return result
 
 
+# The compiler asks more than once.
+@lru_cache(maxsize=1 << 12)
 def equivalent_multiplier(
     real: float,
     *,

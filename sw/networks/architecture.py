@@ -159,10 +159,33 @@ class Architecture:
 
 
 class _Builder:
-    """Collects layers and keeps track of the image's size."""
+    """Collects layers and keeps track of the image's size.
 
-    def __init__(self, size: int, channels: int) -> None:
-        self.size, self.channels = size, channels
+    Parameters are those of :func:`mobilenet_v1`; what both families are made of is checked here.
+    """
+
+    def __init__(
+        self,
+        alpha: float,
+        resolution: int,
+        *,
+        classes: int,
+        channels: int,
+        stem_stride: int,
+        padding: Padding,
+    ) -> None:
+        if not 0 < alpha <= 8:
+            raise InputError(f"alpha must be more than 0 and at most 8, not {alpha!r}")
+        for name, value in (
+            ("resolution", resolution), ("classes", classes), ("channels", channels)
+        ):
+            if value < 1:
+                raise InputError(f"{name} must be at least 1, not {value!r}")
+        if stem_stride not in (1, 2):
+            raise InputError(f"stem_stride must be 1 or 2, not {stem_stride!r}")
+        self.input = resolution, channels
+        self.classes, self.padding = classes, padding
+        self.size, self.channels = resolution, channels
         self.layers: list[Layer] = []
 
     def add(
@@ -193,37 +216,26 @@ class _Builder:
         )
         self.size, self.channels = size, outputs
 
-    def finish(
-        self, name: str, size: int, channels: int, classes: int, padding: Padding
-    ) -> Architecture:
+    def finish(self, name: str) -> Architecture:
         self.layers.append(
             Layer(
                 name="classifier",
                 kind="linear",
                 inputs=self.channels,
-                outputs=classes,
+                outputs=self.classes,
                 norm=False,
                 relu6=False,
             )
         )
+        size, channels = self.input
         return Architecture(
             name=name,
             size=size,
             channels=channels,
-            classes=classes,
-            padding=padding,
+            classes=self.classes,
+            padding=self.padding,
             layers=tuple(self.layers),
         )
-
-
-def _check(alpha: float, resolution: int, classes: int, channels: int, stem_stride: int) -> None:
-    if not 0 < alpha <= 8:
-        raise InputError(f"alpha must be more than 0 and at most 8, not {alpha!r}")
-    for name, value in (("resolution", resolution), ("classes", classes), ("channels", channels)):
-        if value < 1:
-            raise InputError(f"{name} must be at least 1, not {value!r}")
-    if stem_stride not in (1, 2):
-        raise InputError(f"stem_stride must be 1 or 2, not {stem_stride!r}")
 
 
 def mobilenet_v1(
@@ -261,18 +273,19 @@ def mobilenet_v1(
     InputError
         If a number is out of range.
     """
-    _check(alpha, resolution, classes, channels, stem_stride)
+    net = _Builder(
+        alpha, resolution,
+        classes=classes, channels=channels, stem_stride=stem_stride, padding=padding,
+    )
 
     def width(count: int) -> int:
         return max(1, int(count * alpha))
 
-    net = _Builder(resolution, channels)
     net.add("stem", "conv", width(32), 3, stem_stride)
     for number, (outputs, stride) in enumerate(V1_BLOCKS, 1):
         net.add(f"block{number}_depthwise", "depthwise", net.channels, 3, stride)
         net.add(f"block{number}_pointwise", "conv", width(outputs))
-    name = name or f"mobilenet_v1_{alpha:g}_{resolution}"
-    return net.finish(name, resolution, channels, classes, padding)
+    return net.finish(name or f"mobilenet_v1_{alpha:g}_{resolution}")
 
 
 def divisible(value: float, divisor: int = 8) -> int:
@@ -320,10 +333,12 @@ def mobilenet_v2(
     InputError
         If a number is out of range.
     """
-    _check(alpha, resolution, classes, channels, stem_stride)
+    net = _Builder(
+        alpha, resolution,
+        classes=classes, channels=channels, stem_stride=stem_stride, padding=padding,
+    )
     if head is not None and head < 1:
         raise InputError(f"head must be at least 1, not {head!r}")
-    net = _Builder(resolution, channels)
     net.add("stem", "conv", divisible(V2_STEM * alpha), 3, stem_stride)
     number = 0
     for expansion, outputs, repetitions, first_stride in V2_BLOCKS:
@@ -338,5 +353,4 @@ def mobilenet_v2(
             skip = before if stride == 1 and inputs == wide else None
             net.add(f"block{number}_project", "conv", wide, relu6=False, skip=skip)
     net.add("head", "conv", head or divisible(V2_HEAD * max(1.0, alpha)))
-    name = name or f"mobilenet_v2_{alpha:g}_{resolution}"
-    return net.finish(name, resolution, channels, classes, padding)
+    return net.finish(name or f"mobilenet_v2_{alpha:g}_{resolution}")

@@ -9,7 +9,7 @@ import pytest
 
 from hw.compute.encoding import u_limit
 from sw import golden, importer, ir
-from sw.compiler import addition
+from sw.compiler import addition, sums
 from sw.compiler.partition import offset
 from sw.compiler.quantization import hardware_requantize
 
@@ -26,7 +26,7 @@ def parameters_of(graph: ir.Graph, op: ir.Add) -> tuple[Parameters, float, float
     return ordered, a.q.scale / b.q.scale, b.q.scale / y.q.scale
 
 
-def outputs(code: addition.AddCode, clamp: tuple[int, int], fraction_bits: int) -> np.ndarray:
+def outputs(code: sums.AddCode, clamp: tuple[int, int], fraction_bits: int) -> np.ndarray:
     x = np.arange(-128, 128, dtype=np.int64)
     weights = addition._weights(code, 8).astype(np.int64).sum(axis=0)
     assert weights[0, 0] == code.first and weights[1, 7] == code.second
@@ -53,9 +53,9 @@ def test_every_sum_of_real_networks(shared: Path, name: str, fraction_bits: int)
         if not isinstance(op, ir.Add):
             continue
         parameters, ratio, gain = parameters_of(graph, op)
-        codes = addition.find_codes(parameters, ratio, gain, 24, fraction_bits)
+        codes = sums.find_codes(parameters, ratio, gain, 24, fraction_bits)
         assert codes is not None
-        table = addition.reference_table(parameters).astype(np.int64)
+        table = sums.reference_table(parameters).astype(np.int64)
         if len(codes) == 1:
             np.testing.assert_array_equal(outputs(*codes[0], fraction_bits), table)
         else:
@@ -81,7 +81,7 @@ def test_the_table_is_the_reference() -> None:
         "activation_min": -128,
         "activation_max": 127,
     }
-    table = addition.reference_table(tuple(sorted(settings.items())))
+    table = sums.reference_table(tuple(sorted(settings.items())))
     x1, x2 = np.int8([[5]]), np.int8([[-77]])
     assert table[5 + 128, -77 + 128] == golden.kernels.add(x1, x2, **settings)[0, 0]
 
@@ -100,5 +100,5 @@ def test_constant_outputs_need_no_search() -> None:
         "activation_min": 127,
         "activation_max": 127,
     }
-    codes = addition.find_codes(tuple(sorted(settings.items())), 1.0, 1.0, 24)
+    codes = sums.find_codes(tuple(sorted(settings.items())), 1.0, 1.0, 24)
     assert codes is not None and codes[0][0].first == 0

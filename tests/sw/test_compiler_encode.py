@@ -1,0 +1,41 @@
+"""Requantisation parameters of many channels at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hw.compute.encoding import encode_channel
+from sw.compiler.encode import encode_channels
+
+
+def test_channels_are_encoded_like_each_by_itself() -> None:
+    rng = np.random.default_rng(0)
+    multiplier = rng.integers(0, 1 << 31, (50, 8))
+    shift = rng.integers(0, 32, (50, 8))
+    bias = rng.integers(-(1 << 23), 1 << 23, (50, 8))
+    multiplier[0, :3], shift[0, :3] = (0, (1 << 31) - 1, 1 << 30), (0, 31, 0)
+    bias[0, :3] = (-(1 << 23), (1 << 23) - 1, -1)
+    fields = encode_channels(multiplier, shift, bias)
+    for at in np.ndindex(multiplier.shape):
+        expected = encode_channel(
+            multiplier=int(multiplier[at]), shift=int(shift[at]), bias=int(bias[at]))
+        assert tuple(fields[at].tolist()) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("multiplier", 1 << 31, "multiplier must be"),
+        ("multiplier", -1, "multiplier must be"),
+        ("shift", 32, "shift must be from 0 to 31, not 32"),
+        ("shift", -1, "shift must be"),
+        ("bias", 1 << 23, "bias must be a signed 24-bit integer, not 8388608"),
+        ("bias", -(1 << 23) - 1, "bias must be"),
+    ],
+)
+def test_channels_that_do_not_fit_the_fields(name: str, value: int, message: str) -> None:
+    values = {key: np.zeros((3, 8), np.int64) for key in ("multiplier", "shift", "bias")}
+    values[name][2, 5] = value
+    with pytest.raises(ValueError, match=message):
+        encode_channels(**values)
