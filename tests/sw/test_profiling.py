@@ -71,11 +71,6 @@ class SimulatedTime(SerialTransport):
         super().wait_idle(limit, on_layer, feeds)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="runs that follow a held one can have the border of two layers some cycles off, their "
-    "sum being right: a flash stream that is cut short and begun again is not modelled",
-)
 def test_serial_line(program: Program) -> None:
     port = SimulatedSerialPort(CONFIG, divisor=10)
     with Device(SimulatedTime(port, CONFIG), CONFIG) as device:
