@@ -22,7 +22,8 @@ from hw.command import (
     unseal,
 )
 from hw.config import CoreConfig
-from sim.functional import FunctionalCore, ProgramError, records, run_program
+from sim.functional import FunctionalCore, run_program
+from sim.records import ProgramError, records
 from sw import compile as tool
 from sw import importer
 from sw.compiler import Program, compile_graph
