@@ -17,9 +17,9 @@ from hw.command import (
     Descriptor,
     Mode,
     Record,
-    unseal,
 )
 from hw.config import CoreConfig
+from hw.sections import unseal
 
 __all__ = ["BlockData", "ProgramError", "records"]
 

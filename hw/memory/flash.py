@@ -4,14 +4,14 @@ The reader brings the flash out of power-down and continuous-read mode, sets its
 and then streams little-endian halfwords from any byte address with DTR Fast Read Quad I/O (EDh):
 a nibble per edge of SCK, a byte per clock, a halfword per two clocks, for as long as the buffer
 has room.  Behind each section there is a checksum, which the reader checks and removes
-(``hw/command.py``).  ``docs/flash.md`` has the command, the timing budget and their sources.
+(``hw/sections.py``).  ``docs/flash.md`` has the command, the timing budget and their sources.
 """
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.command import CRC_LAST, CRC_MARK, CRC_START, SECTION_BYTES, crc_residue
+from hw.sections import CRC_LAST, CRC_MARK, CRC_START, SECTION_BYTES, crc_residue
 
 from .buffer import HalfwordBuffer
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from hw.command import seal
 from hw.config import CoreConfig
+from hw.sections import seal
 from sw import ir
 from sw.compiler import encode, passes
 from sw.compiler.arrange import Arrangement, Arranger

@@ -13,14 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
 
-from hw.command import (
-    DESCRIPTOR_HALFWORDS,
-    PARAMETER_FIELDS,
-    SECTION_BYTES,
-    Descriptor,
-    Mode,
-    Record,
-)
+from hw.command import DESCRIPTOR_HALFWORDS, PARAMETER_FIELDS, Descriptor, Mode, Record
 from hw.compute.drain import LATENCY as DRAIN_LATENCY
 from hw.config import CoreConfig
 from hw.control.descriptor import DescriptorMemory
@@ -28,6 +21,7 @@ from hw.core import STEP_DELAY
 from hw.memory.buffer import HalfwordBuffer
 from hw.memory.flash import FlashReader
 from hw.memory.loader import SPARE_SLOTS
+from hw.sections import SECTION_BYTES
 
 __all__ = ["LayerTiming", "Task", "simulate"]
 

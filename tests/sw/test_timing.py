@@ -22,10 +22,10 @@ from hw.command import (
     Register,
     header,
     minimum_steps,
-    seal,
     window_steps,
 )
 from hw.config import CoreConfig
+from hw.sections import seal
 from sim.board import SimulatedBoard
 from sw import importer
 from sw.compiler import compile_graph
