@@ -137,6 +137,15 @@ class Core(wiring.Component):
             descriptors.write_data.eq(serial.halfword),
             descriptors.loaded.eq(loader.descriptor_loaded),
         ]
+        m.submodules.outputs = fresh(self.outputs(sequencer, drain, parameters, writeback))
+        return m
+
+    def outputs(self, sequencer, drain, parameters, writeback):
+        """Return the marks of outputs that travel beside the array's steps.
+
+        Steps that are under way when a program starts do no harm; their outputs would.
+        """
+        m = Module()
         output = delayed(m, sequencer.output, STEP_DELAY, name="output")
         next_block = delayed(m, sequencer.next_block, STEP_DELAY, name="next_block")
         m.d.comb += [

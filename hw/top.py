@@ -19,7 +19,7 @@ from boards import Board
 from hw.core import Core
 from hw.flow.pll import pll_settings
 from hw.link.host import HostLink
-from hw.memory.flash import FlashPins, FlashReader
+from hw.memory.flash import FlashPins, FlashReader, connect_core
 
 __all__ = ["ClockGenerator", "FlashCells", "Top"]
 
@@ -163,17 +163,10 @@ class Top(Elaboratable):
         m.submodules.led = led = io.FFBuffer("o", platform.request("led_g", dir="-"))
 
         wiring.connect(m, flash.pins, cells.pins)
-        wiring.connect(m, flash.data, core.flash)
+        connect_core(m, flash, core)
         wiring.connect(m, link.request, core.host.request)
         wiring.connect(m, link.response, core.host.response)
         m.d.comb += [
-            flash.start.eq(core.flash_start),
-            flash.stop.eq(core.flash_stop),
-            flash.address.eq(core.flash_address),
-            core.flash_ready.eq(flash.ready),
-            core.flash_word_ready.eq(flash.word_ready),
-            core.flash_verified.eq(flash.verified),
-            core.flash_corrupt.eq(flash.corrupt),
             flash.raw_select.eq(link.raw_select),
             flash.raw_start.eq(link.raw_start),
             flash.raw_tx.eq(link.raw_tx),

@@ -1,7 +1,8 @@
 """Simulate the layers of a network one by one, on what the network makes of a random input.
 
 Every layer is compiled by itself, runs under cocotb in the simulation of the whole core with the
-flash in the loop, and is compared with the golden model.
+flash in the loop, and is compared with the golden model.  A layer that does not fit into memory is
+run as bands of rows, each a program of its own; its cycles are the sum of theirs.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +21,10 @@ import numpy.typing as npt
 import boards
 from sim import cache
 from sim.benches import runner
+from sim.cases import Case, cases, judge, write_job
 from sim.errors import SimulationError
 from sim.top import SimTop
 from sw import golden, importer, ir, models, report
-from sw.compiler import Program, compile_layer
 from sw.compiler.partition import partition
 from sw.compiler.passes import run as run_passes
 from sw.errors import InputError, UnsupportedError
@@ -43,23 +44,16 @@ class LayerRun:
     number : int
         Position in the network.
     report : LayerReport
+    bands : int
+        Programs that the layer was run as, each for some of its rows; 1 if it fits as a whole.
     error : str
         Why there are no cycles, or what differs.
     """
 
     number: int
     report: report.LayerReport
+    bands: int = 1
     error: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Case:
-    """A compiled layer with its input and what it has to give."""
-
-    number: int
-    program: Program
-    inputs: dict[int, Array]
-    expected: Array
 
 
 def device_layers(graph: ir.Graph) -> list[int]:
@@ -84,70 +78,35 @@ def _random_tensors(graph: ir.Graph, seed: int) -> dict[int, Array]:
     return golden.run(graph, inputs)
 
 
-def _case(graph: ir.Graph, number: int, board: boards.Board, tensors: dict[int, Array]) -> _Case:
-    program = compile_layer(graph, number, board.config, board=board.name)
-    inputs = {layout.tensor: tensors[layout.tensor] for _, layout in program.inputs}
-    return _Case(
-        number=number,
-        program=program,
-        inputs=inputs,
-        expected=tensors[program.layers[-1].output],
-    )
-
-
-def _write_job(case: _Case, path: Path, clock_mhz: float) -> None:
-    program = case.program
-    lanes = program.config.lanes
-    output = program.tensors[program.layers[-1].output]
-    writes: dict[str, Any] = {}
-    for address, words in program.prepare(case.inputs):
-        writes[f"write_{address * lanes}"] = np.ascontiguousarray(words).view("<u2").ravel()
-    np.savez(
-        path,
-        clock_mhz=clock_mhz,
-        flash_address=program.flash_address,
-        flash=np.frombuffer(program.flash, np.uint8),
-        ring_first=program.ring[0],
-        limit=4 * sum(program.cycles()) + 100_000,
-        output_address=output.address * lanes,
-        output_count=output.words * lanes,
-        **writes,
-    )
-
-
-def _judge(case: _Case, path: Path) -> LayerRun:
-    """Compare a job's result with the golden model."""
-    program = case.program
-    layer = program.layers[-1]
-    cycles, exact, error = None, None, ""
-    with np.load(path) as result:
-        if "error" in result:
-            error = str(result["error"])
-        else:
-            cycles = int(result["cycles"])
-            output = program.tensors[layer.output]
-            words = result["memory"].astype("<u2").view(np.int8)
-            actual = output.unpack(words.reshape(output.words, -1)).reshape(case.expected.shape)
-            wrong = np.argwhere(actual != case.expected)
-            exact = not len(wrong)
-            if not exact:
-                at = tuple(int(i) for i in wrong[0])
-                error = (
-                    f"tensor {output.index} ({output.name!r}){list(at)} is {actual[at]}, the "
-                    f"golden model's {case.expected[at]}"
-                )
-    multipliers = program.config.multipliers
+def _layer_run(number: int, op: ir.Operator, cases: Sequence[Case], folder: Path,
+               multipliers: int) -> LayerRun:
+    """Put a layer together from what became of its cases."""
+    outcomes = []
+    for case in cases:
+        result = folder / f"{case.job}.result.npz"
+        if not result.exists():
+            log = cache.directory() / "cocotb.log"
+            shutil.copy(folder / "cocotb.log", log)
+            raise SimulationError(f"layer {number} was not simulated, see {log}")
+        outcomes.append(judge(case, result))
+    macs = sum(case.program.macs for case in cases)
+    measured = [outcome.cycles for outcome in outcomes if outcome.cycles is not None]
+    cycles = sum(measured) if len(measured) == len(cases) else None
+    exact = None
+    if any(outcome.exact is not None for outcome in outcomes):
+        exact = all(outcome.exact for outcome in outcomes)
     return LayerRun(
-        number=case.number,
+        number=number,
         report=report.LayerReport(
-            name=layer.name,
-            op=layer.kind,
-            macs=layer.macs,
+            name=op.name,
+            op=op.kind,
+            macs=macs,
             cycles=cycles,
-            utilization=report.utilization(layer.macs, cycles, multipliers),
+            utilization=report.utilization(macs, cycles, multipliers),
             exact=exact,
         ),
-        error=error,
+        bands=len(cases),
+        error=next((outcome.error for outcome in outcomes if outcome.error), ""),
     )
 
 
@@ -176,31 +135,28 @@ def simulate(
         If the core cannot be simulated.
     """
     done: dict[int, LayerRun] = {}
-    cases: list[_Case] = []
+    todo: dict[int, list[Case]] = {}
     tensors = _random_tensors(graph, seed)
     for number in numbers:
         try:
-            cases.append(_case(graph, number, board, tensors))
+            todo[number] = cases(graph, number, board, tensors)
         except UnsupportedError as error:
             op = graph.ops[number]
             refused = report.LayerReport(
                 name=op.name, op=op.kind, macs=0, cycles=None, utilization=None
             )
             done[number] = LayerRun(number=number, report=refused, error=str(error))
-    if cases:
+    if todo:
         simulation = runner.build(SimTop(board.config))
         with tempfile.TemporaryDirectory(prefix="separable-") as name:
             folder = Path(name)
-            for case in cases:
-                _write_job(case, folder / f"{case.number}.npz", board.config.clock_mhz)
+            for case in chain.from_iterable(todo.values()):
+                write_job(case, folder / f"{case.job}.npz", board.config.clock_mhz)
             runner.run(simulation, "sim.benches.layers", folder, {"SEPARABLE_JOBS": name})
-            for case in cases:
-                result = folder / f"{case.number}.result.npz"
-                if not result.exists():
-                    log = cache.directory() / "cocotb.log"
-                    shutil.copy(folder / "cocotb.log", log)
-                    raise SimulationError(f"layer {case.number} was not simulated, see {log}")
-                done[case.number] = _judge(case, result)
+            for number, parts in todo.items():
+                done[number] = _layer_run(
+                    number, graph.ops[number], parts, folder, board.config.multipliers
+                )
     return [done[number] for number in numbers]
 
 
@@ -246,7 +202,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     macs = sum(layer.macs for layer in layers)
     measured = [layer.cycles for layer in layers if layer.cycles is not None]
     multipliers = board.config.multipliers
-    report.console().print(report.layer_table(layers, multipliers=multipliers))
+    bands = [entry.bands for entry in runs]
+    report.console().print(report.layer_table(layers, multipliers=multipliers, bands=bands))
     if options.json:
         data = report.network_report(
             model=graph.name,
@@ -258,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed=options.seed,
         )
         for entry, source in zip(data["layers"], runs, strict=True):
-            entry["layer"] = source.number
+            entry |= {"layer": source.number, "bands": source.bands}
             if source.error:
                 entry["error"] = source.error
         report.write_json(options.json, data)

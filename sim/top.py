@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from hw.command import HALFWORD_BITS
 from hw.config import CoreConfig
 from hw.link.host import HostLink
-from hw.memory.flash import FlashReader
+from hw.memory.flash import FlashReader, connect_core
 
 __all__ = ["SimTop"]
 
@@ -86,17 +86,7 @@ class SimTop(wiring.Component):
         else:
             self._connect_link(m, core, reader, self.link_baud)
 
-        wiring.connect(m, reader.data, core.flash)
-        m.d.comb += [
-            reader.start.eq(core.flash_start),
-            reader.stop.eq(core.flash_stop),
-            reader.address.eq(core.flash_address),
-            core.flash_ready.eq(reader.ready),
-            core.flash_word_ready.eq(reader.word_ready),
-            core.flash_verified.eq(reader.verified),
-            core.flash_corrupt.eq(reader.corrupt),
-        ]
-
+        connect_core(m, reader, core)
         pins = reader.pins
         m.d.comb += [
             self.flash_cs_n.eq(pins.cs_n),

@@ -167,9 +167,22 @@ def network_report(
 
 
 def layer_table(
-    layers: Sequence[LayerReport], title: str | None = None, *, multipliers: int
+    layers: Sequence[LayerReport],
+    title: str | None = None,
+    *,
+    multipliers: int,
+    bands: Sequence[int] = (),
 ) -> Table:
-    """Return a table of layers with their sum."""
+    """Return a table of layers with their sum.
+
+    Parameters
+    ----------
+    layers : sequence of LayerReport
+    title : str, optional
+    multipliers : int
+    bands : sequence of int, optional
+        Of how many bands of rows, run one by one, each layer is the sum.
+    """
     table = Table(title=title, title_justify="left")
     table.add_column("layer", no_wrap=True, max_width=48)
     table.add_column("operator", no_wrap=True)
@@ -178,7 +191,10 @@ def layer_table(
     compared = any(layer.exact is not None for layer in layers)
     if compared:
         table.add_column("exact", no_wrap=True)
-    for layer in layers:
+    divided = any(count > 1 for count in bands)
+    if divided:
+        table.add_column("run in", no_wrap=True)
+    for number, layer in enumerate(layers):
         row = [
             layer.name,
             layer.op,
@@ -188,6 +204,8 @@ def layer_table(
         ]
         if compared:
             row.append({True: "yes", False: "NO", None: ""}[layer.exact])
+        if divided:
+            row.append(f"{bands[number]} bands" if bands[number] > 1 else "")
         table.add_row(*row)
     if len(layers) > 1 and all(layer.cycles is not None for layer in layers):
         macs, cycles = sum(x.macs for x in layers), sum(x.cycles or 0 for x in layers)

@@ -4,18 +4,18 @@ The reader brings the flash out of power-down and continuous-read mode, sets its
 and then streams little-endian halfwords from any byte address with DTR Fast Read Quad I/O (EDh):
 a nibble per edge of SCK, a byte per clock, a halfword per two clocks, for as long as the buffer
 has room.  Behind each section there is a checksum, which the reader checks and removes
-(``hw/command.py``).  ``docs/flash.md`` has the command, the timing budget and their sources.
+(``hw/sections.py``).  ``docs/flash.md`` has the command, the timing budget and their sources.
 """
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.command import CRC_LAST, CRC_MARK, CRC_START, SECTION_BYTES, crc_residue
+from hw.sections import CRC_LAST, CRC_MARK, CRC_START, SECTION_BYTES, crc_residue
 
 from .buffer import HalfwordBuffer
 
-__all__ = ["FlashPins", "FlashReader"]
+__all__ = ["FlashPins", "FlashReader", "connect_core"]
 
 
 class FlashPins(wiring.Signature):
@@ -340,3 +340,26 @@ class FlashReader(wiring.Component):
                 self.verified.eq(0), self.corrupt.eq(0),
             ]
         return close
+
+
+def connect_core(m, reader, core):
+    """Connect a :class:`FlashReader` with what reads its stream.
+
+    Parameters
+    ----------
+    m : Module
+        Of which both are submodules.
+    reader : FlashReader
+    core : component
+        With the ``flash`` members of :class:`hw.core.Core`.
+    """
+    wiring.connect(m, reader.data, core.flash)
+    m.d.comb += [
+        reader.start.eq(core.flash_start),
+        reader.stop.eq(core.flash_stop),
+        reader.address.eq(core.flash_address),
+        core.flash_ready.eq(reader.ready),
+        core.flash_word_ready.eq(reader.word_ready),
+        core.flash_verified.eq(reader.verified),
+        core.flash_corrupt.eq(reader.corrupt),
+    ]

@@ -1,9 +1,9 @@
-"""cocotb tests: each layer of a network by itself, one test a layer.
+"""cocotb tests: each layer of a network by itself, one test a layer, or a band of its rows.
 
 :mod:`sim.layer` writes the jobs (``$SEPARABLE_JOBS``, a folder) and reads the results.  A job is
-``N.npz``: ``write_A`` are halfwords to write at address A, ``flash`` the program; the others have
-the names of what they are.  The result ``N.result.npz`` has ``memory``, the halfwords asked for,
-and ``cycles``; or ``error``.
+``N-B.npz``, of band B of layer N: ``write_A`` are halfwords to write at address A, ``flash`` the
+program; the others have the names of what they are.  The result ``N-B.result.npz`` has ``memory``,
+the halfwords asked for, and ``cycles``; or ``error``.
 """
 
 from __future__ import annotations
@@ -19,26 +19,31 @@ from sim.benches.host import BenchHost
 from sim.errors import SimulationError
 
 FOLDER = Path(os.environ["SEPARABLE_JOBS"])
-NUMBERS = sorted(int(path.stem) for path in FOLDER.glob("*.npz") if path.stem.isdigit())
+JOBS = sorted(
+    (path.stem for path in FOLDER.glob("*.npz") if path.stem.replace("-", "").isdigit()),
+    key=lambda stem: [int(part) for part in stem.split("-")],
+)
 
 
 @cocotb.test()
-@cocotb.parametrize(number=NUMBERS)
-async def layer(dut: Any, number: int) -> None:
+@cocotb.parametrize(job=JOBS)
+async def layer(dut: Any, job: str) -> None:
     """Run one job."""
-    result = FOLDER / f"{number}.result.npz"
+    result = FOLDER / f"{job}.result.npz"
     try:
-        with np.load(FOLDER / f"{number}.npz") as job:
+        with np.load(FOLDER / f"{job}.npz") as given:
             host = BenchHost(dut)
-            await host.power_on(float(job["clock_mhz"]))
-            for name in job.files:
+            await host.power_on(float(given["clock_mhz"]))
+            for name in given.files:
                 if name.startswith("write_"):
-                    await host.write_memory(int(name.removeprefix("write_")), job[name])
-            host.load_flash(int(job["flash_address"]), job["flash"].tobytes())
+                    await host.write_memory(int(name.removeprefix("write_")), given[name])
+            host.load_flash(int(given["flash_address"]), given["flash"].tobytes())
             cycles = await host.run(
-                int(job["flash_address"]), int(job["ring_first"]), int(job["limit"])
+                int(given["flash_address"]), int(given["ring_first"]), int(given["limit"])
             )
-            memory = await host.read_memory(int(job["output_address"]), int(job["output_count"]))
+            memory = await host.read_memory(
+                int(given["output_address"]), int(given["output_count"])
+            )
     except SimulationError as error:
         np.savez(result, error=str(error))
         raise

@@ -7,6 +7,7 @@
 - :mod:`sw.compiler.quantization`: requantisation, proven; :mod:`sw.compiler.sums`: that of ADD;
 - :mod:`sw.compiler.layouts`, ``inputs``, ``units``, ``rows``: layouts of the network's input;
 - :mod:`sw.compiler.segments`, ``chains``, ``bands``: what runs row by row, and how;
+- :mod:`sw.compiler.crop`: bands of single layers that do not fit, for tests;
 - :mod:`sw.compiler.memory`: addresses; :mod:`sw.compiler.encode`: words;
 - :mod:`sw.compiler.schedule`: all of it in order; :mod:`sw.compiler.program`: the result;
 - :mod:`sw.compiler.chunks`: inputs that arrive while the core runs; ``overlap``: the next ones;

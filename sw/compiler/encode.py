@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from hw.command import PARAMETER_FIELDS, Descriptor, Record, header
+from hw.command import DESCRIPTOR_HALFWORDS, PARAMETER_FIELDS, Descriptor, Record, header
 from hw.compute.encoding import DIGITS, MULTIPLIER_BITS, encode_channel
 from sw.compiler.layers import Block
 
 __all__ = [
     "block_words",
+    "command_words",
     "descriptor_words",
     "encode_channels",
     "parameter_words",
@@ -76,6 +77,11 @@ def parameter_words(blocks: Sequence[Block], word_bytes: int) -> Words:
     words = fields.reshape(-1, lanes, rows, PARAMETER_FIELDS).transpose(0, 2, 3, 1)
     words = np.ascontiguousarray(words.astype("<u2"))
     return words.reshape(len(blocks), -1, lanes).view(np.uint8)
+
+
+def command_words(blocks: Sequence[Block], lanes: int) -> int:
+    """Return the words of a descriptor's records: its own, and its blocks'."""
+    return 1 + DESCRIPTOR_HALFWORDS // lanes + sum(map(words_of, blocks))
 
 
 def words_of(block: Block) -> int:

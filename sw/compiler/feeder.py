@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from hw.command import (
     DESCRIPTOR_HALFWORDS,
     PARAMETER_FIELDS,
-    SECTION_BYTES,
     Descriptor,
     Record,
 )
@@ -22,6 +21,7 @@ from hw.config import CoreConfig
 from hw.memory.buffer import HalfwordBuffer
 from hw.memory.flash import FlashReader
 from hw.memory.loader import SPARE_SLOTS
+from hw.sections import SECTION_BYTES
 from sw.compiler.port import Port
 
 __all__ = ["NEVER", "Feeder", "Task"]

@@ -18,12 +18,12 @@ import numpy.typing as npt
 from hw.command import ADDRESS_BITS, Descriptor, Mode
 from hw.config import CoreConfig
 from hw.memory.flash import FlashReader
-from sw.compiler.chains import BETWEEN_DESCRIPTORS, DESCRIPTOR_WORDS
 from sw.compiler.cycles import Work, descriptor_timings
 from sw.compiler.emit import Item
-from sw.compiler.encode import words_of
+from sw.compiler.encode import command_words
 from sw.compiler.inputs import InputLayout
 from sw.compiler.layers import Command, Layer
+from sw.compiler.segments import BETWEEN_DESCRIPTORS
 
 __all__ = ["PACE", "Overlap", "find", "first_rows_early"]
 
@@ -78,9 +78,8 @@ def first_rows_early(layer: Layer, layout: InputLayout, config: CoreConfig) -> L
         """Return about what so many rows of the output take."""
         result = 0
         for c in layer.commands:
-            words = DESCRIPTOR_WORDS + sum(words_of(block) for block in c.blocks)
             array = c.steps * c.passes * c.fields["width"] * rows
-            result += max(array, words * word) + BETWEEN_DESCRIPTORS
+            result += max(array, command_words(c.blocks, config.lanes) * word) + BETWEEN_DESCRIPTORS
         return result
 
     # The host gets on by so many cycles while it writes the words that a row of outputs uses up.

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from hw.command import seal
 from hw.config import CoreConfig
+from hw.sections import seal
 from sw import ir
 from sw.compiler import encode, passes
 from sw.compiler.arrange import Arrangement, Arranger
 from sw.compiler.chunks import InputChunk
 from sw.compiler.constants import removable, rewrite
 from sw.compiler.context import Context, Ints
+from sw.compiler.crop import Band, crop
 from sw.compiler.cycles import Work, predict
 from sw.compiler.emit import Item, in_chunks, order, place
 from sw.compiler.inputs import InputLayout, dense
@@ -94,12 +96,10 @@ def _context(part: Partition, config: CoreConfig, remove: bool) -> Context:
     return Context(part=stored, config=config, source=part.graph, channels=channels)
 
 
-def _ranges(part: Partition, config: CoreConfig, until: ir.Operator | None = None) -> Ranges:
-    """Return what operators (or those before one) tell about the ranges of their outputs."""
+def _ranges(part: Partition, config: CoreConfig) -> Ranges:
+    """Return what operators tell about the ranges of their outputs."""
     ctx = Context(part=part, config=config, source=part.graph)
     for op in part.device:
-        if until is not None and op.name == until.name:
-            break
         # Layers that cannot be compiled tell nothing; that need not keep others from it.
         with suppress(UnsupportedError):
             if not first_layer_options(ctx, op):
@@ -114,6 +114,7 @@ def compile_layer(
     *,
     board: str = "",
     remove_constant_channels: bool = REMOVE_CONSTANT_CHANNELS,
+    band: Band | None = None,
 ) -> Program:
     """Compile one operator of a network, with its input as the device has it at that point.
 
@@ -126,19 +127,22 @@ def compile_layer(
     board : str
     remove_constant_channels : bool
         As for :func:`compile_graph`.
+    band : Band, optional
+        The rows to compile; see :func:`sw.compiler.crop.band_of`.
 
     Returns
     -------
     Program
-        Its inputs are the operator's operands (the tensor before a PAD that is folded into it).
+        Its inputs are the operator's operands (the tensor before a PAD that is folded into it),
+        or the band's rows of them.
 
     Raises
     ------
     UnsupportedError
-        If the operator is not one of the device's.
+        If the operator is not one of the device's, or has no such bands.
     """
     name = graph.ops[op_index].name
-    whole = _context(partition(passes.run(graph)), config, remove_constant_channels)
+    whole = _whole(graph, config, remove_constant_channels)
     op = next((op for op in whole.part.device if op.name == name), None)
     if op is None:
         raise UnsupportedError(
@@ -147,14 +151,19 @@ def compile_layer(
         )
     operands = op.inputs[:1] if isinstance(op, ir.WeightedOp) else op.inputs
     inner = not all(whole.stored(index).index in whole.part.inputs for index in operands)
-    ctx = Context(
-        part=_alone(whole.part, op),
-        config=config,
-        source=whole.source,
-        channels=whole.channels,
-        ranges=_ranges(whole.part, config, op),
-    )
+    part, source = _alone(whole.part, op), whole.source
+    if band is not None:
+        part, source = crop(part, source, band)
+    ctx = replace(whole, part=part, source=source, ranges=dict(whole.ranges))
     return _compile(ctx, board, FLASH_ADDRESS, inner)
+
+
+# All layers of a network are compiled with what is known about the whole of it.
+@lru_cache(maxsize=1)
+def _whole(graph: ir.Graph, config: CoreConfig, remove: bool) -> Context:
+    """Return the context of a network, with the ranges of all its tensors."""
+    ctx = _context(partition(passes.run(graph)), config, remove)
+    return replace(ctx, ranges=_ranges(ctx.part, config))
 
 
 def _alone(whole: Partition, op: ir.Operator) -> Partition:

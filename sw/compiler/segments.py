@@ -11,14 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from hw.command import DESCRIPTOR_HALFWORDS
 from hw.config import CoreConfig
 from hw.memory.flash import FlashReader
 from sw.compiler import encode
 from sw.compiler.chains import Segment
 from sw.compiler.layers import Layer
 
-__all__ = ["Division", "Needs"]
+__all__ = ["BETWEEN_DESCRIPTORS", "Division", "Needs"]
 
 LONGEST = 32
 """Layers of the longest chain that is considered."""
@@ -136,12 +135,11 @@ class Division:
     @cached_property
     def _loads(self) -> list[tuple[int, int, int, int]]:
         """For each layer: steps, descriptors and words of the flash; how often, row by row."""
-        descriptor = 1 + DESCRIPTOR_HALFWORDS // self.config.lanes
         return [
             (
                 layer.steps,
                 len(layer.commands),
-                sum(descriptor + sum(map(encode.words_of, c.blocks)) for c in layer.commands),
+                sum(encode.command_words(c.blocks, self.config.lanes) for c in layer.commands),
                 1 if layer.geometry is None else layer.geometry.output_rows,
             )
             for layer in self.needs.layers

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from sw import ir
 from sw.errors import GraphError, ModelFormatError, UnsupportedError
-from sw.importer.constraints import activation_name, check
+from sw.importer.constraints import check
+from sw.importer.data_rules import activation_name
 from sw.importer.read import RawModel, RawOperator
 
 _SAME = 0

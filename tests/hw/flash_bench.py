@@ -4,8 +4,8 @@ import random
 
 from amaranth.sim import Simulator
 
-from hw.command import seal
 from hw.memory.flash import FlashReader
+from hw.sections import seal
 from sim.flash_model import FlashModel
 
 WATCHDOG = 100_000

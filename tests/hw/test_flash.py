@@ -7,8 +7,8 @@ import random
 import pytest
 from flash_bench import PAYLOAD, FlashBench, halfwords
 
-from hw.command import SECTION_BYTES, seal, unseal
 from hw.memory.flash import FlashReader
+from hw.sections import SECTION_BYTES, seal, unseal
 from sim.flash_model import FlashError, FlashTiming
 
 CONTENTS = random.Random(2).randbytes(1 << 14)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from standin import LAYERS, NEVER, StandIn
 
-from hw.command import seal
 from hw.config import CoreConfig
+from hw.sections import seal
 from sim.benches import runner
 from sim.top import SimTop
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from standin import LAYERS, NEVER, WORDS, StandIn
 
-from hw.command import IDENTITY, Register, seal
+from hw.command import IDENTITY, Register
 from hw.config import CoreConfig
 from hw.memory.flash import FlashReader
+from hw.sections import seal
 from sim import cache, verilate
 from sim.board import FLASH_SIZE, LayerEnd, SimulatedBoard
 from sim.errors import BuildError, FlashError, HangError

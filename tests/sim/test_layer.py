@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from tflite_builder import NetworkBuilder
 
 from sim import layer
+from sim.cases import Case, cases
 from sw import importer, report
 
 BOARD = ["--board", "icebreaker"]
@@ -51,21 +53,85 @@ def test_all_layers(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert data["macs"] == sum(entry["macs"] for entry in data["layers"])
 
 
+@pytest.fixture
+def large_model(tmp_path: Path) -> str:
+    """Tensors of 61 x 64 pixels and 40 channels are 153 KB, of the 128 that there are."""
+    net = NetworkBuilder(seed=6)
+    x = net.conv_2d(net.input((1, 61, 64, 8)), 40, kernel=(1, 1))
+    y = net.depthwise_conv_2d(x, kernel=(3, 3), activation="RELU6")
+    y = net.add(y, x)
+    y = net.depthwise_conv_2d(y, kernel=(3, 3), stride=(2, 2))
+    path = tmp_path / "large.tflite"
+    path.write_bytes(net.build(outputs=[net.conv_2d(y, 8, kernel=(1, 1))]))
+    return str(path)
+
+
+def test_layers_that_do_not_fit(
+    large_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "report.json"
+    code = layer.main([large_model, *BOARD, "--json", str(target)])
+    output = capsys.readouterr()
+    assert code == 0, output.err
+    data = json.loads(target.read_text())
+    macs = [61 * 64 * 40 * 8, 61 * 64 * 40 * 9, 0, 31 * 32 * 40 * 9, 31 * 32 * 40 * 8]
+    assert [entry["macs"] for entry in data["layers"]] == macs
+    assert all(entry["exact"] for entry in data["layers"])
+    bands = [entry["bands"] for entry in data["layers"]]
+    # Depthwise outputs and sums lie over an input.
+    assert bands == [2, 2, 3, 2, 1]
+    rows = [line for line in output.out.splitlines() if "CONV_2D" in line or "ADD" in line]
+    for row, count in zip(rows, bands, strict=False):
+        assert (f" {count} bands" in row) == (count > 1)
+
+
+def test_a_layer_that_no_band_makes_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The reason is the layer's own, not that of its bands."""
+    net = NetworkBuilder(seed=6)
+    x = net.conv_2d(net.input((1, 61, 64, 8)), 32, kernel=(1, 1))
+    y = net.conv_2d(net.depthwise_conv_2d(x, kernel=(5, 5)), 8, kernel=(1, 1))
+    path = tmp_path / "large.tflite"
+    path.write_bytes(net.build(outputs=[y]))
+    assert layer.main([str(path), "--layer", "1", *BOARD]) == report.USER_ERROR
+    error = capsys.readouterr().err
+    assert re.search(r"error: layer 1 .* kernel of 5x5 is not 3x3; use 3x3", error)
+    assert len(error.splitlines()) == 1
+
+
+def spoil(case: Case, *at: int) -> Case:
+    expected = case.expected.copy()
+    expected[at] ^= 1
+    return replace(case, expected=expected)
+
+
 def test_a_difference(
     model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = layer._case
-
-    def wrong(*arguments: Any) -> layer._Case:
-        case = make(*arguments)
-        case.expected[0, 1, 2, 3] ^= 1
-        return case
-
-    monkeypatch.setattr(layer, "_case", wrong)
+    monkeypatch.setattr(
+        layer, "cases", lambda *arguments: [spoil(case, 0, 1, 2, 3) for case in cases(*arguments)]
+    )
     assert layer.main([model, "--layer", "2", *BOARD]) == report.VERIFICATION_FAILED
     error = capsys.readouterr().err
     assert error.startswith("error: layer 2 (")
     assert "[0, 1, 2, 3] is " in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_difference_in_a_band(
+    large_model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its place is the one in the whole layer."""
+
+    def wrong(*arguments: Any) -> list[Case]:
+        first, second = cases(*arguments)
+        return [first, spoil(second, 0, 1, 2, 3)]
+
+    monkeypatch.setattr(layer, "cases", wrong)
+    assert layer.main([large_model, "--layer", "0", *BOARD]) == report.VERIFICATION_FAILED
+    error = capsys.readouterr().err
+    assert "[0, 31, 2, 3] is " in error
     assert len(error.splitlines()) == 1
 
 

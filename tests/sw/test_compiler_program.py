@@ -12,17 +12,11 @@ import pytest
 from compiled import check_program, random_inputs
 from tflite_builder import NetworkBuilder
 
-from hw.command import (
-    DESCRIPTOR_HALFWORDS,
-    SECTION_BYTES,
-    TRAILER_BYTES,
-    Record,
-    header,
-    seal,
-    unseal,
-)
+from hw.command import DESCRIPTOR_HALFWORDS, Record, header
 from hw.config import CoreConfig
-from sim.functional import FunctionalCore, ProgramError, records, run_program
+from hw.sections import SECTION_BYTES, TRAILER_BYTES, seal, unseal
+from sim.functional import FunctionalCore, run_program
+from sim.records import ProgramError, records
 from sw import compile as tool
 from sw import importer
 from sw.compiler import Program, compile_graph

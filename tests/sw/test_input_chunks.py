@@ -11,7 +11,8 @@ import pytest
 from tflite_builder import NetworkBuilder
 
 import boards
-from hw.command import HOLD_NEVER, Register, seal, unseal
+from hw.command import HOLD_NEVER, Register
+from hw.sections import seal, unseal
 from sim.functional import run_program
 from sw import golden, importer
 from sw.compiler import InputChunk, Program, compile_graph

@@ -54,11 +54,6 @@ def test_simulated_board(program: Program) -> None:
         check(device, program)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="runs that follow a held one can have the border of two layers some cycles off, their "
-    "sum being right: a flash stream that is cut short and begun again is not modelled",
-)
 def test_serial_line(program: Program) -> None:
     with Device.open("sim:link", CONFIG) as device:
         check(device, program)

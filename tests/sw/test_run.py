@@ -15,7 +15,7 @@ from test_driver import frame, small_network
 from tflite_builder import NetworkBuilder
 
 import boards
-from hw.command import seal, unseal
+from hw.sections import seal, unseal
 from sw import golden, report, run
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import Progress

@@ -1,0 +1,121 @@
+"""The program in the flash, decoded as a core does: descriptors and their blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.command import (
+    COUNT_BITS,
+    DESCRIPTOR_HALFWORDS,
+    LAYOUT,
+    PARAMETER_FIELDS,
+    Descriptor,
+    Mode,
+    Record,
+)
+from hw.config import CoreConfig
+from hw.sections import unseal
+
+__all__ = ["BlockData", "ProgramError", "records"]
+
+Ints = npt.NDArray[np.int64]
+
+
+class ProgramError(Exception):
+    """A program breaks a rule of the architecture."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BlockData:
+    """A decoded BLOCK record.
+
+    Attributes
+    ----------
+    multiplier, shift, bias : (columns,) int64
+    weights : (steps, rows, columns) int8
+    """
+
+    multiplier: Ints
+    shift: Ints
+    bias: Ints
+    weights: npt.NDArray[np.int8]
+
+
+def _descriptor(halfwords: npt.NDArray[np.uint16]) -> Descriptor:
+    values: dict[str, Any] = {}
+    for name, field in LAYOUT.items():
+        raw = int(halfwords[field.halfword]) >> field.low & (1 << field.width) - 1
+        if field.signed and raw >> field.width - 1:
+            raw -= 1 << field.width
+        values[name] = raw + field.bias
+    mode = Mode(values.pop("mode"))
+    return Descriptor(mode=mode, **values)
+
+
+def _block(words: npt.NDArray[np.uint8], config: CoreConfig) -> BlockData:
+    lanes = config.lanes
+    count = config.rows * PARAMETER_FIELDS
+    # Word k, lane g: field k mod 4 of channel 2g + k // 4.
+    fields = words[:count].copy().view("<u2").astype(np.int64)
+    fields = fields.reshape(config.rows, PARAMETER_FIELDS, lanes).transpose(1, 2, 0)
+    f0, f1, f2, f3 = fields.reshape(PARAMETER_FIELDS, -1)
+    code = (f3 >> 8) | f0 << 8 | (f1 & 0xFF) << 24
+    multiplier = np.zeros(config.columns, np.int64)
+    for digit in range(16):
+        value = code >> 2 * digit & 3
+        multiplier += np.where(value == 3, -1, value) << 2 * digit
+    bias = f2 | (f3 & 0xFF) << 16
+    return BlockData(
+        multiplier=multiplier,
+        shift=f1 >> 10 & 31,
+        bias=np.where(bias >> 23, bias - (1 << 24), bias),
+        weights=words[count:].view(np.int8).reshape(-1, config.rows, config.columns),
+    )
+
+
+def records(flash: bytes, config: CoreConfig) -> Iterator[tuple[Descriptor, list[BlockData]]]:
+    """Decode what is in the flash: every descriptor with its blocks, up to the END record.
+
+    Raises
+    ------
+    ProgramError
+        If the stream is not well formed.
+    """
+    try:
+        stream = unseal(flash)
+    except ValueError as error:
+        raise ProgramError(str(error)) from None
+    words = np.frombuffer(stream, np.uint8).reshape(-1, config.word_bytes)
+    position = 0
+    current: Descriptor | None = None
+    blocks: list[BlockData] = []
+    while True:
+        if position >= len(words):
+            raise ProgramError("the stream ends without an END record")
+        head = int(words[position, 0]) | int(words[position, 1]) << 8
+        kind, count = Record(head >> COUNT_BITS), head & (1 << COUNT_BITS) - 1
+        position += 1
+        if kind != Record.BLOCK and current is not None:
+            wanted = current.records
+            if len(blocks) != wanted:
+                raise ProgramError(f"a layer of {wanted} blocks has {len(blocks)}")
+            yield current, blocks
+        if kind == Record.END:
+            if current is None or not current.last:
+                raise ProgramError("the last descriptor is not marked as the last")
+            return
+        if kind == Record.DESCRIPTOR:
+            size = DESCRIPTOR_HALFWORDS // config.lanes
+            current, blocks = _descriptor(words[position : position + size].ravel().view("<u2")), []
+        else:
+            size = config.rows * PARAMETER_FIELDS + count
+            block = _block(words[position : position + size], config)
+            if current is None or len(block.weights) != current.steps:
+                raise ProgramError("a block does not have its layer's number of steps")
+            blocks.append(block)
+        position += size
