@@ -33,7 +33,8 @@ __all__ = ["SerialTransport"]
 
 POLL_SECONDS = 0.0005
 IDLE_SECONDS = 0.25
-"""Added to the time that the core may take: for the link, and for what else the computer does."""
+"""Added to the time that the core may take: for the link, and for what else the computer does;
+and the time within which a core that is slow must at least have done something."""
 
 FLASH_RATE = 1
 """Rate r for the flash: at the highest one a byte would be gone before the flash has taken it."""
@@ -119,6 +120,13 @@ class SerialTransport(Transport):
         self._run(operation)
         return int(_halfwords(operation)[0])
 
+    def read_cycles(self) -> int:
+        """Return the core's counter, at one moment as nearly as it can be."""
+        operation = _read(Space.REGISTER, Register.CYCLES_LOW, 2)
+        self._run(operation)
+        low, high = (int(value) for value in _halfwords(operation))
+        return low | high << 16
+
     def pause(self, cycles: int = Transport.PAUSE_CYCLES) -> None:
         self._port.sleep(max(POLL_SECONDS, cycles / (self.config.clock_mhz * 1e6)))
 
@@ -133,20 +141,19 @@ class SerialTransport(Transport):
     ) -> None:
         if on_layer is not None:
             raise DeviceError(f"{self.name}: a board does not show its layers")
-        seconds = self._seconds(limit)
         for feed in feeds:
-            end = self.now() + seconds
+            watch = _Watch(self, limit)
             while self.read_register(Register.LAYERS) < feed.after:
-                if self.now() > end:
+                if watch.late():
                     raise DeviceTimeout(
-                        f"{self.name}: after {seconds:.2f} s not ready for more of the input"
+                        f"{self.name}: after {watch.seconds:.2f} s not ready for more of the input"
                     )
             self.write_memory(feed.address, feed.halfwords)
             self.write_register(Register.HOLD, feed.hold)
-        end = self.now() + seconds
+        watch = _Watch(self, limit)
         while self.read_register(Register.STATUS) & 1:
-            if self.now() > end:
-                raise DeviceTimeout(f"{self.name}: still busy after {seconds:.2f} s")
+            if watch.late():
+                raise DeviceTimeout(f"{self.name}: still busy after {watch.seconds:.2f} s")
 
     def close(self) -> None:
         self._port.close()
@@ -160,9 +167,6 @@ class SerialTransport(Transport):
     def baud(self) -> int:
         """The rate in use."""
         return self._baud >> self.link.rate
-
-    def _seconds(self, cycles: int) -> float:
-        return cycles / (self.config.clock_mhz * 1e6) + IDLE_SECONDS
 
     def _upload(self, address: int, halfwords: Halfwords) -> list[Operation]:
         """Return the writes of halfwords, with those left out that the device can repeat."""
@@ -292,13 +296,12 @@ class SerialTransport(Transport):
             self._begin(runs[1], job.overlap / (self.config.clock_mhz * 1e6))
         while not start.done:
             link.pump()
-        limit = start.ended + self._seconds(job.limit)
+        watch = _Watch(self, job.limit)
         while True:
             while link.busy:
-                if self.now() > limit:
+                if watch.late():
                     self.check_stream(job)
-                    seconds = self._seconds(job.limit)
-                    raise DeviceTimeout(f"{self.name}: still busy after {seconds:.2f} s")
+                    raise DeviceTimeout(f"{self.name}: still busy after {watch.seconds:.2f} s")
                 if link.idle:
                     self._port.sleep(POLL_SECONDS)
                     link.submit(_read(Space.REGISTER, Register.STATUS, 1))
@@ -369,6 +372,40 @@ class _Run:
     def began(self, start: Operation) -> float | None:
         """Return when the first byte was sent."""
         return (self.writes or [start])[0].began
+
+
+class _Watch:
+    """Tells a core that has stopped from one that is slow, as a simulated one is.
+
+    Parameters
+    ----------
+    transport : SerialTransport
+    limit : int
+        Cycles after the start within which the core must be done.
+    """
+
+    def __init__(self, transport: SerialTransport, limit: int) -> None:
+        self._transport, self._limit = transport, limit
+        self._began = transport.now()
+        self._end = self._began + limit / (transport.config.clock_mhz * 1e6) + IDLE_SECONDS
+        self._cycles = -1
+
+    @property
+    def seconds(self) -> float:
+        """Time since the watch began."""
+        return self._transport.now() - self._began
+
+    def late(self) -> bool:
+        """Return whether the core counts as hanging: the time is over, and by its own count, too,
+        or that stands still."""
+        if self._transport.now() <= self._end:
+            return False
+        cycles = self._transport.read_cycles()
+        if cycles > self._limit or cycles == self._cycles:
+            return True
+        self._cycles = cycles
+        self._end = self._transport.now() + IDLE_SECONDS
+        return False
 
 
 def _write(
