@@ -51,6 +51,9 @@ BARRIER_ITEMS = 5
 RATE_TRIES = 2
 """Times that a rate is asked for."""
 
+LAST_TRIES = 16
+"""Times that the lowest rate is asked for."""
+
 RATE_PROOFS = 3
 """Requests that a new rate has to carry."""
 
@@ -172,14 +175,19 @@ class Link:
             Seconds to wait at most; without it, until an answer is late.
         """
         self._send()
-        if not self._flight:
+        if not self._flight and not self._trouble:
             if timeout is not None:
                 self.port.sleep(timeout)
             return
-        wait = self._deadline() - self.port.now()
-        self._take(self.port.receive(wait if timeout is None else min(wait, timeout)))
-        late = bool(self._flight) and self.port.now() >= self._deadline()
-        if late or (self._trouble and self._awaited <= 0):
+        if self._flight:
+            wait = self._deadline() - self.port.now()
+            self._take(self.port.receive(wait if timeout is None else min(wait, timeout)))
+        if self._flight:
+            over = self.port.now() >= self._deadline() or (self._trouble and self._awaited <= 0)
+        else:
+            # An answer to something older may have spoken of trouble that there was not.
+            over = self._trouble
+        if over:
             self._recover()
 
     def _deadline(self) -> float:
@@ -329,12 +337,13 @@ class Link:
         before = flight[0].sequence if flight else self._sequence
         # Fillers end any packet of which something is missing.
         sizes = [p.count * p.operation.item_bytes for p in flight if p.operation.write]
-        done = self._barrier(3 * HEADER_BYTES + 2 * CRC_BYTES + max(sizes, default=0))
+        tried: set[int] = set()
+        done = self._barrier(tried, 3 * HEADER_BYTES + 2 * CRC_BYTES + max(sizes, default=0))
         restarted = done is None
         if done is None:
             if self._since < TRUSTED_PACKETS:
                 self._fastest = min(self.rate + 1, SAFE_RATE)
-            done = self._restart_line()
+            done = self._restart_line(tried)
         count = (done - before) % SEQUENCES
         if count > len(flight):
             self._session = False
@@ -356,14 +365,23 @@ class Link:
         if restarted:
             self._negotiate()
 
-    def _barrier(self, fillers: int = 2 * HEADER_BYTES) -> int | None:
+    def _barrier(
+        self, tried: set[int] | None = None, fillers: int = 2 * HEADER_BYTES
+    ) -> int | None:
         """Make sure that nothing is under way; return the sequence number that was expected.
 
         It takes that number, by a request whose reply no other one can have.
+
+        Parameters
+        ----------
+        tried : set of int, optional
+            Numbers of barriers before it, since the last packet: they may have been taken, and
+            only their answers lost.
+        fillers : int
         """
         seeds: list[int] = []
         silent = 0
-        tried: set[int] = set()
+        tried = set() if tried is None else tried
         for _ in range(TRIES):
             tried.add(self._sequence)
             packet = Packet(
@@ -389,7 +407,6 @@ class Link:
                 self._sequence = reply.expected
                 self.busy = reply.busy
                 expected = packet.sequence
-                # Barriers before it may have been taken, and only their answers lost.
                 while (expected - 1) % SEQUENCES in tried:
                     expected = (expected - 1) % SEQUENCES
                 return expected
@@ -440,11 +457,12 @@ class Link:
         self.port.discard()
         self._free = 0.0
 
-    def _restart_line(self) -> int:
-        """Begin anew at the safe rate; returns what :meth:`_barrier` does."""
+    def _restart_line(self, tried: set[int] | None = None) -> int:
+        """Begin anew at the safe rate; takes and returns what :meth:`_barrier` does."""
+        tried = set() if tried is None else tried
         for _ in range(TRIES):
             self._break()
-            expected = self._barrier()
+            expected = self._barrier(tried)
             if expected is not None:
                 return expected
         raise DeviceLost(
@@ -454,12 +472,16 @@ class Link:
     def _negotiate(self) -> None:
         """Choose the highest rate that works."""
         for rate in range(self._fastest, SAFE_RATE + 1):
-            if any(self._change_rate(rate) for _ in range(RATE_TRIES)):
+            # There is none below the lowest one.
+            tries = RATE_TRIES if rate < SAFE_RATE else LAST_TRIES
+            if any(self._change_rate(rate) for _ in range(tries)):
                 self._fastest = rate
                 self._session = True
                 self._items, self._window = MAX_ITEMS, WINDOW_BYTES
                 return
-        raise DeviceError(f"{self.port.name}: the device does not answer at any rate")
+        raise DeviceLost(
+            f"{self.port.name}: too few answers get through at any rate; look at the cable"
+        )
 
     def _change_rate(self, rate: int) -> bool:
         """Ask for a rate, and see whether it works; otherwise both sides are at the safe one."""

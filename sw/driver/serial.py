@@ -211,15 +211,24 @@ class SerialTransport(Transport):
         *,
         trust: bool = True,
     ) -> None:
+        with self._flash() as flash:
+            flash.store(address, data, progress, trust=trust)
+
+    def doubt_flash(self, address: int, size: int) -> None:
+        with self._flash() as flash:
+            flash.doubt(address, size)
+
+    @contextmanager
+    def _flash(self) -> Iterator[SpiFlash]:
+        """Yield the flash, at a rate that it can follow."""
         with self._restarts():
             before = self.link.rate
             if before < FLASH_RATE:
                 self.link.change_rate(FLASH_RATE)
-            try:
-                SpiFlash(self._exchange).store(address, data, progress, trust=trust)
-            finally:
-                if self.link.rate != before:
-                    self.link.change_rate(before)
+            yield SpiFlash(self._exchange)
+            # Not after an error: it may be the line's, and any rate will do.
+            if self.link.rate != before:
+                self.link.change_rate(before)
 
     def _exchange(self, commands: list[tuple[bytes, bytes, int]]) -> list[bytes]:
         """Carry out flash commands: see :class:`sw.driver.spi_flash.SpiFlash`."""
