@@ -83,6 +83,7 @@ class PseudoTerminal:
         self._requests: deque[tuple[int, bytes]] = deque()
         self._changed = threading.Condition()
         self._stopped = False
+        self._serving = threading.Lock()
         self._wake = os.pipe()
         self._reader = threading.Thread(target=self._read, name="pty reader", daemon=True)
         self._reader.start()
@@ -145,20 +146,23 @@ class PseudoTerminal:
 
     def serve(self) -> None:
         """Let the board run while there is something to do, until :meth:`stop` is called."""
-        while not self._stopped:
-            self._take_requests()
-            if self.board.busy or not self.board.serial_idle:
-                self._active_until = self.board.cycle + SETTLE
-            if self.board.cycle < self._active_until:
-                self._step()
-            else:
-                with self._changed:
-                    # Not for ever: the host may be slow to take what was sent.
-                    self._changed.wait_for(
-                        lambda: self._stopped or bool(self._requests),
-                        0.01 if self._replies else None,
-                    )
-            self._give_replies()
+        with self._serving:
+            while not self._stopped:
+                self._take_requests()
+                if self.board.busy or not self.board.serial_idle:
+                    self._active_until = self.board.cycle + SETTLE
+                if self.board.cycle < self._active_until:
+                    self._step()
+                else:
+                    self._wait()
+                self._give_replies()
+
+    def _wait(self) -> None:
+        with self._changed:
+            # Not for ever: the host may be slow to take what was sent.
+            self._changed.wait_for(
+                lambda: self._stopped or bool(self._requests), 0.01 if self._replies else None
+            )
 
     def _step(self) -> None:
         try:
@@ -190,11 +194,12 @@ class PseudoTerminal:
         The board stays.
         """
         self.stop()
-        if self._reader.is_alive():
-            os.write(self._wake[1], b"x")
-            self._reader.join()
-            for end in (self._master, self._slave, *self._wake):
-                os.close(end)
+        with self._serving:
+            if self._reader.is_alive():
+                os.write(self._wake[1], b"x")
+                self._reader.join()
+                for end in (self._master, self._slave, *self._wake):
+                    os.close(end)
 
     def __enter__(self) -> PseudoTerminal:
         return self
@@ -203,15 +208,20 @@ class PseudoTerminal:
         self.close()
 
 
-def _load_flash(board: SimulatedBoard, path: Path) -> None:
+def _contents(path: Path | None) -> bytes:
+    """Return what the flash begins with."""
+    if path is None or not path.exists():
+        return b""
     data = path.read_bytes()
     if len(data) > FLASH_SIZE:
         raise SimulationError(f"{path}: {len(data)} bytes, and the flash has {FLASH_SIZE}")
-    board.write_flash(0, data)
+    return data
 
 
-def _store_flash(board: SimulatedBoard, path: Path) -> None:
+def _store_flash(board: SimulatedBoard, path: Path | None) -> None:
     """Write the flash's contents, but for what is erased at its end."""
+    if path is None:
+        return
     partial = path.with_name(path.name + ".new")
     partial.write_bytes(board.read_flash(0, FLASH_SIZE).rstrip(b"\xff"))
     partial.replace(path)
@@ -219,13 +229,13 @@ def _store_flash(board: SimulatedBoard, path: Path) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     kind = boards.get(options.board)
+    contents = _contents(options.flash)
     print(
         f"{kind.title}: making the simulation, which takes a minute the first time",
         file=sys.stderr, flush=True,
     )  # fmt: skip
     with SimulatedBoard(kind.config, seed=options.seed, link_baud=kind.baud) as board:
-        if options.flash is not None and options.flash.exists():
-            _load_flash(board, options.flash)
+        board.write_flash(0, contents)
         try:
             with PseudoTerminal(board) as terminal:
                 print(terminal.name, flush=True)
@@ -235,8 +245,7 @@ def _serve(options: argparse.Namespace) -> None:
                 )  # fmt: skip
                 terminal.serve()
         finally:
-            if options.flash is not None:
-                _store_flash(board, options.flash)
+            _store_flash(board, options.flash)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
