@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ from hw.command import HOLD_NEVER, IDENTITY, Register
 from hw.config import CoreConfig
 from sw.compiler import Collector, InputChunk, Program
 from sw.compiler.cycles import by_layer
-from sw.driver.errors import DeviceError, DeviceTimeout
+from sw.driver.errors import CorruptProgramError, DeviceError, DeviceTimeout
 from sw.driver.transport import Feed, Halfwords, Job, Memory, Outcome, Progress, Transport
 from sw.errors import InputError, SeparableError
 
@@ -111,6 +112,8 @@ class Device:
         self.config = config
         self.program: Program | None = None
         self._limit: int | None = None
+        # Whether the flash turned out not to hold what its record says.
+        self._doubtful = False
         identity = transport.read_register(Register.STATUS) >> 8
         if identity != IDENTITY:
             raise DeviceError(
@@ -168,6 +171,9 @@ class Device:
     def load(self, program: Program, progress: Progress | None = None) -> None:
         """Store a program in the device's flash, and make it the one that :meth:`infer` runs.
 
+        What the flash holds is looked at only if it does not say itself that this is the program,
+        or after a :class:`CorruptProgramError`; then it is repaired where it differs.
+
         Parameters
         ----------
         program : Program
@@ -184,7 +190,10 @@ class Device:
                 f"{program.model}: compiled for another core than the device's; compile it again"
             )
         self._wait_for_flash()
-        self.transport.program_flash(program.flash_address, program.flash, progress)
+        self.transport.program_flash(
+            program.flash_address, program.flash, progress, trust=not self._doubtful
+        )
+        self._doubtful = False
         for register, value in (
             (Register.FLASH_LOW, program.flash_address & 0xFFFF),
             (Register.FLASH_HIGH, program.flash_address >> 16),
@@ -223,8 +232,12 @@ class Device:
         job = self._job(inputs)
         for address, halfwords in [*job.constants, *job.writes]:
             transport.write_memory(address, halfwords)
-        transport.run(job, None if observe is None else self._observer(observe))
-        transport.check_stream(job)
+        try:
+            transport.run(job, None if observe is None else self._observer(observe))
+            transport.check_stream(job)
+        except CorruptProgramError:
+            self._doubt(program)
+            raise
         cycles = self.cycles()
         outputs = {
             index: self._words(index, transport.read_memory(*place))
@@ -235,6 +248,13 @@ class Device:
             cycles=cycles,
             layer_cycles=self._layer_cycles(cycles),
         )
+
+    def _doubt(self, program: Program) -> None:
+        """Let nobody believe any more that a program is in the flash."""
+        self._doubtful = True
+        with suppress(DeviceError):
+            # For the next driver; this one knows.
+            self.transport.doubt_flash(program.flash_address, len(program.flash))
 
     def _feeds(self, chunks: Sequence[tuple[InputChunk, Memory]]) -> list[Feed]:
         """Return what to write while the core runs, each time up to the next chunk's layer."""
@@ -276,7 +296,7 @@ class Device:
         DeviceLost
             If the line to the device is dead.
         """
-        self._program()
+        program = self._program()
         # What the device has been given, and frames that never came so far.
         waiting: deque[InputError | None] = deque()
 
@@ -295,8 +315,11 @@ class Device:
             while (error := waiting.popleft()) is not None:
                 yield StreamResult(index=index, finished=self.transport.now(), error=error)
                 index += 1
+            self._doubtful |= isinstance(outcome.error, CorruptProgramError)
             yield self._stream_result(index, outcome)
             index += 1
+        if self._doubtful:
+            self._doubt(program)
         for error in waiting:
             yield StreamResult(index=index, finished=self.transport.now(), error=error)
             index += 1

@@ -23,6 +23,7 @@ from hw.link.protocol import (
 )
 from sw.driver.errors import ConfigurationMismatch, DeviceError, DeviceLost
 from sw.driver.packets import Operation, Packet, Reply, find_reply, foreign_seed
+from sw.driver.patience import Patience
 from sw.driver.port import Port
 
 __all__ = ["DeviceRestarted", "Link"]
@@ -38,17 +39,20 @@ READ_ITEMS = 256
 
 LEAST_ITEMS = 8
 
-PATIENCE_GRAINS = 50
-"""Grains of the port's time that an answer may take, until it is known how long one takes."""
-
 TRIES = 4
 """Times that a barrier is tried before the line is started anew, and that this is tried."""
+
+SILENT_TRIES = 2
+"""Barriers that get no answer at all, not even a damaged one, before the line is started anew."""
 
 BARRIER_ITEMS = 5
 """Registers read by a barrier: no other request has a reply of this length."""
 
 RATE_TRIES = 2
 """Times that a rate is asked for."""
+
+LAST_TRIES = 16
+"""Times that the lowest rate is asked for."""
 
 RATE_PROOFS = 3
 """Requests that a new rate has to carry."""
@@ -105,8 +109,11 @@ class Link:
         self._good = 0
         self._since = 0
         self._free = 0.0
-        self._slowness = 0.0
-        self._answered = False
+        self._patience = Patience(port.grain)
+        # When an answer came last, and seconds of requests that are not part of an operation and
+        # have had none.
+        self._progress = 0.0
+        self._unanswered = 0.0
         self._session = False
         self._trouble = False
         self._awaited = 0
@@ -168,19 +175,25 @@ class Link:
             Seconds to wait at most; without it, until an answer is late.
         """
         self._send()
-        if not self._flight:
+        if not self._flight and not self._trouble:
             if timeout is not None:
                 self.port.sleep(timeout)
             return
-        now = self.port.now()
-        deadline = self._flight[-1 if self._trouble else 0].deadline
-        wait = deadline - now
-        self._take(self.port.receive(wait if timeout is None else min(wait, timeout)))
-        if self._flight and not self._trouble:
-            deadline = self._flight[0].deadline
-        late = bool(self._flight) and self.port.now() >= deadline
-        if late or (self._trouble and self._awaited <= 0):
+        if self._flight:
+            wait = self._deadline() - self.port.now()
+            self._take(self.port.receive(wait if timeout is None else min(wait, timeout)))
+        if self._flight:
+            over = self.port.now() >= self._deadline() or (self._trouble and self._awaited <= 0)
+        else:
+            # An answer to something older may have spoken of trouble that there was not.
+            over = self._trouble
+        if over:
             self._recover()
+
+    def _deadline(self) -> float:
+        """Return when the next answer, or in trouble the last one, must have come."""
+        packet = self._flight[-1 if self._trouble else 0]
+        return max(packet.due, self._progress + packet.line) + self._patience(packet.line)
 
     @property
     def idle(self) -> bool:
@@ -235,16 +248,10 @@ class Link:
         data = bytes([FILLER]) * fillers + packet.encode()
         self._free = max(self._free, now) + len(data) * self.byte_seconds
         packet.due = self._free + packet.gap * self.byte_seconds
-        packet.deadline = packet.due + self._patience
+        packet.line = (len(data) + packet.gap) * self.byte_seconds
         self._gap = packet.gap
         self._sequence = (self._sequence + 1) % SEQUENCES
         self.port.write(data)
-
-    @property
-    def _patience(self) -> float:
-        if not self._answered:
-            return PATIENCE_GRAINS * self.port.grain
-        return self.port.grain + 4 * self._slowness
 
     # -- receiving -------------------------------------------------------------------------------
 
@@ -253,6 +260,7 @@ class Link:
         while (reply := find_reply(self._buffer, self._seed, self._sizes())) is not None:
             self._check_fresh(reply)
             self._handle(reply)
+            self._progress = self.port.now()
         del self._buffer[: -(REPLY_BYTES + 2 * READ_ITEMS)]
 
     def _sizes(self) -> dict[int, int]:
@@ -280,16 +288,16 @@ class Link:
                 break
         if last is None:
             return
-        self._learn(self.port.now() - last.due)
+        self._learn(last)
         self._adapt(good=True)
         # The reply to a start itself may be older than what it has begun.
         starts = last.operation.space == Space.CONTROL
         self.busy = reply.busy or starts
 
-    def _learn(self, excess: float) -> None:
-        """Take notice of how much later than on the line alone an answer comes."""
-        self._slowness = max(excess, 0.9 * self._slowness, 0.0)
-        self._answered = True
+    def _learn(self, packet: Packet) -> None:
+        """Take notice of how much later than on the line alone an answer came."""
+        due = max(packet.due, self._progress + packet.line)
+        self._patience.learn(packet.line, self.port.now() - due)
 
     def _acknowledge(self, packet: Packet, data: bytes | None) -> None:
         operation = packet.operation
@@ -329,12 +337,13 @@ class Link:
         before = flight[0].sequence if flight else self._sequence
         # Fillers end any packet of which something is missing.
         sizes = [p.count * p.operation.item_bytes for p in flight if p.operation.write]
-        done = self._barrier(3 * HEADER_BYTES + 2 * CRC_BYTES + max(sizes, default=0))
+        tried: set[int] = set()
+        done = self._barrier(tried, 3 * HEADER_BYTES + 2 * CRC_BYTES + max(sizes, default=0))
         restarted = done is None
         if done is None:
             if self._since < TRUSTED_PACKETS:
                 self._fastest = min(self.rate + 1, SAFE_RATE)
-            done = self._restart_line()
+            done = self._restart_line(tried)
         count = (done - before) % SEQUENCES
         if count > len(flight):
             self._session = False
@@ -356,13 +365,23 @@ class Link:
         if restarted:
             self._negotiate()
 
-    def _barrier(self, fillers: int = 2 * HEADER_BYTES) -> int | None:
+    def _barrier(
+        self, tried: set[int] | None = None, fillers: int = 2 * HEADER_BYTES
+    ) -> int | None:
         """Make sure that nothing is under way; return the sequence number that was expected.
 
         It takes that number, by a request whose reply no other one can have.
+
+        Parameters
+        ----------
+        tried : set of int, optional
+            Numbers of barriers before it, since the last packet: they may have been taken, and
+            only their answers lost.
+        fillers : int
         """
         seeds: list[int] = []
-        tried: set[int] = set()
+        silent = 0
+        tried = set() if tried is None else tried
         for _ in range(TRIES):
             tried.add(self._sequence)
             packet = Packet(
@@ -375,7 +394,12 @@ class Link:
             )
             reply, received = self._exchange(packet, fillers=fillers)
             if reply is None:
-                seed = foreign_seed(bytes(received))
+                if not received:
+                    silent += 1
+                    if silent == SILENT_TRIES:
+                        break
+                # A device that has answered rightly has not become another one.
+                seed = None if self._session else foreign_seed(bytes(received))
                 if seed is not None and seed in seeds:
                     raise ConfigurationMismatch(f"{self.port.name}: {self._explain(seed)}")
                 seeds += [] if seed is None else [seed]
@@ -383,7 +407,6 @@ class Link:
                 self._sequence = reply.expected
                 self.busy = reply.busy
                 expected = packet.sequence
-                # Barriers before it may have been taken, and only their answers lost.
                 while (expected - 1) % SEQUENCES in tried:
                     expected = (expected - 1) % SEQUENCES
                 return expected
@@ -397,21 +420,26 @@ class Link:
         self._buffer.clear()
         data = bytes([FILLER]) * fillers + packet.encode()
         self._free = max(self._free, self.port.now()) + len(data) * self.byte_seconds
-        due = self._free + packet.gap * self.byte_seconds
-        deadline = due + self._patience
+        packet.due = self._free + packet.gap * self.byte_seconds
+        packet.line = (len(data) + packet.gap) * self.byte_seconds
+        self._unanswered += packet.line
+        patience = self._patience(self._unanswered + sum(p.line for p in self._flight))
         self._gap = packet.gap
         self.port.write(data)
         sizes = {(packet.sequence + 1) % SEQUENCES: packet.reply_bytes}
         received = bytearray()
         last: Reply | None = None
-        while (wait := deadline - self.port.now()) > 0:
+        while (wait := max(packet.due, self._progress) + patience - self.port.now()) > 0:
             data = self.port.receive(wait)
             received += data
             self._buffer += data
             while (reply := find_reply(self._buffer, self._seed, sizes)) is not None:
                 self._check_fresh(reply)
-                self._learn(self.port.now() - due)
                 last = reply
+                if reply.status == Status.OK:
+                    self._learn(packet)
+                    self._unanswered = 0.0
+                self._progress = self.port.now()
                 if reply.status == Status.OK:
                     return reply, received
         return last, received
@@ -429,11 +457,12 @@ class Link:
         self.port.discard()
         self._free = 0.0
 
-    def _restart_line(self) -> int:
-        """Begin anew at the safe rate; returns what :meth:`_barrier` does."""
+    def _restart_line(self, tried: set[int] | None = None) -> int:
+        """Begin anew at the safe rate; takes and returns what :meth:`_barrier` does."""
+        tried = set() if tried is None else tried
         for _ in range(TRIES):
             self._break()
-            expected = self._barrier()
+            expected = self._barrier(tried)
             if expected is not None:
                 return expected
         raise DeviceLost(
@@ -443,12 +472,16 @@ class Link:
     def _negotiate(self) -> None:
         """Choose the highest rate that works."""
         for rate in range(self._fastest, SAFE_RATE + 1):
-            if any(self._change_rate(rate) for _ in range(RATE_TRIES)):
+            # There is none below the lowest one.
+            tries = RATE_TRIES if rate < SAFE_RATE else LAST_TRIES
+            if any(self._change_rate(rate) for _ in range(tries)):
                 self._fastest = rate
                 self._session = True
                 self._items, self._window = MAX_ITEMS, WINDOW_BYTES
                 return
-        raise DeviceError(f"{self.port.name}: the device does not answer at any rate")
+        raise DeviceLost(
+            f"{self.port.name}: too few answers get through at any rate; look at the cable"
+        )
 
     def _change_rate(self, rate: int) -> bool:
         """Ask for a rate, and see whether it works; otherwise both sides are at the safe one."""

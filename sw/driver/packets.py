@@ -48,6 +48,10 @@ SLACK_BYTES = 4
 FETCH_BYTES = 4
 """Fillers for each item read: the core may be busy with something else for so long."""
 
+FLASH_ITEMS_PER_FILLER = 2
+"""Bytes read from the flash for each filler: one takes 1.2 times as long as on the line at the
+highest rate at which it is read."""
+
 
 @dataclass(eq=False, kw_only=True)
 class Operation:
@@ -163,8 +167,10 @@ class Packet:
     first, count : int
         Its items.
     sequence : int
-    due, deadline : float
-        When its reply would be over without USB, and when it should have come at the latest.
+    due : float
+        When its reply would be over if nothing but the line took time.
+    line : float
+        Seconds that it and its reply take on the line.
     """
 
     operation: Operation
@@ -172,7 +178,7 @@ class Packet:
     count: int
     sequence: int
     due: float = 0.0
-    deadline: float = 0.0
+    line: float = 0.0
 
     @property
     def reply_bytes(self) -> int:
@@ -186,8 +192,15 @@ class Packet:
     @property
     def gap(self) -> int:
         """Fillers that have to follow it: the device answers, and does not listen."""
-        fetch = 0 if self.operation.write else self.count * FETCH_BYTES
-        return self.reply_bytes + fetch + SLACK_BYTES
+        return self.reply_bytes + self._fetch_bytes + SLACK_BYTES
+
+    @property
+    def _fetch_bytes(self) -> int:
+        if self.operation.write:
+            return 0
+        if self.operation.space == Space.FLASH:
+            return self.count // FLASH_ITEMS_PER_FILLER
+        return self.count * FETCH_BYTES
 
     def encode(self) -> bytes:
         """Return its bytes."""

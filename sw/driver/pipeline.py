@@ -13,7 +13,7 @@ The device does everything in the order of the queue, each exactly once (``docs/
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from hw.command import Register
 from hw.link.protocol import Space
@@ -22,15 +22,57 @@ from sw.driver.link import Link
 from sw.driver.packets import Operation, halfwords, read, start, upload
 from sw.driver.transport import CORRUPT, Job, Outcome, corrupt_program
 
-__all__ = ["POLL_SECONDS", "Pipeline", "Run"]
+__all__ = ["POLL_SECONDS", "Pipeline", "Run", "Watch"]
 
 POLL_SECONDS = 0.0005
+
+IDLE_SECONDS = 0.25
+"""Added to the time that the core may take: for the link, and for what else the computer does;
+and the time within which a core that is slow must at least have done something."""
 
 RESULT = 3
 """Registers read after an inference: STATUS, CYCLES_LOW, CYCLES_HIGH."""
 
-BITS_PER_HALFWORD = 20
-"""On the line, with start and stop bits."""
+HALFWORD_BYTES = 2
+
+
+class Watch:
+    """Tells a core that has stopped from one that is slow, as a simulated one is.
+
+    Parameters
+    ----------
+    link : Link
+    limit : int
+        Cycles after the start within which the core must be done.
+    clock_hz : float
+        The core's.
+    """
+
+    def __init__(self, link: Link, limit: int, clock_hz: float) -> None:
+        self._link, self._limit = link, limit
+        self._began = link.port.now()
+        self._end = self._began + limit / clock_hz + IDLE_SECONDS
+        self._cycles = -1
+
+    @property
+    def seconds(self) -> float:
+        """Time since the watch began."""
+        return self._link.port.now() - self._began
+
+    def late(self) -> bool:
+        """Return whether the core counts as hanging: the time is over, and by its own count, too,
+        or that stands still."""
+        if self._link.port.now() <= self._end:
+            return False
+        counter = read(Space.REGISTER, Register.CYCLES_LOW, 2)
+        self._link.run(counter)
+        low, high = (int(value) for value in halfwords(counter))
+        cycles = low | high << 16
+        if cycles > self._limit or cycles == self._cycles:
+            return True
+        self._cycles = cycles
+        self._end = self._link.port.now() + IDLE_SECONDS
+        return False
 
 
 class Run:
@@ -74,8 +116,6 @@ class Pipeline:
         The core's.
     lanes : int
         Halfwords of a word.
-    seconds : callable
-        Returns how long to wait for so many cycles of the core.
 
     Attributes
     ----------
@@ -91,13 +131,11 @@ class Pipeline:
         name: str,
         clock_hz: float,
         lanes: int,
-        seconds: Callable[[int], float],
     ) -> None:
         self.link = link
         self.runs: deque[Run] = deque()
         self._source = iter(jobs)
         self._name, self._clock_hz, self._lanes = name, clock_hz, lanes
-        self._seconds = seconds
         self._constants = False
 
     def take(self, count: int) -> bool:
@@ -131,13 +169,13 @@ class Pipeline:
         self._write_behind(run, 1)
         while not begun.done:
             link.pump()
-        self._wait(run, begun)
+        self._wait(run.job)
         idle = link.port.now()
         registers = read(Space.REGISTER, Register.STATUS, RESULT)
         reads = [read(Space.MEMORY, address, count) for address, count in run.job.reads]
         for operation in reversed([registers, *reads]):
             link.submit(operation, urgent=True)
-        self._start_next(run)
+        self._start_next()
         while not all(operation.done for operation in (registers, *reads)):
             link.pump()
         status, low, high = (int(value) for value in halfwords(registers))
@@ -170,29 +208,29 @@ class Pipeline:
     def _write_behind(self, run: Run, place: int) -> None:
         """Submit the writes of the run at a place behind the start of the one before it."""
         job = run.job
-        word = self._lanes * BITS_PER_HALFWORD * self._clock_hz * self.link.byte_seconds / 10
+        word = self._lanes * HALFWORD_BYTES * self.link.byte_seconds * self._clock_hz
         if job.overlap is None or word < job.overlap_pace or not self.take(place + 1):
             return
         if not self.runs[place].job.feeds:
             self._write(self.runs[place], job.overlap / self._clock_hz)
 
-    def _start_next(self, run: Run) -> None:
+    def _start_next(self) -> None:
         """Submit the next start behind what is queued, and what comes after that."""
         if len(self.runs) > 1 and self.runs[1].writes:
             self.runs[1].start = self.link.submit(start())
             self._write_behind(self.runs[1], 2)
 
-    def _wait(self, run: Run, begun: Operation) -> None:
+    def _wait(self, job: Job) -> None:
         """Wait until the core is seen to be idle."""
         link = self.link
-        seconds = self._seconds(run.job.limit)
+        watch = Watch(link, job.limit, self._clock_hz)
         while link.busy:
-            if link.port.now() > begun.ended + seconds:
+            if watch.late():
                 status = read(Space.REGISTER, Register.STATUS, 1)
                 link.run(status)
                 if int(halfwords(status)[0]) & CORRUPT:
-                    raise corrupt_program(run.job)
-                raise DeviceTimeout(f"{self._name}: still busy after {seconds:.2f} s")
+                    raise corrupt_program(job)
+                raise DeviceTimeout(f"{self._name}: still busy after {watch.seconds:.2f} s")
             if link.idle:
                 link.port.sleep(POLL_SECONDS)
                 link.submit(read(Space.REGISTER, Register.STATUS, 1))

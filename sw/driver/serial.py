@@ -13,7 +13,7 @@ from sw.driver import packets
 from sw.driver.errors import DeviceError, DeviceLost, DeviceTimeout
 from sw.driver.link import DeviceRestarted, Link
 from sw.driver.packets import Operation
-from sw.driver.pipeline import POLL_SECONDS, Pipeline
+from sw.driver.pipeline import POLL_SECONDS, Pipeline, Watch
 from sw.driver.port import HardwarePort, Port
 from sw.driver.spi_flash import Damaged, SpiFlash
 from sw.driver.transport import (
@@ -27,9 +27,6 @@ from sw.driver.transport import (
 )
 
 __all__ = ["SerialTransport"]
-
-IDLE_SECONDS = 0.25
-"""Added to the time that the core may take: for the link, and for what else the computer does."""
 
 FLASH_RATE = 1
 """Rate r for the flash: at the highest one a byte would be gone before the flash has taken it."""
@@ -126,20 +123,22 @@ class SerialTransport(Transport):
     ) -> None:
         if on_layer is not None:
             raise DeviceError(f"{self.name}: a board does not show its layers")
-        seconds = self._seconds(limit)
         for feed in feeds:
-            end = self.now() + seconds
+            watch = self._watch(limit)
             while self.read_register(Register.LAYERS) < feed.after:
-                if self.now() > end:
+                if watch.late():
                     raise DeviceTimeout(
-                        f"{self.name}: after {seconds:.2f} s not ready for more of the input"
+                        f"{self.name}: after {watch.seconds:.2f} s not ready for more of the input"
                     )
             self.write_memory(feed.address, feed.halfwords)
             self.write_register(Register.HOLD, feed.hold)
-        end = self.now() + seconds
+        watch = self._watch(limit)
         while self.read_register(Register.STATUS) & 1:
-            if self.now() > end:
-                raise DeviceTimeout(f"{self.name}: still busy after {seconds:.2f} s")
+            if watch.late():
+                raise DeviceTimeout(f"{self.name}: still busy after {watch.seconds:.2f} s")
+
+    def _watch(self, limit: int) -> Watch:
+        return Watch(self.link, limit, self.config.clock_mhz * 1e6)
 
     def close(self) -> None:
         self._port.close()
@@ -154,8 +153,6 @@ class SerialTransport(Transport):
         """The rate in use."""
         return self._baud >> self.link.rate
 
-    def _seconds(self, cycles: int) -> float:
-        return cycles / (self.config.clock_mhz * 1e6) + IDLE_SECONDS
 
     def _run(self, *operations: Operation) -> None:
         with self._restarts():
@@ -182,15 +179,24 @@ class SerialTransport(Transport):
         *,
         trust: bool = True,
     ) -> None:
+        with self._flash() as flash:
+            flash.store(address, data, progress, trust=trust)
+
+    def doubt_flash(self, address: int, size: int) -> None:
+        with self._flash() as flash:
+            flash.doubt(address, size)
+
+    @contextmanager
+    def _flash(self) -> Iterator[SpiFlash]:
+        """Yield the flash, at a rate that it can follow."""
         with self._restarts():
             before = self.link.rate
             if before < FLASH_RATE:
                 self.link.change_rate(FLASH_RATE)
-            try:
-                SpiFlash(self._exchange).store(address, data, progress, trust=trust)
-            finally:
-                if self.link.rate != before:
-                    self.link.change_rate(before)
+            yield SpiFlash(self._exchange)
+            # Not after an error: it may be the line's, and any rate will do.
+            if self.link.rate != before:
+                self.link.change_rate(before)
 
     def _exchange(self, commands: list[tuple[bytes, bytes, int]]) -> list[bytes]:
         """Carry out flash commands: see :class:`sw.driver.spi_flash.SpiFlash`."""
@@ -228,7 +234,6 @@ class SerialTransport(Transport):
             name=self.name,
             clock_hz=self.config.clock_mhz * 1e6,
             lanes=self.config.lanes,
-            seconds=self._seconds,
         )
         runs = pipeline.runs
         while pipeline.take(1):

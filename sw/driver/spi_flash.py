@@ -34,6 +34,10 @@ Command = tuple[bytes, bytes, int]
 Nothing happens before opcode and address have arrived unharmed.
 """
 
+STATUS: Command = (bytes([READ_STATUS]), b"", 1)
+SILENCE = b"\xff"
+"""What is read where there is no flash."""
+
 
 class Damaged(Exception):
     """Some commands were damaged on their way; none after the damaged one was carried out."""
@@ -43,6 +47,11 @@ def record(data: bytes) -> bytes:
     """Return what is stored behind data, when all of it is there and was verified."""
     body = MAGIC + len(data).to_bytes(4, "little") + zlib.crc32(data).to_bytes(4, "little")
     return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+def _record_offset(size: int) -> int:
+    """Return where the record of ``size`` bytes of data is, from their beginning."""
+    return size + -size % PAGE
 
 
 class SpiFlash:
@@ -93,12 +102,14 @@ class SpiFlash:
         DeviceError
             If it cannot.
         """
-        size = len(data) + -len(data) % PAGE + RECORD_BYTES
+        end = address + _record_offset(len(data))
+        size = end - address + RECORD_BYTES
         if address % SECTOR or not 0 <= address <= address + size <= SIZE:
             raise DeviceError(
                 f"{len(data)} bytes cannot be stored at {address:#x}: it must be the beginning of "
                 f"a sector of {SECTOR} bytes, and all of it below {SIZE:#x}"
             )
+        self._settle()
         identity = self._exchange([(bytes([IDENTITY]), b"", 3)])[0]
         if identity in (b"\x00\x00\x00", b"\xff\xff\xff"):
             raise DeviceError("the board's flash does not answer")
@@ -108,15 +119,13 @@ class SpiFlash:
                 "core reads with: it takes a W25Q...-DTR (ordering code IM or JM, ef 70 ..)"
             )
         say = progress or (lambda done, total: None)
-        end = address + size - RECORD_BYTES
         mark = record(data)
         found = self.read(end, RECORD_BYTES)
         if trust and found == mark:
             say(len(data), len(data))
             return False
-        if found not in (b"\xff" * RECORD_BYTES, bytes(RECORD_BYTES)):
-            # What it says will not be true for a while.
-            self._program(end, bytes(RECORD_BYTES))
+        # What it says will not be true for a while.
+        self._spoil(end, found)
         written = False
         image = data + b"\xff" * (size - len(data))
         for offset in range(0, size, SECTOR):
@@ -126,6 +135,15 @@ class SpiFlash:
         if self.read(end, RECORD_BYTES) != mark:
             raise DeviceError(f"the flash's page at {end:#x} cannot be written")
         return written
+
+    def doubt(self, address: int, size: int) -> None:
+        """Spoil the record behind ``size`` bytes of data at ``address``, if there is one."""
+        end = address + _record_offset(size)
+        self._spoil(end, self.read(end, RECORD_BYTES))
+
+    def _spoil(self, end: int, found: bytes) -> None:
+        if found not in (b"\xff" * RECORD_BYTES, bytes(RECORD_BYTES)):
+            self._program(end, bytes(RECORD_BYTES))
 
     def _store_sector(self, sector: int, part: bytes) -> bool:
         """Make a sector begin with ``part``; the rest of it stays."""
@@ -160,14 +178,22 @@ class SpiFlash:
                 continue
         raise DeviceError("the line to the flash is too bad")
 
+    def _settle(self) -> None:
+        """End what another driver may have left: half a command, or one that takes its time."""
+        # Of a page the rest stays as it was; no other command does anything with a byte too many.
+        nothing: Command = (b"\xff", b"", 0)
+        self._wait(self._exchange([nothing, STATUS])[-1])
+
     def _write(self, head: bytes, data: bytes) -> None:
         """Carry a command out that changes something, and wait until it is over."""
-        status: Command = (bytes([READ_STATUS]), b"", 1)
-        result = self._raw([(bytes([WRITE_ENABLE]), b"", 0), (head, data, 0), status])[-1]
+        self._wait(self._raw([(bytes([WRITE_ENABLE]), b"", 0), (head, data, 0), STATUS])[-1])
+
+    def _wait(self, status: bytes) -> None:
+        """Wait until the flash is not busy; one that does not answer is not."""
         for _ in range(POLLS):
-            if not result[0] & BUSY:
+            if not status[0] & BUSY or status == SILENCE:
                 return
-            result = self._exchange([status])[0]
+            status = self._exchange([STATUS])[0]
         raise DeviceTimeout("the flash does not finish writing")
 
     def _exchange(self, commands: Sequence[Command]) -> list[bytes]:

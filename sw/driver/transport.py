@@ -187,6 +187,11 @@ class Transport(ABC):
             Believe the flash's own record that it holds them, if it has one.
         """
 
+    def doubt_flash(self, address: int, size: int) -> None:
+        """Make the flash say no longer that ``size`` bytes from ``address`` on are there."""
+        # Here it never says so.
+        return
+
     PAUSE_CYCLES = 64
 
     @abstractmethod

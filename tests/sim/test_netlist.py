@@ -111,7 +111,9 @@ class Impatient(SerialTransport):
                 on_layer(number, board.memory())
         super().wait_idle(limit, feeds=feeds)
 
-    def program_flash(self, address: int, data: bytes, progress: Any = None) -> None:
+    def program_flash(
+        self, address: int, data: bytes, progress: Any = None, *, trust: bool = True
+    ) -> None:
         self._port.board.write_flash(address, data)
 
     def write_memory(self, address: int, halfwords: Halfwords) -> None:

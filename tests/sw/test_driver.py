@@ -265,7 +265,7 @@ class Dummy(Transport):
         return self.status if register == Register.STATUS else 0
 
     def program_flash(
-        self, address: int, data: bytes, progress: Progress | None = None
+        self, address: int, data: bytes, progress: Progress | None = None, *, trust: bool = True
     ) -> None: ...
 
     def pause(self, cycles: int = 64) -> None: ...

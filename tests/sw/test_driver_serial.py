@@ -18,6 +18,7 @@ from sw import golden
 from sw.compiler import Program, compile_graph
 from sw.driver import (
     ConfigurationMismatch,
+    CorruptProgramError,
     Device,
     DeviceError,
     DeviceLost,
@@ -25,6 +26,7 @@ from sw.driver import (
 )
 from sw.driver.serial import SerialTransport
 from sw.driver.spi_flash import RECORD_BYTES, SECTOR, Command, SpiFlash
+from sw.errors import InputError
 from sw.ir import Graph
 
 BOARD = boards.get("icebreaker")
@@ -243,3 +245,136 @@ def test_a_pulled_cable_and_the_next_open(
     assert port.now() - now < 0.03, "the flash holds the program"
     x = frame(graph, 7)
     check(graph, x, again.infer(x).tensors)
+
+
+def spoil(board: SimulatedBoard, address: int) -> None:
+    """Flip a byte of the flash behind everybody's back."""
+    board.write_flash(address, bytes([board.read_flash(address, 1)[0] ^ 0xFF]))
+
+
+def test_a_damaged_program_gives_no_result_and_is_repaired(
+    port: SimulatedSerialPort, transport: SerialTransport, graph: Graph, program: Program
+) -> None:
+    device = Device(transport, CONFIG)
+    device.load(program)
+    x = frame(graph, 1)
+    weight = program.flash_address + len(program.flash) // 2
+    spoil(port.board, weight)
+    with pytest.raises(CorruptProgramError, match="load it again"):
+        device.infer(x)
+    # The record behind the program does not hide it, neither here nor from another driver.
+    assert not any(port.board.read_flash(record_address(program), RECORD_BYTES))
+    device.load(program)
+    assert port.board.read_flash(program.flash_address, len(program.flash)) == program.flash
+    check(graph, x, device.infer(x).tensors)
+
+    def frames() -> Iterator[np.ndarray]:
+        for seed in range(4):
+            if seed == 2:
+                spoil(port.board, weight)
+            yield frame(graph, seed)
+
+    results = list(device.stream(frames()))
+    assert [result.index for result in results] == [0, 1, 2, 3]
+    for seed, result in enumerate(results):
+        if result.error is None:
+            check(graph, frame(graph, seed), result.tensors)
+        else:
+            assert isinstance(result.error, CorruptProgramError) and not result.tensors
+    assert results[0].error is None and results[3].error is not None
+    device.load(program)
+    check(graph, x, device.infer(x).tensors)
+
+
+def test_a_record_is_not_trusted_after_a_damaged_program(
+    port: SimulatedSerialPort, transport: SerialTransport, graph: Graph, program: Program
+) -> None:
+    device = Device(transport, CONFIG)
+    device.load(program)
+    spoil(port.board, program.flash_address)
+    # The record stays.
+    transport.doubt_flash = lambda address, size: None
+    with pytest.raises(CorruptProgramError):
+        device.infer(frame(graph, 0))
+    assert any(port.board.read_flash(record_address(program), RECORD_BYTES))
+    device.load(program)
+    check(graph, frame(graph, 0), device.infer(frame(graph, 0)).tensors)
+
+
+def record_address(program: Program) -> int:
+    return program.flash_address + len(program.flash) + -len(program.flash) % 256
+
+
+def test_frames_of_wrong_length_in_a_stream(
+    transport: SerialTransport, graph: Graph, program: Program
+) -> None:
+    device = Device(transport, CONFIG)
+    device.load(program)
+    wrong = {1: (1, 12, 11, 3), 2: (1, 12, 12, 4), 4: (0,)}
+    frames = [
+        np.zeros(wrong[seed], np.int8) if seed in wrong else frame(graph, seed)
+        for seed in range(5)
+    ]
+    results = list(device.stream(frames))
+    assert [result.index for result in results] == list(range(5))
+    for seed, result in enumerate(results):
+        if seed in wrong:
+            assert isinstance(result.error, InputError) and not result.tensors
+        else:
+            assert result.error is None
+            check(graph, frames[seed], result.tensors)
+
+
+def test_a_cable_cut_in_the_middle_of_an_answer(
+    port: SimulatedSerialPort, graph: Graph, program: Program
+) -> None:
+    transport = SerialTransport(port, CONFIG, baud=BAUD)
+    device = Device(transport, CONFIG)
+    device.load(program)
+    data = np.arange(1000, dtype=np.uint16)
+    transport.write_memory(0, data)
+
+    def cut(data: bytes) -> list[tuple[bytes, float]]:
+        # The first bytes of the answer arrive.
+        if port.cut or not data:
+            return []
+        port.cut = True
+        return [(data[:20], 0.0)]
+
+    spoil_nothing, port.to_host.spoil = port.to_host.spoil, cut
+    now = port.now()
+    with pytest.raises(DeviceLost, match="does not answer any more"):
+        transport.read_memory(0, 1000)
+    assert port.now() - now < 2
+    port.to_host.spoil, port.cut = spoil_nothing, False
+    transport = SerialTransport(port, CONFIG, baud=BAUD)
+    np.testing.assert_array_equal(transport.read_memory(0, 1000), data)
+    again = Device(transport, CONFIG)
+    again.load(program)
+    check(graph, frame(graph, 2), again.infer(frame(graph, 2)).tensors)
+
+
+def test_a_cable_cut_while_the_flash_is_programmed(
+    port: SimulatedSerialPort, graph: Graph, program: Program
+) -> None:
+    transport = SerialTransport(port, CONFIG, baud=BAUD)
+    address = program.flash_address
+    port.board.write_flash(address, np.random.default_rng(1).bytes(3 * SECTOR))
+    # In the middle of the third page of the program.
+    pages = 0
+
+    def cut(data: bytes) -> None:
+        nonlocal pages
+        pages += program.flash[256 * pages :][:32] in data
+        port.cut = port.cut or pages == 3
+
+    port.tap = cut
+    with pytest.raises(DeviceLost, match="does not answer any more"):
+        Device(transport, CONFIG).load(program)
+    assert pages == 3
+    assert port.board.read_flash(address, len(program.flash)) != program.flash
+    port.tap, port.cut = None, False
+    again = Device(SerialTransport(port, CONFIG, baud=BAUD), CONFIG)
+    again.load(program)
+    assert port.board.read_flash(address, len(program.flash)) == program.flash
+    check(graph, frame(graph, 2), again.infer(frame(graph, 2)).tensors)

@@ -123,7 +123,8 @@ def test_the_first_difference_is_named(
     program_flash = SimTransport.program_flash
 
     def damaged(
-        self: SimTransport, address: int, data: bytes, progress: Progress | None = None
+        self: SimTransport, address: int, data: bytes, progress: Progress | None = None,
+        *, trust: bool = True,
     ) -> None:
         # A weight of the first block: behind descriptor, header and parameters.
         changed = bytearray(unseal(data))
