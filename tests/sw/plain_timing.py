@@ -13,7 +13,6 @@ from itertools import repeat
 from hw.command import (
     DESCRIPTOR_HALFWORDS,
     PARAMETER_FIELDS,
-    SECTION_BYTES,
     Descriptor,
     Mode,
     Record,
@@ -25,6 +24,7 @@ from hw.core import STEP_DELAY
 from hw.memory.buffer import HalfwordBuffer
 from hw.memory.flash import FlashReader
 from hw.memory.loader import SPARE_SLOTS
+from hw.sections import SECTION_BYTES
 from sw.compiler.timing import LayerTiming, Task
 
 NEVER = 1 << 60

@@ -16,10 +16,10 @@ from hw.command import (
     Record,
     header,
     minimum_steps,
-    seal,
     window_steps,
 )
 from hw.config import CoreConfig
+from hw.sections import seal
 from sw.compiler.cycles import Work
 
 ICEBREAKER = boards.get("icebreaker").config
