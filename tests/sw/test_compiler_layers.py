@@ -138,7 +138,7 @@ def test_first_convolution_in_every_layout(
     graph = importer.loads(net.build(outputs=[y]), "test")
     ctx = Context(part=partition(graph), config=CoreConfig(), source=graph)
     options = first_layer_options(ctx, graph.ops[0])
-    assert {layout.kind for layout, _ in options} == {"windows", "units", "pixels"}
+    assert {layout.kind for layout, _ in options} == {"windows", "units", "pixels", "rows"}
     for option in options:
         monkeypatch.setattr(schedule, "first_layer_options", lambda *_, option=option: [option])
         program = compile_graph(graph, CoreConfig())
