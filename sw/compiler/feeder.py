@@ -65,9 +65,9 @@ class Flash:
         self.section = SECTION_BYTES // 2 // lanes
         """Words of a section."""
         self.left = -(-words // self.section) * self.section
-        """Words still to come."""
+        """Words of sections that are not yet complete."""
         self.in_section = self.section
-        """Those of them until the next checksum."""
+        """Words until the next checksum."""
         self.begun = FlashReader.FIRST_TRANSFER - self.halfword
         """When the latest transfer began."""
         # The buffer keeps one word's place free.
@@ -79,32 +79,35 @@ class Flash:
         """When the whole program is known to have been read correctly."""
         self._transfer()
 
-    def take(self, cycle: int) -> None:
-        """The next word is taken, a halfword per cycle."""
+    def take(self, cycle: int) -> int:
+        """The next word is taken, a halfword per cycle; return when the one after it can be."""
         self.taken.append(cycle)
         self._transfer()
         if self.ready < cycle + 2:
             self.ready = cycle + 2
+        return self.ready
 
     def _transfer(self) -> None:
         """The next word's halfwords are transferred, and the checksum behind them."""
         begun, room = self.begun + self.halfword, self.taken.popleft() + 1
         begun = (begun if begun > room else room) + self.rest_of_word
-        if self.lanes == 2 and self.in_section == self.section:
+        if self.in_section == self.section and self.lanes == 2:
             # The halfword that does not count waits for room, too: for the next word's.
             begun = max(begun, self.taken[0] + 1)
         self.begun = begun
-        if begun >= self.verified:
-            self.ready = NEVER
-            return
         self.ready = begun + FlashReader.TRANSFER_LATENCY
-        self.left -= 1
         self.in_section -= 1
         if not self.in_section:
-            self.in_section = self.section
-            self.begun = max(begun + self.halfword, self.taken[0] + 1)
-            if not self.left:
-                self.verified = self.begun + FlashReader.CHECK_LATENCY
+            self._checksum()
+        elif begun >= self.verified:
+            self.ready = NEVER
+
+    def _checksum(self) -> None:
+        self.in_section = self.section
+        self.left -= self.section
+        self.begun = max(self.begun + self.halfword, self.taken[0] + 1)
+        if not self.left:
+            self.verified = self.begun + FlashReader.CHECK_LATENCY
 
     def finish(self) -> None:
         """No more words are taken."""
@@ -267,10 +270,11 @@ class Feeder:
         until_record : bool
             Return as soon as the loader has read a record to its end.
         """
-        flash, loader, ring = self.flash, self.loader, self.ring
+        loader, ring, take, gap = self.loader, self.ring, self.flash.take, self.push_spacing
         find, origin = self.port.cells.find, self.port.origin
-        push, load, cycle = self.push, self.load, self.cycle
+        push, load, cycle, depth = self.push, self.load, self.cycle, ring.depth
         push_wanted, stored, write, read = self.push_wanted, self.stored, self.write, self.read
+        room, spacing = loader.room, loader.spacing
         while True:
             first = push if push < load else load
             if first < cycle:
@@ -281,32 +285,35 @@ class Feeder:
                 break
             cycle = now + 1
             if push <= now:
-                flash.take(now)
                 stored += 1
                 write += 1
-                if write == ring.depth:
+                if write == depth:
                     write = ring.wrap(now)
-                push_wanted = max(flash.ready + 1, now + self.push_spacing)
-                push = NEVER if write == read else push_wanted
+                push = push_wanted = max(take(now) + 1, now + gap)
+                if write == read:
+                    push = NEVER
                 if stored == 1:
                     loader.wanted = max(loader.wanted, now + 2)
-                    load = loader.wanted if loader.room else NEVER
+                    load = loader.wanted if room else NEVER
                 continue
             if write == read:
                 push_wanted = push = max(push_wanted, now + 2)
             stored -= 1
             read += 1
-            if read == ring.depth:
+            if read == depth:
                 read = ring.wrapped
-            loader.room -= 1
+            room -= 1
             complete = False
-            if loader.room:
-                loader.wanted = now + loader.spacing
+            if room:
+                load = loader.wanted = now + spacing
             else:
                 complete = loader.read(now)
-            load = loader.wanted if stored and loader.room else NEVER
+                room, spacing, load = loader.room, loader.spacing, loader.wanted
+            if not (stored and room):
+                load = NEVER
             if complete and until_record:
                 break
+        loader.room = room
         self.push, self.load, self.cycle = push, load, cycle
         self.push_wanted, self.stored, self.write, self.read = push_wanted, stored, write, read
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import random
 
 import pytest
 from compiled import check_program, random_inputs
 from tflite_builder import NetworkBuilder
 
+from hw.command import Mode
 from hw.config import CoreConfig
+from hw.memory.flash import FlashReader
 from sw import importer
-from sw.compiler import Program, compile_graph
+from sw.compiler import Program, compile_graph, encode
 from sw.compiler.chains import Segment
-from sw.compiler.layers import Trail
+from sw.compiler.layers import Command, Geometry, Layer, Trail
 from sw.compiler.memory import Buffer, plan
+from sw.compiler.segments import BETWEEN_DESCRIPTORS, Division, Needs
 from sw.errors import UnsupportedError
 from sw.ir import Graph
 
@@ -124,3 +128,87 @@ def test_trails() -> None:
     result = plan(buffers, 256, 8, 8)
     distance = result.addresses[0] - result.addresses[1]
     assert distance == 12 and result.tops == (112, 112, 100)
+
+
+def linked(tensor: int, source: tuple[int, ...], geometry: Geometry) -> Layer:
+    return Layer(name=f"layer {tensor}", kind="any", macs=0, inputs=source, output=tensor,
+                 commands=(), geometry=geometry)
+
+
+def random_chain(rng: random.Random) -> Segment:
+    """Some layers, the last one perhaps with a shortcut past the others."""
+    rows, layers = rng.randint(3, 20), []
+    for tensor in range(1, rng.randint(3, 5)):
+        kernel, stride = rng.choice(((1, 1), (1, 1), (1, 2), (3, 1), (3, 2), (2, 3)))
+        top = rng.randint(0, 1) if kernel == 3 else 0
+        output_rows = max(1, (rows + top - kernel) // stride + 1 + rng.randint(0, top))
+        layers.append(linked(tensor, (tensor - 1,), Geometry(
+            kernel=kernel, stride=stride, top=top, input_rows=rows, output_rows=output_rows,
+            input_pitch=4, output_pitch=rng.choice((4, 6)))))
+        rows = output_rows
+    if rng.random() < 0.5:
+        first = layers[-1]
+        layers += [
+            linked(10, (first.output,), Geometry(
+                kernel=3, top=1, input_rows=rows, output_rows=rows, input_pitch=4,
+                output_pitch=4)),
+            linked(11, (first.output, 10), Geometry(
+                input_rows=rows, output_rows=rows, input_pitch=4, output_pitch=4)),
+        ]
+    return Segment(layers=tuple(layers), kept=frozenset((layers[-1].output,)))
+
+
+def plain_last_reads(segment: Segment, tensor: int, rows: int) -> list[int]:
+    result: list[int] = []
+    for number, row in enumerate(segment.rows):
+        if tensor in row.layer.inputs:
+            assert row.layer.geometry is not None and row.row is not None
+            first, end = row.layer.geometry.needs(row.row)
+            result.extend([number] * (end - len(result)))
+            result[first:end] = [number] * (end - first)
+    return result + [-1] * (rows - len(result))
+
+
+def plain_live(segment: Segment, tensor: int, last_read: list[int]) -> int:
+    made = most = first = 0
+    for number, row in enumerate(segment.rows):
+        if row.layer.output == tensor:
+            made += 1
+            most = max(most, made - first)
+        while first < made and last_read[first] <= number:
+            first += 1
+    return most
+
+
+def test_rows_that_are_needed_at_the_same_time() -> None:
+    rng = random.Random(0)
+    for _ in range(300):
+        segment = random_chain(rng)
+        for layer in segment.layers:
+            tensor, geometry = layer.output, layer.geometry
+            assert geometry is not None
+            expected = plain_last_reads(segment, tensor, geometry.output_rows)
+            assert segment._last_reads(tensor, geometry.output_rows).tolist() == expected
+            assert segment._live(tensor) == plain_live(segment, tensor, expected)
+        first = segment.layers[0].geometry
+        assert first is not None
+        assert segment._last_reads(0, first.input_rows).tolist() == plain_last_reads(
+            segment, 0, first.input_rows)
+
+
+@pytest.mark.parametrize("lanes", [2, 4])
+def test_costs_count_the_words_of_descriptors(lanes: int) -> None:
+    config = CoreConfig(lanes=lanes)
+    program = compile_graph(separable(1, 24), config)
+    descriptor = program.work[0].descriptor
+    words = len(encode.descriptor_words(descriptor, config.word_bytes))
+    command = Command(fields={"mode": Mode.ADD, "steps": 4, "width": 1, "height": 1, "blocks": 0},
+                      input=0, output=1, blocks=())
+    layer = dataclasses.replace(
+        linked(1, (0,), Geometry(input_rows=1, output_rows=1, input_pitch=1, output_pitch=1)),
+        commands=(command, command))
+    needs = Needs(layers=[layer], words={0: 1, 1: 1}, inputs=(0,), outputs=(1,))
+    division = Division(needs=needs, config=config)
+    from_flash = 2 * words * FlashReader.CYCLES_PER_HALFWORD * lanes
+    assert division._cycles(0, 1) == max(from_flash, 2 * BETWEEN_DESCRIPTORS)
+    assert division._loads == [(0, 2, 2 * words, 1)]

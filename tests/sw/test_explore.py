@@ -21,7 +21,7 @@ from sw.exploration import accuracy, plot
 from sw.exploration import sweep as sweeps
 from sw.exploration.graphs import random_graph
 from sw.exploration.sweep import Point, Request, evaluate, front, sweep
-from sw.networks.architecture import mobilenet_v1, mobilenet_v2
+from sw.networks.architecture import Padding, mobilenet_v1, mobilenet_v2
 
 BOARD = boards.get("icebreaker")
 SMALL = [Request(arch="v1", alpha=0.25, size=size, classes=2) for size in (96, 32, 64)]
@@ -79,11 +79,12 @@ def test_shapes_are_those_of_published_files(shared: Path) -> None:
         assert shapes(ours) == shapes(published)
 
 
+@pytest.mark.parametrize("padding", ["same", "symmetric"])
 @pytest.mark.parametrize("make", [mobilenet_v1, mobilenet_v2])
-def test_random_networks_run_exactly(make: Any) -> None:
+def test_random_networks_run_exactly(make: Any, padding: Padding) -> None:
     """The graphs are real ones: the compiled program computes what the golden model does."""
     extra = {"head": 64} if make is mobilenet_v2 else {}
-    graph = random_graph(make(0.25, 32, classes=3, **extra), seed=1)
+    graph = random_graph(make(0.25, 32, classes=3, padding=padding, **extra), seed=1)
     config = replace(BOARD.config, fraction_bits=31)
     program = compile_graph(graph, config)
     check_program(graph, program, random_inputs(graph, 1))
