@@ -26,6 +26,9 @@ Array = npt.NDArray[np.integer]
 TensorObserver = Callable[[int, Array], None]
 """Called at the end of each layer with its number and the tensor it has written."""
 
+LONGEST_RUN = 100_000_000
+"""Cycles that a run of an unknown program may take."""
+
 FLASH_POLLS = 200
 """Times the device is asked whether its flash is ready: the flash wakes up within microseconds."""
 
@@ -190,6 +193,10 @@ class Device:
                 f"{program.model}: compiled for another core than the device's; compile it again"
             )
         self._wait_for_flash()
+        if not self._quiet():
+            raise DeviceTimeout(
+                "the device is still busy with what was begun before; configure it again"
+            )
         self.transport.program_flash(
             program.flash_address, program.flash, progress, trust=not self._doubtful
         )
@@ -230,6 +237,7 @@ class Device:
         """
         program, transport = self._program(), self.transport
         job = self._job(inputs)
+        self._quiet()
         for address, halfwords in [*job.constants, *job.writes]:
             transport.write_memory(address, halfwords)
         try:
@@ -297,6 +305,7 @@ class Device:
             If the line to the device is dead.
         """
         program = self._program()
+        self._quiet()
         # What the device has been given, and frames that never came so far.
         waiting: deque[InputError | None] = deque()
 
@@ -370,6 +379,23 @@ class Device:
         if self.program is None:
             raise DeviceError("no program is loaded")
         return self.program
+
+    def _quiet(self) -> bool:
+        """Let a run that was left behind come to its end: until then it writes to memory.
+
+        Returns
+        -------
+        bool
+            Whether the core is idle.  If it is not, it hangs, and writes nothing.
+        """
+        if not self.transport.read_register(Register.STATUS) & 1:
+            return True
+        self.transport.write_register(Register.HOLD, HOLD_NEVER)
+        try:
+            self.transport.wait_idle(self._limit or LONGEST_RUN)
+        except DeviceTimeout:
+            return False
+        return True
 
     def _wait_for_flash(self) -> None:
         for _ in range(FLASH_POLLS):

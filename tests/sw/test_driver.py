@@ -134,6 +134,41 @@ def test_what_was_in_memory_does_not_matter(graph: Graph, program: Program) -> N
         np.testing.assert_array_equal(results[0].tensors[index], results[1].tensors[index])
 
 
+@pytest.mark.parametrize("cycles", [0, 1, 500, 2000])
+def test_a_run_that_was_left_behind(
+    device: Device, graph: Graph, program: Program, cycles: int
+) -> None:
+    """Its layers would write over the next input."""
+    device.load(program)
+    x = frame(graph, 1)
+    for begin in (lambda: device.infer(x), lambda: next(device.stream([x]))):
+        device.transport.write_register(Register.START, 1)
+        device.transport.pause(cycles)
+        result = begin()
+        for index, value in golden.run(graph, x).items():
+            if index in graph.outputs:
+                np.testing.assert_array_equal(result.tensors[index], value)
+        assert result.cycles == sum(program.cycles())
+    device.transport.write_register(Register.HOLD, 0)
+    device.transport.write_register(Register.START, 1)
+    device.load(program)
+
+
+def test_a_device_that_stays_busy(program: Program) -> None:
+    with (
+        Device(SimTransport(CONFIG), CONFIG) as device,
+        pytest.raises(DeviceTimeout, match="still busy with what was begun before"),
+    ):
+        device.load(program)
+        device.transport.wait_idle = stay_busy  # type: ignore[method-assign]
+        device.transport.write_register(Register.START, 1)
+        device.load(program)
+
+
+def stay_busy(*_: object) -> None:
+    raise DeviceTimeout("still busy")
+
+
 def test_a_second_program_replaces_the_first(device: Device, graph: Graph) -> None:
     net = NetworkBuilder(seed=9)
     y = net.conv_2d(net.input((1, 5, 5, 8)), 8, kernel=(1, 1))
