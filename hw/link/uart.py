@@ -45,12 +45,12 @@ class SerialLine(wiring.Component):
     a value that depends on when in the cycle the line is seen to fall; half a bit later the start
     bit is sampled, and then every bit a bit later.
 
-    Error budget of a sample, in cycles, at 12 Mbaud and 39.75 MHz (a bit is 3.3125 cycles, so a
-    sample may be 1.656 off): the falling edge is known to half a cycle (0.25), a sample is taken
+    Error budget of a sample, in cycles, at 12 Mbaud and 39 MHz (a bit is 3.25 cycles, so a
+    sample may be 1.625 off): the falling edge is known to half a cycle (0.25), a sample is taken
     up to half a cycle from where it should be (0.30), constants are rounded (0.08), the
-    increment is 0.04 % off (0.004 in 9.5 bits; fractions do not add up).  The rest, 1.0 cycles or
+    increment is 0.02 % off (0.008 in 9.5 bits).  The rest, 1.0 cycles or
     25 ns, is 3.2 % of the 9.5 bits to the stop bit: for the clocks of both sides (100 ppm) and
-    unequal edges.  Edges that are sent are up to a quarter of a cycle (6.3 ns, 8 % of a bit) from
+    unequal edges.  Edges that are sent are up to a quarter of a cycle (6.4 ns, 8 % of a bit) from
     where they should be.
 
     The samples pass the IO cell's register and one more before they are looked at.
