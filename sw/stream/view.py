@@ -233,10 +233,6 @@ def _rates(record: Record, now: Snapshot, about: About) -> Text:
         text.append("   ")
         text.append(f"{now.board_rate:.1f}", style="bold")
         text.append(f" at {about.clock_mhz:g} MHz")
-    if now.line_rate is not None:
-        text.append("   ")
-        text.append(f"{now.line_rate:.1f}", style="bold")
-        text.append(" with the line")
     if record.cycles is not None:
         text.append(f" ({record.cycles:,} cycles)")
     return text
@@ -265,6 +261,9 @@ def _counts(now: Snapshot, about: About) -> Text:
     text.append(counted(now.retries, "retry", "retries"))
     if now.dropped:
         text.append(f"{now.dropped:,} skipped   ")
+    if now.line_rate is not None:
+        text.append(f"{now.line_rate:.1f}", style="bold")
+        text.append(" frames/s with the line   ")
     if about.verify:
         differ = now.different
         text.append(f"{differ:,} differ" if differ else "exact", style="red" if differ else "green")

@@ -274,7 +274,7 @@ ABOUT = About(
     model="net", source="folder", board="icebreaker", title="iCEBreaker", backend="sim",
     clock_mhz=39.75, verify=True,
 )
-NOW = Snapshot(frames=1234, errors=1, retries=7, rate=12.34, board_rate=81.26)
+NOW = Snapshot(frames=1234, errors=1, retries=7, rate=12.34, board_rate=81.26, line_rate=42.5)
 
 
 def drawn(record: Record, **options: Any) -> str:
@@ -293,7 +293,7 @@ def test_the_live_view() -> None:
         "net · icebreaker, simulated", "folder", "frame 3", "cat.png", "cat", "75.0%",
         "12.3 inferences/s measured", "81.3 at 39.75 MHz (397,500 cycles)", "prepare 1.23 ms",
         "upload 2.00 ms", "compute 10.00 ms", "download 1.00 ms", "1,234 frames   1 error   ",
-        "7 retries", "exact", "frame 4: dog.png: not a readable image",
+        "7 retries", "42.5 frames/s with the line", "exact", "frame 4: dog.png: not a readable image",
     ):
         assert part in text, text
     assert all(len(line) <= 90 for line in text.splitlines())
@@ -324,8 +324,8 @@ def test_lines() -> None:
         for record in (GOOD, BAD):
             view.show(record, NOW)
     plain, failed, *rest = file.getvalue().splitlines()
-    assert plain == "     3  cat.png  cat 75.0%  10.00 ms  12.3 inf/s  retries 2  exact"
-    assert failed == "     4  dog.png  12.3 inf/s  ERROR: dog.png: not a readable image"
+    assert plain == "     3  cat.png  cat 75.0%  10.00 ms  12.3 inf/s  42.5 /s with the line  retries 2  exact"
+    assert failed == "     4  dog.png  12.3 inf/s  42.5 /s with the line  ERROR: dog.png: not a readable image"
     assert [json.loads(line) for line in rest] == [GOOD.json(), BAD.json()]
 
 

@@ -260,6 +260,7 @@ def test_the_page_in_a_browser(browser: Any, page: Page) -> None:
     expected = {
         "state": "live", "model": "net", "about": "icebreaker, simulated · folder",
         "name": "cat.png", "number": "frame 3", "rate": "20.0", "board-rate": "81.3",
+        "line-rate": "42.5",
         "clock": "inferences/s at 39.75 MHz", "frames": "1,234", "error-count": "1",
         "retries": "7", "exact": "exact", "ms-prepare": "1.23 ms", "ms-upload": "2.00 ms",
         "ms-compute": "10.00 ms", "ms-download": "1.00 ms", "span": "last 3 frames",
