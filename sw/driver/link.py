@@ -494,6 +494,8 @@ class Link:
 
     def _change_rate(self, rate: int) -> bool:
         """Ask for a rate, and see whether it works; otherwise both sides are at the safe one."""
+        # That it works is known then, and where the device is if it does not answer.
+        same = rate == self.rate
         for _ in range(TRIES):
             packet = Packet(
                 operation=Operation(
@@ -509,13 +511,15 @@ class Link:
             )
             reply, _ = self._exchange(packet, fillers=2 * HEADER_BYTES)
             if reply is None:
+                if same:
+                    continue
                 break
             self._sequence = reply.expected
             if reply.status == Status.OK:
                 self.port.baud = self._baud >> rate
                 self.rate = rate
                 self._since = 0
-                if all(self._barrier() is not None for _ in range(RATE_PROOFS)):
+                if same or all(self._barrier() is not None for _ in range(RATE_PROOFS)):
                     return True
                 break
         self._restart_line()
