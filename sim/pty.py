@@ -1,7 +1,7 @@
 """The simulated board as a serial port: a pseudo-terminal that drivers open like a board's.
 
 Behind it are the link, the core and the flash, cycle by cycle.  Time passes in the simulation while
-there is something to do, about fifty times slower than on a board, and stands still otherwise.
+there is something to do, tens of times slower than on a board, and stands still otherwise.
 Baud rates count: what is sent at a rate that the board does not listen at arrives as garbage.
 """
 

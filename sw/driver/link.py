@@ -52,7 +52,7 @@ RATE_TRIES = 2
 """Times that a rate is asked for."""
 
 LAST_TRIES = 16
-"""Times that the lowest rate is asked for."""
+"""Times that the lowest rate is asked for, and that a bad line is started anew."""
 
 RATE_PROOFS = 3
 """Requests that a new rate has to carry."""
@@ -117,6 +117,8 @@ class Link:
         self._session = False
         self._trouble = False
         self._awaited = 0
+        # Whether anything came since the last barrier was begun.
+        self._heard = False
         self._fastest = 0
 
     # -- what the transport calls ----------------------------------------------------------------
@@ -382,6 +384,7 @@ class Link:
         seeds: list[int] = []
         silent = 0
         tried = set() if tried is None else tried
+        self._heard = False
         for _ in range(TRIES):
             tried.add(self._sequence)
             packet = Packet(
@@ -431,6 +434,7 @@ class Link:
         last: Reply | None = None
         while (wait := max(packet.due, self._progress) + patience - self.port.now()) > 0:
             data = self.port.receive(wait)
+            self._heard |= bool(data)
             received += data
             self._buffer += data
             while (reply := find_reply(self._buffer, self._seed, sizes)) is not None:
@@ -460,11 +464,16 @@ class Link:
     def _restart_line(self, tried: set[int] | None = None) -> int:
         """Begin anew at the safe rate; takes and returns what :meth:`_barrier` does."""
         tried = set() if tried is None else tried
-        for _ in range(TRIES):
+        silent = 0
+        for _ in range(LAST_TRIES):
             self._break()
             expected = self._barrier(tried)
             if expected is not None:
                 return expected
+            # A line that brings something is bad, but not dead.
+            silent = 0 if self._heard else silent + 1
+            if silent == TRIES:
+                break
         raise DeviceLost(
             f"{self.port.name}: the device does not answer any more; is the board still powered?"
         )
@@ -485,6 +494,8 @@ class Link:
 
     def _change_rate(self, rate: int) -> bool:
         """Ask for a rate, and see whether it works; otherwise both sides are at the safe one."""
+        # That it works is known then, and where the device is if it does not answer.
+        same = rate == self.rate
         for _ in range(TRIES):
             packet = Packet(
                 operation=Operation(
@@ -500,13 +511,15 @@ class Link:
             )
             reply, _ = self._exchange(packet, fillers=2 * HEADER_BYTES)
             if reply is None:
+                if same:
+                    continue
                 break
             self._sequence = reply.expected
             if reply.status == Status.OK:
                 self.port.baud = self._baud >> rate
                 self.rate = rate
                 self._since = 0
-                if all(self._barrier() is not None for _ in range(RATE_PROOFS)):
+                if same or all(self._barrier() is not None for _ in range(RATE_PROOFS)):
                     return True
                 break
         self._restart_line()
