@@ -211,6 +211,22 @@ class _Choice:
             return sum(layout.words for layout in self.layouts.values())
         return sum(count for layout in self.layouts.values() for _, count in layout.runs)
 
+    def spares(self, other: _Choice) -> bool:
+        """Whether another one need not be tried: it takes more, steps or memory, and saves neither.
+
+        Memory counts at any time: what tensors leave is the ring, which lets the flash run ahead.
+        """
+        mine, its = self.arrangement.memory.tops, other.arrangement.memory.tops
+        if len(mine) != len(its):
+            return False
+        pairs = [(self.steps, other.steps), *zip(mine, its, strict=True)]
+        return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+    @property
+    def steps(self) -> int:
+        """Cycles that the array needs."""
+        return sum(layer.steps for layer in self.layers)
+
 
 def _compile(
     ctx: Context, board: str, flash_address: int, dense_input: bool, compact_input: bool = False
@@ -306,8 +322,8 @@ def _choose(
     """Try every layout of the input and keep the fastest that fits, or the most compact one.
 
     A layout that takes fewer steps takes more memory, hence leaves a smaller ring, which can cost
-    more than it saves: so whole networks are compared.  If none fits, the host writes the rows of
-    the input while the first layers run.
+    more than it saves: so whole networks are compared, but for those that take more of both than
+    another.  If none fits, the host writes the rows of the input while the first layers run.
     """
     layouts = {}
     for index in ctx.part.inputs:
@@ -337,10 +353,11 @@ def _choose(
         # The most modest one tells what is missing.
         smallest = min(arrangers, key=lambda entry: sum(x.words for x in entry[1].values()))
         raise smallest[0].shortage()
-    if len(choices) == 1:
-        return choices[0]
     if compact:
         return min(choices, key=lambda choice: (choice.sent_words(), choice.cycles(ctx.config)))
+    choices = [c for c in choices if not any(other.spares(c) for other in choices)]
+    if len(choices) == 1:
+        return choices[0]
     return min(choices, key=lambda choice: choice.cycles(ctx.config))
 
 
