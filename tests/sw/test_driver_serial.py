@@ -139,6 +139,25 @@ def test_a_network(transport: SerialTransport, graph: Graph, program: Program) -
         assert streamed.cycles == sum(program.cycles())
 
 
+def test_a_stream_that_is_left(transport: SerialTransport, graph: Graph) -> None:
+    """What was begun ahead of the results comes to its end first."""
+    program = compile_graph(
+        graph, CONFIG, flash_address=BOARD.flash.program_base, compact_input=True
+    )
+    assert program.overlap is not None
+    device = Device(transport, CONFIG)
+    device.load(program)
+    for left in range(1, 3):
+        for result, seed in zip(
+            device.stream(frame(graph, seed) for seed in range(9)), range(left), strict=False
+        ):
+            check(graph, frame(graph, seed), result.tensors)
+        x = frame(graph, 20 + left)
+        result = device.infer(x)
+        check(graph, x, result.tensors)
+        assert result.cycles == sum(program.cycles())
+
+
 def test_a_board_that_is_configured_again(
     transport: SerialTransport, port: SimulatedSerialPort, graph: Graph, program: Program
 ) -> None:
