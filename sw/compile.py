@@ -10,7 +10,7 @@ from rich.table import Table
 
 import boards
 from sw import importer, models
-from sw.compiler import Program, compile_graph
+from sw.compiler import Program, compile_graph, save_program
 from sw.networks.default import default_model
 from sw.report import (
     MODEL,
@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     screen.print(_table(program, reports))
     screen.print(_summary(program))
     if options.output:
-        program.save(options.output)
+        save_program(program, options.output)
     if options.json:
         report = network_report(
             model=program.model,

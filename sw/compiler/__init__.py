@@ -10,14 +10,18 @@
 - :mod:`sw.compiler.crop`: bands of single layers that do not fit, for tests;
 - :mod:`sw.compiler.memory`: addresses; :mod:`sw.compiler.encode`: words;
 - :mod:`sw.compiler.schedule`: all of it in order; :mod:`sw.compiler.program`: the result;
+  ``storage``: files of it; ``collector``: its tensors;
 - :mod:`sw.compiler.chunks`: inputs that arrive while the core runs; ``overlap``: the next ones;
 - :mod:`sw.compiler.cycles`, ``timing``, ``feeder``, ``port``: how long it takes.
 """
 
 from sw.compiler.chunks import InputChunk
+from sw.compiler.collector import Collector
 from sw.compiler.overlap import Overlap
-from sw.compiler.program import Collector, DeviceTensor, Program, ProgramLayer
+from sw.compiler.program import DeviceTensor, Program, ProgramLayer
 from sw.compiler.schedule import compile_graph, compile_layer
+from sw.compiler.storage import load as load_program
+from sw.compiler.storage import save as save_program
 
 __all__ = [
     "Collector",
@@ -28,4 +32,6 @@ __all__ = [
     "ProgramLayer",
     "compile_graph",
     "compile_layer",
+    "load_program",
+    "save_program",
 ]

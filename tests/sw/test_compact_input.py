@@ -20,7 +20,7 @@ from sim.board import SimulatedBoard
 from sim.functional import run_program
 from sw import compile as compile_tool
 from sw import golden, images, importer
-from sw.compiler import Overlap, Program, compile_graph, schedule
+from sw.compiler import Overlap, Program, compile_graph, load_program, save_program, schedule
 from sw.compiler.context import Context
 from sw.compiler.inputs import InputLayout
 from sw.compiler.lower import first_layer_options
@@ -363,8 +363,8 @@ def test_an_input_that_is_needed_to_the_end_does_not_overlap() -> None:
 
 def test_files(program: Program, graph: Graph, tmp_path: Path) -> None:
     path = tmp_path / "small.prog"
-    program.save(path)
-    loaded = Program.load(path)
+    save_program(program, path)
+    loaded = load_program(path)
     assert (loaded.pinned, loaded.overlap) == (True, program.overlap)
     (x,) = random_inputs(graph, 0)
     for index, value in run_program(loaded, x).items():
@@ -377,7 +377,7 @@ def test_files(program: Program, graph: Graph, tmp_path: Path) -> None:
         for name, data in (members | {"program.json": json.dumps(document).encode()}).items():
             archive.writestr(name, data)
     with pytest.raises(InputError, match=r"not a program of this version .*; compile it again"):
-        Program.load(path)
+        load_program(path)
 
 
 def test_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from tflite_builder import NetworkBuilder
 from hw.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, images, importer
-from sw.compiler import Program, compile_graph, compile_layer
+from sw.compiler import Program, compile_graph, compile_layer, load_program, save_program
 
 
 def kill(net: NetworkBuilder, channels: list[int], value: int | None = None) -> None:
@@ -106,8 +106,8 @@ def test_a_real_network(shared: Path, tmp_path: Path) -> None:
     program = compile_graph(graph, config, remove_constant_channels=True)
     assert program.macs == 7_489_664
     assert sum(program.cycles()) < 280_000
-    program.save(tmp_path / "vww")
-    loaded = Program.load(tmp_path / "vww")
+    save_program(program, tmp_path / "vww")
+    loaded = load_program(tmp_path / "vww")
     for file in ("vww_quant_test_yes_0.dat", "vww_quant_test_no_0.dat"):
         check_program(graph, loaded, [images.load(shared / "images" / file, graph)])
 

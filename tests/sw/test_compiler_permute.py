@@ -14,7 +14,7 @@ from tflite_builder import NetworkBuilder
 from hw.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, importer
-from sw.compiler import Program, compile_graph, compile_layer, schedule
+from sw.compiler import Program, compile_graph, compile_layer, load_program, save_program, schedule
 from sw.compiler.partition import partition
 from sw.compiler.permute import order_channels
 from sw.errors import UnsupportedError
@@ -220,15 +220,15 @@ def test_single_layers_and_files(tmp_path: Path) -> None:
         if op.kind == "RESHAPE":
             continue
         program = compile_layer(graph, number, CoreConfig())
-        program.save(tmp_path / "layer")
-        program = Program.load(tmp_path / "layer")
+        save_program(program, tmp_path / "layer")
+        program = load_program(tmp_path / "layer")
         inputs = [value[layout.tensor] for _, layout in program.inputs]
         np.testing.assert_array_equal(run_program(program, inputs)[op.output], value[op.output])
         compiled += 1
     assert compiled == 17
     program = compile_graph(graph, CoreConfig())
-    program.save(tmp_path / "network")
-    check_program(graph, Program.load(tmp_path / "network"), random_inputs(graph, 1))
+    save_program(program, tmp_path / "network")
+    check_program(graph, load_program(tmp_path / "network"), random_inputs(graph, 1))
 
 
 def test_weights_too_far_beyond_int8_are_still_refused() -> None:

@@ -19,7 +19,7 @@ from sim.functional import FunctionalCore, run_program
 from sim.records import ProgramError, records
 from sw import compile as tool
 from sw import importer
-from sw.compiler import Program, compile_graph
+from sw.compiler import compile_graph, load_program, save_program
 from sw.compiler.encode import descriptor_words
 from sw.errors import InputError
 from sw.ir import Graph
@@ -37,8 +37,8 @@ def small() -> tuple[Graph, bytes]:
 def test_saved_programs_are_the_same(tmp_path: Path) -> None:
     graph, _ = small()
     program = compile_graph(graph, CoreConfig(), board="icebreaker", flash_address=0x30000)
-    program.save(tmp_path / "small.bin")
-    loaded = Program.load(tmp_path / "small.bin")
+    save_program(program, tmp_path / "small.bin")
+    loaded = load_program(tmp_path / "small.bin")
     for name in ("model", "board", "config", "flash", "flash_address", "ring", "outputs"):
         assert getattr(loaded, name) == getattr(program, name)
     for name in ("tensors", "layers", "work", "aliases"):
@@ -56,14 +56,14 @@ def test_saved_programs_are_the_same(tmp_path: Path) -> None:
 
 def test_files_that_are_no_programs(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
-        Program.load(tmp_path / "missing")
+        load_program(tmp_path / "missing")
     (tmp_path / "text").write_text("nonsense")
     with pytest.raises(InputError, match="not a program of this version"):
-        Program.load(tmp_path / "text")
+        load_program(tmp_path / "text")
     with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
         pass
     with pytest.raises(InputError, match="not a program of this version"):
-        Program.load(tmp_path / "empty.zip")
+        load_program(tmp_path / "empty.zip")
 
 
 def test_missing_outputs_are_named() -> None:
@@ -95,7 +95,7 @@ def test_the_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         set(layer) == {"name", "op", "macs", "cycles", "utilization", "exact"} and layer["exact"]
         for layer in result["layers"]
     )
-    loaded = Program.load(program)
+    loaded = load_program(program)
     check_program(graph, loaded, random_inputs(graph, 0))
 
 

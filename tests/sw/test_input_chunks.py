@@ -15,7 +15,7 @@ from hw.command import HOLD_NEVER, Register
 from hw.sections import seal, unseal
 from sim.functional import run_program
 from sw import golden, importer
-from sw.compiler import InputChunk, Program, compile_graph
+from sw.compiler import InputChunk, Program, compile_graph, load_program, save_program
 from sw.compiler.encode import descriptor_words
 from sw.driver import Device, DeviceError, DeviceTimeout, profile
 from sw.driver.simulation import SimLinkTransport, SimTransport
@@ -202,8 +202,8 @@ def test_no_profile(program: Program) -> None:
 
 
 def test_files(program: Program, tmp_path: Path) -> None:
-    program.save(tmp_path / "rows.prog")
-    assert Program.load(tmp_path / "rows.prog").chunks == program.chunks
+    save_program(program, tmp_path / "rows.prog")
+    assert load_program(tmp_path / "rows.prog").chunks == program.chunks
 
 
 def chunk(**changes: int) -> InputChunk:
