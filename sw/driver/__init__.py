@@ -3,10 +3,12 @@
 - :mod:`sw.driver.device`: what users call;
 - :mod:`sw.driver.profiling`: where the cycles of an inference go;
 - :mod:`sw.driver.transport`: what a device must be able to do;
-- :mod:`sw.driver.simulation`, :mod:`sw.driver.serial`: simulated boards, boards.
+- :mod:`sw.driver.simulation`, :mod:`sw.driver.serial`: simulated boards, boards;
+- :mod:`sw.driver.link`, ``packets``, ``port``: the line to a board; ``pipeline``: streams over it;
+- :mod:`sw.driver.spi_flash`: a board's flash.
 """
 
-from sw.driver.device import Device, Result, StreamResult
+from sw.driver.device import Device
 from sw.driver.errors import (
     ConfigurationMismatch,
     CorruptProgramError,
@@ -16,6 +18,7 @@ from sw.driver.errors import (
     DeviceTimeout,
 )
 from sw.driver.profiling import LayerProfile, profile
+from sw.driver.results import Result, StreamResult
 from sw.driver.transport import Progress, Transport
 
 __all__ = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,11 @@ from hw.config import CoreConfig
 from sw.compiler import Collector, InputChunk, Program
 from sw.compiler.cycles import by_layer
 from sw.driver.errors import CorruptProgramError, DeviceError, DeviceTimeout
+from sw.driver.results import Result, StreamResult
 from sw.driver.transport import Feed, Halfwords, Job, Memory, Outcome, Progress, Transport
-from sw.errors import InputError, SeparableError
+from sw.errors import InputError
 
-__all__ = ["Device", "Result", "StreamResult", "TensorObserver"]
+__all__ = ["Device", "TensorObserver"]
 
 Array = npt.NDArray[np.integer]
 
@@ -33,66 +33,11 @@ FLASH_POLLS = 200
 """Times the device is asked whether its flash is ready: the flash wakes up within microseconds."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """What an inference gave.
-
-    Attributes
-    ----------
-    tensors : dict
-        By number: the network's outputs, and what the host computed after the device.
-    cycles : int
-        Counted by the core, from the start to the end of the last layer.
-    layer_cycles : list of int or None
-        For each layer of the program, if the device shows them; they add up to ``cycles``.
-    """
-
-    tensors: dict[int, Array]
-    cycles: int
-    layer_cycles: list[int] | None
-
-
 def _halfwords(words: Memory) -> Halfwords:
     return np.ascontiguousarray(words).view("<u2").ravel()
 
 
 Frame = Array | Sequence[Array] | Mapping[int, Array]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreamResult:
-    """What became of one frame of a stream: a result, or an error.
-
-    Attributes
-    ----------
-    index : int
-        Of the frame, from 0; every frame has exactly one result, in order.
-    tensors : dict
-        As in :class:`Result`; empty if there is an error.
-    cycles : int or None
-        As in :class:`Result`; None if there is an error.
-    layer_cycles : list of int or None
-    upload_seconds, compute_seconds, link_seconds : float
-        Writing the input; from the start until the core is seen to be idle; reading the result.
-        In a stream these overlap with those of other frames.
-    retries : int
-        Packets of this frame that were sent again.
-    finished : float
-        When the result was there, in seconds of the device's clock: differences give the rate.
-    error : SeparableError or None
-        Why there is no result.
-    """
-
-    index: int
-    tensors: dict[int, Array] = field(default_factory=dict)
-    cycles: int | None = None
-    layer_cycles: list[int] | None = None
-    upload_seconds: float = 0.0
-    compute_seconds: float = 0.0
-    link_seconds: float = 0.0
-    retries: int = 0
-    finished: float = 0.0
-    error: SeparableError | None = None
 
 
 class Device:
