@@ -14,8 +14,9 @@ import pytest
 from compiled import check_program, random_inputs
 
 import boards
+from hw.config import CoreConfig
 from sw import explore, importer
-from sw.compiler import compile_graph
+from sw.compiler import compile_graph, schedule
 from sw.errors import InputError
 from sw.exploration import accuracy, plot
 from sw.exploration import sweep as sweeps
@@ -88,6 +89,28 @@ def test_random_networks_run_exactly(make: Any, padding: Padding) -> None:
     config = replace(BOARD.config, fraction_bits=31)
     program = compile_graph(graph, config)
     check_program(graph, program, random_inputs(graph, 1))
+
+
+@pytest.mark.parametrize(("make", "memory_depth"), [(mobilenet_v1, 16384), (mobilenet_v2, 8192)])
+def test_layouts_that_are_not_tried_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, make: Any, memory_depth: int
+) -> None:
+    graph = random_graph(make(0.35, 80, classes=10))
+    config = replace(BOARD.config, fraction_bits=31, memory_depth=memory_depth)
+    timed: list[int] = []
+    cycles = schedule._Choice.cycles
+
+    def counted(choice: schedule._Choice, core: CoreConfig) -> int:
+        timed.append(cycles(choice, core))
+        return timed[-1]
+
+    monkeypatch.setattr(schedule._Choice, "cycles", counted)
+    some = compile_graph(graph, config)
+    few = len(timed)
+    monkeypatch.setattr(schedule._Choice, "spares", lambda *_: False)
+    assert compile_graph(graph, config).flash == some.flash
+    every = timed[few:]
+    assert len(every) > few and min(every) == sum(some.cycles())
 
 
 def test_seeds() -> None:
