@@ -24,11 +24,9 @@ from hw.link.protocol import (
 )
 from sim.serial_port import Faults
 
-CYCLE = 1 / 39e6
 INPUT, RESULT = 0, 1000
 """Addresses of what the core takes and makes."""
 SIZE = 32
-COMPUTE_SECONDS = 0.0005
 
 
 def computed(data: np.ndarray) -> np.ndarray:
@@ -48,6 +46,7 @@ class ModelBoard:
         self.fresh = FRESH
         self.deaf_until = self.started = self.busy_until = 0.0
         self.starts = 0
+        self.compute_seconds, self.hertz = 0.0005, 39e6
         self.random = random.Random(1)
 
     def take(self, byte: int, time: float, baud: float) -> bytes:
@@ -103,7 +102,7 @@ class ModelBoard:
         return head + body + crc32(head + body, self.seed).to_bytes(4, "little")
 
     def _read(self, space: Space, address: int, count: int, time: float) -> bytes:
-        cycles = int((min(time, self.busy_until) - self.started) / CYCLE)
+        cycles = int((min(time, self.busy_until) - self.started) * self.hertz)
         registers = {
             Register.STATUS: IDENTITY << 8 | 2 | (time < self.busy_until),
             Register.CYCLES_LOW: cycles & 0xFFFF,
@@ -121,7 +120,7 @@ class ModelBoard:
             self.rate, self.fresh = address >> 9, 0
         else:
             self.starts += 1
-            self.started, self.busy_until = time, time + COMPUTE_SECONDS
+            self.started, self.busy_until = time, time + self.compute_seconds
             data = self.memory[INPUT : INPUT + SIZE]
             self.memory[RESULT : RESULT + SIZE] = computed(data)
 

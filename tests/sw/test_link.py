@@ -10,6 +10,7 @@ from link_model import INPUT, RESULT, SIZE, ModelPort, computed
 
 import boards
 from hw.link.protocol import digest
+from sw.driver import DeviceTimeout
 from sw.driver.patience import FIRST_GRAINS, Patience
 from sw.driver.serial import SerialTransport
 from sw.driver.transport import Job, Outcome
@@ -68,6 +69,26 @@ def test_a_good_line_needs_no_retries() -> None:
     for x, outcome in zip(inputs, outcomes, strict=True):
         np.testing.assert_array_equal(outcome.halfwords[0], computed(x))
         assert outcome.error is None and not outcome.retries
+
+
+@pytest.mark.parametrize(
+    ("seconds", "hertz", "hangs"), [(1.0, 50e3, False), (60.0, 39e6, True), (60.0, 0.0, True)]
+)
+def test_a_slow_core_is_not_a_hung_one(seconds: float, hertz: float, hangs: bool) -> None:
+    port = ModelPort(digest(BOARD.config, BOARD.baud), BOARD.baud)
+    port.board.compute_seconds, port.board.hertz = seconds, hertz
+    transport = SerialTransport(port, BOARD.config, baud=BOARD.baud)
+    x = np.arange(SIZE, dtype=np.uint16)
+    job = Job(program="model", writes=[(INPUT, x)], reads=[(RESULT, SIZE)], limit=100_000)
+    [outcome] = transport.jobs([job])
+    if hangs:
+        assert isinstance(outcome.error, DeviceTimeout)
+        assert port.now() < 1.0
+        with pytest.raises(DeviceTimeout, match="still busy after 0"):
+            transport.run(job)
+    else:
+        np.testing.assert_array_equal(outcome.halfwords[0], computed(x))
+        assert port.now() > seconds
 
 
 def test_patience_is_learned_by_length() -> None:
