@@ -240,6 +240,8 @@ class Core(wiring.Component):
             push_wanted.eq(
                 self.flash_word_ready & ~ring.full & stream_free
                 & ~give & ~giving[: lanes - 2].any()
+                # A line does not wait for memory, and brings hardly anything; the flash waits.
+                & ~(host.memory & host.memory_write)
             ),
             host_writes.eq(host.memory & ~host.memory_grant & host.memory_write & stream_free),
             host_reads.eq(
@@ -264,7 +266,8 @@ class Core(wiring.Component):
                 access.result.eq(1),
                 writeback.grant.eq(1),
             ]
-        # A line does not wait for memory, and brings hardly anything; the flash waits.
+        with m.Elif(push_wanted):
+            m.d.comb += [push.eq(1), access.address.eq(ring.write_address), access.write.eq(1)]
         with m.Elif(host_writes):
             m.d.comb += [
                 host.memory_grant.eq(1),
@@ -273,8 +276,6 @@ class Core(wiring.Component):
                 access.write.eq(1),
                 scratchpad.mask.eq(1 << host.lane),
             ]
-        with m.Elif(push_wanted):
-            m.d.comb += [push.eq(1), access.address.eq(ring.write_address), access.write.eq(1)]
         with m.Elif(loader.request):
             m.d.comb += [
                 loader.grant.eq(1),
