@@ -238,11 +238,12 @@ def _serve(options: argparse.Namespace) -> None:
         board.write_flash(0, contents)
         try:
             with PseudoTerminal(board) as terminal:
-                print(terminal.name, flush=True)
                 print(
                     f"ready: give the other commands --backend {terminal.name}; Ctrl-C ends this",
                     file=sys.stderr, flush=True,
                 )  # fmt: skip
+                # Scripts wait for this.
+                print(terminal.name, flush=True)
                 terminal.serve()
         finally:
             _store_flash(board, options.flash)
