@@ -60,6 +60,9 @@ RATE_PROOFS = 3
 TRUSTED_PACKETS = 50
 """A rate that fails before so many packets is not tried again."""
 
+STEADY_PACKETS = 20
+"""A line that carried so many packets, one after the other, counts as good."""
+
 BREAK_RATIO = 12
 """A zero byte at so much less than the lowest rate is a break at every rate."""
 
@@ -117,6 +120,7 @@ class Link:
         self._session = False
         self._trouble = False
         self._awaited = 0
+        self._done = 0
         # Whether anything came since the last barrier was begun.
         self._heard = False
         self._fastest = 0
@@ -201,6 +205,11 @@ class Link:
     def idle(self) -> bool:
         """Whether nothing is to be done."""
         return not self._queue and not self._flight
+
+    @property
+    def steady(self) -> bool:
+        """Whether the last packets all got through."""
+        return self._good >= STEADY_PACKETS
 
     @property
     def byte_seconds(self) -> float:
@@ -314,6 +323,8 @@ class Link:
         operation.acknowledged += packet.count
         if operation.done:
             operation.ended = self.port.now()
+            self._done += 1
+            operation.order = self._done
             if operation in self._queue:
                 self._queue.remove(operation)
 

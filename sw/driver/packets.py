@@ -81,6 +81,8 @@ class Operation:
         How often something of it was sent again.
     began, ended : float
         When its first packet was sent, and when it was done.
+    order : int
+        Grows from one operation that is done to the next: the device's order, too.
     """
 
     space: Space
@@ -97,6 +99,7 @@ class Operation:
     retries: int = 0
     began: float | None = None
     ended: float = 0.0
+    order: int = 0
 
     @property
     def item_bytes(self) -> int:

@@ -8,6 +8,8 @@ that it may be done, so that the line never waits for an answer on its way throu
 - the next start goes behind it as soon as the core was seen to be idle, and behind the reads.
 
 The device does everything in the order of the queue, each exactly once (``docs/protocol.md``).
+But an answer that is lost is asked for again, and what is read then may be the next run's if that
+has begun: both are carried out again.
 """
 
 from __future__ import annotations
@@ -161,6 +163,15 @@ class Pipeline:
         CorruptProgramError, DeviceTimeout, DeviceError
             If it has none.
         """
+        while not self._attempt():
+            # Everything that was begun comes to its end, and is done again.
+            while not self.link.idle:
+                self.link.pump()
+            self._wait(self.runs[0].job)
+            self.forget()
+
+    def _attempt(self) -> bool:
+        """Get the outcome; return whether it is that of the run, or of the next one."""
         link, run = self.link, self.runs[0]
         if run.start is None:
             self._write(run, 0.0)
@@ -175,9 +186,12 @@ class Pipeline:
         reads = [read(Space.MEMORY, address, count) for address, count in run.job.reads]
         for operation in reversed([registers, *reads]):
             link.submit(operation, urgent=True)
-        self._start_next()
+        following = self._start_next()
         while not all(operation.done for operation in (registers, *reads)):
             link.pump()
+        last = max(operation.order for operation in (registers, *reads))
+        if following is not None and following.done and following.order < last:
+            return False
         status, low, high = (int(value) for value in halfwords(registers))
         if status & CORRUPT:
             raise corrupt_program(run.job)
@@ -191,6 +205,7 @@ class Pipeline:
         outcome.compute_seconds = idle - begun.ended
         outcome.link_seconds = link.port.now() - idle
         outcome.retries = sum(o.retries for o in [*run.writes, begun, registers, *reads])
+        return True
 
     def _write(self, run: Run, pause: float) -> None:
         """Submit the writes of a run, unless that was done."""
@@ -214,11 +229,16 @@ class Pipeline:
         if not self.runs[place].job.feeds:
             self._write(self.runs[place], job.overlap / self._clock_hz)
 
-    def _start_next(self) -> None:
-        """Submit the next start behind what is queued, and what comes after that."""
-        if len(self.runs) > 1 and self.runs[1].writes:
-            self.runs[1].start = self.link.submit(start())
-            self._write_behind(self.runs[1], 2)
+    def _start_next(self) -> Operation | None:
+        """Submit the next start behind what is queued, and what comes after that; return it.
+
+        On a bad line the answers are waited for first.
+        """
+        if len(self.runs) < 2 or not self.runs[1].writes or not self.link.steady:
+            return None
+        self.runs[1].start = following = self.link.submit(start())
+        self._write_behind(self.runs[1], 2)
+        return following
 
     def _wait(self, job: Job) -> None:
         """Wait until the core is seen to be idle."""

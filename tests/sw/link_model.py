@@ -76,7 +76,7 @@ class ModelBoard:
             packet.clear()
             return b""
         flags = packet[2] | packet[3] << 8
-        address, count = packet[4] | packet[5] << 8, (flags & 1023) + 1
+        address, count = packet[4] | packet[5] << 8, (flags & 2047) + 1
         write, space = bool(flags >> 11 & 1), Space(flags >> 12 & 3)
         width = 2 if space < Space.FLASH else 1
         matches = packet[1] == self.expected

@@ -36,7 +36,10 @@ def tiny_network() -> Graph:
 @pytest.mark.parametrize(("rate", "network"), [(1e-3, small_network), (1e-2, tiny_network)])
 def test_frames_over_a_bad_line(rate: float, network: Callable[[], Graph]) -> None:
     graph = network()
-    program = compile_graph(graph, CONFIG, flash_address=BOARD.flash.program_base)
+    program = compile_graph(
+        graph, CONFIG, flash_address=BOARD.flash.program_base, compact_input=True
+    )
+    assert program.overlap is not None, "inputs, starts and results are under way together"
     port = new_port()
     # What has to be waited for has to be simulated.
     port.grain = 0.0001
