@@ -183,7 +183,7 @@ def test_a_stream_over_the_command(tmp_path: Path) -> None:
     """With the network that ships, which is in the flash: writing it would take a minute."""
     program = compile_graph(
         importer.load(default.default_model()), CONFIG, board=BOARD.name,
-        flash_address=BOARD.flash.program_base,
+        flash_address=BOARD.flash.program_base, compact_input=True,
     )  # fmt: skip
     flash = tmp_path / "flash.bin"
     image = program.flash + b"\xff" * (-len(program.flash) % 256) + record(program.flash)
