@@ -60,6 +60,7 @@ class Device:
         self.config = config
         self.program: Program | None = None
         self._limit: int | None = None
+        self._constants: list[tuple[int, Halfwords]] = []
         # Whether the flash turned out not to hold what its record says.
         self._doubtful = False
         identity = transport.read_register(Register.STATUS) >> 8
@@ -154,6 +155,10 @@ class Device:
         ):
             self.transport.write_register(register, value)
         self.program, self._limit = program, None
+        lanes = self.config.lanes
+        self._constants = [
+            (address * lanes, _halfwords(words)) for address, words in program.constants()
+        ]
 
     def infer(
         self,
@@ -181,26 +186,27 @@ class Device:
             If anything else goes wrong.
         """
         program, transport = self._program(), self.transport
-        job = self._job(inputs)
+        job, outcome = self._job(inputs), Outcome()
         self._quiet()
-        for address, halfwords in [*job.constants, *job.writes]:
-            transport.write_memory(address, halfwords)
         try:
-            transport.run(job, None if observe is None else self._observer(observe))
-            transport.check_stream(job)
+            transport.carry_out(
+                job, outcome, None if observe is None else self._observer(observe)
+            )
         except CorruptProgramError:
             self._doubt(program)
             raise
-        cycles = self.cycles()
-        outputs = {
-            index: self._words(index, transport.read_memory(*place))
-            for index, place in zip(program.outputs, job.reads, strict=True)
-        }
+        assert outcome.cycles is not None
         return Result(
-            tensors=program.finish(outputs),
-            cycles=cycles,
-            layer_cycles=self._layer_cycles(cycles),
+            tensors=self._tensors(outcome),
+            cycles=outcome.cycles,
+            layer_cycles=self._layer_cycles(outcome.cycles),
         )
+
+    def _tensors(self, outcome: Outcome) -> dict[int, Array]:
+        """Return what the host makes of a job's outputs."""
+        program = self._program()
+        outputs = zip(program.outputs, outcome.halfwords, strict=True)
+        return program.finish({index: self._words(index, data) for index, data in outputs})
 
     def _doubt(self, program: Program) -> None:
         """Let nobody believe any more that a program is in the flash."""
@@ -221,11 +227,6 @@ class Device:
             )
             for (chunk, words), hold in zip(chunks, holds, strict=False)
         ]
-
-    def cycles(self) -> int:
-        """Return what the core's counter shows."""
-        low = self.transport.read_register(Register.CYCLES_LOW)
-        return low | self.transport.read_register(Register.CYCLES_HIGH) << 16
 
     def stream(self, frames: Iterable[Frame]) -> Iterator[StreamResult]:
         """Run the network on one frame after the other.
@@ -288,11 +289,9 @@ class Device:
         if outcome.error is not None or outcome.cycles is None:
             error = outcome.error or DeviceError("the device gave no result")
             return StreamResult(index=index, retries=outcome.retries, error=error, **times)
-        program = self._program()
-        outputs = dict(zip(program.outputs, outcome.halfwords, strict=True))
         return StreamResult(
             index=index,
-            tensors=program.finish({i: self._words(i, data) for i, data in outputs.items()}),
+            tensors=self._tensors(outcome),
             cycles=outcome.cycles,
             layer_cycles=self._layer_cycles(outcome.cycles),
             retries=outcome.retries,
@@ -309,9 +308,7 @@ class Device:
         return Job(
             program=program.model,
             writes=[(address * lanes, _halfwords(words)) for address, words in uploads],
-            constants=[
-                (address * lanes, _halfwords(words)) for address, words in program.constants()
-            ],
+            constants=self._constants,
             reads=[(place.address * lanes, place.words * lanes) for place in places],
             limit=self._limit,
             feeds=self._feeds(chunks),

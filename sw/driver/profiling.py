@@ -134,6 +134,6 @@ def _count(device: Device, before: int, predicted: int) -> int:
     for _ in range(POLLS):
         status = transport.read_register(Register.STATUS)
         if status >> 3 & 1 or not status & 1:
-            return device.cycles()
+            return device.transport.read_cycles()
         transport.pause(predicted // 16 + 100)
     raise DeviceTimeout(f"the device does not get to descriptor {before}")

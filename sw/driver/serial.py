@@ -242,7 +242,7 @@ class SerialTransport(Transport):
                 if run.job.feeds:
                     # The line is busy with this input until the end is near.
                     with self._restarts():
-                        self._carry_out(run.job, run.outcome)
+                        self.carry_out(run.job, run.outcome)
                 else:
                     pipeline.carry()
             except DeviceRestarted:

@@ -23,6 +23,15 @@ BUS_CYCLES = 64
 """More than a write on the core's bus ever takes: it has what the core leaves of the memory."""
 
 
+def _store(
+    board: SimulatedBoard, address: int, data: bytes, progress: Progress | None
+) -> None:
+    """Write a program past all pins."""
+    board.write_flash(address, data)
+    if progress is not None:
+        progress(len(data), len(data))
+
+
 @contextmanager
 def _errors() -> Iterator[None]:
     try:
@@ -82,9 +91,7 @@ class SimTransport(Transport):
         *,
         trust: bool = True,
     ) -> None:
-        self.board.write_flash(address, data)
-        if progress is not None:
-            progress(len(data), len(data))
+        _store(self.board, address, data, progress)
 
     def now(self) -> float:
         return self.board.cycle / (self.board.config.clock_mhz * 1e6)
@@ -167,6 +174,4 @@ class SimLinkTransport(SerialTransport):
         *,
         trust: bool = True,
     ) -> None:
-        self.board.write_flash(address, data)
-        if progress is not None:
-            progress(len(data), len(data))
+        _store(self.board, address, data, progress)

@@ -192,6 +192,11 @@ class Transport(ABC):
         # Here it never says so.
         return
 
+    def read_cycles(self) -> int:
+        """Return what the core's counter shows."""
+        low = self.read_register(Register.CYCLES_LOW)
+        return low | self.read_register(Register.CYCLES_HIGH) << 16
+
     PAUSE_CYCLES = 64
 
     @abstractmethod
@@ -236,7 +241,7 @@ class Transport(ABC):
         for job in jobs:
             outcome = Outcome()
             try:
-                self._carry_out(job, outcome)
+                self.carry_out(job, outcome)
             except DeviceLost:
                 raise
             except DeviceError as error:
@@ -244,16 +249,32 @@ class Transport(ABC):
             outcome.finished = self.now()
             yield outcome
 
-    def _carry_out(self, job: Job, outcome: Outcome) -> None:
+    def carry_out(
+        self, job: Job, outcome: Outcome, on_layer: LayerObserver | None = None
+    ) -> None:
+        """Write, run and read a job, one after the other.
+
+        Parameters
+        ----------
+        job : Job
+        outcome : Outcome
+            Gets the results.
+        on_layer : callable, optional
+            As for :meth:`wait_idle`.
+
+        Raises
+        ------
+        DeviceError
+            If there is no result; see :meth:`run`.
+        """
         began = self.now()
         for address, halfwords in [*job.constants, *job.writes]:
             self.write_memory(address, halfwords)
         written = self.now()
-        self.run(job)
+        self.run(job, on_layer)
         idle = self.now()
         self.check_stream(job)
-        low = self.read_register(Register.CYCLES_LOW)
-        outcome.cycles = low | self.read_register(Register.CYCLES_HIGH) << 16
+        outcome.cycles = self.read_cycles()
         outcome.halfwords = [self.read_memory(address, count) for address, count in job.reads]
         outcome.upload_seconds = written - began
         outcome.compute_seconds = idle - written

@@ -58,6 +58,6 @@ def test_a_start_in_any_cycle_of_a_run(make: Callable[[NetworkBuilder], int], st
             board.run(START_CYCLES + 2 * CONFIG.lanes)
             board.replace_memory(given)
             board.wait(2 * cycles)
-            assert device.cycles() == cycles, after
+            assert device.transport.read_cycles() == cycles, after
             words = board.memory()[place.address : place.address + place.words]
             np.testing.assert_array_equal(place.unpack(words), expected, err_msg=f"{after}")
