@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tflite_builder import NetworkBuilder
 
 from sim import layer
 from sim.cases import Case, cases
 from sw import importer, report
+from sw.fuzz.builder import NetworkBuilder
 
 BOARD = ["--board", "icebreaker"]
 

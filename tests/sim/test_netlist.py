@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tflite_builder import NetworkBuilder
 
 import boards
 from hw.command import Register
@@ -20,6 +19,7 @@ from sw.compiler import compile_graph
 from sw.driver import Device
 from sw.driver.serial import SerialTransport
 from sw.driver.transport import Feed, Halfwords, LayerObserver
+from sw.fuzz.builder import NetworkBuilder
 
 BOARD = boards.get("icebreaker")
 

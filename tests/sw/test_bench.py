@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tflite_builder import NetworkBuilder
 
 import boards
 import sw.bench.__main__
@@ -29,6 +28,7 @@ from sw.bench.rivals import RIVALS, VISUAL_WAKE_WORDS, rivals_of
 from sw.compiler import Program, compile_graph
 from sw.driver import Device
 from sw.errors import InputError
+from sw.fuzz.builder import NetworkBuilder
 
 BOARD = boards.get("icebreaker")
 MHZ = BOARD.config.clock_mhz

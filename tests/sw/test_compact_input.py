@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from compiled import check_program, random_inputs
-from tflite_builder import NetworkBuilder
 
 import boards
 from hw.command import Register
@@ -27,6 +26,7 @@ from sw.compiler.lower import first_layer_options
 from sw.compiler.overlap import MARGIN
 from sw.compiler.partition import partition
 from sw.errors import InputError
+from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
 CONFIG = boards.get("icebreaker").config

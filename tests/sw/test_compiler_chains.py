@@ -8,7 +8,6 @@ import random
 
 import pytest
 from compiled import check_program, random_inputs
-from tflite_builder import NetworkBuilder
 
 from hw.command import Mode
 from hw.config import CoreConfig
@@ -20,6 +19,7 @@ from sw.compiler.layers import Command, Geometry, Layer, Trail
 from sw.compiler.memory import Buffer, plan
 from sw.compiler.segments import BETWEEN_DESCRIPTORS, Division, Needs
 from sw.errors import UnsupportedError
+from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
 

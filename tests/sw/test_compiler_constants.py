@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from compiled import check, check_program, random_inputs
-from tflite_builder import NetworkBuilder
 
 from hw.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, images, importer
 from sw.compiler import Program, compile_graph, compile_layer, load_program, save_program
+from sw.fuzz.builder import NetworkBuilder
 
 
 def kill(net: NetworkBuilder, channels: list[int], value: int | None = None) -> None:

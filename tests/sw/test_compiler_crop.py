@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tflite_builder import NetworkBuilder
 
 from hw.config import CoreConfig
 from sim.functional import run_program
@@ -15,6 +14,7 @@ from sw import golden, importer, ir
 from sw.compiler import compile_layer, passes
 from sw.compiler.crop import band_of
 from sw.errors import UnsupportedError
+from sw.fuzz.builder import NetworkBuilder
 
 CONFIG = CoreConfig()
 

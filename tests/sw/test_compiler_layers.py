@@ -8,7 +8,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from compiled import check, check_program, random_inputs
-from tflite_builder import NetworkBuilder
 
 from hw.command import Mode
 from hw.config import CoreConfig
@@ -21,6 +20,7 @@ from sw.compiler.lower import first_layer_options
 from sw.compiler.partition import partition
 from sw.compiler.units import units
 from sw.errors import UnsupportedError
+from sw.fuzz.builder import NetworkBuilder
 
 Network = Callable[[NetworkBuilder], int]
 

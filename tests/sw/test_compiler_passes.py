@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from compiled import check
-from tflite_builder import NetworkBuilder
 
 from hw.config import CoreConfig
 from sw import golden, importer, ir
 from sw.compiler import compile_graph, passes
 from sw.compiler.partition import partition
 from sw.errors import UnsupportedError
+from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from compiled import check, check_program, random_inputs
-from tflite_builder import NetworkBuilder
 
 from hw.config import CoreConfig
 from sim.functional import run_program
@@ -18,6 +17,7 @@ from sw.compiler import Program, compile_graph, compile_layer, load_program, sav
 from sw.compiler.partition import partition
 from sw.compiler.permute import order_channels
 from sw.errors import UnsupportedError
+from sw.fuzz.builder import NetworkBuilder
 
 
 def calm(net: NetworkBuilder, outliers: Sequence[tuple[int, ...]] = ()) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from compiled import check_program, random_inputs
-from tflite_builder import NetworkBuilder
 
 from hw.command import DESCRIPTOR_HALFWORDS, Record, header
 from hw.config import CoreConfig
@@ -22,6 +21,7 @@ from sw import importer
 from sw.compiler import compile_graph, load_program, save_program
 from sw.compiler.encode import descriptor_words
 from sw.errors import InputError
+from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
 

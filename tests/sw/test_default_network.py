@@ -10,7 +10,6 @@ import pytest
 from judges import LiteRT
 from PIL import Image
 from test_run import BOARD, error_of
-from tflite_builder import NetworkBuilder
 
 import boards
 from sim import layer
@@ -18,6 +17,7 @@ from sw import compile as compile_tool
 from sw import golden, importer, run, samples
 from sw.compiler import compile_graph
 from sw.errors import InputError
+from sw.fuzz.builder import NetworkBuilder
 from sw.networks import default
 from sw.networks.default import NETWORKS, default_images, default_labels, default_model
 from sw.quantize.accuracy import golden_outputs

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tflite_builder import NetworkBuilder
 
 import boards
 from hw.command import IDENTITY, Register
@@ -24,6 +23,7 @@ from sw.driver import (
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import Feed, Halfwords, LayerObserver, Progress
 from sw.errors import InputError
+from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
 CONFIG = boards.get("icebreaker").config

@@ -8,12 +8,12 @@ from itertools import pairwise
 import pytest
 from test_driver import frame, small_network
 from test_driver_serial import BAUD, BOARD, CONFIG, check, new_port
-from tflite_builder import NetworkBuilder
 
 from sw import importer
 from sw.compiler import compile_graph
 from sw.driver import Device
 from sw.driver.serial import SerialTransport
+from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
 FRAMES = 200

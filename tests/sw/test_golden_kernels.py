@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from judges import Array, LiteRT, Micro, constants
-from tflite_builder import NetworkBuilder
 
 from sw import golden, importer
+from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
 Step = Callable[[NetworkBuilder, int], int]

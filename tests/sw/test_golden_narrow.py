@@ -8,9 +8,9 @@ from typing import cast
 import numpy as np
 import pytest
 from judges import Array
-from tflite_builder import NetworkBuilder
 
 from sw import golden, importer, ir
+from sw.fuzz.builder import NetworkBuilder
 from sw.golden.narrow import narrow
 
 BITS = {

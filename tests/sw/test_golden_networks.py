@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import tflite
 from judges import Array, LiteRT, Micro, constants
-from tflite_builder import NetworkBuilder
 
 from sw import golden, images, importer, ir
 from sw.errors import InputError
+from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
 NETWORKS = {

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from tflite_builder import NetworkBuilder
 
 from sw import images, importer
 from sw.errors import InputError
+from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
 

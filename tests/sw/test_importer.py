@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tflite_builder import FileBuilder, NetworkBuilder, single
 
 from sw import importer, ir
 from sw.errors import ModelFormatError, UnsupportedError
+from sw.fuzz.builder import FileBuilder, NetworkBuilder, single
 
 NETWORKS = {
     "vww_96_int8": (31, "int8", (1, 96, 96, 3)),

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tflite_builder import NetworkBuilder, TensorSpec
 
 from sw import importer
 from sw.errors import UnsupportedError
+from sw.fuzz.builder import NetworkBuilder, TensorSpec
 from sw.importer import data_rules as data
 from sw.importer import shape_rules as shape
 from sw.importer import weight_rules as weights

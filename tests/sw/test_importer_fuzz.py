@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tflite_builder import NetworkBuilder
 
 from sw import importer
 from sw.errors import SeparableError
+from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
 SECONDS = 5.0

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tflite_builder import NetworkBuilder
 
 from sw import importer, ir
 from sw.errors import GraphError
+from sw.fuzz.builder import NetworkBuilder
 
 
 def example() -> ir.Graph:

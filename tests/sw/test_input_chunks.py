@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tflite_builder import NetworkBuilder
 
 import boards
 from hw.command import HOLD_NEVER, Register
@@ -21,6 +20,7 @@ from sw.driver import Device, DeviceError, DeviceTimeout, profile
 from sw.driver.simulation import SimLinkTransport, SimTransport
 from sw.driver.transport import Feed, LayerObserver
 from sw.errors import InputError, UnsupportedError
+from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
 BOARD = boards.get("icebreaker")

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tflite_builder import NetworkBuilder
 
 import boards
 from hw.command import Register
@@ -15,6 +14,7 @@ from sw.compiler import Program, compile_graph
 from sw.compiler.cycles import descriptor_timings
 from sw.driver import Device, DeviceError, DeviceTimeout, profile
 from sw.driver.simulation import SimTransport
+from sw.fuzz.builder import NetworkBuilder
 
 CONFIG = boards.get("icebreaker").config
 FRAME = np.zeros((1, 12, 12, 3), np.int8)

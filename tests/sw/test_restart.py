@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tflite_builder import NetworkBuilder
 
 import boards
 from hw.command import Register
@@ -15,6 +14,7 @@ from sw import golden, importer
 from sw.compiler import compile_graph
 from sw.driver import Device
 from sw.driver.simulation import SimTransport
+from sw.fuzz.builder import NetworkBuilder
 
 CONFIG = boards.get("icebreaker").config
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 from test_driver import frame, small_network
-from tflite_builder import NetworkBuilder
 
 import boards
 from hw.sections import seal, unseal
 from sw import golden, report, run
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import Progress
+from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
 BOARD = ["--board", "icebreaker"]

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 from test_run import model_bytes
-from tflite_builder import NetworkBuilder
 
 import boards
 from sw import golden, importer
 from sw.compiler import compile_graph
 from sw.driver import Device, DeviceError, StreamResult
+from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 from sw.stream import records
 from sw.stream.engine import Engine, GoldenDevice

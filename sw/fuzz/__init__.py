@@ -1,0 +1,1 @@
+"""Random networks and damaged files, judged against TensorFlow Lite's reference kernels."""
