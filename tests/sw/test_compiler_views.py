@@ -37,7 +37,11 @@ READERS: dict[str, Reader] = {
     ),
     "depthwise": lambda net, x: net.depthwise_conv_2d(x, activation="RELU"),
     "depthwise_stride_2": lambda net, x: net.depthwise_conv_2d(x, stride=(2, 2)),
-    "add": lambda net, x: net.add(x, net.conv_2d(x, 8)),
+    "add": lambda net, x: net.add(
+        x,
+        net.conv_2d(x, 8, output_scale=net[x].scales[0]),
+        output_scale=2 * net[x].scales[0],
+    ),
     "average_pool": lambda net, x: net.average_pool_2d(x, window=net[x].shape[1:3]),
     "mean": lambda net, x: net.mean(x, output_scale=net[x].scales[0]),
     "fully_connected": lambda net, x: net.fully_connected(
