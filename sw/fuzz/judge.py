@@ -29,6 +29,8 @@ Array = npt.NDArray[np.integer]
 CONTEXT = get_context("forkserver")
 """Processes begin as copies of one that has imported everything and has no threads."""
 
+CONTEXT.set_forkserver_preload(["sw.fuzz.workers"])
+
 SECONDS = 10
 """Of processor time that a file may take; the largest takes a tenth of one."""
 
