@@ -130,6 +130,9 @@ class Program:
     Attributes
     ----------
     model, board : str
+    network : Graph
+        The whole network, or the one operator, as it was before it was compiled: what the program
+        computes, for the golden model.
     config : CoreConfig
         The core that it was compiled for.
     flash : bytes
@@ -172,6 +175,7 @@ class Program:
 
     model: str
     board: str
+    network: ir.Graph
     config: CoreConfig
     flash: bytes
     flash_address: int

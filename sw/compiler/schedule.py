@@ -81,7 +81,7 @@ def compile_graph(
     """
     try:
         ctx = _context(partition(passes.run(graph)), config, remove_constant_channels)
-        return _compile(ctx, board, flash_address, dense_input, compact_input)
+        return _compile(ctx, graph, board, flash_address, dense_input, compact_input)
     except GraphError:
         raise
     except SeparableError as error:
@@ -154,7 +154,14 @@ def compile_layer(
     if band is not None:
         part, source = crop(part, source, band)
     ctx = replace(whole, part=part, source=source, ranges=dict(whole.ranges))
-    return _compile(ctx, board, FLASH_ADDRESS, inner)
+    names = {o.name for o in part.graph.ops}
+    network = subgraph(
+        source,
+        tuple(o for o in source.ops if o.name in names),
+        part.graph.inputs,
+        part.graph.outputs,
+    )
+    return _compile(ctx, network, board, FLASH_ADDRESS, inner)
 
 
 # All layers of a network are compiled with what is known about the whole of it.
@@ -228,7 +235,12 @@ class _Choice:
 
 
 def _compile(
-    ctx: Context, board: str, flash_address: int, dense_input: bool, compact_input: bool = False
+    ctx: Context,
+    network: ir.Graph,
+    board: str,
+    flash_address: int,
+    dense_input: bool,
+    compact_input: bool = False,
 ) -> Program:
     part, config = ctx.part, ctx.config
     layers: list[Layer] = []
@@ -253,6 +265,7 @@ def _compile(
     return Program(
         model=source.name,
         board=board,
+        network=network,
         config=config,
         flash=seal(words.tobytes()),
         flash_address=flash_address,
