@@ -18,7 +18,7 @@ import numpy.typing as npt
 import boards
 from sw import golden, images, importer, ir, models, report, samples
 from sw.compiler import Program, compile_graph
-from sw.driver import Device
+from sw.driver import Device, DeviceError
 from sw.errors import InputError
 from sw.ir import Graph
 from sw.networks.default import default_labels, default_model
@@ -126,6 +126,8 @@ def run(
                 tensor = graph.tensors[index]
                 what = f"tensor {tensor.index} ({tensor.name!r})"
                 compare(what, got.tensors[index], expected[index])
+            if observable and len(result.layers_exact) < len(program.layers):
+                raise DeviceError("not every layer was seen at its end; nothing is said of them")
             result.exact = True
     except Difference as difference:
         result.exact = False
