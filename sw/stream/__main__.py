@@ -31,6 +31,7 @@ from sw.stream.records import Statistics
 from sw.stream.sources import ArraySource, Preparer, Source, frames, open_source
 from sw.stream.view import About, JsonLines, LiveView, PlainLines, View
 from sw.stream.web import DEFAULT_ADDRESS, Page, parse_address
+from sw.terminal import output_errors
 
 __all__ = ["INTERRUPTED", "main"]
 
@@ -285,7 +286,10 @@ def _run(options: argparse.Namespace) -> int:
                 page.end(summary)
             broken = isinstance(sys.exc_info()[1], BrokenPipeError)
             if not broken:
-                print(summary, file=sys.stderr if options.json_lines else sys.stdout, flush=True)
+                with output_errors():
+                    print(
+                        summary, file=sys.stderr if options.json_lines else sys.stdout, flush=True
+                    )
         code = _code(statistics, signals)
         while page is not None and signals.code is None:
             time.sleep(0.1)

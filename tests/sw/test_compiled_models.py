@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_run import model_bytes
 
 import boards
 import sim.layer
@@ -19,9 +18,20 @@ from sw import golden, importer, run
 from sw.bench.__main__ import main as bench
 from sw.compiler import load_program, save_program
 from sw.driver.simulation import SimTransport
+from sw.fuzz.builder import NetworkBuilder
 from sw.stream.__main__ import main as stream
 
 BOARD = ["--board", "icebreaker"]
+SHAPE = (1, 4, 4, 8)
+
+
+def model_bytes() -> bytes:
+    """Return a network that takes no time to compile."""
+    net = NetworkBuilder(seed=3)
+    y = net.conv_2d(net.input(SHAPE), 8, kernel=(1, 1), activation="RELU6")
+    return net.build(outputs=[net.fully_connected(net.reshape(net.mean(y), (1, 8)), 4)])
+
+
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +53,7 @@ def program(compiled: bytes, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def frame(tmp_path: Path) -> Path:
-    x = np.random.default_rng(1).integers(-128, 128, (1, 12, 12, 3)).astype(np.int8)
+    x = np.random.default_rng(1).integers(-128, 128, SHAPE).astype(np.int8)
     np.save(tmp_path / "x.npy", x)
     return tmp_path / "x.npy"
 
