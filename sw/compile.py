@@ -9,9 +9,8 @@ from dataclasses import asdict
 from rich.table import Table
 
 import boards
-from sw import importer, models
 from sw.compiler import Program, compile_graph, save_program
-from sw.networks.default import default_model
+from sw.model_file import open_network
 from sw.report import (
     MODEL,
     LayerReport,
@@ -124,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     board = boards.get(options.board)
     program = compile_graph(
-        importer.load(models.find(options.model or default_model())),
+        open_network(options.model),
         board.config,
         board=board.name,
         flash_address=board.flash.program_base,

@@ -15,7 +15,7 @@ from rich.table import Table
 from sim.errors import SimulationError
 from sw import files
 from sw.errors import SeparableError
-from sw.terminal import Screen, any_encoding, printable
+from sw.terminal import OUTPUT, Screen, any_encoding, output_errors, printable
 
 __all__ = [
     "MODEL",
@@ -97,7 +97,8 @@ def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
         any_encoding()
         try:
             code = main(arguments)
-            sys.stdout.flush()
+            with output_errors():
+                sys.stdout.flush()
             return code
         except (SeparableError, SimulationError) as error:
             complain(str(error))
@@ -108,21 +109,12 @@ def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
             _give_up_output()
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            if _output_fails():
-                where = "standard output: "
+            if error.filename == OUTPUT:
                 _give_up_output()
             complain(f"{where}{error.strerror or error}")
         return USER_ERROR
 
     return run
-
-
-def _output_fails() -> bool:
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return True
-    return False
 
 
 def _give_up_output() -> None:

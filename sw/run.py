@@ -1,6 +1,7 @@
 """Run a network on inputs: on the simulated core, on a board, or with the golden model.
 
-Without MODEL it is the MobileNet V1 that ships with the project; without INPUT, test images that
+MODEL is a .tflite file or what sw.compile --output wrote.  Without it, it is the MobileNet V1 that
+ships with the project; without INPUT, test images that
 ship, whose classes are known.
 """
 
@@ -16,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from sw import golden, images, importer, ir, models, report, samples
-from sw.compiler import Program, compile_graph
+from sw import golden, images, ir, report, samples
+from sw.compiler import Program, is_program
 from sw.driver import Device, DeviceError
 from sw.errors import InputError
 from sw.ir import Graph
-from sw.networks.default import default_labels, default_model
+from sw.model_file import open_model
+from sw.networks.default import default_labels
 from sw.samples import Sample
 from sw.terminal import printable
 
@@ -269,7 +271,7 @@ def _labels(path: str | None) -> list[str]:
 
 def _parser() -> report.Parser:
     parser = report.Parser(prog="python -m sw.run", description=__doc__)
-    parser.add_argument("model", metavar="MODEL.tflite", **report.MODEL)
+    parser.add_argument("model", metavar="MODEL", **report.MODEL)
     parser.add_argument(
         "inputs", metavar="INPUT", nargs="*",
         help="an image, .npy or .dat (default: some of the test images that ship)",
@@ -297,11 +299,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     # Not parse_args: it would take a MODEL before an option for all there is.
     options = _parser().parse_intermixed_args(arguments)
-    if options.model and images.is_input(options.model):
+    if options.model and images.is_input(options.model) and not is_program(options.model):
         options.model, options.inputs = None, [options.model, *options.inputs]
     board = boards.get(options.board)
     config = board.config
-    graph = importer.load(models.find(options.model or default_model()))
+    model = open_model(options.model, board, options)
+    graph = model.graph
     if len(graph.inputs) != 1:
         raise InputError(f"network {graph.name!r} has {len(graph.inputs)} inputs; only one is run")
     frames = _frames(graph, options.inputs, options.images)
@@ -321,10 +324,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             show(results[-1])
         layers = golden_reports(graph)
     else:
-        program = compile_graph(
-            graph, config, board=board.name, flash_address=board.flash.program_base,
-            **report.compiler_options(options),
-        )
+        program = model.program()
         with Device.open(options.backend, config, baud=board.baud) as device:
             device.load(program)
             for frame in frames:

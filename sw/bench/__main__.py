@@ -1,4 +1,4 @@
-"""``python -m sw.bench --board icebreaker [MODEL.tflite ...]``: measure networks."""
+"""``python -m sw.bench --board icebreaker [MODEL ...]``: measure networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.text import Text
 
 import boards
 from boards import Board
-from sw import images, importer
+from sw import images
 from sw.bench import tables
 from sw.bench.measure import (
     BenchClock,
@@ -24,15 +24,14 @@ from sw.bench.measure import (
     read_clock,
 )
 from sw.bench.rivals import RIVALS
-from sw.compiler import compile_graph
 from sw.driver import Device
 from sw.errors import InputError, UnsupportedError
+from sw.model_file import open_model
 from sw.report import (
     VERIFICATION_FAILED,
     Parser,
     add_compiler_options,
     command,
-    compiler_options,
     complain,
     console,
     write_json,
@@ -74,8 +73,9 @@ def default_models() -> list[str]:
 def _parser() -> Parser:
     parser = Parser(prog="python -m sw.bench", description=(
         "Measure networks: cycles, inferences per second, utilisation, and where cycles are lost."))
-    parser.add_argument("models", metavar="MODEL.tflite", nargs="*",
-                        help="default: all in the folder SEPARABLE_MODELS, else those that ship")
+    parser.add_argument("models", metavar="MODEL", nargs="*",
+                        help=".tflite files, or what sw.compile --output wrote; default: "
+                        "all in the folder SEPARABLE_MODELS, else those that ship")
     parser.add_argument("--board", required=True, help="such as icebreaker")
     parser.add_argument("--backend", default="sim",
                         help="whose counters are read: sim (default), or the board's serial port")
@@ -96,10 +96,8 @@ def _parser() -> Parser:
 
 def _one(path: str, board: Board, clock: BenchClock, options: argparse.Namespace) -> Measurement:
     """Compile and measure one network."""
-    graph = importer.load(path)
-    program = compile_graph(
-        graph, board.config, board=board.name, flash_address=board.flash.program_base,
-        **compiler_options(options))
+    model = open_model(path, board, options)
+    graph, program = model.graph, model.program()
     if options.model:
         return measure(program, board, clock)
     frame = [images.load(options.input, graph)] if options.input else random_inputs(

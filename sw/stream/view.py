@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sw.stream.records import TOP, Record, Snapshot
-from sw.terminal import printable
+from sw.terminal import output_errors, printable
 
 __all__ = ["About", "JsonLines", "LiveView", "PlainLines", "View"]
 
@@ -100,7 +100,8 @@ class _Lines:
 
     def _print(self, line: str) -> None:
         # At once: whoever reads the other end of a pipe wants each frame when it is there.
-        print(line, file=self._file or sys.stdout, flush=True)
+        with output_errors():
+            print(line, file=self._file or sys.stdout, flush=True)
 
     def show(self, record: Record, now: Snapshot) -> None:
         """Print a line."""
