@@ -10,14 +10,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import boards
-from sw import golden, images, ir, report, samples
+from sw import golden, images, ir, reading, report, samples
 from sw.compiler import Program, is_program
 from sw.driver import Device, DeviceError
 from sw.errors import InputError
@@ -260,13 +259,7 @@ def _frames(graph: Graph, inputs: Sequence[str], count: int | None) -> list[_Fra
 
 
 def _labels(path: str | None) -> list[str]:
-    if path is None:
-        return []
-    try:
-        return Path(path).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(f"{path}: cannot be read ({reason})") from None
+    return [] if path is None else reading.read_lines(path)
 
 
 def _parser() -> report.Parser:

@@ -19,7 +19,7 @@ from rich.progress import Progress
 
 import boards
 from boards import Board
-from sw import report
+from sw import reading, report
 from sw.compiler import Program, is_program
 from sw.driver import Device
 from sw.errors import InputError
@@ -99,13 +99,7 @@ _positive.__name__ = "number of frames"
 
 
 def _labels(path: str | Path | None) -> list[str]:
-    if path is None:
-        return []
-    try:
-        return Path(path).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(f"{path}: cannot be read ({reason})") from None
+    return [] if path is None else reading.read_lines(path)
 
 
 def _names(what: Sequence[str]) -> tuple[str | None, str | None]:
