@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -264,3 +265,15 @@ def test_commands_take_names(
     server.answers[at(known, "pinned")] = (200, data, len(data))
     assert sw_compile.main([NAME, "--board", "icebreaker"]) == 0
     assert f"{NAME} on icebreaker" in capsys.readouterr().out
+
+
+def test_no_more_is_read_than_the_size(
+    monkeypatch: pytest.MonkeyPatch, network: tuple[Network, bytes]
+) -> None:
+    """One byte beyond it is enough to know that a file is another one."""
+    known, _ = network
+    endless = io.BytesIO(bytes(10 * known.size))
+    monkeypatch.setattr(models.urllib.request, "urlopen", lambda *_, **__: endless)
+    taken = io.BytesIO()
+    models._fetch("http://nowhere", known, taken)
+    assert taken.tell() == known.size + 1
