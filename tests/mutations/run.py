@@ -25,8 +25,10 @@ import argparse
 import hashlib
 import importlib.util
 import json
+import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,6 +41,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
+import pytest
 from rich.console import Console
 from rich.table import Table
 
@@ -47,6 +50,13 @@ DATA = Path(__file__).resolve().parent
 RESULTS = REPOSITORY / "build" / "mutations.json"
 SECONDS = 180
 """For the tests of one mistake; they take about ten."""
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(
+    ["ai_edge_litert.interpreter", "amaranth.sim", "numpy", "PIL.Image", "pytest", "tflite",
+     "tflite_micro"]
+)
+"""Most of the time would go into the imports of others' modules: they are imported once."""
 
 CAUGHT, LATE, SURVIVED = "caught", "caught (time limit)", "survived"
 
@@ -126,16 +136,18 @@ class Copy:
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(REPOSITORY / name, root / name)
 
-    def test(self, arguments: Sequence[str], seconds: float | None) -> subprocess.CompletedProcess[
-            str]:
-        """Run tests up to the first one that fails."""
-        environment = os.environ | {
-            "PYTHONPATH": str(self.root), "SEPARABLE_SHARED": str(self.root / "nothing")
-        }
-        return subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *arguments],
-            cwd=self.root, env=environment, capture_output=True, text=True, timeout=seconds,
-        )
+    def test(self, arguments: Sequence[str], seconds: float | None) -> int | None:
+        """Run tests up to the first one that fails; return pytest's exit code, or None if late."""
+        output = self.root / "pytest.txt"
+        process = CONTEXT.Process(target=_pytest, args=(self.root, arguments, output))
+        process.start()
+        process.join(seconds)
+        if late := process.exitcode is None:
+            assert process.pid is not None
+            # With whatever the tests have started.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.join()
+        return None if late else process.exitcode
 
     @contextmanager
     def mistaken(self, mutation: Mutation) -> Iterator[None]:
@@ -157,13 +169,28 @@ class Copy:
     def result(self, mutation: Mutation) -> str:
         """Return what becomes of a mistake."""
         with self.mistaken(mutation):
-            try:
-                code = self.test(mutation.arguments, SECONDS).returncode
-            except subprocess.TimeoutExpired:
-                return LATE
-        if code not in (0, 1, 2):
+            code = self.test(mutation.arguments, SECONDS)
+        if code is None:
+            return LATE
+        # 2 where a module cannot be imported any more, negative where the process broke down.
+        if code > 2:
             raise SystemExit(f"{mutation.name}: pytest found no tests, or broke ({code})")
         return SURVIVED if code == 0 else CAUGHT
+
+
+def _pytest(root: Path, arguments: Sequence[str], output: Path) -> None:
+    """Run pytest in a copy, in a process of its own."""
+    os.setsid()
+    os.chdir(root)
+    sys.path.insert(0, str(root))
+    os.environ["PYTHONPATH"] = str(root)
+    os.environ["SEPARABLE_SHARED"] = str(root / "nothing")
+    with output.open("w") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
+    code = pytest.main(["-q", "-x", "-p", "no:cacheprovider", *arguments])
+    sys.stdout.flush()
+    os._exit(int(code))
 
 
 def baseline(copy: Copy, mutations: Sequence[Mutation]) -> None:
@@ -171,9 +198,9 @@ def baseline(copy: Copy, mutations: Sequence[Mutation]) -> None:
     arguments = dict.fromkeys(a for m in mutations for a in m.arguments)
     # A file that is named as a whole is not run twice.
     wanted = [a for a in arguments if a == a.split("::")[0] or a.split("::")[0] not in arguments]
-    done = copy.test(wanted, None)
-    if done.returncode:
-        raise SystemExit(f"the tests fail without any mistake:\n{done.stdout[-3000:]}")
+    if copy.test(wanted, None):
+        said = (copy.root / "pytest.txt").read_text()
+        raise SystemExit(f"the tests fail without any mistake:\n{said[-3000:]}")
 
 
 def campaign(mutations: Sequence[Mutation], jobs: int, known: dict[str, str]) -> None:
@@ -228,7 +255,8 @@ def report(mutations: Sequence[Mutation], known: dict[str, str]) -> bool:
     table.add_section()
     table.add_row("all", str(total.total()), *(str(total[kind]) for kind in kinds))
     Console().print(table)
-    print(*wrong, sep="\n")
+    for line in wrong:
+        print(line)
     return not wrong
 
 
