@@ -23,6 +23,7 @@ from sw.errors import InputError
 from sw.ir import Graph
 from sw.networks.default import default_labels, default_model
 from sw.samples import Sample
+from sw.terminal import printable
 
 __all__ = ["Difference", "Run", "main", "run"]
 
@@ -155,6 +156,7 @@ def layer_reports(
                 cycles=taken,
                 utilization=report.utilization(layer.macs, taken, multipliers),
                 exact=all(verdicts) if verdicts else None,
+                proven=True,
             )
         )
     return layers
@@ -305,11 +307,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     output = report.console()
     results: list[Run] = []
+
+    def show(result: Run) -> None:
+        for line in describe(result, labels, config.clock_mhz):
+            output.print(printable(line))
+
     if options.backend == "golden":
         for frame in frames:
             results.append(run_golden(graph, frame.name, frame.input))
             results[-1].sample = frame.sample
-            output.print("\n".join(describe(results[-1], labels, config.clock_mhz)))
+            show(results[-1])
         layers = golden_reports(graph)
     else:
         program = compile_graph(
@@ -325,7 +332,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     )
                 )
                 results[-1].sample = frame.sample
-                output.print("\n".join(describe(results[-1], labels, config.clock_mhz)))
+                show(results[-1])
                 if results[-1].difference:
                     break
         layers = layer_reports(program, results, config.multipliers)

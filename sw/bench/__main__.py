@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from rich.text import Text
+
 import boards
 from boards import Board
 from sw import images, importer
@@ -35,6 +37,7 @@ from sw.report import (
     console,
     write_json,
 )
+from sw.terminal import printable
 
 __all__ = ["default_models", "main"]
 
@@ -114,15 +117,16 @@ def _all(options: argparse.Namespace, board: Board, clock: BenchClock) -> list[M
             with ExitStack() as stack:
                 if screen.is_terminal:
                     what = "cycle model" if options.model else "counters, five runs a layer"
-                    stack.enter_context(screen.status(f"{Path(path).stem}: {what}"))
+                    line = Text(printable(f"{Path(path).stem}: {what}"))
+                    stack.enter_context(screen.status(line))
                 result = _one(path, board, clock, options)
         except UnsupportedError as error:
             if options.models:
                 raise
-            screen.print(f"left out: {path}: {error}")
+            screen.print(printable(f"left out: {path}: {error}"))
             continue
         if result.note:
-            screen.print(f"{result.model}: the cycle model's figures: {result.note}")
+            screen.print(printable(f"{result.model}: the cycle model's figures: {result.note}"))
         results.append(result)
     if not results:
         raise InputError("none of the networks runs on this board; python -m sw.compile says why")

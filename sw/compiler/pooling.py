@@ -12,7 +12,7 @@ from hw.compute.encoding import MAX_SHIFT, MULTIPLIER_BITS, u_limit
 from sw import golden, ir
 from sw.compiler.context import Context
 from sw.compiler.layers import Block, Command, Layer
-from sw.compiler.partition import offset, zero_point
+from sw.compiler.partition import Place, offset, zero_point
 from sw.compiler.quantization import hardware_requantize
 from sw.golden.primitives import divide_round_half_away, multiply_by_quantized_multiplier
 
@@ -32,11 +32,11 @@ def _sums(count: int, low: int, high: int) -> Ints:
 
 def _reference(ctx: Context, op: ir.AveragePool2D | ir.Mean, sums: Ints, count: int) -> Ints:
     """Return the outputs, as int8, of sums of inputs, as int8."""
-    x, y = ctx.stored(op.input), ctx.graph.tensors[op.output]
+    x, y = ctx.view(op.input).tensor, ctx.graph.tensors[op.output]
     low, high = golden.activation_range(ctx.graph, op)
     if isinstance(op, ir.AveragePool2D):
-        # The reference averages the integers as the file stores them: rounding of halves depends
-        # on it.
+        # The reference averages the integers as the operand's type has them: rounding of halves
+        # depends on it, and the same bytes may be an int8 tensor and an uint8 one.
         value = divide_round_half_away(sums + offset(x) * count, count)
     else:
         multiplier, shift = golden.requantize_params(ctx.graph, op)
@@ -118,7 +118,8 @@ def find_code(
 
 def lower_pool(ctx: Context, op: ir.AveragePool2D | ir.Mean) -> Layer:
     """Lower an average over the whole image."""
-    x, y = ctx.stored(op.input), ctx.graph.tensors[op.output]
+    view, y = ctx.view(op.input), ctx.graph.tensors[op.output]
+    x = view.tensor
     _check(ctx, op)
     pixels = x.shape[1] * x.shape[2]
     idle = max(IDLE_STEPS, minimum_steps(Mode.POOL) - pixels)
@@ -155,7 +156,7 @@ def lower_pool(ctx: Context, op: ir.AveragePool2D | ir.Mean) -> Layer:
             "change the output's scale slightly",
         )
     weight, multiplier, shift, bias = code
-    ctx.ranges[op.output] = wanted[pixels * known - sums[0]]
+    ctx.ranges[Place(op.output)] = wanted[pixels * known - sums[0]]
     columns = ctx.config.columns
     weights = np.zeros((steps, 2, columns), np.int8)
     weights[:pixels, 1] = weight
@@ -183,9 +184,9 @@ def lower_pool(ctx: Context, op: ir.AveragePool2D | ir.Mean) -> Layer:
                     "output_step": 1,
                     **fields,
                 },
-                input=x.index,
+                input=view.place,
                 input_offset=first,
-                output=op.output,
+                output=Place(op.output),
                 output_offset=first,
                 blocks=(block,),
             )
@@ -194,14 +195,15 @@ def lower_pool(ctx: Context, op: ir.AveragePool2D | ir.Mean) -> Layer:
         name=op.name,
         kind=op.kind,
         macs=0,
-        inputs=(x.index,),
-        output=op.output,
+        inputs=(view.place,),
+        output=Place(op.output),
+        output_rows=1,
         commands=tuple(commands),
     )
 
 
 def _check(ctx: Context, op: ir.AveragePool2D | ir.Mean) -> None:
-    shape = ctx.stored(op.input).shape
+    shape = ctx.view(op.input).tensor.shape
     if len(shape) != 4:
         raise ctx.refuse(op, f"its input {shape} is not NHWC", "average images only")
     if isinstance(op, ir.Mean):

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sw import importer, report
-from sw.errors import InputError, SeparableError
+from sw import files, importer, report
+from sw.errors import InputError
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
 from sw.quantize import states
 from sw.quantize.accuracy import accuracy, float_predictions, golden_outputs
@@ -29,6 +29,7 @@ from sw.quantize.reference import (
     Preprocessing,
     check_images,
 )
+from sw.terminal import printable
 
 __all__ = ["main"]
 
@@ -118,12 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         network, images[:CALIBRATION], quantile=options.quantile, softmax=not options.logits
     )
     graph = importer.loads(model, net.name)
-    try:
-        Path(options.output).write_bytes(model)
-    except OSError as error:
-        raise SeparableError(f"{options.output}: cannot be written ({error.strerror})") from None
+    files.write_bytes(options.output, model)
     print(
-        f"{options.output}: {len(model):,} bytes, {net.macs:,} multiply-adds, "
+        f"{printable(options.output)}: {len(model):,} bytes, {net.macs:,} multiply-adds, "
         f"{net.parameters:,} parameters; calibrated with {len(images[:CALIBRATION])} images"
     )
     if options.test:

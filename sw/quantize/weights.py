@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from sw import files
 from sw.errors import InputError
 from sw.networks.architecture import Architecture, Layer
 
@@ -134,8 +135,9 @@ def save(path: str | PathLike[str], weights: Mapping[str, LayerWeights]) -> None
             for part in ("gamma", "beta", "mean", "variance"):
                 arrays[f"{name}/{part}"] = getattr(layer.norm, part)
             arrays[f"{name}/epsilon"] = np.array(layer.norm.epsilon)
-    with Path(path).open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    archive = io.BytesIO()
+    np.savez_compressed(archive, allow_pickle=False, **arrays)
+    files.write_bytes(path, archive.getvalue())
 
 
 def load(state: Mapping[str, Any], net: Architecture) -> Weights:
