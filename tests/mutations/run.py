@@ -38,6 +38,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -90,7 +91,7 @@ class Mutation:
         """What pytest is told to run, from the repository's root."""
         return [f"tests/{test}" for test in self.tests.split()]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Of everything that its result depends on, tests' helpers left aside."""
         paths = [self.file, *dict.fromkeys(a.split("::")[0] for a in self.arguments)]
