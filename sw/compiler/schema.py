@@ -50,6 +50,11 @@ def _members(cls: type) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in fields(cls)}
 
 
+def _plain_type(hint: Any) -> Any:
+    """Return what a hint is at run time: a ``NewType`` is the type that it was made from."""
+    return getattr(hint, "__supertype__", hint)
+
+
 def _choices(hint: Any) -> tuple[Any, ...]:
     """Return what a hint allows: itself, or the members of a union."""
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
@@ -72,6 +77,7 @@ def fingerprint(hint: Any) -> str:
     seen: set[type] = set()
 
     def describe(hint: Any) -> str:
+        hint = _plain_type(hint)
         if is_dataclass(hint) and isinstance(hint, type):
             if hint in seen:
                 return hint.__name__
@@ -114,6 +120,7 @@ class Writer:
 
     def plain(self, value: Any, hint: Any) -> Any:
         """Return a value of a type as JSON's types."""
+        hint = _plain_type(hint)
         choices = _choices(hint)
         if len(choices) > 1:
             if value is None:
@@ -170,6 +177,7 @@ class Reader:
         SchemaError
             If it is anything else.
         """
+        hint = _plain_type(hint)
         if hint in SCALARS:
             return _scalar(plain, hint, where)
         choices = _choices(hint)

@@ -12,6 +12,7 @@ from hw.command import ADDRESS_BITS, PARAMETER_FIELDS
 from hw.sections import unseal
 from sw import ir
 from sw.compiler.inputs import NOTHING
+from sw.compiler.partition import Place
 from sw.compiler.program import DeviceTensor, Program
 from sw.errors import GraphError
 
@@ -104,7 +105,7 @@ def _check_tensor(tensor: DeviceTensor, program: Program) -> None:
             len(tensor.constants) == channels
             and len(set(tensor.kept)) == len(tensor.kept)
             and all(0 <= channel < channels for channel in tensor.kept)
-            and all(abs(value) <= 255 for value in tensor.constants),
+            and all(-128 <= value <= 127 for value in tensor.constants),
             f"{where}: the channels that are kept must be some of its own",
         )
     _require(
@@ -151,15 +152,19 @@ def _check_inputs(program: Program) -> None:
 
 def _check_outputs(program: Program) -> None:
     depth = program.config.memory_depth
-    for index in program.outputs:
-        _require(index in program.tensors, f"output {index} must be written by a layer")
-        tensor = program.tensors[index]
+    for place in program.outputs:
+        _require(place in program.tensors, f"output {place} must be written by a layer")
+        tensor = program.tensors[place]
         _require(
             tensor.address + tensor.words <= depth, f"output {tensor.name!r} must lie in memory"
         )
     _require(program.suffix.outputs == program.network.outputs, "the outputs must be the network's")
+    prefix = program.prefix
+    of_host = {*prefix.inputs, *(op.output for op in prefix.ops)}
     for index in program.suffix.inputs:
-        stored = program.aliases.get(index, index)
+        if index in of_host:
+            continue
+        stored = program.aliases.get(index, Place(index))
         _require(
             stored in program.outputs
             and math.prod(program.tensors[stored].shape) == program.suffix.tensors[index].size,

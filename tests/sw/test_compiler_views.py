@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from compiled import check, random_inputs
 import boards
 from sim.functional import run_program
 from sw import golden, importer
-from sw.compiler import compile_graph
+from sw.compiler import compile_graph, load_program, save_program
 from sw.driver import Device
 from sw.driver.simulation import SimTransport
 from sw.errors import UnsupportedError
@@ -161,10 +162,14 @@ def test_reader_has_the_type_that_it_names(reader: str, dtype: str, dead: bool) 
         check(net.build(outputs=[y, x]), **options)
 
 
-def on_core(data: bytes) -> None:
-    """Compare all outputs and every layer on the simulated core, one frame and a stream."""
+def on_core(data: bytes, path: Path) -> None:
+    """Compare all outputs and every layer on the simulated core, one frame and a stream.
+
+    The program comes from a file, so that a file has all of it.
+    """
     graph = importer.loads(data, "test")
-    program = compile_graph(graph, CONFIG)
+    save_program(compile_graph(graph, CONFIG), path)
+    program = load_program(path)
     frames = [random_inputs(graph, seed) for seed in range(2)]
     with Device(SimTransport(CONFIG), CONFIG) as device:
         device.load(program)
@@ -181,47 +186,48 @@ def on_core(data: bytes) -> None:
                 np.testing.assert_array_equal(tensors[index], wanted[index])
 
 
-def test_input_is_an_output() -> None:
+def test_input_is_an_output(tmp_path: Path) -> None:
     net = NetworkBuilder(seed=12)
     x = net.input((1, 4, 4, 3))
-    on_core(net.build(outputs=[net.conv_2d(x, 8), x]))
+    on_core(net.build(outputs=[net.conv_2d(x, 8), x]), tmp_path / "network.sep")
 
 
-def test_constant_is_an_output() -> None:
+def test_constant_is_an_output(tmp_path: Path) -> None:
     net = NetworkBuilder(seed=12)
     y = net.conv_2d(net.input((1, 4, 4, 3)), 8)
-    on_core(net.build(outputs=[y, net.file.operators[-1].inputs[2]]))
+    on_core(net.build(outputs=[y, net.file.operators[-1].inputs[2]]), tmp_path / "network.sep")
 
 
-def test_tensor_of_the_host_is_an_output() -> None:
+def test_tensor_of_the_host_is_an_output(tmp_path: Path) -> None:
     net = NetworkBuilder(seed=13)
     x = net.mul(net.input((1, 4, 4, 3)), net.constant((3,)))
-    on_core(net.build(outputs=[net.conv_2d(x, 8), x]))
+    on_core(net.build(outputs=[net.conv_2d(x, 8), x]), tmp_path / "network.sep")
 
 
-def test_tail_reads_what_the_host_made() -> None:
+def test_tail_reads_what_the_host_made(tmp_path: Path) -> None:
     net = NetworkBuilder(seed=14)
     x = net.input((1, 4, 4, 3))
     scaled = net.mul(x, net.constant(()))
     y = net.conv_2d(scaled, 8)
-    on_core(net.build(outputs=[net.softmax(scaled), y, net.softmax(net.reshape(y, (1, 128)))]))
+    outputs = [net.softmax(scaled), y, net.softmax(net.reshape(y, (1, 128)))]
+    on_core(net.build(outputs=outputs), tmp_path / "network.sep")
 
 
-def test_same_output_twice() -> None:
+def test_same_output_twice(tmp_path: Path) -> None:
     net = NetworkBuilder(seed=15)
     y = net.conv_2d(net.input((1, 4, 4, 3)), 8)
-    on_core(net.build(outputs=[y, y]))
+    on_core(net.build(outputs=[y, y]), tmp_path / "network.sep")
 
 
-def test_heads_stand_in_any_order() -> None:
+def test_heads_stand_in_any_order(tmp_path: Path) -> None:
     net = NetworkBuilder(seed=16)
     x = net.conv_2d(net.input((1, 4, 4, 3)), 8)
     first = net.softmax(net.reshape(x, (1, 128)))
     second = net.fully_connected(net.reshape(x, (1, 128)), 4)
-    on_core(net.build(outputs=[first, second]))
+    on_core(net.build(outputs=[first, second]), tmp_path / "network.sep")
 
 
-def test_sums_in_parts_are_compared_row_by_row() -> None:
+def test_sums_in_parts_are_compared_row_by_row(tmp_path: Path) -> None:
     """A layer of several pixels that cannot run row by row is seen as a whole."""
     net = NetworkBuilder(seed=17, dtype="uint8")
     x = within_int8(net, net.conv_2d(net.input((1, 3, 2, 16)), 1020))
@@ -232,7 +238,7 @@ def test_sums_in_parts_are_compared_row_by_row() -> None:
     weights.zero_points = [90]
     weights.data = (weights.data % 20 + 80).astype(np.uint8)
     weights.data[0, 0, 0, ::300] = 255
-    on_core(net.build(outputs=[y]))
+    on_core(net.build(outputs=[y]), tmp_path / "network.sep")
 
 
 @pytest.mark.parametrize("twice", [False, True])
