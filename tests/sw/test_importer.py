@@ -311,6 +311,18 @@ def test_names_of_several_lines() -> None:
     with pytest.raises(UnsupportedError, match=r"writing 'af\\+nter'") as caught:
         importer.loads(b.build([x], [y]))
     assert "\n" not in str(caught.value)
+    assert read(b.build([x], [y])).tensors[y].name == "af\\nter"
+
+
+@pytest.mark.parametrize("field", [4, 10])
+def test_operator_codes_of_one_field(field: int) -> None:
+    """Old files have the first one alone, some writers the second."""
+    model = bytearray(_file())
+    code = tflite.Model.GetRootAs(model, 0).OperatorCodes(0)._tab
+    place = code.Pos + code.Offset(field)
+    assert model[place] == tflite.BuiltinOperator.RESHAPE
+    model[place] = 0
+    assert importer.loads(bytes(model)).ops[0].kind == "RESHAPE"
 
 
 def test_a_float_input_of_two_conversions_is_refused() -> None:
