@@ -250,6 +250,12 @@ CASES: list[tuple[Constraint, Network, Callable[[NetworkBuilder], None], str]] =
     ),
     (weights.bias_scale_fits, conv("uint8"), bias_scale, "the bias has"),
     (
+        shape.permutation_is_valid,
+        unary("transpose", (0, 3, 1, 2)),
+        tensor(2, data=ints(0, 3, 1, 2, 2), shape=(5,)),
+        r"\[0, 3, 1, 2, 2\]",
+    ),
+    (
         shape.new_shape_is_output,
         unary("reshape", (2, 24)),
         tensor(2, data=ints(-1, -1)),
