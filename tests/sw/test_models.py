@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -317,3 +318,13 @@ def test_commands_take_names(
     server.answers[at(known, "pinned")] = (200, data, len(data))
     assert sw_compile.main([NAME, "--board", "icebreaker"]) == 0
     assert f"{NAME} on icebreaker" in capsys.readouterr().out
+
+
+def test_no_more_is_read_than_the_size(
+    monkeypatch: pytest.MonkeyPatch, network: tuple[Network, bytes]
+) -> None:
+    """One byte beyond it is enough to know that a file is another one."""
+    known, _ = network
+    endless = io.BytesIO(bytes(10 * known.size))
+    monkeypatch.setattr(models.urllib.request, "urlopen", lambda *_, **__: endless)
+    assert len(models._fetch("http://nowhere", known)) == known.size + 1
