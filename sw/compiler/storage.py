@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.command import IDENTITY
-from sw import files
+from sw import files, reading
 from sw.compiler.program import Program
 from sw.compiler.schema import DTYPES, Reader, SchemaError, Writer, fingerprint
 from sw.compiler.validation import check
@@ -104,7 +104,7 @@ def load(path: str | PathLike[str]) -> Program:
     InputError
         If it is not one, or damaged, or of another version.
     """
-    return loads(_read(path), str(path))
+    return loads(reading.read(path, limit=MAX_FILE), str(path))
 
 
 def loads(data: bytes, name: str) -> Program:
@@ -131,20 +131,6 @@ def loads(data: bytes, name: str) -> Program:
     except (ValueError, RecursionError, SeparableError) as error:
         raise InputError(f"{name}: not what the compiler writes ({error}); {_AGAIN}") from None
     return program
-
-
-def _read(path: str | PathLike[str]) -> bytes:
-    """Return a file's contents; a pipe or a device has none."""
-    try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{path}: not a file; {_AGAIN}")
-        if status.st_size > MAX_FILE:
-            raise InputError(f"{path}: larger than any compiled program; {_AGAIN}")
-        with open(path, "rb") as file:
-            return file.read(MAX_FILE)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def _decode(content: bytes) -> Program:
