@@ -369,15 +369,15 @@ def test_files(program: Program, graph: Graph, tmp_path: Path) -> None:
     (x,) = random_inputs(graph, 0)
     for index, value in run_program(loaded, x).items():
         np.testing.assert_array_equal(value, run_program(program, x)[index])
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    document = json.loads(members["program.json"])
-    document["format"] -= 1
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in (members | {"program.json": json.dumps(document).encode()}).items():
-            archive.writestr(name, data)
-    with pytest.raises(InputError, match=r"not a program of this version .*; compile it again"):
-        load_program(path)
+
+
+def test_the_margin_makes_it_later(
+    graph: Graph, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overlap, "MARGIN", 0)
+    without = compile_graph(graph, CONFIG, compact_input=True).overlap
+    assert program.overlap is not None and without is not None
+    assert program.overlap.cycle - without.cycle == 64
 
 
 def test_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
