@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain, islice, repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,9 @@ PoolCode = tuple[int, int, int, int]
 """(weight, multiplier, shift, bias)."""
 
 IDLE_STEPS = 3
+
+AT_ONCE = 32
+"""Codes that are tried together."""
 
 
 def _sums(count: int, low: int, high: int) -> Ints:
@@ -95,24 +100,42 @@ def find_code(
         inside = np.ones_like(inside)
     centre = float(np.mean((wanted - zero_point)[inside] / gain - sums[inside]))
     limit = u_limit(acc_bits)
-    for weight, multiplier, shift in _candidates(gain):
-        for shift_of_sum in (round(centre), centre, centre + 0.25, centre - 0.25):
-            bias = round(shift_of_sum * weight)
-            u = sums * weight + bias
-            if max(abs(int(u[0])), abs(int(u[-1])), abs(bias)) > limit:
-                continue
-            got = hardware_requantize(
-                u,
-                np.array(multiplier),
-                np.array(shift),
-                single_rounding=False,
-                zero_point=zero_point,
-                act_min=clamp[0],
-                act_max=clamp[1],
-                fraction_bits=fraction_bits,
-            )
-            if np.array_equal(got, wanted):
-                return weight, multiplier, shift, bias
+
+    def gives(some: Ints, codes: Sequence[PoolCode]) -> npt.NDArray[np.bool_]:
+        """Whether each code turns some of the sums, by their positions, into the wanted outputs."""
+        weight, multiplier, shift, bias = np.array(codes, np.int64).T[:, :, None]
+        got = hardware_requantize(
+            sums[some] * weight + bias,
+            multiplier,
+            shift,
+            single_rounding=False,
+            zero_point=zero_point,
+            act_min=clamp[0],
+            act_max=clamp[1],
+            fraction_bits=fraction_bits,
+        )
+        return np.asarray((got == wanted[some]).all(axis=1))
+
+    def trials() -> Iterator[PoolCode]:
+        for weight, multiplier, shift in _candidates(gain):
+            for shift_of_sum in (round(centre), centre, centre + 0.25, centre - 0.25):
+                bias = round(shift_of_sum * weight)
+                ends = (int(sums[0]) * weight + bias, int(sums[-1]) * weight + bias, bias)
+                if max(map(abs, ends)) <= limit:
+                    yield weight, multiplier, shift, bias
+
+    # Where the output steps is where a code goes wrong: few sums tell nearly all of them.
+    steps = np.flatnonzero(np.diff(wanted))
+    telling = np.unique(np.concatenate([[0, len(sums) - 1], steps, steps + 1]))
+    codes, every = trials(), np.arange(len(sums))
+    # The first is often right.
+    for count in chain([1], repeat(AT_ONCE)):
+        some = list(islice(codes, count))
+        if not some:
+            return None
+        for number in np.flatnonzero(gives(telling, some)):
+            if gives(every, [some[number]])[0]:
+                return some[number]
     return None
 
 

@@ -268,7 +268,7 @@ def test_what_is_no_file_of_reasonable_size(contents: bytes, tmp_path: Path) -> 
         load_program(tmp_path / "missing")
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
-        with pytest.raises(InputError, match="is a pipe|is a device|cannot be read"):
+        with pytest.raises(InputError, match=r"is a pipe|is a device|cannot be read"):
             load_program(path)
         assert not is_program(path)
     with (tmp_path / "huge").open("wb") as file:
