@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,13 +18,20 @@ from sim.board import SimulatedBoard
 from sim.functional import run_program
 from sw import compile as compile_tool
 from sw import golden, images, importer
-from sw.compiler import Overlap, Program, compile_graph, load_program, save_program, schedule
+from sw.compiler import (
+    Overlap,
+    Program,
+    compile_graph,
+    load_program,
+    save_program,
+    schedule,
+)
+from sw.compiler import overlap as overlapping
 from sw.compiler.context import Context
 from sw.compiler.inputs import InputLayout
 from sw.compiler.lower import first_layer_options
 from sw.compiler.overlap import MARGIN
 from sw.compiler.partition import partition
-from sw.errors import InputError
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
@@ -374,7 +380,7 @@ def test_files(program: Program, graph: Graph, tmp_path: Path) -> None:
 def test_the_margin_makes_it_later(
     graph: Graph, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overlap, "MARGIN", 0)
+    monkeypatch.setattr(overlapping, "MARGIN", 0)
     without = compile_graph(graph, CONFIG, compact_input=True).overlap
     assert program.overlap is not None and without is not None
     assert program.overlap.cycle - without.cycle == 64
