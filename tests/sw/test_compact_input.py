@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,13 +18,20 @@ from sim.board import SimulatedBoard
 from sim.functional import run_program
 from sw import compile as compile_tool
 from sw import golden, images, importer
-from sw.compiler import Overlap, Program, compile_graph, load_program, save_program, schedule
+from sw.compiler import (
+    Overlap,
+    Program,
+    compile_graph,
+    load_program,
+    save_program,
+    schedule,
+)
+from sw.compiler import overlap as overlapping
 from sw.compiler.context import Context
 from sw.compiler.inputs import InputLayout
 from sw.compiler.lower import first_layer_options
 from sw.compiler.overlap import MARGIN
 from sw.compiler.partition import partition
-from sw.errors import InputError
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
@@ -369,15 +375,15 @@ def test_files(program: Program, graph: Graph, tmp_path: Path) -> None:
     (x,) = random_inputs(graph, 0)
     for index, value in run_program(loaded, x).items():
         np.testing.assert_array_equal(value, run_program(program, x)[index])
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    document = json.loads(members["program.json"])
-    document["format"] -= 1
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in (members | {"program.json": json.dumps(document).encode()}).items():
-            archive.writestr(name, data)
-    with pytest.raises(InputError, match=r"not a program of this version .*; compile it again"):
-        load_program(path)
+
+
+def test_the_margin_makes_it_later(
+    graph: Graph, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overlapping, "MARGIN", 0)
+    without = compile_graph(graph, CONFIG, compact_input=True).overlap
+    assert program.overlap is not None and without is not None
+    assert program.overlap.cycle - without.cycle == 64
 
 
 def test_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from sw import golden, importer, ir
 from sw.compiler import addition, sums
 from sw.compiler.partition import offset
 from sw.compiler.quantization import hardware_requantize
+from sw.fuzz.builder import NetworkBuilder
 
 Parameters = tuple[tuple[str, int], ...]
 
@@ -102,3 +104,52 @@ def test_constant_outputs_need_no_search() -> None:
     }
     codes = sums.find_codes(tuple(sorted(settings.items())), 1.0, 1.0, 24)
     assert codes is not None and codes[0][0].first == 0
+
+
+def sum_of(seed: int, *, second: float, output: float) -> tuple[Parameters, float, float]:
+    """Return a sum of tensors whose scales are these times the first one's."""
+    net = NetworkBuilder(seed=seed)
+    x = net.input((1, 4))
+    scale = net[x].scales[0]
+    y = net.add(x, net.input((1, 4), scale=scale * second), output_scale=scale * output)
+    graph = importer.loads(net.build(outputs=[y]))
+    (op,) = graph.ops
+    assert isinstance(op, ir.Add)
+    return parameters_of(graph, op)
+
+
+def test_sums_that_are_always_the_zero_point() -> None:
+    parameters, ratio, gain = sum_of(1, second=1.0, output=1e6)
+    codes = sums.find_codes(parameters, ratio, gain, 24)
+    assert codes is not None and dict(parameters)["output_zero_point"] not in (0, -128, 127)
+    (coded,) = codes
+    np.testing.assert_array_equal(outputs(*coded, 31), sums.reference_table(parameters))
+
+
+@pytest.mark.parametrize("output", [1.0, 2.0, 4.0])
+def test_systematic_ties_take_three_codes(output: float) -> None:
+    """Halves are rounded away from zero on either side of the zero point."""
+    parameters, ratio, gain = sum_of(1, second=0.75, output=output)
+    codes = sums.find_codes(parameters, ratio, gain, 24)
+    assert codes is not None and len(codes) == 3
+    above, below = (outputs(*code, 31) for code in codes[:2])
+    total, clamp = codes[2]
+    u = above * total.first + below * total.second + total.bias
+    got = hardware_requantize(
+        u, np.array(total.multiplier), np.array(total.shift), single_rounding=False,
+        zero_point=total.zero_point, act_min=clamp[0], act_max=clamp[1],
+    )
+    np.testing.assert_array_equal(got, sums.reference_table(parameters))
+
+
+def test_only_right_codes_are_proven() -> None:
+    parameters, ratio, gain = sum_of(4, second=1.3, output=2.1)
+    code = sums.find_code(parameters, ratio, gain, 24)
+    assert code is not None
+    table = sums.reference_table(parameters)
+    assert sums._proven(code, table, (-128, 127), 24, 31)
+    assert not sums._proven(code, table, (-128, 126), 24, 31)
+    for wrong in (replace(code, first=code.first + 1), replace(code, bias=-code.bias)):
+        assert not sums._proven(wrong, table, (-128, 127), 24, 31)
+    # Right, but wider than accumulators.
+    assert not sums._proven(code, table, (-128, 127), 16, 31)

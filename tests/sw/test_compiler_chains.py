@@ -212,3 +212,14 @@ def test_costs_count_the_words_of_descriptors(lanes: int) -> None:
     from_flash = 2 * words * FlashReader.CYCLES_PER_HALFWORD * lanes
     assert division._cycles(0, 1) == max(from_flash, 2 * BETWEEN_DESCRIPTORS)
     assert division._loads == [(0, 2, 2 * words, 1)]
+
+
+def test_a_window_has_three_slots() -> None:
+    """Even where no two of its rows are needed at the same time but by padding."""
+    first = linked(1, (0,), Geometry(input_rows=3, output_rows=3, input_pitch=4, output_pitch=4))
+    window = dataclasses.replace(
+        linked(2, (1,), Geometry(kernel=3, stride=2, top=1, input_rows=3, output_rows=2,
+                                 input_pitch=4, output_pitch=4)),
+        rotated=lambda shift: ())
+    segment = Segment(layers=(first, window), kept=frozenset((2,)))
+    assert segment._live(1) == 2 and segment.slots == {1: 3}

@@ -102,6 +102,7 @@ def test_no_rows() -> None:
 def test_nothing_but_padding() -> None:
     graph = build(lambda net: net.conv_2d(net.input((1, 4, 4, 3)), 8, kernel=(3, 3)))
     op = replace(graph.ops[0], padding=((4, 4), (1, 1)))
-    for row in (0, 9):
+    for row in (0, 1, 8, 9):
         with pytest.raises(UnsupportedError, match=f"rows {row} to {row} .* nothing but padding"):
             band_of(graph, op, row, row + 1)
+    assert band_of(graph, op, 2, 8).padding == (2, 2)

@@ -505,3 +505,12 @@ def test_depthwise_over_its_input(
                 j = min((column + left) // stride, output[1] - 1)
                 gap = max(gap, i * output[1] + j - (row * width + column))
     assert depthwise._trail(size, output, stride, padding) == gap
+
+
+def test_units_end_with_the_last_byte_that_is_used() -> None:
+    first = FirstLayer(
+        shape=(8, 8, 3), output=(8, 8), kernel=(3, 1), stride=(1, 1), dilation=(1, 1),
+        padding=(1, 0), again=frozenset(),
+    )
+    found = units(first, 1, 0, 0, 8)
+    assert found is not None and found[1].steps == 3 * 2

@@ -7,7 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
-from sw.compiler.memory import Buffer, MemoryPlan, plan
+from sw.compiler import memory
+from sw.compiler.layers import Trail
+from sw.compiler.memory import Buffer, MemoryPlan, NoArrangement, plan
 from sw.errors import UnsupportedError
 
 
@@ -68,3 +70,25 @@ def test_what_does_not_fit_is_named() -> None:
     message = str(caught.value)
     assert "tensor 0 (8 KB) and tensor 1 (4 KB) must be in memory at the same time" in message
     assert "needs at least 12 KB" in message and "the core has 8 KB" in message
+
+
+def test_the_ring_needs_its_part() -> None:
+    buffers = [buffer(0, 500, 0, 1), buffer(1, 460, 1, 2)]
+    assert plan(buffers, 1024, 64, 8).ring_words == 64
+    with pytest.raises(UnsupportedError, match=r"at least 8 KB .* and the core has 8 KB"):
+        plan(buffers, 1024, 65, 8)
+
+
+def test_an_arrangement_without_room_for_the_ring(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffers = [buffer(0, 500, 0, 1), buffer(1, 400, 1, 2)]
+    monkeypatch.setattr(memory, "_search", lambda *_: (970, {0: 0, 1: 570}))
+    with pytest.raises(NoArrangement, match="no arrangement of the tensors was found") as caught:
+        plan(buffers, 1024, 64, 8)
+    assert caught.value.excess == 10
+
+
+def test_what_lies_over_all_of_another() -> None:
+    small = buffer(0, 10, 0, 1)
+    large = Buffer(tensor=1, name="large", words=100, first=1, last=2, trails={0: Trail(5)})
+    assert large.together(small) == small.together(large) == 100
+    assert plan([small, large], 200, 8, 8).ring_words == 100

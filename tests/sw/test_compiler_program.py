@@ -53,6 +53,22 @@ def test_saved_programs_are_the_same(tmp_path: Path) -> None:
             np.testing.assert_array_equal(first, second)
 
 
+def test_the_ring_grows_when_tensors_are_done_with() -> None:
+    net = NetworkBuilder(seed=2)
+    x = net.conv_2d(net.input((1, 32, 32, 3)), 16, kernel=(3, 3), stride=(2, 2))
+    x = net.conv_2d(net.depthwise_conv_2d(x, stride=(2, 2)), 8)
+    y = net.conv_2d(x, 8)
+    program = compile_graph(importer.loads(net.build(outputs=[y]), "small"), CoreConfig())
+    first, moves = program.ring[0], []
+    for work in program.work:
+        if work.descriptor.ring_moves:
+            assert work.descriptor.ring_first < first
+            first = work.descriptor.ring_first
+            moves.append(first)
+    place = program.tensors[y]
+    assert moves and first >= place.address + place.words
+
+
 def test_missing_outputs_are_named() -> None:
     graph, _ = small()
     with pytest.raises(InputError, match="is missing"):

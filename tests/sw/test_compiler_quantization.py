@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from hw.compute.encoding import MAX_SHIFT
+from sw.compiler.lines import step_positions
 from sw.compiler.quantization import (
     Codes,
     Reference,
@@ -16,6 +17,7 @@ from sw.compiler.quantization import (
     preview,
 )
 from sw.errors import UnsupportedError
+from sw.golden.primitives import rounding_divide_by_pot
 
 Ints = npt.NDArray[np.int64]
 FULL_RANGE = np.array([-128, 127]).reshape(2, 1, 1)
@@ -217,3 +219,13 @@ def test_only_the_highest_sum_is_different() -> None:
     )
     assert got.tolist() == [*range(-3, 4), 3]
     assert not equal_steps(ref, wrong, low, high, offset).any()
+
+
+@pytest.mark.parametrize("shift", range(1, 7))
+def test_where_outputs_are_reached(shift: int) -> None:
+    """Half a unit below the least integer that is shifted to an output."""
+    values = np.arange(-10 << shift, 10 << shift)
+    shifted = rounding_divide_by_pot(values, shift)
+    outputs = np.arange(-5, 6)
+    least = values[[np.argmax(shifted >= output) for output in outputs]]
+    np.testing.assert_array_equal(step_positions(outputs, shift), (least - 0.5) / 2**shift)

@@ -12,7 +12,7 @@ from test_driver import frame, small_network
 from test_driver_serial import BAUD, BOARD, CONFIG, check, new_port
 
 from hw.command import Register
-from hw.link.protocol import digest
+from hw.link.protocol import FRESH, digest
 from sw import importer
 from sw.compiler import compile_graph
 from sw.driver import Device, DeviceError
@@ -70,8 +70,9 @@ def test_frames_over_a_bad_line(rate: float, network: Callable[[], Graph]) -> No
         assert port.to_host.count
 
 
-def test_a_new_board_that_expects_the_right_number() -> None:
-    """Nothing but the mark in its answers tells that it is not the one before."""
+@pytest.mark.parametrize(("fresh", "expected"), [(FRESH, 0), (0, 100)])
+def test_another_board_in_the_place_of_the_first(fresh: int, expected: int) -> None:
+    """It says that it is new, or expects a number that cannot be: either is enough."""
     seed = digest(BOARD.config, BOARD.baud)
     port = ModelPort(seed, BOARD.baud)
     transport = SerialTransport(port, CONFIG, baud=BAUD)
@@ -80,6 +81,7 @@ def test_a_new_board_that_expects_the_right_number() -> None:
     while transport.link._sequence:
         transport.write_register(Register.RING_FIRST, 1)
     port.board = ModelBoard(seed, BOARD.baud)
+    port.board.fresh, port.board.expected = fresh, expected
     with pytest.raises(DeviceError, match="configured anew meanwhile; load the program again"):
         transport.read_memory(0, 50)
     transport.write_memory(0, data)
