@@ -19,7 +19,7 @@ __all__ = ["check", "documents", "render", "unclaimed", "write_documents"]
 
 BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(\n<!-- end -->)", flags=re.DOTALL)
 FIELD = re.compile(r"\{([^{}:]+)(?::([^{}]*))?\}")
-NUMBER = r"(-?\d[\d,]*(?:\.\d+)?)"
+NUMBER = r"(-?\d+(?:,\d{3})*(?:\.\d+)?)"
 MEASURED = re.compile(
     r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+"
     r"|\d+(?:\.\d+)?(?:\s?(?:%|MHz|ms|KB|MB)|\s(?:cycles|(?:logic )?cells|inferences|frames/s"

@@ -88,9 +88,9 @@ def rivals(figures: Figures) -> str:
     """Return what others have published, from :mod:`sw.bench.rivals`."""
     rows = []
     for r in RIVALS:
-        speed = "" if r.inferences_per_second is None else f"{r.inferences_per_second:,}"
+        speed = "" if r.inferences_per_second is None else f"{r.inferences_per_second:,.1f}"
         used = "" if r.utilization is None else _percent(r.utilization)
-        rows.append((r.name, r.task, speed, used, r.cycles, r.note, r.source))
+        rows.append((r.name, r.task, speed.removesuffix(".0"), used.replace(".0 %", " %"), r.cycles, r.note, r.source))
     head = ("", "task", "inferences/s", "utilisation", "cycles", "what to know", "source")
     return _table(head, *rows)
 
