@@ -6,7 +6,6 @@ import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -73,8 +72,8 @@ class Feed:
 
 
 @cache
-def _load(path: Path) -> ctypes.CDLL:
-    library = ctypes.CDLL(str(path))
+def _load(contents: bytes) -> ctypes.CDLL:
+    library = verilate.load(contents)
     board, u32, u64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
     data, flag = ctypes.c_void_p, ctypes.c_int
     prototypes: dict[str, tuple[Any, tuple[Any, ...]]] = {
@@ -137,15 +136,15 @@ class SimulatedBoard:
         from sim.top import SimTop
 
         top = SimTop(config, core, link_baud=link_baud)
-        path = verilate.library(top, memories=config.lanes, depth=config.memory_depth)
-        self._power_on(config, path, seed)
+        library = verilate.library(top, memories=config.lanes, depth=config.memory_depth)
+        self._power_on(config, library, seed)
 
     def _power_on(
-        self, config: CoreConfig, path: Path, seed: int, mhz: float | None = None
+        self, config: CoreConfig, library: bytes, seed: int, mhz: float | None = None
     ) -> None:
         self.config = config
         self._board: int | None = None
-        self._library = _load(path)
+        self._library = _load(library)
         self._board = self._library.board_create(seed, config.clock_mhz)
         self._started = 0
         # The clock that there is, which need not be exactly the one that was asked for.

@@ -1,26 +1,47 @@
 """A cache of build results in the user's cache directory.
 
-An entry is a directory, named after the hash of everything it was made from.  It is made under
-another name and renamed when complete: there are no half-written entries.  Of several processes
-that want the same one, one makes it and the others wait.
+An entry is a directory of files, named after the hash of everything it was made from.  It is made
+under another name and renamed when complete; of several processes that want the same one, one
+makes it and the others wait.
+
+Disks fill up and files get cut: every file of an entry is compared with its checksum, and it is
+the bytes that were compared which are returned, not where they came from.  An entry that is not
+what was written is made again.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import logging
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
+
+from sim.errors import CacheError
 
 try:
     import fcntl
 except ImportError:  # Windows: the work may be done twice, the result is the same
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["directory", "entry", "key"]
+__all__ = ["directory", "entry", "exclusive", "key"]
+
+CHECKSUMS = ".checksums"
+"""File of an entry; other names that begin with a dot are the file system's, and do not count."""
+
+FORMAT = "separable cache entry 1"
+"""First line of the checksums; another one is another version's entry, and is made again."""
+
+_LEFT = re.compile(r"\.?(.+)\.(?:lock|[a-z0-9_]{8})")
+"""Names beside a target that are there while it is made, and stay if its maker is killed."""
+
+_log = logging.getLogger(__name__)
 
 
 def directory() -> Path:
@@ -41,8 +62,10 @@ def key(parts: Iterable[str | bytes]) -> str:
     return digest.hexdigest()[:32]
 
 
-def entry(kind: str, name: str, make: Callable[[Path], None]) -> Path:
-    """Return the directory of an entry, made first if it is missing.
+def entry(kind: str, name: str, make: Callable[[Path], None]) -> dict[str, bytes]:
+    """Return the files of an entry, made first if it is missing or damaged.
+
+    Where the cache cannot be written to, it is made all the same, with a warning.
 
     Parameters
     ----------
@@ -51,39 +74,159 @@ def entry(kind: str, name: str, make: Callable[[Path], None]) -> Path:
     name : str
         See :func:`key`.
     make : callable
-        Fills the empty directory it is given; if it raises, there is no entry.  The directory is
-        renamed afterwards, so nothing in it may depend on its path.
+        Fills the empty directory it is given with files; if it raises, there is no entry.
+
+    Returns
+    -------
+    dict
+        Contents by name.
+
+    Raises
+    ------
+    CacheError
+        If the files cannot be written: a disk is full.
     """
-    parent = directory() / kind
-    final = parent / name
-    if final.is_dir():
-        return final
-    parent.mkdir(parents=True, exist_ok=True)
-    with _lock(parent / f"{name}.lock"):
-        if not final.is_dir():
-            _make(final, make)
-    return final
-
-
-def _make(final: Path, make: Callable[[Path], None]) -> None:
-    temporary = Path(tempfile.mkdtemp(prefix=f"{final.name}.", dir=final.parent))
-    try:
-        make(temporary)
-        temporary.chmod(0o755)
+    final = directory() / kind / name
+    if (found := _read(final)) is not None:
+        return found
+    with ExitStack() as stack:
         try:
-            temporary.rename(final)
-        except OSError:
-            # Somebody else was faster: a directory that is not empty cannot be replaced.
-            if not final.is_dir():
+            stack.enter_context(exclusive(final))
+            if (found := _read(final)) is not None:
+                return found
+            temporary = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=final.parent))
+        except OSError as error:
+            _warn(final, error)
+            temporary = Path(tempfile.mkdtemp(prefix="separable."))
+        stack.callback(_delete, temporary)
+        try:
+            make(temporary)
+            files = {path.name: path.read_bytes() for path in temporary.iterdir()}
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            raise CacheError(
+                f"{temporary} cannot be filled ({error.strerror}); make room there, or set "
+                "SEPARABLE_CACHE to another folder"
+            ) from None
+        if temporary.parent == final.parent:
+            _store(temporary, files, final)
+    return files
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold a lock; it is the system that releases it when a process dies."""
-    with path.open("w") as file:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
+def exclusive(target: Path) -> Iterator[None]:
+    """Be the only one who makes a file or directory, in a folder that is made if it is missing.
+
+    What makers of anything in that folder have left who were killed is deleted: it is called like
+    the target, with a dot and eight more characters, as :mod:`tempfile` calls it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(target) as held:
+        if held:
+            _clean(target)
         yield
+
+
+def _checksums(files: Mapping[str, bytes]) -> bytes:
+    rows = [f"{hashlib.sha256(files[name]).hexdigest()} {name}" for name in sorted(files)]
+    return "\n".join([FORMAT, *rows, ""]).encode()
+
+
+def _read(folder: Path) -> dict[str, bytes] | None:
+    """Return the files of an entry, if they are what was written."""
+    try:
+        paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        checksums = folder / CHECKSUMS
+        # A pipe would be waited for.
+        if not all(path.is_file() for path in (checksums, *paths)):
+            return None
+        files = {path.name: path.read_bytes() for path in paths}
+        return files if checksums.read_bytes() == _checksums(files) else None
+    except OSError:
+        return None
+
+
+def _store(temporary: Path, files: Mapping[str, bytes], final: Path) -> None:
+    """Make a complete directory the entry, in the place of a damaged one."""
+    try:
+        (temporary / CHECKSUMS).write_bytes(_checksums(files))
+        temporary.chmod(0o755)
+        if os.path.lexists(final):
+            damaged = final.with_name(f"{final.name}.{token_hex(4)}")
+            final.rename(damaged)
+            _delete(damaged)
+        temporary.rename(final)
+    except OSError as error:
+        # Without locks somebody else may have been faster.
+        if _read(final) is None:
+            _warn(final, error)
+
+
+def _warn(final: Path, error: OSError) -> None:
+    _log.warning(
+        "%s cannot be kept (%s): it is made anew each time; SEPARABLE_CACHE names another folder",
+        final,
+        error.strerror or error,
+    )
+
+
+def _delete(path: Path) -> None:
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o700)
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+
+
+def _clean(target: Path) -> None:
+    """Delete what killed makers left in the folder of a target whose lock is held."""
+    left: dict[str, list[Path]] = {}
+    for path in target.parent.iterdir():
+        if match := _LEFT.fullmatch(path.name):
+            left.setdefault(match[1], []).append(path)
+    for name, paths in left.items():
+        with suppress(OSError), ExitStack() as stack:
+            # Who is alive has the lock.
+            if name == target.name or stack.enter_context(
+                _lock(target.with_name(name), wait=False)
+            ):
+                for path in paths:
+                    if path.suffix != ".lock":
+                        _delete(path)
+
+
+@contextmanager
+def _lock(target: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock of a path, and yield whether it is held.
+
+    It is the system that releases it when a process dies; the file is deleted by who held it last.
+    """
+    if fcntl is None:
+        yield False
+        return
+    path = target.with_name(f"{target.name}.lock")
+    while True:
+        with path.open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+                return
+            if not _same(path, file.fileno()):
+                # Who held it has deleted it, and the next one may have another.
+                continue
+            try:
+                yield True
+            finally:
+                with suppress(OSError):
+                    path.unlink()
+            return
+
+
+def _same(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

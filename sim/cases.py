@@ -109,7 +109,8 @@ def cases(
         found = list(divided)
     result = []
     for count, (program, band) in enumerate(found):
-        inputs = {layout.tensor: tensors[layout.tensor] for _, layout in program.inputs}
+        read: list[int] = [layout.tensor for _, layout in program.inputs]
+        inputs = {index: tensors[index] for index in read}
         expected = tensors[program.layers[-1].output]
         if band is not None:
             inputs = {i: x[:, band.input_first : band.input_end] for i, x in inputs.items()}

@@ -15,3 +15,7 @@ class HangError(SimulationError):
 
 class FlashError(SimulationError):
     """The core used the flash in a way that the real chip does not answer."""
+
+
+class CacheError(SimulationError):
+    """What is to be built cannot be written."""

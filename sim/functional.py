@@ -309,5 +309,6 @@ def run_program(
     for number, _ in enumerate(core.run(program.flash, program.ring, bring)):
         if (complete := collector.take(number, core.memory)) is not None:
             result[program.layers[complete[0]].output] = complete[1]
-    finished = program.finish({index: stored(index) for index in program.outputs})
+    outputs: dict[int, Bytes] = {index: stored(index) for index in program.outputs}
+    finished = program.finish(outputs, program.keep(inputs))
     return finished | result

@@ -24,11 +24,11 @@ from sim.benches import runner
 from sim.cases import Case, cases, judge, write_job
 from sim.errors import SimulationError
 from sim.top import SimTop
-from sw import golden, importer, ir, models, report
+from sw import golden, ir, report
 from sw.compiler.partition import partition
 from sw.compiler.passes import run as run_passes
 from sw.errors import InputError, UnsupportedError
-from sw.networks.default import default_model
+from sw.model_file import open_network
 
 __all__ = ["LayerRun", "device_layers", "main", "simulate"]
 
@@ -104,6 +104,7 @@ def _layer_run(number: int, op: ir.Operator, cases: Sequence[Case], folder: Path
             cycles=cycles,
             utilization=report.utilization(macs, cycles, multipliers),
             exact=exact,
+            proven=True,
         ),
         bands=len(cases),
         error=next((outcome.error for outcome in outcomes if outcome.error), ""),
@@ -196,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.seed < 0:
         raise InputError(f"--seed must not be negative, not {options.seed}")
     board = boards.get(options.board)
-    graph = importer.load(models.find(options.model or default_model()))
+    graph = open_network(options.model)
     runs = simulate(graph, _chosen(graph, options.layer), board, seed=options.seed)
     layers = [entry.report for entry in runs]
     macs = sum(layer.macs for layer in layers)

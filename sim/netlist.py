@@ -25,8 +25,8 @@ MODELS = {"SB_IO": "NetlistIo", "SB_PLL40_PAD": "NetlistPll", "SB_RAM40_4K": "Ne
 """Cells that are simulated by the models in ``netlist.v``."""
 
 
-def synthesized(board: Board, top: Any = None) -> Path:
-    """Return the file of a board's netlist, as place and route gets it; made if it is not cached.
+def synthesized(board: Board, top: Any = None) -> str:
+    """Return a board's netlist, in JSON, as place and route gets it; made if it is not cached.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def synthesized(board: Board, top: Any = None) -> Path:
             (folder / file).write_bytes(content)
         ice40.synthesize(folder)
 
-    return cache.entry("netlist", key, make) / "top.json"
+    return cache.entry("netlist", key, make)["top.json"].decode()
 
 
 def pll_mhz(netlist: str, reference_mhz: float) -> float:
@@ -58,10 +58,13 @@ def pll_mhz(netlist: str, reference_mhz: float) -> float:
     return reference_mhz * (divf + 1) / (divr + 1) / (1 << divq)
 
 
-def _verilog(file: Path) -> str:
+def _verilog(netlist: str) -> str:
     """Return a netlist as Verilog, with the cells of ``MODELS`` under their names there."""
     models = "; ".join(f"chtype -set {model} t:{cell}" for cell, model in MODELS.items())
-    return verilate.yosys(f"read_json {file.name}\n{models}\nwrite_verilog -noattr", file.parent)
+    script = f"read_json top.json\n{models}\nwrite_verilog -noattr"
+    with TemporaryDirectory() as name:
+        (Path(name) / "top.json").write_text(netlist)
+        return verilate.yosys(script, Path(name))
 
 
 class NetlistBoard(SimulatedBoard):
@@ -82,12 +85,11 @@ class NetlistBoard(SimulatedBoard):
     """
 
     def __init__(self, board: Board, *, seed: int = 0, top: Any = None) -> None:
-        file = synthesized(board, top)
-        text = file.read_text()
+        text = synthesized(board, top)
         clock = board.platform().default_clk
-        path = verilate.board_library(
+        library = verilate.board_library(
             text,
-            lambda: _verilog(file),
+            lambda: _verilog(text),
             "netlist.v",
             memories=board.config.lanes,
             depth=board.config.memory_depth,
@@ -101,7 +103,7 @@ class NetlistBoard(SimulatedBoard):
             compiler_flags=["-DPADS"],
         )
         self.mhz = pll_mhz(text, board.clock_mhz)
-        self._power_on(board.config, path, seed, self.mhz)
+        self._power_on(board.config, library, seed, self.mhz)
 
 
 def port(board: Board, *, seed: int = 0, top: Any = None) -> SimulatedSerialPort:

@@ -24,6 +24,9 @@ from pathlib import Path
 import boards
 from sim.board import FLASH_SIZE, SimulatedBoard
 from sim.errors import SimulationError
+from sw import files
+from sw.errors import SeparableError
+from sw.report import complain
 
 __all__ = ["PseudoTerminal", "main"]
 
@@ -220,11 +223,8 @@ def _contents(path: Path | None) -> bytes:
 
 def _store_flash(board: SimulatedBoard, path: Path | None) -> None:
     """Write the flash's contents, but for what is erased at its end."""
-    if path is None:
-        return
-    partial = path.with_name(path.name + ".new")
-    partial.write_bytes(board.read_flash(0, FLASH_SIZE).rstrip(b"\xff"))
-    partial.replace(path)
+    if path is not None:
+        files.write_bytes(path, board.read_flash(0, FLASH_SIZE).rstrip(b"\xff"))
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -269,11 +269,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _serve(options)
     except KeyboardInterrupt:
         return 0
-    except (SimulationError, boards.BoardError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (SeparableError, SimulationError) as error:
+        complain(str(error))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        complain(f"{where}{error.strerror or error}")
     return USER_ERROR
 
 

@@ -6,6 +6,7 @@ of a C++ compiler makes the library.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from sim import cache
@@ -25,6 +27,7 @@ __all__ = [
     "compile_design",
     "compiler",
     "library",
+    "load",
     "rtlil",
     "tool_versions",
     "translate",
@@ -141,8 +144,8 @@ def tool_versions(*packages: str) -> list[str]:
     return [f"{package} {version(package)}" for package in packages]
 
 
-def library(component: Any, *, memories: int, depth: int) -> Path:
-    """Return the shared library of a component, compiled unless the cache has it.
+def library(component: Any, *, memories: int, depth: int) -> bytes:
+    """Return the shared library of a component, compiled unless the cache has it: its bytes.
 
     Parameters
     ----------
@@ -171,8 +174,10 @@ def board_library(
     depth: int,
     flags: Sequence[str] = (),
     compiler_flags: Sequence[str] = (),
-) -> Path:
+) -> bytes:
     """Return the shared library of a design and the harness, compiled unless the cache has it.
+
+    It is bytes, for :func:`load`.
 
     Parameters
     ----------
@@ -211,7 +216,24 @@ def board_library(
         sources = [*support, HERE / "harness.cpp"]
         compile_design(folder, sources, folder / LIBRARY, ["-shared", *compiler_flags])
 
-    return cache.entry("library", name, make) / LIBRARY
+    return cache.entry("library", name, make)[LIBRARY]
+
+
+def load(library: bytes) -> ctypes.CDLL:
+    """Load a shared library from memory: what is on a disk may change while it is used.
+
+    It stays loaded.
+    """
+    if hasattr(os, "memfd_create"):
+        # Never closed: the loader takes what has the same name for the same library.
+        descriptor = os.memfd_create("separable-library")
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(library)
+        return ctypes.CDLL(f"/proc/self/fd/{descriptor}")
+    with TemporaryDirectory(prefix="separable-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / LIBRARY
+        path.write_bytes(library)
+        return ctypes.CDLL(str(path))
 
 
 def translate(sources: Sequence[Path], folder: Path, *, top: str, flags: Sequence[str]) -> None:
@@ -303,9 +325,20 @@ def _run(
     except OSError as error:
         raise BuildError(f"{what} cannot be run: {command[0]}: {error.strerror}") from None
     if done.returncode:
-        log = cache.directory() / "failed.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(done.stdout + done.stderr)
-        lines = [line for line in done.stderr.splitlines() if "rror" in line] or ["no message"]
-        raise BuildError(f"{what} failed: {lines[0].strip()} (all of it in {log})")
+        lines = done.stderr.splitlines()
+        message = next((line for line in lines if "rror" in line), lines[-1] if lines else "")
+        where = _keep_log(done.stdout + done.stderr)
+        raise BuildError(f"{what} failed: {message.strip() or 'no message'}{where}")
     return done.stdout
+
+
+def _keep_log(text: str) -> str:
+    """Write what a tool printed to a file; return what to say of it."""
+    log = cache.directory() / "failed.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(text)
+    except OSError:
+        # What failed is what counts, such as a full disk.
+        return ""
+    return f" (all of it in {log})"

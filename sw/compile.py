@@ -9,9 +9,8 @@ from dataclasses import asdict
 from rich.table import Table
 
 import boards
-from sw import importer, models
 from sw.compiler import Program, compile_graph, save_program
-from sw.networks.default import default_model
+from sw.model_file import open_network
 from sw.report import (
     MODEL,
     LayerReport,
@@ -24,6 +23,7 @@ from sw.report import (
     utilization,
     write_json,
 )
+from sw.terminal import printable
 
 __all__ = ["layer_reports", "main"]
 
@@ -46,8 +46,8 @@ def _parser() -> Parser:
 def layer_reports(program: Program) -> list[LayerReport]:
     """Return one report per layer, with predicted cycles.
 
-    ``exact`` is true: a layer is only compiled if its integers are proven equal to the
-    reference's.
+    ``exact`` is ``None``: nothing ran that could be compared.  ``proven`` is true: a layer is only
+    compiled if its integers are proven equal to the reference's.
     """
     multipliers = program.config.multipliers
     return [
@@ -57,14 +57,14 @@ def layer_reports(program: Program) -> list[LayerReport]:
             macs=layer.macs,
             cycles=cycles,
             utilization=utilization(layer.macs, cycles, multipliers),
-            exact=True,
+            proven=True,
         )
         for layer, cycles in zip(program.layers, program.cycles(), strict=True)
     ]
 
 
 def _table(program: Program, reports: Sequence[LayerReport]) -> Table:
-    table = Table(title=f"{program.model} on {program.board}", title_justify="left")
+    table = Table(title=printable(f"{program.model} on {program.board}"), title_justify="left")
     table.add_column("layer", no_wrap=True, max_width=32)
     table.add_column("operator", no_wrap=True)
     table.add_column("output", no_wrap=True)
@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     board = boards.get(options.board)
     program = compile_graph(
-        importer.load(models.find(options.model or default_model())),
+        open_network(options.model),
         board.config,
         board=board.name,
         flash_address=board.flash.program_base,

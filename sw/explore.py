@@ -7,6 +7,7 @@ cycles are the compiler's, which are the core's, exactly.
 from __future__ import annotations
 
 import csv
+import io
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from rich.progress import track
 from rich.table import Table
 
 import boards
-from sw import report
+from sw import files, report
 from sw.errors import InputError
 from sw.exploration import plot
 from sw.exploration.accuracy import SOURCES, published
@@ -156,11 +157,12 @@ def _show(points: Sequence[Point], title: str, *, as_markdown: bool) -> None:
 
 def _write_csv(path: str, points: Sequence[Point]) -> None:
     best = front(points)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        rows = [{**asdict(point), "front": point in best} for point in points]
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    rows = [{**asdict(point), "front": point in best} for point in points]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    files.write_text(path, text.getvalue())
 
 
 @report.command

@@ -8,15 +8,17 @@ integer is black, the highest is white.
 
 from __future__ import annotations
 
+import io
 import warnings
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from sw import reading
 from sw.errors import InputError
 from sw.ir import Graph, Tensor
 
@@ -32,6 +34,14 @@ __all__ = [
 ]
 
 Array = npt.NDArray[np.integer]
+
+PIXELS = 25_000_000
+"""Most pixels of a picture, as its file states them; Pillow keeps two copies, of 100 MB each."""
+PICTURE_BYTES = 1 << 26
+"""Most bytes of a picture's file."""
+
+# Pillow looks at every size that a file states, that of a picture inside an icon too.
+Image.MAX_IMAGE_PIXELS = PIXELS
 
 
 def is_input(path: str | PathLike[str]) -> bool:
@@ -63,28 +73,25 @@ def load(path: str | PathLike[str], graph: Graph, number: int = 0) -> Array:
     InputError
         If the file cannot be read or does not fit, saying what is expected.
     """
-    path = Path(path)
     tensor = graph.tensors[graph.inputs[number]]
-    try:
-        with path.open("rb") as file:
-            match path.suffix.lower():
-                case ".npy":
-                    return _load_npy(file, tensor, path)
-                case ".dat":
-                    return _load_dat(file, tensor, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    match Path(path).suffix.lower():
+        case ".npy":
+            with reading.open_file(path) as file:
+                return _load_npy(file, tensor, path)
+        case ".dat":
+            with reading.open_file(path) as file:
+                return _load_dat(file, tensor, path)
     _layout(tensor)
     return from_image(open_picture(path), tensor)
 
 
 def open_picture(path: str | PathLike[str]) -> Image.Image:
-    """Read a picture, all of it.
+    """Read a picture, all of it; of an animation the first frame.
 
     Parameters
     ----------
     path
-        Any image that Pillow opens.
+        Any image that Pillow opens, of at most :data:`PIXELS` pixels.
 
     Returns
     -------
@@ -94,22 +101,19 @@ def open_picture(path: str | PathLike[str]) -> Image.Image:
     Raises
     ------
     InputError
-        If the file cannot be read, is damaged, or is large enough to exhaust memory.
+        If the file cannot be read, is damaged, or is too large.
     """
+    data = reading.read(path, limit=PICTURE_BYTES)
     try:
-        with warnings.catch_warnings(), Path(path).open("rb") as file:
-            # Pillow warns of images large enough to exhaust memory.
+        with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _decode(file, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-
-
-def _decode(file: BinaryIO, path: str | PathLike[str]) -> Image.Image:
-    try:
-        with Image.open(file) as image:
-            image.load()
-            return image
+            with Image.open(io.BytesIO(data)) as image:
+                image.load()
+                return image
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise InputError(
+            f"{path}: has more than {PIXELS:,} pixels, the most that are read; make it smaller"
+        ) from None
     except Exception as error:
         # Pillow's decoders raise nearly anything for a damaged file.
         unknown = isinstance(error, UnidentifiedImageError)
@@ -166,7 +170,7 @@ def _expectation(tensor: Tensor) -> str:
     return f"the network takes {tensor.dtype}{list(tensor.shape)}"
 
 
-def _load_dat(file: BinaryIO, tensor: Tensor, path: Path) -> Array:
+def _load_dat(file: BinaryIO, tensor: Tensor, path: str | PathLike[str]) -> Array:
     data = file.read(tensor.nbytes + 1)
     if len(data) != tensor.nbytes:
         found = "more" if len(data) > tensor.nbytes else str(len(data))
@@ -176,28 +180,13 @@ def _load_dat(file: BinaryIO, tensor: Tensor, path: Path) -> Array:
     return np.frombuffer(data, tensor.dtype).reshape(tensor.shape)
 
 
-def _load_npy(file: BinaryIO, tensor: Tensor, path: Path) -> Array:
-    # The header is looked at first: NumPy allocates whatever shape it states.
-    try:
-        version = np.lib.format.read_magic(file)
-        read_header = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, fortran, dtype = read_header(file)
-    except Exception as error:
-        # NumPy evaluates the header as Python source, which fails in many ways.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a NumPy array ({reason})") from None
-    same_shape = shape == tensor.shape or (tensor.shape[:1] == (1,) and shape == tensor.shape[1:])
-    if dtype != np.dtype(tensor.dtype) or not same_shape:
-        raise InputError(f"{path}: {_expectation(tensor)}; the file holds {dtype}{list(shape)}")
-    data = file.read(tensor.nbytes)
-    if len(data) != tensor.nbytes:
-        raise InputError(f"{path}: truncated, {len(data)} of {tensor.nbytes} bytes of data")
-    array = np.frombuffer(data, tensor.dtype).reshape(shape, order="F" if fortran else "C")
-    return np.ascontiguousarray(array).reshape(tensor.shape)
+def _load_npy(file: BinaryIO, tensor: Tensor, path: str | PathLike[str]) -> Array:
+    def check(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        batchless = tensor.shape[:1] == (1,) and shape == tensor.shape[1:]
+        if dtype != np.dtype(tensor.dtype) or not (shape == tensor.shape or batchless):
+            raise InputError(f"{path}: {_expectation(tensor)}; the file holds {dtype}{list(shape)}")
+
+    return reading.read_npy(file, str(path), check).reshape(tensor.shape)
 
 
 def _layout(tensor: Tensor) -> tuple[int, int, int, bool]:

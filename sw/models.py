@@ -15,7 +15,8 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from http.client import HTTPException
@@ -166,8 +167,24 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
         )
     target = _cache() / network.file
     if not _is_published(target, network):
-        _download(network, target)
+        with _making(target):
+            # Somebody else may have been faster.
+            if not _is_published(target, network):
+                _download(network, target)
     return target
+
+
+@contextmanager
+def _making(target: Path) -> Iterator[None]:
+    """Hold the lock of a file of the cache; what cannot be written is one sentence."""
+    try:
+        with cache.exclusive(target):
+            yield
+    except OSError as error:
+        raise DownloadError(
+            f"{error.filename or target} cannot be written ({error.strerror or error}); set "
+            f"SEPARABLE_CACHE to another folder, or {FOLDER_VARIABLE} to one with {target.name}"
+        ) from None
 
 
 def _cache() -> Path:
@@ -190,7 +207,7 @@ def _in_folder(name: str) -> Path | None:
 
 
 def _is_published(path: Path, network: Network) -> bool:
-    if not path.is_file():
+    if not path.is_file() or path.stat().st_size != network.size:
         return False
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == network.sha256
@@ -198,21 +215,17 @@ def _is_published(path: Path, network: Network) -> bool:
 
 def _download(network: Network, target: Path) -> None:
     """Fetch a network; it appears under its name complete and verified, or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     error: DownloadError | None = None
     for address in network.addresses:
-        handle, name = tempfile.mkstemp(prefix=f".{network.file}.", dir=target.parent)
         try:
-            with os.fdopen(handle, "wb") as file:
-                digest = _fetch(address, network, file)
-                size = file.tell()
+            data = _fetch(address, network)
+            digest = hashlib.sha256(data).hexdigest()
             if digest == network.sha256:
-                os.replace(name, target)
-                return
+                break
             error = DownloadError(
                 f"{address} is not the published network {network.name}: of its {network.size} "
-                f"bytes {size} came, and their sha256 is {digest}, not {network.sha256}; nothing "
-                "was kept, try again or report it"
+                f"bytes {len(data)} came, and their sha256 is {digest}, not {network.sha256}; "
+                "nothing was kept, try again or report it"
             )
         except urllib.error.HTTPError as problem:
             error = DownloadError(
@@ -225,22 +238,31 @@ def _download(network: Network, target: Path) -> None:
                 f"({reason}); connect, or put {network.file} in a folder and set {FOLDER_VARIABLE} "
                 "to it"
             ) from None
-        finally:
-            Path(name).unlink(missing_ok=True)
-    assert error is not None
-    raise error
+    else:
+        assert error is not None
+        raise error
+    _write(target, data)
 
 
-def _fetch(address: str, network: Network, file: Any) -> str:
-    """Write what is at an address to a file, as far as it can be right; return its sha256."""
-    digest = hashlib.sha256()
-    left = network.size + 1
+def _fetch(address: str, network: Network) -> bytes:
+    """Return what is at an address, as far as it can be right."""
+    data = bytearray()
     with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:
-        while left and (data := answer.read(min(PIECE, left))):
-            left -= len(data)
-            digest.update(data)
+        while piece := answer.read(min(PIECE, network.size + 1 - len(data))):
+            data += piece
+    return bytes(data)
+
+
+def _write(target: Path, data: bytes) -> None:
+    """Write a file; it appears complete or not at all."""
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
             file.write(data)
-    return digest.hexdigest()
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def _where(network: Network) -> str:

@@ -6,17 +6,16 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
-from rich.console import Console
 from rich.table import Table
 
 from sim.errors import SimulationError
+from sw import files
 from sw.errors import SeparableError
+from sw.terminal import OUTPUT, Screen, any_encoding, output_errors, printable
 
 __all__ = [
     "MODEL",
@@ -29,6 +28,7 @@ __all__ = [
     "compiler_options",
     "complain",
     "console",
+    "given_compiler_options",
     "layer_table",
     "network_report",
     "utilization",
@@ -65,50 +65,71 @@ def add_compiler_options(parser: argparse.ArgumentParser, *, compact: bool = Fal
         "tensors stay what they are, and utilisation, which counts the channels, may exceed 100 %%",
     )
     parser.add_argument(
-        "--compact-input", action=argparse.BooleanOptionalAction, default=compact,
+        "--compact-input", action=argparse.BooleanOptionalAction,
         help="send as few bytes per inference as possible, at the price of some cycles; where "
         "memory is large enough the next input can come while the core still runs (default: "
         f"{'yes' if compact else 'no'})",
     )
+    parser.set_defaults(compact_by_default=compact)
 
 
 def compiler_options(options: argparse.Namespace) -> dict[str, bool]:
     """Return those options as arguments of :func:`sw.compiler.compile_graph`."""
+    compact = options.compact_input
     return {
         "remove_constant_channels": options.drop_constant_channels,
-        "compact_input": options.compact_input,
+        "compact_input": options.compact_by_default if compact is None else compact,
     }
+
+
+def given_compiler_options(options: argparse.Namespace) -> list[str]:
+    """Return the names of those options that were given."""
+    names = ["--drop-constant-channels"] if options.drop_constant_channels else []
+    if options.compact_input is not None:
+        names.append("--compact-input" if options.compact_input else "--no-compact-input")
+    return names
 
 
 def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
     """Wrap a tool's ``main(arguments)``: errors that are the user's become one line and a code."""
 
     def run(arguments: Sequence[str] | None = None) -> int:
+        any_encoding()
         try:
-            return main(arguments)
+            code = main(arguments)
+            with output_errors():
+                sys.stdout.flush()
+            return code
         except (SeparableError, SimulationError) as error:
             complain(str(error))
         except KeyboardInterrupt:
             complain("interrupted")
         except BrokenPipeError:
-            # Whoever read our output has seen enough; nothing may be written when Python exits.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # Whoever read our output has seen enough.
+            _give_up_output()
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
+            if error.filename == OUTPUT:
+                _give_up_output()
             complain(f"{where}{error.strerror or error}")
         return USER_ERROR
 
     return run
 
 
+def _give_up_output() -> None:
+    """Let nothing be written to standard output any more, not even when Python exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def complain(message: str) -> None:
     """Print an error, on one line."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
 
 
-def console() -> Console:
+def console() -> Screen:
     """Return the console for tables and text; redirected output is wide enough for a table."""
-    output = Console(highlight=False, emoji=False, markup=False, soft_wrap=True)
+    output = Screen(highlight=False, emoji=False, markup=False, soft_wrap=True)
     if not output.is_terminal:
         output.width = 160
     return output
@@ -129,6 +150,9 @@ class LayerReport:
         MACs by cycles times multipliers.
     exact : bool or None
         Equal to the golden model; ``None`` if it was not compared.
+    proven : bool or None
+        The compiler proved that its integers are the reference's, whatever the input; ``None``
+        if it did not compile the layer.
     """
 
     name: str
@@ -137,6 +161,7 @@ class LayerReport:
     cycles: int | None
     utilization: float | None
     exact: bool | None = None
+    proven: bool | None = None
 
 
 def utilization(macs: int | None, cycles: int | None, multipliers: int) -> float | None:
@@ -224,19 +249,4 @@ def write_json(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
     SeparableError
         If it cannot be written.
     """
-    target = Path(path)
-    text = json.dumps(data, indent=2, allow_nan=False) + "\n"
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(text)
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(name, 0o666 & ~mask)
-            os.replace(name, target)
-        except BaseException:
-            os.unlink(name)
-            raise
-    except OSError as error:
-        raise SeparableError(f"{target}: cannot be written ({error.strerror})") from None
+    files.write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")

@@ -1,6 +1,7 @@
 """Run a network on inputs: on the simulated core, on a board, or with the golden model.
 
-Without MODEL it is the MobileNet V1 that ships with the project; without INPUT, test images that
+MODEL is a .tflite file or what sw.compile --output wrote.  Without it, it is the MobileNet V1 that
+ships with the project; without INPUT, test images that
 ship, whose classes are known.
 """
 
@@ -9,20 +10,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import boards
-from sw import golden, images, importer, ir, models, report, samples
-from sw.compiler import Program, compile_graph
-from sw.driver import Device
+from sw import golden, images, ir, reading, report, samples
+from sw.compiler import Program, is_program
+from sw.driver import Device, DeviceError
 from sw.errors import InputError
 from sw.ir import Graph
-from sw.networks.default import default_labels, default_model
+from sw.model_file import open_model
+from sw.networks.default import default_labels
 from sw.samples import Sample
+from sw.terminal import printable
 
 __all__ = ["Difference", "Run", "main", "run"]
 
@@ -125,6 +127,8 @@ def run(
                 tensor = graph.tensors[index]
                 what = f"tensor {tensor.index} ({tensor.name!r})"
                 compare(what, got.tensors[index], expected[index])
+            if observable and len(result.layers_exact) < len(program.layers):
+                raise DeviceError("not every layer was seen at its end; nothing is said of them")
             result.exact = True
     except Difference as difference:
         result.exact = False
@@ -155,6 +159,7 @@ def layer_reports(
                 cycles=taken,
                 utilization=report.utilization(layer.macs, taken, multipliers),
                 exact=all(verdicts) if verdicts else None,
+                proven=True,
             )
         )
     return layers
@@ -254,18 +259,12 @@ def _frames(graph: Graph, inputs: Sequence[str], count: int | None) -> list[_Fra
 
 
 def _labels(path: str | None) -> list[str]:
-    if path is None:
-        return []
-    try:
-        return Path(path).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(f"{path}: cannot be read ({reason})") from None
+    return [] if path is None else reading.read_lines(path)
 
 
 def _parser() -> report.Parser:
     parser = report.Parser(prog="python -m sw.run", description=__doc__)
-    parser.add_argument("model", metavar="MODEL.tflite", **report.MODEL)
+    parser.add_argument("model", metavar="MODEL", **report.MODEL)
     parser.add_argument(
         "inputs", metavar="INPUT", nargs="*",
         help="an image, .npy or .dat (default: some of the test images that ship)",
@@ -293,11 +292,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     # Not parse_args: it would take a MODEL before an option for all there is.
     options = _parser().parse_intermixed_args(arguments)
-    if options.model and images.is_input(options.model):
+    if options.model and images.is_input(options.model) and not is_program(options.model):
         options.model, options.inputs = None, [options.model, *options.inputs]
     board = boards.get(options.board)
     config = board.config
-    graph = importer.load(models.find(options.model or default_model()))
+    model = open_model(options.model, board, options)
+    graph = model.graph
     if len(graph.inputs) != 1:
         raise InputError(f"network {graph.name!r} has {len(graph.inputs)} inputs; only one is run")
     frames = _frames(graph, options.inputs, options.images)
@@ -305,17 +305,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     output = report.console()
     results: list[Run] = []
+
+    def show(result: Run) -> None:
+        for line in describe(result, labels, config.clock_mhz):
+            output.print(printable(line))
+
     if options.backend == "golden":
         for frame in frames:
             results.append(run_golden(graph, frame.name, frame.input))
             results[-1].sample = frame.sample
-            output.print("\n".join(describe(results[-1], labels, config.clock_mhz)))
+            show(results[-1])
         layers = golden_reports(graph)
     else:
-        program = compile_graph(
-            graph, config, board=board.name, flash_address=board.flash.program_base,
-            **report.compiler_options(options),
-        )
+        program = model.program()
         with Device.open(options.backend, config, baud=board.baud) as device:
             device.load(program)
             for frame in frames:
@@ -325,7 +327,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     )
                 )
                 results[-1].sample = frame.sample
-                output.print("\n".join(describe(results[-1], labels, config.clock_mhz)))
+                show(results[-1])
                 if results[-1].difference:
                     break
         layers = layer_reports(program, results, config.multipliers)

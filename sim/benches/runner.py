@@ -27,8 +27,8 @@ SOURCES = (
 )
 
 
-def build(component: Any) -> Path:
-    """Return the folder with cocotb's simulation of a component, built unless the cache has it.
+def build(component: Any) -> bytes:
+    """Return the program that simulates a component for cocotb, built unless the cache has it.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def build(component: Any) -> Path:
             ],
         )
 
-    return cache.entry("cocotb", name, make)
+    return cache.entry("cocotb", name, make)[TOP]
 
 
 def _control_file(folder: Path) -> Path:
@@ -96,18 +96,19 @@ class _Runner(Verilator):
 
 
 def run(
-    folder: Path, module: str, test_dir: Path, env: Mapping[str, str], testcase: str | None = None
+    program: bytes, module: str, test_dir: Path, env: Mapping[str, str], testcase: str | None = None
 ) -> Path:
     """Run the cocotb tests of a module.
 
     Parameters
     ----------
-    folder : Path
+    program : bytes
         From :func:`build`.
     module : str
         The Python module.
     test_dir : Path
-        Working directory of the simulation; the log is ``cocotb.log`` there.
+        Working directory of the simulation, whose program is written there; the log is
+        ``cocotb.log``.
     env : mapping
         Environment variables for the tests.
     testcase : str, optional
@@ -124,13 +125,16 @@ def run(
         If the simulator ends without results.
     """
     results = test_dir / "results.xml"
+    executable = test_dir / TOP
+    executable.write_bytes(program)
+    executable.chmod(0o755)
     runner = _Runner()
     try:
         runner.test(
             test_module=module,
             hdl_toplevel=TOP,
             hdl_toplevel_lang="verilog",
-            build_dir=folder,
+            build_dir=test_dir,
             test_dir=test_dir,
             results_xml=str(results),
             extra_env=dict(env),

@@ -1,4 +1,4 @@
-"""``python -m sw.bench --board icebreaker [MODEL.tflite ...]``: measure networks."""
+"""``python -m sw.bench --board icebreaker [MODEL ...]``: measure networks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from rich.text import Text
+
 import boards
 from boards import Board
-from sw import images, importer
+from sw import images
 from sw.bench import tables
 from sw.bench.measure import (
     BenchClock,
@@ -22,19 +24,19 @@ from sw.bench.measure import (
     read_clock,
 )
 from sw.bench.rivals import RIVALS
-from sw.compiler import compile_graph
 from sw.driver import Device
 from sw.errors import InputError, UnsupportedError
+from sw.model_file import open_model
 from sw.report import (
     VERIFICATION_FAILED,
     Parser,
     add_compiler_options,
     command,
-    compiler_options,
     complain,
     console,
     write_json,
 )
+from sw.terminal import printable
 
 __all__ = ["default_models", "main"]
 
@@ -71,8 +73,9 @@ def default_models() -> list[str]:
 def _parser() -> Parser:
     parser = Parser(prog="python -m sw.bench", description=(
         "Measure networks: cycles, inferences per second, utilisation, and where cycles are lost."))
-    parser.add_argument("models", metavar="MODEL.tflite", nargs="*",
-                        help="default: all in the folder SEPARABLE_MODELS, else those that ship")
+    parser.add_argument("models", metavar="MODEL", nargs="*",
+                        help=".tflite files, or what sw.compile --output wrote; default: "
+                        "all in the folder SEPARABLE_MODELS, else those that ship")
     parser.add_argument("--board", required=True, help="such as icebreaker")
     parser.add_argument("--backend", default="sim",
                         help="whose counters are read: sim (default), or the board's serial port")
@@ -93,10 +96,8 @@ def _parser() -> Parser:
 
 def _one(path: str, board: Board, clock: BenchClock, options: argparse.Namespace) -> Measurement:
     """Compile and measure one network."""
-    graph = importer.load(path)
-    program = compile_graph(
-        graph, board.config, board=board.name, flash_address=board.flash.program_base,
-        **compiler_options(options))
+    model = open_model(path, board, options)
+    graph, program = model.graph, model.program()
     if options.model:
         return measure(program, board, clock)
     frame = [images.load(options.input, graph)] if options.input else random_inputs(
@@ -114,15 +115,16 @@ def _all(options: argparse.Namespace, board: Board, clock: BenchClock) -> list[M
             with ExitStack() as stack:
                 if screen.is_terminal:
                     what = "cycle model" if options.model else "counters, five runs a layer"
-                    stack.enter_context(screen.status(f"{Path(path).stem}: {what}"))
+                    line = Text(printable(f"{Path(path).stem}: {what}"))
+                    stack.enter_context(screen.status(line))
                 result = _one(path, board, clock, options)
         except UnsupportedError as error:
             if options.models:
                 raise
-            screen.print(f"left out: {path}: {error}")
+            screen.print(printable(f"left out: {path}: {error}"))
             continue
         if result.note:
-            screen.print(f"{result.model}: the cycle model's figures: {result.note}")
+            screen.print(printable(f"{result.model}: the cycle model's figures: {result.note}"))
         results.append(result)
     if not results:
         raise InputError("none of the networks runs on this board; python -m sw.compile says why")

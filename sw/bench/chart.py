@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from sw import files
 from sw.bench.measure import Measurement
 from sw.bench.rivals import RIVALS, VISUAL_WAKE_WORDS, rivals_of
 from sw.errors import InputError, SeparableError
@@ -105,10 +106,7 @@ def draw(results: Sequence[Measurement], path: str | os.PathLike[str]) -> None:
 def _save(figure: Any, target: Path) -> None:
     """Write the file as a whole or not at all."""
     metadata = {"Date": None} if target.suffix == ".svg" else None
-    try:
-        with tempfile.TemporaryDirectory(prefix=".chart-", dir=target.parent) as folder:
-            drawn = Path(folder) / target.name
-            figure.savefig(drawn, transparent=True, metadata=metadata, dpi=120)
-            os.replace(drawn, target)
-    except OSError as error:
-        raise SeparableError(f"{target}: cannot be written ({error.strerror})") from None
+    picture = io.BytesIO()
+    figure.savefig(
+        picture, format=target.suffix[1:], transparent=True, metadata=metadata, dpi=120)
+    files.write_bytes(target, picture.getvalue())

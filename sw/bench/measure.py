@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from boards import Board
+from sw import reading
 from sw.compiler import Program
 from sw.compiler.cycles import descriptor_timings
 from sw.driver import Device, LayerProfile, profile
@@ -166,15 +166,13 @@ def read_clock(board: Board, build: str | None) -> BenchClock:
     if build is None:
         return BenchClock(mhz=target)
     try:
-        data = json.loads(Path(build).read_text("utf-8"))
+        data = json.loads(reading.read(build, limit=reading.TEXT_LIMIT))
         name, fits = data["board"], data["fits"]
         core = data["clocks"].get("core") if fits else None
         achieved = None if core is None else float(core["achieved_mhz"])
         proven, seed = bool(core and core.get("proven")), data.get("seed")
         built_for = target if core is None else float(core["target_mhz"])
-    except OSError as error:
-        raise InputError(f"{build}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(f"{build}: not the report of a build; make one with python -m hw.build "
                          f"--board {board.name} --json FILE") from None
     if name != board.name:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from sw.bench.measure import CAUSES, Measurement
 from sw.bench.rivals import RIVALS, rivals_of
+from sw.terminal import printable
 
 __all__ = ["layer_table", "lost_table", "rivals_table", "summary_table"]
 
@@ -23,11 +24,11 @@ SOURCES = {"counters": "the core's counters", "model": "cycle model"}
 
 
 def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=printable(title), title_justify="left")
     for name in left:
-        table.add_column(name, no_wrap=True, max_width=48)
+        table.add_column(printable(name), no_wrap=True, max_width=48)
     for name in right:
-        table.add_column(name, justify="right")
+        table.add_column(printable(name), justify="right")
     return table
 
 
@@ -40,7 +41,7 @@ def summary_table(results: Sequence[Measurement]) -> Table:
     for result in results:
         # A network of which parts are left out may be faster than the limit.
         table.add_row(
-            result.model, result.source, f"{sum(result.macs):,}", f"{result.limit:,.0f}",
+            printable(result.model), result.source, f"{sum(result.macs):,}", f"{result.limit:,.0f}",
             f"{result.cycles:,}", f"{result.inferences_per_second:.1f}",
             f"{result.clock.mhz * 1e6 / result.limit:.1f}", f"{result.utilization:.1%}")
     return table
@@ -69,8 +70,9 @@ def layer_table(result: Measurement) -> Table:
     for layer, macs in zip(result.layers, result.macs, strict=True):
         used = macs / (layer.cycles * result.multipliers) if layer.cycles and macs else None
         table.add_row(
-            layer.name, f"{macs:,}", f"{layer.cycles:,}", "" if used is None else f"{used:.1%}",
-            f"{layer.steps:,}", f"{layer.steps - macs / result.multipliers:,.0f}",
+            printable(layer.name), f"{macs:,}", f"{layer.cycles:,}",
+            "" if used is None else f"{used:.1%}", f"{layer.steps:,}",
+            f"{layer.steps - macs / result.multipliers:,.0f}",
             *(f"{getattr(layer, cause):,}" for cause in CAUSES))
     lost = result.lost()
     table.add_section()

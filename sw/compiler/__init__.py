@@ -10,7 +10,7 @@
 - :mod:`sw.compiler.crop`: bands of single layers that do not fit, for tests;
 - :mod:`sw.compiler.memory`: addresses; :mod:`sw.compiler.encode`: words;
 - :mod:`sw.compiler.schedule`: all of it in order; :mod:`sw.compiler.program`: the result;
-  ``storage``: files of it; ``collector``: its tensors;
+  ``storage``: files of it, with ``schema`` and ``validation``; ``collector``: its tensors;
 - :mod:`sw.compiler.chunks`: inputs that arrive while the core runs; ``overlap``: the next ones;
 - :mod:`sw.compiler.cycles`, ``timing``, ``feeder``, ``port``: how long it takes.
 """
@@ -20,6 +20,7 @@ from sw.compiler.collector import Collector
 from sw.compiler.overlap import Overlap
 from sw.compiler.program import DeviceTensor, Program, ProgramLayer
 from sw.compiler.schedule import compile_graph, compile_layer
+from sw.compiler.storage import is_program
 from sw.compiler.storage import load as load_program
 from sw.compiler.storage import save as save_program
 
@@ -32,6 +33,7 @@ __all__ = [
     "ProgramLayer",
     "compile_graph",
     "compile_layer",
+    "is_program",
     "load_program",
     "save_program",
 ]

@@ -11,13 +11,13 @@ from hw.command import Mode, minimum_steps
 from sw import golden, ir
 from sw.compiler.context import Context
 from sw.compiler.layers import Block, Command, Geometry, Layer, Trail
-from sw.compiler.partition import offset, zero_point
+from sw.compiler.partition import Place, offset, zero_point
 from sw.compiler.sums import STEPS, AddCode, find_codes, reference_table
 
 __all__ = ["lower_add", "rectangles"]
 
 SCRATCH = -1
-"""Numbers of scratch tensors start here and go down with the output's number."""
+"""Numbers of scratch places start here and go down with the output's number."""
 
 
 def _weights(code: AddCode, columns: int) -> npt.NDArray[np.int8]:
@@ -50,7 +50,8 @@ def rectangles(words: int) -> Iterator[tuple[int, int, int]]:
 def lower_add(ctx: Context, op: ir.Add) -> Layer:
     """Lower the sum of two tensors of the same shape."""
     y = ctx.graph.tensors[op.output]
-    a, b = ctx.stored(op.input1), ctx.stored(op.input2)
+    first, second = ctx.view(op.input1), ctx.view(op.input2)
+    a, b = first.tensor, second.tensor
     if a.shape != b.shape or a.shape != y.shape:
         raise ctx.refuse(
             op, f"its operands are {a.shape} and {b.shape}", "make both of the same shape"
@@ -72,15 +73,16 @@ def lower_add(ctx: Context, op: ir.Add) -> Layer:
     table = reference_table(parameters)
     # Outputs do not fall as operands grow.
     known1, known2 = ctx.range_of(op.input1), ctx.range_of(op.input2)
-    ctx.ranges[op.output] = table[known1 + 128, known2 + 128].astype(np.int64)
+    ctx.ranges[Place(op.output)] = table[known1 + 128, known2 + 128].astype(np.int64)
     return Layer(
         name=op.name,
         kind=op.kind,
         macs=0,
-        inputs=(a.index, b.index),
-        output=op.output,
-        commands=tuple(_all_commands(ctx, op, codes, a.index, b.index)),
-        scratch={SCRATCH - op.output: ctx.tensor_words(op.output)} if len(codes) > 1 else {},
+        inputs=(first.place, second.place),
+        output=Place(op.output),
+        output_rows=ctx.rows(op.output),
+        commands=tuple(_all_commands(ctx, op, codes, first.place, second.place)),
+        scratch={_scratch(op): ctx.tensor_words(op.output)} if len(codes) > 1 else {},
         geometry=_geometry(ctx, op),
         # A word is read before the sum is written there, if it is read once.
         in_place=Trail(0) if len(codes) == 1 else None,
@@ -98,26 +100,31 @@ def _geometry(ctx: Context, op: ir.Add) -> Geometry | None:
 
 
 def _all_commands(
-    ctx: Context, op: ir.Add, codes: Sequence[tuple[AddCode, tuple[int, int]]], a: int, b: int
+    ctx: Context, op: ir.Add, codes: Sequence[tuple[AddCode, tuple[int, int]]], a: Place, b: Place
 ) -> Iterator[Command]:
+    output, scratch = Place(op.output), _scratch(op)
     if len(codes) == 1:
-        yield from _commands(ctx, op, codes[0], a, b, op.output)
+        yield from _commands(ctx, op, codes[0], a, b, output)
         return
     above, below, both = codes
-    scratch = SCRATCH - op.output
-    yield from _commands(ctx, op, above, a, b, op.output)
+    yield from _commands(ctx, op, above, a, b, output)
     yield from _commands(ctx, op, below, a, b, scratch)
     # In place: a word is read before the sum is written there.
-    yield from _commands(ctx, op, both, op.output, scratch, op.output)
+    yield from _commands(ctx, op, both, output, scratch, output)
+
+
+def _scratch(op: ir.Add) -> Place:
+    """Return the place of what is added up on the way: no tensor's."""
+    return Place(SCRATCH - op.output)
 
 
 def _commands(
     ctx: Context,
     op: ir.Add,
     coded: tuple[AddCode, tuple[int, int]],
-    first: int,
-    second: int,
-    output: int,
+    first: Place,
+    second: Place,
+    output: Place,
 ) -> Iterator[Command]:
     code, (act_min, act_max) = coded
     columns = ctx.config.columns

@@ -10,6 +10,7 @@ from sw.compiler.context import Context
 from sw.compiler.inputs import InputLayout
 from sw.compiler.layers import Layer, Trail
 from sw.compiler.memory import Buffer, MemoryPlan, NoArrangement, plan
+from sw.compiler.partition import Place
 from sw.compiler.segments import Division, Needs
 from sw.errors import UnsupportedError
 
@@ -52,8 +53,8 @@ class Arranger:
         self,
         ctx: Context,
         layers: list[Layer],
-        layouts: Mapping[int, InputLayout],
-        streamed: Mapping[int, int] | None = None,
+        layouts: Mapping[Place, InputLayout],
+        streamed: Mapping[Place, int] | None = None,
         *,
         pinned: bool = False,
     ) -> None:
@@ -128,7 +129,7 @@ def _shortage(ctx: Context, segment: Segment, words: int) -> UnsupportedError:
 
 def _buffers(ctx: Context, needs: Needs, segments: Sequence[Segment]) -> list[Buffer]:
     """Return everything that needs a place: inputs, whole tensors, rows, scratch."""
-    last: dict[int, int] = {}
+    last: dict[Place, int] = {}
     for number, segment in enumerate(segments):
         last |= {source: number for layer in segment.layers for source in layer.inputs}
     last |= dict.fromkeys(needs.outputs, len(segments))

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from hw.command import ADDRESS_BITS, Mode
 from sw.compiler.addition import rectangles
 from sw.compiler.layers import Command, Geometry, Layer
+from sw.compiler.partition import Place
 
 __all__ = ["WINDOW_SLOTS", "Places", "band", "can_read"]
 
@@ -38,11 +39,11 @@ class Places:
         Depthwise outputs that lie in their inputs' slots, with the layers that write them.
     """
 
-    slots: Mapping[int, int]
-    guests: Mapping[int, Layer] = field(default_factory=dict)
+    slots: Mapping[Place, int]
+    guests: Mapping[Place, Layer] = field(default_factory=dict)
 
-    def at(self, tensor: int, row: int, pitch: int) -> tuple[int, int]:
-        """Return the tensor whose memory a row lies in, and how many words from its beginning."""
+    def at(self, tensor: Place, row: int, pitch: int) -> tuple[Place, int]:
+        """Return the place whose memory a row lies in, and how many words from its beginning."""
         if (layer := self.guests.get(tensor)) is not None:
             assert layer.geometry is not None
             slot = (row * layer.geometry.stride - layer.geometry.top) % WINDOW_SLOTS

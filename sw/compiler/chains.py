@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from sw.compiler.bands import WINDOW_SLOTS, Places, band, can_read
 from sw.compiler.layers import Command, Layer, Trail
+from sw.compiler.partition import Place
 
 __all__ = ["Row", "Segment"]
 
@@ -38,15 +39,15 @@ class Segment:
     Attributes
     ----------
     layers : tuple of Layer
-    kept : frozenset of int
+    kept : frozenset of Place
         Tensors written here that are needed afterwards, hence whole.
     streamed : mapping
         Slots of inputs whose rows the host writes while the segment runs.
     """
 
     layers: tuple[Layer, ...]
-    kept: frozenset[int] = field(default_factory=frozenset)
-    streamed: Mapping[int, int] = field(default_factory=dict)
+    kept: frozenset[Place] = field(default_factory=frozenset)
+    streamed: Mapping[Place, int] = field(default_factory=dict)
 
     @property
     def is_chain(self) -> bool:
@@ -54,11 +55,11 @@ class Segment:
         return len(self.layers) > 1 or bool(self.streamed)
 
     @cached_property
-    def _written(self) -> dict[int, Layer]:
+    def _written(self) -> dict[Place, Layer]:
         return {layer.output: layer for layer in self.layers}
 
     @cached_property
-    def inputs(self) -> tuple[int, ...]:
+    def inputs(self) -> tuple[Place, ...]:
         """Tensors that are whole in memory before."""
         read = dict.fromkeys(i for layer in self.layers for i in layer.inputs)
         return tuple(i for i in read if i not in self._written)
@@ -71,7 +72,7 @@ class Segment:
         done = dict.fromkeys(self._written, 0)
         order: list[Row] = []
 
-        def pull(tensor: int, end: int) -> None:
+        def pull(tensor: Place, end: int) -> None:
             layer = self._written[tensor]
             assert layer.geometry is not None
             while done[tensor] < end:
@@ -88,15 +89,15 @@ class Segment:
         return tuple(order)
 
     @cached_property
-    def _made(self) -> dict[int, list[int]]:
+    def _made(self) -> dict[Place, list[int]]:
         """When the rows of each tensor are made, counted in :attr:`rows`."""
-        made: dict[int, list[int]] = {tensor: [] for tensor in self._written}
+        made: dict[Place, list[int]] = {tensor: [] for tensor in self._written}
         for number, row in enumerate(self.rows):
             made[row.layer.output].append(number)
         return made
 
     @cached_property
-    def slots(self) -> dict[int, int] | None:
+    def slots(self) -> dict[Place, int] | None:
         """Slots of the tensors of which only some rows are kept; ``None`` if that can't be."""
         if not self.is_chain:
             return {}
@@ -147,12 +148,12 @@ class Segment:
         late = taken < len(made)
         return not np.any(made[taken[late]] <= last_read[late])
 
-    def _rows_of(self, tensor: int) -> int:
+    def _rows_of(self, tensor: Place) -> int:
         geometry = self._written[tensor].geometry
         assert geometry is not None
         return geometry.output_rows
 
-    def _live(self, tensor: int) -> int:
+    def _live(self, tensor: Place) -> int:
         """Return the most rows of a tensor that are needed at the same time."""
         made = np.array(self._made[tensor])
         # A row is gone when it and all before it have been read.
@@ -160,7 +161,7 @@ class Segment:
         before = np.arange(len(made))
         return int(np.max(before + 1 - np.minimum(np.searchsorted(gone, made), before)))
 
-    def _last_reads(self, tensor: int, rows: int) -> Ints:
+    def _last_reads(self, tensor: Place, rows: int) -> Ints:
         """Return, for each row of a tensor, the number of the last of ``rows`` that reads it."""
         row = np.arange(rows)
         covered = np.full(rows, -1)
@@ -182,7 +183,7 @@ class Segment:
         passed[passed == len(self.rows)] = -1
         return np.where(covered < 0, passed, covered)
 
-    def trail(self, output: int, source: int) -> Trail | None:
+    def trail(self, output: Place, source: Place) -> Trail | None:
         """Return how a tensor written here may lie over one read here, if it may."""
         if source in self.streamed:
             return None
@@ -212,7 +213,7 @@ class Segment:
             total += sum(self.layers[0].scratch.values())
         return total
 
-    def pitch(self, tensor: int) -> int:
+    def pitch(self, tensor: Place) -> int:
         """Return the words of a row of a tensor written here, or of a layer's scratch."""
         for layer in self.layers:
             if tensor == layer.output or tensor in layer.scratch:

@@ -10,7 +10,6 @@ connect lose a channel only together.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sw import ir
-from sw.compiler.partition import Partition, offset, partition
+from sw.compiler.partition import Partition, Place, activations, partition, zero_point
+from sw.errors import UnsupportedError
+from sw.golden.primitives import INT32_MAX, INT32_MIN
 
 __all__ = ["Channels", "fixed", "removable", "rewrite", "tied"]
 
@@ -35,8 +36,8 @@ class Channels:
     kept : tuple of int
         In this order; at least one.
     values : tuple of int
-        One per channel of the network's tensor, of its type: what those have that are not kept;
-        anything for those that are.
+        One per channel of the network's tensor, int8 as the device stores it: what those have that
+        are not kept; anything for those that are.
     """
 
     kept: tuple[int, ...]
@@ -49,11 +50,7 @@ def _channelwise(op: ir.Operator) -> bool:
     )
 
 
-def _operands(op: ir.Operator) -> tuple[int, ...]:
-    return op.inputs[:1] if isinstance(op, ir.WeightedOp) else op.inputs
-
-
-def tied(part: Partition) -> dict[int, int]:
+def tied(part: Partition) -> dict[Place, Place]:
     """Return which tensors have their channels in the same places.
 
     Returns
@@ -61,37 +58,37 @@ def tied(part: Partition) -> dict[int, int]:
     dict
         Stored tensor → a tensor that stands for all that are tied to it.
     """
-    leader: dict[int, int] = {}
+    leader: dict[Place, Place] = {}
 
-    def find(index: int) -> int:
+    def find(index: Place) -> Place:
         while leader.setdefault(index, index) != index:
             index = leader[index]
         return index
 
     for op in part.device:
-        find(op.output)
-        for index in _operands(op):
-            find(part.stored(index))
+        find(Place(op.output))
+        for index in activations(op):
+            find(part.place(index))
             if _channelwise(op):
-                leader[find(part.stored(index))] = find(op.output)
+                leader[find(part.place(index))] = find(Place(op.output))
     return {index: find(index) for index in leader}
 
 
-def fixed(part: Partition) -> set[int]:
+def fixed(part: Partition) -> set[Place]:
     """Return the tensors whose channels stay where they are.
 
     Besides inputs, which the first layer wants as they are, what a depth multiplier makes: the
     number of channels has to stay a multiple.
     """
     multiplied = {
-        op.output
+        Place(op.output)
         for op in part.device
         if isinstance(op, ir.DepthwiseConv2D) and op.depth_multiplier != 1
     }
     return multiplied | set(part.inputs)
 
 
-def removable(part: Partition, ranges: Mapping[int, Ints]) -> dict[int, Channels]:
+def removable(part: Partition, ranges: Mapping[Place, Ints]) -> dict[Place, Channels]:
     """Return the tensors that lose channels, with what remains.
 
     Parameters
@@ -103,13 +100,13 @@ def removable(part: Partition, ranges: Mapping[int, Ints]) -> dict[int, Channels
     tensors = part.graph.tensors
     leader = tied(part)
     whole = fixed(part) | set(part.outputs)
-    constant: dict[int, npt.NDArray[np.bool_]] = {}
+    constant: dict[Place, npt.NDArray[np.bool_]] = {}
     for index in leader:
         known = ranges.get(index)
         constant[index] = np.zeros(tensors[index].shape[-1], np.bool_)
         if known is not None and index not in whole:
             constant[index] = np.asarray(known[0] == known[1])
-    shared: dict[int, npt.NDArray[np.bool_]] = {}
+    shared: dict[Place, npt.NDArray[np.bool_]] = {}
     for index, dead in constant.items():
         shared[leader[index]] = shared.get(leader[index], dead) & dead
     result = {}
@@ -118,14 +115,14 @@ def removable(part: Partition, ranges: Mapping[int, Ints]) -> dict[int, Channels
         if dead.all():
             dead[0] = False
         if dead.any():
-            values = ranges[index][0] + offset(tensors[index])
+            values = ranges[index][0]
             result[index] = Channels(
                 kept=tuple(np.flatnonzero(~dead).tolist()), values=tuple(values.tolist())
             )
     return result
 
 
-def rewrite(part: Partition, channels: Mapping[int, Channels]) -> Partition:
+def rewrite(part: Partition, channels: Mapping[Place, Channels]) -> Partition:
     """Return a partition of the network with other channels stored than the network's.
 
     Every tensor that remains has the values it had, less the channels that are not kept, in the
@@ -142,9 +139,9 @@ def rewrite(part: Partition, channels: Mapping[int, Channels]) -> Partition:
     graph = part.graph
     tensors = list(graph.tensors)
     for index in graph.inputs + tuple(op.output for op in graph.ops):
-        there = channels.get(part.stored(index))
+        there = channels.get(part.place(index))
         if there is not None:
-            whole = graph.tensors[part.stored(index)].shape[-1]
+            whole = graph.tensors[part.place(index)].shape[-1]
             shape = graph.tensors[index].shape
             # A flattened image has all channels of all pixels.
             last = shape[-1] // whole * len(there.kept)
@@ -156,13 +153,13 @@ def rewrite(part: Partition, channels: Mapping[int, Channels]) -> Partition:
 
 
 def _rewritten(
-    op: ir.Operator, part: Partition, channels: Mapping[int, Channels], tensors: list[ir.Tensor]
+    op: ir.Operator, part: Partition, channels: Mapping[Place, Channels], tensors: list[ir.Tensor]
 ) -> ir.Operator:
     """Return an operator with the weights and biases of stored channels, new in ``tensors``."""
     if not isinstance(op, ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected):
         return op
     graph = part.graph
-    read, written = channels.get(part.stored(op.input)), channels.get(op.output)
+    read, written = channels.get(part.place(op.input)), channels.get(Place(op.output))
     if read is None and written is None:
         return op
     old = graph.tensors[op.weights]
@@ -185,6 +182,11 @@ def _rewritten(
                 scales.axis,
             )
     new_weights = _append(tensors, old, weights, scales)
+    if bias.min() < INT32_MIN or bias.max() > INT32_MAX:
+        raise UnsupportedError(
+            f"operator {op.name!r} ({op.kind}): sums overflow int32 with the constant channels of "
+            f"tensor {op.input}; the reference is undefined there"
+        )
     plain = ir.Quantization((1.0,), (0,))
     new_bias = _append(tensors, replace(old, name=f"{old.name} (bias)", dtype="int32"), bias, plain)
     return replace(op, weights=new_weights, bias=new_bias)
@@ -197,7 +199,7 @@ def _fold(
     whole = len(read.values)
     pixels = weights.shape[-1] // whole
     split = weights.reshape(*weights.shape[:-1], pixels, whole)
-    difference = np.array(read.values) - graph.tensors[op.input].q.zero_point
+    difference = np.array(read.values) - zero_point(graph.tensors[op.input])
     difference[list(read.kept)] = 0
     real = split.astype(np.int64) - graph.tensors[op.weights].q.zero_point
     more = (real * difference).reshape(len(weights), -1).sum(axis=1)
@@ -211,6 +213,5 @@ def _append(
     """Append a constant and return its number."""
     index = len(tensors)
     contents = data.astype(like.dtype)
-    assert math.prod(contents.shape) and np.array_equal(contents, data)
     tensors.append(replace(like, index=index, shape=contents.shape, quantization=q, data=contents))
     return index

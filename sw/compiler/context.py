@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hw.config import CoreConfig
 from sw import golden, ir
 from sw.compiler.constants import Channels
-from sw.compiler.partition import Partition, offset, zero_point
+from sw.compiler.partition import Partition, Place, View, offset, refusal, zero_point
 from sw.compiler.quantization import Codes, Reference, encode, preview
 from sw.errors import UnsupportedError
 
@@ -31,35 +31,34 @@ class Context:
     part : Partition
     config : CoreConfig
     ranges : dict
-        Least and greatest int8 of every channel of a stored tensor: (2, C) int64.
+        By place: least and greatest int8 of every channel, (2, C) int64.
     source : Graph
         The network with all its channels.
     channels : mapping
-        Stored tensors of which some channels are left out.
+        By place: tensors of which some channels are left out.
     """
 
     part: Partition
     config: CoreConfig
-    ranges: dict[int, Ints] = field(default_factory=dict)
+    ranges: dict[Place, Ints] = field(default_factory=dict)
     source: ir.Graph
-    channels: Mapping[int, Channels] = field(default_factory=dict)
+    channels: Mapping[Place, Channels] = field(default_factory=dict)
 
     @property
     def graph(self) -> ir.Graph:
         """The whole network."""
         return self.part.graph
 
-    def stored(self, index: int) -> ir.Tensor:
-        """Return the tensor that is in memory for tensor ``index``."""
-        return self.graph.tensors[self.part.stored(index)]
+    def view(self, index: int) -> View:
+        """Return a tensor as an operator sees it that reads it under this number."""
+        return self.part.view(index)
 
     def range_of(self, index: int) -> Ints:
-        """Return the known range of a tensor's channels, (2, C) int8 values."""
-        tensor = self.stored(index)
-        known = self.ranges.get(tensor.index)
+        """Return the known range of a pixel's channels, (2, C) int8 values as they are stored."""
+        view = self.view(index)
+        known = self.ranges.get(view.place)
         if known is None:
-            channels = tensor.shape[-1] if tensor.shape else 1
-            known = np.array([[-128], [127]], np.int64).repeat(channels, axis=1)
+            known = np.array([[-128], [127]], np.int64).repeat(view.channels, axis=1)
         return known
 
     def words(self, channels: int) -> int:
@@ -71,6 +70,11 @@ class Context:
         tensor = self.graph.tensors[index]
         channels = tensor.shape[-1] if tensor.shape else 1
         return tensor.size // channels * self.words(channels)
+
+    def rows(self, index: int) -> int:
+        """Return the rows of an image; one for anything else."""
+        shape = self.graph.tensors[index].shape
+        return shape[1] if len(shape) == 4 else 1
 
     def macs(self, op: ir.WeightedOp) -> int:
         """Return the multiplications of an operator as the network defines it."""
@@ -84,11 +88,7 @@ class Context:
 
     def refuse(self, op: ir.Op, rule: str, remedy: str) -> UnsupportedError:
         """Return the error for an operator that the device cannot run."""
-        tensor = self.graph.tensors[op.output]
-        return UnsupportedError(
-            f"operator {op.name!r} ({op.kind}), output tensor {tensor.index} ({tensor.name!r}): "
-            f"{rule}; {remedy}"
-        )
+        return refusal(self.graph, op, rule, remedy)
 
     def codes(self, op: ir.WeightedOp, weights: Ints, input_range: Ints) -> Codes:
         """Find the requantisation of a weighted operator and note its output's range.
@@ -99,7 +99,7 @@ class Context:
         weights : (C, K) int64
         input_range : (2, C or 1, K or 1) int64
         """
-        x = self.stored(op.input)
+        x = self.view(op.input).tensor
         reference, bias = self._reference(op, len(weights))
         codes = encode(
             reference,
@@ -111,7 +111,7 @@ class Context:
             fraction_bits=self.config.fraction_bits,
             where=f"operator {op.name!r} ({op.kind})",
         )
-        self.ranges[op.output] = codes.output_range
+        self.ranges[Place(op.output)] = codes.output_range
         return codes
 
     def factors(self, op: ir.WeightedOp, weights: Ints, input_range: Ints) -> Ints:
@@ -119,9 +119,9 @@ class Context:
 
         Much faster, as nothing is proven.
         """
-        x = self.stored(op.input)
+        x = self.view(op.input).tensor
         reference, bias = self._reference(op, len(weights))
-        factor, self.ranges[op.output] = preview(
+        factor, self.ranges[Place(op.output)] = preview(
             reference,
             weights,
             bias,
@@ -144,7 +144,7 @@ class Context:
             zero_point=zero_point(y),
             act_min=low - offset(y),
             act_max=high - offset(y),
-            names=None if op.output not in self.channels else self.channels[op.output].kept,
+            names=None if (there := self.channels.get(Place(op.output))) is None else there.kept,
         )
         bias = np.zeros(channels, np.int64)
         if op.bias is not None:
@@ -153,7 +153,7 @@ class Context:
 
     def output_fields(self, op: ir.Op) -> dict[str, int]:
         """Return the descriptor's zero points and clamps of an operator."""
-        x, y = self.stored(op.inputs[0]), self.graph.tensors[op.output]
+        x, y = self.view(op.inputs[0]).tensor, self.graph.tensors[op.output]
         low, high = golden.activation_range(self.graph, cast(ir.Operator, op))
         return {
             "input_zero_point": zero_point(x),

@@ -105,7 +105,8 @@ def crop(part: Partition, source: ir.Graph, band: Band) -> tuple[Partition, ir.G
     rows = dict.fromkeys((*part.inputs, *part.aliases), band.input_end - band.input_first)
     rows[op.output] = band.end - band.first
     for index in part.aliases:
-        if part.graph.tensors[index].shape[:2] != part.graph.tensors[part.stored(index)].shape[:2]:
+        view = part.view(index)
+        if view.tensor.shape[:2] != part.graph.tensors[view.place].shape[:2]:
             raise UnsupportedError(
                 f"operator {op.name!r} ({op.kind}): its input is reshaped, so its rows cannot be "
                 "made by themselves; use smaller images or a smaller width multiplier"

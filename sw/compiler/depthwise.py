@@ -13,6 +13,7 @@ from hw.command import Mode, minimum_steps, window_steps
 from sw import ir
 from sw.compiler.context import Context
 from sw.compiler.layers import Block, Command, Geometry, Layer, Trail, blocks_of, distribute
+from sw.compiler.partition import Place
 from sw.compiler.quantization import Codes
 
 __all__ = ["lower_depthwise", "place", "supports"]
@@ -68,12 +69,12 @@ def _slots(mode: Mode, odd: bool, steps: int) -> npt.NDArray[np.intp]:
 
 def lower_depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Layer:
     """Lower a 3×3 depthwise convolution with stride 1 or 2."""
-    x, y = ctx.stored(op.input), ctx.graph.tensors[op.output]
+    view, y = ctx.view(op.input), ctx.graph.tensors[op.output]
     raw = ctx.weights(op)[0]
     rule = supports(op, raw.shape[:2])
     if rule is not None:
         raise ctx.refuse(op, rule, "use 3x3 depthwise convolutions with stride 1 or 2")
-    height, width, channels = x.shape[1:]
+    height, width, channels = view.tensor.shape[1:]
     if max(height, width) > 256:
         raise ctx.refuse(
             op, f"its input is {height}x{width}, larger than 256x256", "use smaller images"
@@ -121,8 +122,9 @@ def lower_depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Layer:
         name=op.name,
         kind=op.kind,
         macs=ctx.macs(op),
-        inputs=(x.index,),
-        output=op.output,
+        inputs=(view.place,),
+        output=Place(op.output),
+        output_rows=y.shape[1],
         commands=rotated(0),
         geometry=Geometry(
             kernel=3,
@@ -186,9 +188,9 @@ def _commands(
         commands.append(
             Command(
                 fields={**fields, "steps": steps, "blocks": len(part)},
-                input=ctx.part.stored(op.input),
+                input=ctx.part.place(op.input),
                 input_offset=first + offset,
-                output=op.output,
+                output=Place(op.output),
                 output_offset=first,
                 blocks=part,
             )

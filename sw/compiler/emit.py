@@ -75,7 +75,7 @@ def place(
         geometry = layer.geometry
         address, rows = 0, 0
         if item.complete and item.row is None:
-            rows = 1 if geometry is None else geometry.output_rows
+            rows = layer.output_rows
             address = memory.addresses[layer.output]
         elif item.complete:
             assert geometry is not None and item.row is not None

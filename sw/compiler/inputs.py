@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sw import ir
+from sw.compiler.partition import Place
 
 __all__ = [
     "NOTHING",
@@ -47,8 +48,8 @@ class InputLayout:
     ----------
     kind : str
         Name of the scheme, for people.
-    tensor : int
-        Number of the tensor.
+    tensor : Place
+        Of the tensor: it is its own, no other lies there.
     index : (words, columns) int32
         Position in the flattened tensor, or −1 for the zero point.
     zero_point : int
@@ -60,7 +61,7 @@ class InputLayout:
     """
 
     kind: str
-    tensor: int
+    tensor: Place
     index: npt.NDArray[np.int32]
     zero_point: int
     row_pitch: int
@@ -206,7 +207,7 @@ def dense(
     index[:, : len(stored)] = elements[:, stored]
     return InputLayout(
         kind="dense",
-        tensor=tensor.index,
+        tensor=Place(tensor.index),
         index=index.reshape(-1, columns),
         zero_point=zero_point,
         row_pitch=pixels // (tensor.shape[1] if len(tensor.shape) == 4 else 1) * words,
@@ -230,7 +231,7 @@ def slots_of(taps: list[int], steps: int, rows: int) -> npt.NDArray[np.intp]:
 
 def layout_of(
     kind: str,
-    tensor: int,
+    tensor: Place,
     zero_point: int,
     units: list[list[int]],
     columns: int,
@@ -254,7 +255,7 @@ def layout_of(
 
 
 def windows(
-    first: FirstLayer, tensor: int, zero_point: int, columns: int
+    first: FirstLayer, tensor: Place, zero_point: int, columns: int
 ) -> tuple[InputLayout, SerialRead]:
     taps = _taps(first, range(first.kernel[0])) + sorted(first.again)
     words = -(-len(taps) // columns)
@@ -287,7 +288,7 @@ def windows(
 
 
 def pixels(
-    first: FirstLayer, tensor: int, zero_point: int, columns: int
+    first: FirstLayer, tensor: Place, zero_point: int, columns: int
 ) -> tuple[InputLayout, SerialRead]:
     height = (first.output[0] - 1) * first.stride[0] + first.kernel[0]
     width = (first.output[1] - 1) * first.stride[1] + first.kernel[1]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.command import ADDRESS_BITS, Descriptor, Mode
+from sw.compiler.partition import Place
 from sw.compiler.quantization import Codes
 
 __all__ = ["Block", "Command", "Geometry", "Layer", "Trail", "blocks_of", "distribute"]
@@ -41,21 +42,20 @@ class Command:
     ----------
     fields : dict
         Of :class:`hw.command.Descriptor`, without bases.
-    input, output : int
-        Tensor numbers.
+    input, output : Place
     input_offset, output_offset : int
-        Words from the tensors' beginnings.
-    second : int or None
+        Words from the places' beginnings.
+    second : Place or None
         ADD: the second operand; the increments of the address generator lead there and back.
     blocks : tuple of Block
     """
 
     fields: dict[str, Any]
-    input: int
-    output: int
+    input: Place
+    output: Place
     input_offset: int = 0
     output_offset: int = 0
-    second: int | None = None
+    second: Place | None = None
     second_offset: int = 0
     blocks: tuple[Block, ...]
 
@@ -154,13 +154,14 @@ class Layer:
         Of the operator.
     macs : int
         Multiplications of the operator as the network defines it; 0 for pooling and ADD.
-    inputs : tuple of int
-    output : int
-        Tensor numbers.
+    inputs : tuple of Place
+    output : Place
+    output_rows : int
+        Rows of the output, if it is an image; one otherwise.
     commands : tuple of Command
         One, or several where ranges of blocks differ.
     scratch : dict
-        Words of memory that the layer needs besides: by a tensor number of its own (negative).
+        Words of memory that the layer needs besides: by a place of its own (negative).
     geometry : Geometry or None
         ``None`` if the layer can only be run as a whole.
     rotated : callable or None
@@ -173,10 +174,11 @@ class Layer:
     name: str
     kind: str
     macs: int
-    inputs: tuple[int, ...]
-    output: int
+    inputs: tuple[Place, ...]
+    output: Place
+    output_rows: int
     commands: tuple[Command, ...]
-    scratch: dict[int, int] = field(default_factory=dict)
+    scratch: dict[Place, int] = field(default_factory=dict)
     geometry: Geometry | None = None
     rotated: Callable[[int], tuple[Command, ...]] | None = None
     in_place: Trail | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sw.compiler.inputs import FirstLayer, InputLayout, Pass, SerialRead, pixels, windows
+from sw.compiler.partition import Place
 from sw.compiler.rows import rows
 from sw.compiler.units import units
 
@@ -12,7 +13,7 @@ __all__ = ["candidates"]
 
 
 def candidates(
-    first: FirstLayer, tensor: int, zero_point: int, columns: int
+    first: FirstLayer, tensor: Place, zero_point: int, columns: int
 ) -> Iterator[tuple[InputLayout, tuple[Pass, ...]]]:
     """Yield the ways to lay out the input of a convolution, with how the layer reads each.
 
@@ -29,7 +30,7 @@ def candidates(
 
 
 def _read_at_once(
-    first: FirstLayer, tensor: int, zero_point: int, columns: int
+    first: FirstLayer, tensor: Place, zero_point: int, columns: int
 ) -> Iterator[tuple[InputLayout, SerialRead]]:
     yield windows(first, tensor, zero_point, columns)
     if first.dilation == (1, 1):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sw import ir
 from sw.compiler.addition import lower_add
 from sw.compiler.context import Context
 from sw.compiler.depthwise import lower_depthwise, supports
 from sw.compiler.inputs import InputLayout
 from sw.compiler.layers import Layer
+from sw.compiler.partition import activations
 from sw.compiler.pooling import lower_pool
 from sw.compiler.serial import first_layer, lower_convolution, lower_fully_connected
 
@@ -18,9 +21,8 @@ def first_layer_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout
     """Return the ways to run an operator that reads the network's input, or nothing."""
     if not isinstance(op, ir.Conv2D | ir.DepthwiseConv2D):
         return []
-    stored = ctx.part.stored(op.input)
-    readers = [o for o in ctx.part.device if stored in map(ctx.part.stored, o.inputs)]
-    if stored not in ctx.part.inputs or len(readers) != 1 or op.input in ctx.part.outputs:
+    readers = [o for o in ctx.part.device if op.input in o.inputs]
+    if op.input not in ctx.part.inputs or len(readers) != 1:
         return []
     kernel = ctx.graph.tensors[op.weights].shape[1:3]
     if isinstance(op, ir.DepthwiseConv2D):
@@ -31,6 +33,21 @@ def first_layer_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout
 
 
 def lower(ctx: Context, op: ir.Operator) -> Layer:
+    """Lower an operator.
+
+    Raises
+    ------
+    UnsupportedError
+        If the device cannot run it.
+    """
+    layer = _lower(ctx, op)
+    if any(ctx.view(index).moved for index in activations(op)):
+        # Its rows are not those that the layer before writes.
+        return replace(layer, geometry=None)
+    return layer
+
+
+def _lower(ctx: Context, op: ir.Operator) -> Layer:
     match op:
         case ir.Conv2D():
             return lower_convolution(ctx, op)

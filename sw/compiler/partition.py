@@ -7,14 +7,27 @@ the device.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NewType
 
 from sw import ir
 from sw.errors import UnsupportedError
 
-__all__ = ["Partition", "offset", "partition", "subgraph", "zero_point"]
+__all__ = [
+    "Partition",
+    "Place",
+    "View",
+    "activations",
+    "offset",
+    "partition",
+    "refusal",
+    "subgraph",
+    "zero_point",
+]
+
+Place = NewType("Place", int)
+"""Number of the tensor that is written to a place in memory: not of all that lies there."""
 
 DEVICE_OPERATORS = (
     ir.Conv2D,
@@ -36,56 +49,95 @@ def zero_point(tensor: ir.Tensor) -> int:
     return tensor.q.zero_point - offset(tensor)
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """Tensor as an operator of the device sees it, and where it lies.
+
+    RESHAPE and QUANTIZE give what lies in one place several names, shapes and types.  What an
+    operator computes follows from the tensor it names; the place says no more than where the
+    bytes are, and how they are packed.
+
+    Attributes
+    ----------
+    tensor : Tensor
+        Shape, type and quantisation are the operator's operand's own.
+    place : Place
+    channels : int
+        Of a pixel in memory, which is padded to whole words: the tensor's last dimension, or a
+        divisor of it if a fully connected layer reads several pixels as one.
+    moved : bool
+        Whether the tensor has another shape than the one that was written there, so that its rows
+        are not the rows that were written.
+    """
+
+    tensor: ir.Tensor
+    place: Place
+    channels: int
+    moved: bool
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Partition:
-    """A network in three parts.
+    """Network in three parts.
 
     Attributes
     ----------
     graph : Graph
         The whole network.
     prefix, suffix : tuple of Operator
-        What the host runs.
+        What the host runs before and after the device.
     device : tuple of Operator
         What the device runs, without operators that move nothing.
-    inputs, outputs : tuple of int
+    inputs, outputs : tuple of Place
         Tensors that the device reads from, and leaves for, the host.
     aliases : dict
-        Tensors that are others under another name: number → number of the stored tensor.
+        Tensors that lie in the place of another.
     """
 
     graph: ir.Graph
     prefix: tuple[ir.Operator, ...]
     device: tuple[ir.Operator, ...]
     suffix: tuple[ir.Operator, ...]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    aliases: dict[int, int]
+    inputs: tuple[Place, ...]
+    outputs: tuple[Place, ...]
+    aliases: dict[int, Place]
 
-    def stored(self, index: int) -> int:
-        """Return the number of the tensor that is in memory for tensor ``index``."""
-        return self.aliases.get(index, index)
+    def place(self, index: int) -> Place:
+        """Return the place of a tensor."""
+        return self.aliases.get(index, Place(index))
+
+    def view(self, index: int) -> View:
+        """Return a tensor as an operator sees it that reads it under this number."""
+        place = self.place(index)
+        tensor, written = self.graph.tensors[index], self.graph.tensors[place]
+        channels = written.shape[-1] if written.shape else 1
+        return View(tensor, place, channels, tensor.shape != written.shape)
 
 
-def _is_alias(graph: ir.Graph, op: ir.Operator) -> bool:
+def activations(op: ir.Operator) -> tuple[int, ...]:
+    """Return an operator's operands without weights and biases."""
+    return op.inputs[:1] if isinstance(op, ir.WeightedOp) else op.inputs
+
+
+def _moves_nothing(graph: ir.Graph, op: ir.Operator) -> bool:
     """Whether an operator leaves every byte in the device's memory where it is."""
-    x, y = graph.tensors[op.inputs[0]], graph.tensors[op.output]
     if isinstance(op, ir.Quantize):
+        x, y = graph.tensors[op.input], graph.tensors[op.output]
         return x.q.scale == y.q.scale and zero_point(x) == zero_point(y)
-    if not isinstance(op, ir.Reshape):
-        return False
-    if x.shape[-1:] == y.shape[-1:]:
-        return True
-    # A flattened tensor has no padding between pixels, the memory does; a fully connected layer
-    # knows how to read it.
-    consumers = graph.consumers(op.output)
-    return bool(consumers) and all(
-        isinstance(c, ir.FullyConnected) and graph.tensors[c.weights].shape[1] == math.prod(x.shape)
-        for c in consumers
-    )
+    return isinstance(op, ir.Reshape)
 
 
-def _refuse(graph: ir.Graph, op: ir.Operator, rule: str, remedy: str) -> UnsupportedError:
+def _read_by_device(graph: ir.Graph) -> set[int]:
+    """Return the tensors that operators of the device read, themselves or through others."""
+    needed: set[int] = set()
+    for op in reversed(graph.ops):
+        if isinstance(op, DEVICE_OPERATORS) or op.output in needed:
+            needed.update(activations(op))
+    return needed
+
+
+def refusal(graph: ir.Graph, op: ir.Op, rule: str, remedy: str) -> UnsupportedError:
+    """Return the error for an operator that the device cannot run."""
     tensor = graph.tensors[op.output]
     return UnsupportedError(
         f"operator {op.name!r} ({op.kind}), output tensor {tensor.index} ({tensor.name!r}): "
@@ -96,28 +148,35 @@ def _refuse(graph: ir.Graph, op: ir.Operator, rule: str, remedy: str) -> Unsuppo
 def partition(graph: ir.Graph) -> Partition:
     """Divide a network between host and device.
 
+    What needs no result of the device is the host's before it, and what no operator of the device
+    needs is the host's after it, wherever it stands in the file.
+
     Raises
     ------
     UnsupportedError
         If nothing is left for the device, or an operator between the device's cannot run there.
     """
-    on_device = [i for i, op in enumerate(graph.ops) if isinstance(op, DEVICE_OPERATORS)]
-    if not on_device:
+    if not any(isinstance(op, DEVICE_OPERATORS) for op in graph.ops):
         raise UnsupportedError(
             f"network {graph.name!r} has no operator for the device (convolutions, fully "
             "connected, ADD, average pooling); there is nothing to compile"
         )
-    first, last = on_device[0], on_device[-1]
-    prefix, suffix = graph.ops[:first], graph.ops[last + 1 :]
-    aliases: dict[int, int] = {}
-    device = []
-    for op in graph.ops[first : last + 1]:
+    needed = _read_by_device(graph)
+    of_host = set(graph.inputs) | {t.index for t in graph.tensors if t.is_constant}
+    aliases: dict[int, Place] = {}
+    prefix, device, suffix = [], [], []
+    for op in graph.ops:
         if isinstance(op, DEVICE_OPERATORS):
             device.append(op)
-        elif _is_alias(graph, op):
-            aliases[op.output] = aliases.get(op.inputs[0], op.inputs[0])
+        elif of_host.issuperset(op.inputs):
+            prefix.append(op)
+            of_host.add(op.output)
+        elif op.output not in needed:
+            suffix.append(op)
+        elif _moves_nothing(graph, op):
+            aliases[op.output] = aliases.get(op.inputs[0], Place(op.inputs[0]))
         else:
-            raise _refuse(
+            raise refusal(
                 graph,
                 op,
                 "the device does not run this operator, and the host runs operators only before "
@@ -125,33 +184,53 @@ def partition(graph: ir.Graph) -> Partition:
                 "remove it from the network, or move it to an end",
             )
     written = {op.output for op in device}
-    inputs: list[int] = []
+    inputs: list[Place] = []
     for op in device:
-        operands = op.inputs[:1] if isinstance(op, ir.WeightedOp) else op.inputs
-        for index in (aliases.get(i, i) for i in operands):
+        for index in activations(op):
             if graph.tensors[index].is_constant:
-                raise _refuse(
+                raise refusal(
                     graph, op, "an operand is constant", "fold it into the next bias or scale"
                 )
-            if index not in written and index not in inputs:
-                inputs.append(index)
+            if index in of_host and index not in inputs:
+                inputs.append(Place(index))
     wanted = {i for op in suffix for i in op.inputs} | set(graph.outputs)
-    stored = {aliases.get(i, i) for i in wanted}
-    outputs = tuple(op.output for op in device if op.output in stored)
-    _check_batch(graph, (*inputs, *written))
-    return Partition(
+    places = {aliases.get(i, i) for i in wanted}
+    _check_tensors(graph, {*written, *(i for op in device for i in activations(op))})
+    part = Partition(
         graph=graph,
-        prefix=prefix,
+        prefix=tuple(prefix),
         device=tuple(device),
-        suffix=suffix,
+        suffix=tuple(suffix),
         inputs=tuple(inputs),
-        outputs=outputs,
+        outputs=tuple(Place(op.output) for op in device if op.output in places),
         aliases=aliases,
     )
+    for op in device:
+        _check_pixels(part, op)
+    return part
 
 
-def _check_batch(graph: ir.Graph, indices: Iterable[int]) -> None:
-    for index in indices:
+def _check_pixels(part: Partition, op: ir.Operator) -> None:
+    """Refuse an operator whose operands' pixels are not the pixels in memory.
+
+    Memory pads each pixel to whole words.  Only a fully connected layer reads several as one.
+    """
+    for view in map(part.view, activations(op)):
+        whole = view.tensor.shape[-1:] == (view.channels,)
+        if isinstance(op, ir.FullyConnected):
+            whole |= part.graph.tensors[op.weights].shape[1] % view.channels == 0
+        if view.moved and not whole:
+            raise refusal(
+                part.graph,
+                op,
+                f"its input {view.tensor.name!r} is a reshape to {view.tensor.shape} of a tensor "
+                f"with {view.channels} channels, and the device leaves every pixel where it is",
+                "reshape height and width only, or in front of a fully connected layer",
+            )
+
+
+def _check_tensors(graph: ir.Graph, indices: Iterable[int]) -> None:
+    for index in sorted(indices):
         tensor = graph.tensors[index]
         if len(tensor.shape) == 4 and tensor.shape[0] != 1:
             raise UnsupportedError(

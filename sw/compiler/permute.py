@@ -23,7 +23,7 @@ from sw import golden, ir
 from sw.compiler.constants import Channels, fixed, rewrite, tied
 from sw.compiler.context import Context, Ints
 from sw.compiler.depthwise import place, supports
-from sw.compiler.partition import Partition
+from sw.compiler.partition import Partition, Place
 from sw.compiler.serial import PIXELS_IN_PARTS
 from sw.compiler.turns import contiguous_read, fits, plain_read, read_in_parts
 from sw.errors import UnsupportedError
@@ -165,8 +165,8 @@ def _switches(kinds: Mapping[int, object], blocks: int) -> int:
 
 
 def order_channels(
-    part: Partition, channels: Mapping[int, Channels], config: CoreConfig
-) -> dict[int, Channels]:
+    part: Partition, channels: Mapping[Place, Channels], config: CoreConfig
+) -> dict[Place, Channels]:
     """Return which channels are stored, in the cheapest order that was found.
 
     Parameters
@@ -194,7 +194,7 @@ def order_channels(
     stay = {leaders[index] for index in fixed(stored) & set(leaders)}
     # What does not agree is refused when it is lowered.
     stay |= {leader for index, leader in leaders.items() if sizes[index] != sizes[leader]}
-    places = {leader: np.arange(sizes[leader]) for leader in leaders.values()}
+    places: Places = {leader: np.arange(sizes[leader]) for leader in leaders.values()}
     # A layer depends on two orders: what was best for one may change with the other.
     for _ in range(2):
         for leader in places:
@@ -301,7 +301,9 @@ def _beyond(weights: Ints) -> npt.NDArray[np.bool_]:
     return np.asarray((weights < -128) | (weights > 127), np.bool_)
 
 
-def _layers(part: Partition, leaders: Mapping[int, int], config: CoreConfig) -> Iterator[_Layer]:
+def _layers(
+    part: Partition, leaders: Mapping[Place, Place], config: CoreConfig
+) -> Iterator[_Layer]:
     """Yield the layers with weights beyond int8 whose cost depends on orders."""
     ctx = Context(part=part, config=config, source=part.graph)
     for op in part.device:
@@ -314,11 +316,11 @@ def _layers(part: Partition, leaders: Mapping[int, int], config: CoreConfig) -> 
 
 
 def _product(
-    ctx: Context, op: ir.Conv2D | ir.FullyConnected, leaders: Mapping[int, int]
+    ctx: Context, op: ir.Conv2D | ir.FullyConnected, leaders: Mapping[Place, Place]
 ) -> Iterator[_Layer]:
-    x, y = ctx.stored(op.input), ctx.graph.tensors[op.output]
+    view, y = ctx.view(op.input), ctx.graph.tensors[op.output]
     weights = ctx.weights(op).reshape(y.shape[-1], -1)
-    channels = x.shape[-1]
+    channels = view.channels
     if weights.shape[1] % channels:
         return
     pixels = weights.shape[1] // channels
@@ -328,8 +330,8 @@ def _product(
     beyond = np.argwhere(_beyond(weights * factor[:, None]))
     if len(beyond):
         yield _Product(
-            read=leaders[x.index],
-            written=leaders[y.index],
+            read=leaders[view.place],
+            written=leaders[Place(y.index)],
             beyond=tuple((int(r), int(k) // channels, int(k) % channels) for r, k in beyond),
             rows=y.shape[-1],
             pixels=pixels,
@@ -340,9 +342,9 @@ def _product(
 
 
 def _depthwise(
-    ctx: Context, op: ir.DepthwiseConv2D, leaders: Mapping[int, int]
+    ctx: Context, op: ir.DepthwiseConv2D, leaders: Mapping[Place, Place]
 ) -> Iterator[_Layer]:
-    x, y = ctx.stored(op.input), ctx.graph.tensors[op.output]
+    view, y = ctx.view(op.input), ctx.graph.tensors[op.output]
     raw = ctx.weights(op)[0]
     if supports(op, raw.shape[:2]) is not None:
         return
@@ -360,9 +362,9 @@ def _depthwise(
             extra[channel] = len(placed) - minimum_steps(mode)
     if extra:
         yield _Depthwise(
-            tensor=leaders[x.index],
+            tensor=leaders[view.place],
             extra=extra,
             channels=len(weights),
-            windows=y.shape[1] * -(-x.shape[2] // op.stride[1]),
+            windows=y.shape[1] * -(-view.tensor.shape[2] // op.stride[1]),
             columns=ctx.config.columns,
         )

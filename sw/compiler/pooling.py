@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain, islice, repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +14,7 @@ from hw.compute.encoding import MAX_SHIFT, MULTIPLIER_BITS, u_limit
 from sw import golden, ir
 from sw.compiler.context import Context
 from sw.compiler.layers import Block, Command, Layer
-from sw.compiler.partition import offset, zero_point
+from sw.compiler.partition import Place, offset, zero_point
 from sw.compiler.quantization import hardware_requantize
 from sw.golden.primitives import divide_round_half_away, multiply_by_quantized_multiplier
 
@@ -24,6 +26,9 @@ PoolCode = tuple[int, int, int, int]
 
 IDLE_STEPS = 3
 
+AT_ONCE = 32
+"""Codes that are tried together."""
+
 
 def _sums(count: int, low: int, high: int) -> Ints:
     """Return every sum of ``count`` int8 from ``low`` to ``high``."""
@@ -32,11 +37,11 @@ def _sums(count: int, low: int, high: int) -> Ints:
 
 def _reference(ctx: Context, op: ir.AveragePool2D | ir.Mean, sums: Ints, count: int) -> Ints:
     """Return the outputs, as int8, of sums of inputs, as int8."""
-    x, y = ctx.stored(op.input), ctx.graph.tensors[op.output]
+    x, y = ctx.view(op.input).tensor, ctx.graph.tensors[op.output]
     low, high = golden.activation_range(ctx.graph, op)
     if isinstance(op, ir.AveragePool2D):
-        # The reference averages the integers as the file stores them: rounding of halves depends
-        # on it.
+        # The reference averages the integers as the operand's type has them: rounding of halves
+        # depends on it, and the same bytes may be an int8 tensor and an uint8 one.
         value = divide_round_half_away(sums + offset(x) * count, count)
     else:
         multiplier, shift = golden.requantize_params(ctx.graph, op)
@@ -95,30 +100,49 @@ def find_code(
         inside = np.ones_like(inside)
     centre = float(np.mean((wanted - zero_point)[inside] / gain - sums[inside]))
     limit = u_limit(acc_bits)
-    for weight, multiplier, shift in _candidates(gain):
-        for shift_of_sum in (round(centre), centre, centre + 0.25, centre - 0.25):
-            bias = round(shift_of_sum * weight)
-            u = sums * weight + bias
-            if max(abs(int(u[0])), abs(int(u[-1])), abs(bias)) > limit:
-                continue
-            got = hardware_requantize(
-                u,
-                np.array(multiplier),
-                np.array(shift),
-                single_rounding=False,
-                zero_point=zero_point,
-                act_min=clamp[0],
-                act_max=clamp[1],
-                fraction_bits=fraction_bits,
-            )
-            if np.array_equal(got, wanted):
-                return weight, multiplier, shift, bias
+
+    def gives(some: Ints, codes: Sequence[PoolCode]) -> npt.NDArray[np.bool_]:
+        """Whether each code turns some of the sums, by their positions, into the wanted outputs."""
+        weight, multiplier, shift, bias = np.array(codes, np.int64).T[:, :, None]
+        got = hardware_requantize(
+            sums[some] * weight + bias,
+            multiplier,
+            shift,
+            single_rounding=False,
+            zero_point=zero_point,
+            act_min=clamp[0],
+            act_max=clamp[1],
+            fraction_bits=fraction_bits,
+        )
+        return np.asarray((got == wanted[some]).all(axis=1))
+
+    def trials() -> Iterator[PoolCode]:
+        for weight, multiplier, shift in _candidates(gain):
+            for shift_of_sum in (round(centre), centre, centre + 0.25, centre - 0.25):
+                bias = round(shift_of_sum * weight)
+                ends = (int(sums[0]) * weight + bias, int(sums[-1]) * weight + bias, bias)
+                if max(map(abs, ends)) <= limit:
+                    yield weight, multiplier, shift, bias
+
+    # Where the output steps is where a code goes wrong: few sums tell nearly all of them.
+    steps = np.flatnonzero(np.diff(wanted))
+    telling = np.unique(np.concatenate([[0, len(sums) - 1], steps, steps + 1]))
+    codes, every = trials(), np.arange(len(sums))
+    # The first is often right.
+    for count in chain([1], repeat(AT_ONCE)):
+        some = list(islice(codes, count))
+        if not some:
+            return None
+        for number in np.flatnonzero(gives(telling, some)):
+            if gives(every, [some[number]])[0]:
+                return some[number]
     return None
 
 
 def lower_pool(ctx: Context, op: ir.AveragePool2D | ir.Mean) -> Layer:
     """Lower an average over the whole image."""
-    x, y = ctx.stored(op.input), ctx.graph.tensors[op.output]
+    view, y = ctx.view(op.input), ctx.graph.tensors[op.output]
+    x = view.tensor
     _check(ctx, op)
     pixels = x.shape[1] * x.shape[2]
     idle = max(IDLE_STEPS, minimum_steps(Mode.POOL) - pixels)
@@ -155,7 +179,7 @@ def lower_pool(ctx: Context, op: ir.AveragePool2D | ir.Mean) -> Layer:
             "change the output's scale slightly",
         )
     weight, multiplier, shift, bias = code
-    ctx.ranges[op.output] = wanted[pixels * known - sums[0]]
+    ctx.ranges[Place(op.output)] = wanted[pixels * known - sums[0]]
     columns = ctx.config.columns
     weights = np.zeros((steps, 2, columns), np.int8)
     weights[:pixels, 1] = weight
@@ -183,9 +207,9 @@ def lower_pool(ctx: Context, op: ir.AveragePool2D | ir.Mean) -> Layer:
                     "output_step": 1,
                     **fields,
                 },
-                input=x.index,
+                input=view.place,
                 input_offset=first,
-                output=op.output,
+                output=Place(op.output),
                 output_offset=first,
                 blocks=(block,),
             )
@@ -194,14 +218,15 @@ def lower_pool(ctx: Context, op: ir.AveragePool2D | ir.Mean) -> Layer:
         name=op.name,
         kind=op.kind,
         macs=0,
-        inputs=(x.index,),
-        output=op.output,
+        inputs=(view.place,),
+        output=Place(op.output),
+        output_rows=1,
         commands=tuple(commands),
     )
 
 
 def _check(ctx: Context, op: ir.AveragePool2D | ir.Mean) -> None:
-    shape = ctx.stored(op.input).shape
+    shape = ctx.view(op.input).tensor.shape
     if len(shape) != 4:
         raise ctx.refuse(op, f"its input {shape} is not NHWC", "average images only")
     if isinstance(op, ir.Mean):

@@ -16,6 +16,7 @@ from sw.compiler.chunks import InputChunk
 from sw.compiler.cycles import Work, predict
 from sw.compiler.inputs import InputLayout
 from sw.compiler.overlap import Overlap
+from sw.compiler.partition import Place
 from sw.errors import InputError, UnsupportedError
 
 __all__ = ["DeviceTensor", "Program", "ProgramLayer"]
@@ -42,7 +43,7 @@ class DeviceTensor:
     kept : tuple of int or None
         The channels that are in memory, if not all are.
     constants : tuple of int
-        What every channel is if it is not in memory.
+        What every channel is if it is not in memory, int8 as others are there.
     """
 
     index: int
@@ -82,12 +83,12 @@ class DeviceTensor:
         """
         pixels = words.reshape(-1, -(-self.channels // self.columns) * self.columns)
         values = pixels[:, : self.channels].astype(np.int16)
-        if self.dtype == "uint8":
-            values += 128
         if self.kept is not None:
             every = np.tile(np.array(self.constants, np.int16), (len(values), 1))
             every[:, list(self.kept)] = values
             values = every
+        if self.dtype == "uint8":
+            values += 128
         return values.reshape(self.shape).astype(self.dtype)
 
 
@@ -113,6 +114,11 @@ class ProgramLayer:
     words: int
 
 
+Frame = Array | Sequence[Array] | Mapping[int, Array]
+"""The network's inputs, as for :func:`sw.golden.run`."""
+
+_NOTHING: Mapping[int, Array] = {}
+
 Upload = tuple[int, npt.NDArray[np.int8]]
 """Words to write, (words, columns) int8, and the word address of the first one."""
 
@@ -124,6 +130,9 @@ class Program:
     Attributes
     ----------
     model, board : str
+    network : Graph
+        The whole network, or the one operator, as it was before it was compiled: what the program
+        computes, for the golden model.
     config : CoreConfig
         The core that it was compiled for.
     flash : bytes
@@ -134,8 +143,8 @@ class Program:
         Word addresses of the ring, both included.
     inputs : tuple of (address, InputLayout)
         What the host writes before the start.
-    outputs : tuple of int
-        Numbers of the tensors that the host reads after the end.
+    outputs : tuple of Place
+        Of the tensors that the host reads after the end.
     tensors : dict
         By number: every tensor that a layer writes.
     layers : tuple of ProgramLayer
@@ -144,7 +153,7 @@ class Program:
     prefix, suffix : Graph
         What the host computes before and after, possibly nothing.
     aliases : dict
-        Tensors of the network that are others under another name.
+        Tensors of the network that lie in the place of another.
     chunks : tuple of InputChunk
         Of inputs that do not fit into memory as a whole (their addresses in ``inputs`` mean
         nothing), in the order in which they are written: neither ``after_layer`` nor
@@ -166,18 +175,19 @@ class Program:
 
     model: str
     board: str
+    network: ir.Graph
     config: CoreConfig
     flash: bytes
     flash_address: int
     ring: tuple[int, int]
     inputs: tuple[tuple[int, InputLayout], ...]
-    outputs: tuple[int, ...]
+    outputs: tuple[Place, ...]
     tensors: dict[int, DeviceTensor]
     layers: tuple[ProgramLayer, ...]
     work: tuple[Work, ...]
     prefix: ir.Graph
     suffix: ir.Graph
-    aliases: dict[int, int]
+    aliases: dict[int, Place]
     chunks: tuple[InputChunk, ...] = ()
     pinned: bool = False
     overlap: Overlap | None = None
@@ -233,9 +243,7 @@ class Program:
                 at = first + count
         return result
 
-    def prepare(
-        self, inputs: Array | Sequence[Array] | Mapping[int, Array]
-    ) -> list[Upload]:
+    def prepare(self, inputs: Frame) -> list[Upload]:
         """Run the host's part before the device's.
 
         Parameters
@@ -263,7 +271,7 @@ class Program:
         return before
 
     def uploads(
-        self, inputs: Array | Sequence[Array] | Mapping[int, Array], *, constants: bool = True
+        self, inputs: Frame, *, constants: bool = True
     ) -> tuple[list[Upload], list[tuple[InputChunk, npt.NDArray[np.int8]]]]:
         """Run the host's part before the device's; also return what to write while the core runs.
 
@@ -298,13 +306,36 @@ class Program:
                 before.append((chunk.address, words))
         return before, during
 
-    def finish(self, outputs: Mapping[int, npt.NDArray[np.int8]]) -> dict[int, Array]:
+    def keep(self, inputs: Frame) -> dict[int, Array]:
+        """Return what of the host's tensors is wanted again behind the device's part.
+
+        Parameters
+        ----------
+        inputs : ndarray, sequence or mapping
+            As for :meth:`uploads`.
+
+        Returns
+        -------
+        dict
+            For :meth:`finish`, by tensor number; empty for most networks.
+        """
+        made = {self.aliases.get(index, index) for index in self.suffix.inputs}
+        if made.issubset(self.outputs):
+            return {}
+        tensors = golden.run(self.prefix, inputs)
+        return {index: tensors[index] for index in self.suffix.inputs if index in tensors}
+
+    def finish(
+        self, outputs: Mapping[int, npt.NDArray[np.int8]], kept: Mapping[int, Array] = _NOTHING
+    ) -> dict[int, Array]:
         """Run the host's part after the device's.
 
         Parameters
         ----------
         outputs : mapping
             Words read from memory of every tensor of ``outputs``.
+        kept : mapping
+            What :meth:`keep` returned for the inputs.
 
         Returns
         -------
@@ -315,11 +346,11 @@ class Program:
         stored = {index: self.tensors[index].unpack(words) for index, words in outputs.items()}
         if missing := [index for index in self.outputs if index not in stored]:
             raise InputError(f"device output {self.tensors[missing[0]].name!r} is missing")
-        given = {}
+        given = dict(kept)
         for index in self.suffix.inputs:
-            value = stored[self.aliases.get(index, index)]
-            tensor = self.suffix.tensors[index]
-            given[index] = _retype(value, tensor)
+            if index not in given:
+                value = stored[self.aliases.get(index, index)]
+                given[index] = _retype(value, self.suffix.tensors[index])
         return golden.run(self.suffix, given)
 
 

@@ -19,6 +19,7 @@ from math import gcd
 import numpy as np
 
 from sw.compiler.inputs import NOTHING, FirstLayer, InputLayout, Pass, SerialRead, row_steps
+from sw.compiler.partition import Place
 
 __all__ = ["rows"]
 
@@ -91,7 +92,7 @@ class _Image:
 
 
 def rows(
-    first: FirstLayer, tensor: int, zero_point: int, columns: int
+    first: FirstLayer, tensor: Place, zero_point: int, columns: int
 ) -> tuple[InputLayout, tuple[Pass, ...]] | None:
     """Lay the input out in rows of bytes.
 

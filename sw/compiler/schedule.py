@@ -22,14 +22,14 @@ from sw.compiler.inputs import InputLayout, dense
 from sw.compiler.layers import Layer
 from sw.compiler.lower import first_layer_options, lower
 from sw.compiler.overlap import Overlap, find, first_rows_early
-from sw.compiler.partition import Partition, partition, subgraph, zero_point
+from sw.compiler.partition import Partition, Place, activations, partition, subgraph, zero_point
 from sw.compiler.permute import order_channels
 from sw.compiler.program import DeviceTensor, Program, ProgramLayer
 from sw.errors import GraphError, SeparableError, UnsupportedError
 
 __all__ = ["FLASH_ADDRESS", "REMOVE_CONSTANT_CHANNELS", "compile_graph", "compile_layer"]
 
-Ranges = dict[int, Ints]
+Ranges = dict[Place, Ints]
 
 FLASH_ADDRESS = 1 << 20
 """Byte address of a program unless the board says otherwise: well behind its configuration."""
@@ -81,7 +81,7 @@ def compile_graph(
     """
     try:
         ctx = _context(partition(passes.run(graph)), config, remove_constant_channels)
-        return _compile(ctx, board, flash_address, dense_input, compact_input)
+        return _compile(ctx, graph, board, flash_address, dense_input, compact_input)
     except GraphError:
         raise
     except SeparableError as error:
@@ -149,13 +149,19 @@ def compile_layer(
             f"{graph.name}: operator {name!r} ({graph.ops[op_index].kind}) is not a layer of the "
             "device: the host runs it, or it is part of a neighbour"
         )
-    operands = op.inputs[:1] if isinstance(op, ir.WeightedOp) else op.inputs
-    inner = not all(whole.stored(index).index in whole.part.inputs for index in operands)
+    inner = not all(whole.part.place(index) in whole.part.inputs for index in activations(op))
     part, source = _alone(whole.part, op), whole.source
     if band is not None:
         part, source = crop(part, source, band)
     ctx = replace(whole, part=part, source=source, ranges=dict(whole.ranges))
-    return _compile(ctx, board, FLASH_ADDRESS, inner)
+    names = {o.name for o in part.graph.ops}
+    network = subgraph(
+        source,
+        tuple(o for o in source.ops if o.name in names),
+        part.graph.inputs,
+        part.graph.outputs,
+    )
+    return _compile(ctx, network, board, FLASH_ADDRESS, inner)
 
 
 # All layers of a network are compiled with what is known about the whole of it.
@@ -168,8 +174,8 @@ def _whole(graph: ir.Graph, config: CoreConfig, remove: bool) -> Context:
 
 def _alone(whole: Partition, op: ir.Operator) -> Partition:
     """Return one operator as a network whose inputs are the tensors that are in memory."""
-    operands = op.inputs[:1] if isinstance(op, ir.WeightedOp) else op.inputs
-    inputs = tuple(dict.fromkeys(whole.stored(i) for i in operands))
+    operands = activations(op)
+    inputs = tuple(dict.fromkeys(whole.place(i) for i in operands))
     # What lies between the stored tensor and the operand moves nothing in memory.
     between: list[ir.Operator] = []
     wanted = set(operands) - set(inputs)
@@ -183,8 +189,8 @@ def _alone(whole: Partition, op: ir.Operator) -> Partition:
         device=(op,),
         suffix=(),
         inputs=inputs,
-        outputs=(op.output,),
-        aliases={o.output: whole.stored(o.output) for o in between},
+        outputs=(Place(op.output),),
+        aliases={o.output: whole.place(o.output) for o in between},
     )
 
 
@@ -192,7 +198,7 @@ def _alone(whole: Partition, op: ir.Operator) -> Partition:
 class _Choice:
     """One way to lay out the inputs, with all that follows from it."""
 
-    layouts: dict[int, InputLayout]
+    layouts: dict[Place, InputLayout]
     layers: list[Layer]
     arrangement: Arrangement
     items: list[Item]
@@ -229,7 +235,12 @@ class _Choice:
 
 
 def _compile(
-    ctx: Context, board: str, flash_address: int, dense_input: bool, compact_input: bool = False
+    ctx: Context,
+    network: ir.Graph,
+    board: str,
+    flash_address: int,
+    dense_input: bool,
+    compact_input: bool = False,
 ) -> Program:
     part, config = ctx.part, ctx.config
     layers: list[Layer] = []
@@ -254,6 +265,7 @@ def _compile(
     return Program(
         model=source.name,
         board=board,
+        network=network,
         config=config,
         flash=seal(words.tobytes()),
         flash_address=flash_address,
@@ -287,7 +299,7 @@ def _compile(
     )
 
 
-def _device_tensor(ctx: Context, index: int, address: int) -> DeviceTensor:
+def _device_tensor(ctx: Context, index: Place, address: int) -> DeviceTensor:
     tensor, channels = ctx.source.tensors[index], ctx.channels.get(index)
     return DeviceTensor(
         index=index,
@@ -362,7 +374,7 @@ def _choose(
 
 
 def _pinned(
-    ctx: Context, layers: list[Layer], layouts: dict[int, InputLayout]
+    ctx: Context, layers: list[Layer], layouts: dict[Place, InputLayout]
 ) -> Iterator[_Choice]:
     """Yield the choice with places for inputs and outputs for the whole run, if it fits."""
     found = Arranger(ctx, layers, layouts, pinned=True).find()
@@ -389,7 +401,7 @@ def _pinned(
 
 
 def _streamed(
-    ctx: Context, ways: Sequence[tuple[dict[int, InputLayout], list[Layer]]], layout: InputLayout
+    ctx: Context, ways: Sequence[tuple[dict[Place, InputLayout], list[Layer]]], layout: InputLayout
 ) -> Iterator[_Choice]:
     """Yield the choice for a layout whose rows are written while the program runs, if it fits."""
     layouts, layers = next(way for way in ways if way[0][layout.tensor] is layout)
@@ -416,7 +428,7 @@ def _streamed(
 
 
 def _schedule(
-    layouts: dict[int, InputLayout], layers: list[Layer], arrangement: Arrangement
+    layouts: dict[Place, InputLayout], layers: list[Layer], arrangement: Arrangement
 ) -> _Choice:
     items = order(arrangement.segments, layers)
     return _Choice(

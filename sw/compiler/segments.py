@@ -16,6 +16,7 @@ from hw.memory.flash import FlashReader
 from sw.compiler import encode
 from sw.compiler.chains import Segment
 from sw.compiler.layers import Layer
+from sw.compiler.partition import Place
 
 __all__ = ["BETWEEN_DESCRIPTORS", "Division", "Needs"]
 
@@ -35,9 +36,9 @@ class Needs:
     layers : sequence of Layer
     words : mapping
         Sizes of whole tensors, inputs among them.
-    inputs : tuple of int
+    inputs : tuple of Place
         Tensors that are in memory at the beginning.
-    outputs : tuple of int
+    outputs : tuple of Place
         Tensors that have to be whole at the end.
     streamed : mapping
         Slots of inputs that are never whole in memory.
@@ -46,14 +47,14 @@ class Needs:
     """
 
     layers: Sequence[Layer]
-    words: Mapping[int, int]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    streamed: Mapping[int, int] = field(default_factory=dict)
+    words: Mapping[Place, int]
+    inputs: tuple[Place, ...]
+    outputs: tuple[Place, ...]
+    streamed: Mapping[Place, int] = field(default_factory=dict)
     pinned: bool = False
 
     @cached_property
-    def last_use(self) -> dict[int, int]:
+    def last_use(self) -> dict[Place, int]:
         """The number of the last layer that reads each tensor; one more for what stays."""
         last = dict.fromkeys(self.inputs, 0)
         for number, layer in enumerate(self.layers):
@@ -160,7 +161,7 @@ class Division:
         read = self.needs.layers[first].inputs
         return end - first > 1 or any(t in self.needs.streamed for t in read)
 
-    def _whole(self, first: int, end: int) -> tuple[list[int], list[int]]:
+    def _whole(self, first: int, end: int) -> tuple[list[Place], list[Place]]:
         """Return the tensors that are whole before a segment, and those whole after it only."""
         needs, last = self.needs, self.needs.last_use
         written = [layer.output for layer in needs.layers[:first]]

@@ -15,7 +15,7 @@ from sw.compiler.context import Context
 from sw.compiler.inputs import FirstLayer, InputLayout, Pass, SerialRead, dense_read
 from sw.compiler.layers import Block, Command, Geometry, Layer, blocks_of, distribute
 from sw.compiler.layouts import candidates
-from sw.compiler.partition import zero_point
+from sw.compiler.partition import Place, zero_point
 from sw.compiler.quantization import Codes
 from sw.compiler.turns import contiguous_read, fits, read_in_parts, step_limit
 
@@ -99,9 +99,9 @@ def _command(
             **ctx.output_fields(op),
             **(partial if read.parts > 1 else {}),
         },
-        input=ctx.part.stored(op.input),
+        input=ctx.part.place(op.input),
         input_offset=read.first,
-        output=op.output,
+        output=Place(op.output),
         output_offset=first_block,
         blocks=tuple(blocks),
     )
@@ -138,8 +138,9 @@ def _as_layer(
         name=op.name,
         kind=op.kind,
         macs=ctx.macs(op),
-        inputs=(ctx.part.stored(op.input),),
-        output=op.output,
+        inputs=(ctx.part.place(op.input),),
+        output=Place(op.output),
+        output_rows=ctx.rows(op.output),
         commands=tuple(commands),
         # What is made pixel by pixel is not made row by row.
         geometry=None if any(c.fields.get("partial") for c in commands) else geometry,
@@ -205,7 +206,7 @@ def _runs(parts: list[tuple[Ints, SerialRead, Codes]]) -> Iterator[tuple[int, li
 
 def first_layer(ctx: Context, op: Convolution) -> list[tuple[InputLayout, Layer]]:
     """Lower a convolution of the network's input, in every layout of the input."""
-    x, y = ctx.stored(op.input), ctx.graph.tensors[op.output]
+    x, y = ctx.view(op.input).tensor, ctx.graph.tensors[op.output]
     weights = _as_matrix(ctx, op)
     codes, weights = _encode(ctx, op, weights)
     kernel = ctx.graph.tensors[op.weights].shape[1:3]
@@ -225,7 +226,8 @@ def first_layer(ctx: Context, op: Convolution) -> list[tuple[InputLayout, Layer]
     )
     first = replace(first, again=again)
     result = []
-    for layout, passes in candidates(first, x.index, zero_point(x), ctx.config.columns):
+    place = ctx.part.place(op.input)
+    for layout, passes in candidates(first, place, zero_point(x), ctx.config.columns):
         biases = [_without(ctx, op, codes, weights, part.missing)[0].bias for part in passes]
         if max(np.abs(bias).max() for bias in biases) >= 1 << BIAS_BITS - 1:
             # Proven without the padding's products only.
@@ -269,7 +271,7 @@ def _without(
 ) -> tuple[Codes, Ints]:
     """Return codes and weights with some taps, all of them padding, as constants in the bias."""
     taps = list(missing)
-    padding = zero_point(ctx.stored(op.input)) * weights[:, taps].sum(axis=1)
+    padding = zero_point(ctx.view(op.input).tensor) * weights[:, taps].sum(axis=1)
     weights = weights.copy()
     weights[:, taps] = 0
     return replace(codes, bias=codes.bias + padding), weights
@@ -277,7 +279,7 @@ def _without(
 
 def lower_convolution(ctx: Context, op: ir.Conv2D) -> Layer:
     """Lower a convolution of a dense tensor: 1×1, or of any size without padding."""
-    x, y = ctx.stored(op.input), ctx.graph.tensors[op.output]
+    x, y = ctx.view(op.input).tensor, ctx.graph.tensors[op.output]
     kernel = ctx.graph.tensors[op.weights].shape[1:3]
     if op.padding != ir.NO_PADDING:
         raise ctx.refuse(
@@ -328,7 +330,7 @@ def _dense_layer(
     """Lower a product with consecutive words, reading some twice where weights need it."""
     columns = ctx.config.columns
     # From here on every byte is a tap, those of padding too, with zero weights.
-    channels = ctx.stored(op.input).shape[-1]
+    channels = ctx.view(op.input).channels
     pixels = weights.shape[1] // channels
     words = ctx.words(channels)
     spread = np.zeros((len(weights), pixels, words * columns), np.int64)
@@ -367,20 +369,21 @@ def _dense_layer(
 
 def lower_fully_connected(ctx: Context, op: ir.FullyConnected) -> Layer:
     """Lower a fully connected layer, of pixels or of a whole tensor."""
-    x = ctx.stored(op.input)
-    codes, weights = _encode(ctx, op, ctx.weights(op))
-    pixels = weights.shape[1] // x.shape[-1]
-    if weights.shape[1] % x.shape[-1] or x.size % weights.shape[1]:
+    view = ctx.view(op.input)
+    raw = ctx.weights(op)
+    if raw.shape[1] % view.channels or view.tensor.size % raw.shape[1]:
         raise ctx.refuse(
             op,
-            f"it reads {weights.shape[1]} elements of a tensor with {x.shape[-1]} channels",
+            f"it reads {raw.shape[1]} elements of a tensor with {view.channels} channels",
             "flatten whole images only",
         )
-    rows = x.size // weights.shape[1]
+    codes, weights = _encode(ctx, op, raw)
+    pixels = weights.shape[1] // view.channels
+    rows = view.tensor.size // weights.shape[1]
     width = max(n for n in range(1, min(rows, 256) + 1) if rows % n == 0)
     # A tensor is one row of pixels, and a window so many of them.
     plain = dense_read(
-        rows * pixels, x.shape[-1], (1, pixels), (1, pixels), width, ctx.config.columns
+        rows * pixels, view.channels, (1, pixels), (1, pixels), width, ctx.config.columns
     )
     plain = replace(plain, step_row=plain.step_column)
     return _dense_layer(ctx, op, codes, weights, (rows // width, width), plain)

@@ -1,97 +1,99 @@
 """Compiled networks in files.
 
-A file is a zip archive: ``program.json`` (all numbers), ``flash.bin`` (the stream of words) and
-``arrays.npz`` (input layouts; constants of operators that the host runs).
+A file is, one behind the other: a line with the format's version; a line of JSON, everything but
+the arrays; the arrays' bytes, little-endian, the flash image among them; and the SHA-256 of all
+that.  Nothing is compressed: a file is as large as what it makes.
+See ``docs/decisions/001-program-files.md``.
 """
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
-from dataclasses import asdict, fields
+import math
+import os
+import stat
+from functools import cache
+from hashlib import sha256
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hw.command import Descriptor, Mode
-from hw.config import CoreConfig
-from sw import ir
-from sw.compiler.chunks import InputChunk
-from sw.compiler.cycles import Work
-from sw.compiler.inputs import InputLayout
-from sw.compiler.overlap import Overlap
-from sw.compiler.program import DeviceTensor, Program, ProgramLayer
-from sw.errors import InputError
+from hw.command import IDENTITY
+from sw import files, reading
+from sw.compiler.program import Program
+from sw.compiler.schema import DTYPES, Reader, SchemaError, Writer, fingerprint
+from sw.compiler.validation import check
+from sw.errors import InputError, SeparableError
 
-__all__ = ["load", "save"]
+__all__ = ["is_program", "load", "loads", "save"]
 
-FORMAT = 4
+FORMAT = 5
+"""Raised where the same fields come to mean something else; other fields are noticed anyway."""
 
-OPERATORS: dict[str, type[ir.Op]] = {
-    cls.__name__: cls
-    for cls in (
-        ir.Conv2D,
-        ir.DepthwiseConv2D,
-        ir.FullyConnected,
-        ir.Add,
-        ir.Sub,
-        ir.Mul,
-        ir.AveragePool2D,
-        ir.Mean,
-        ir.Pad,
-        ir.Reshape,
-        ir.Quantize,
-        ir.Softmax,
-        ir.Transpose,
-    )
-}
+MAGIC = b"separable program "
+OLD = b"PK\x03\x04"
+OLD_MEMBER = b"program.json"
+"""Formats up to 4 were archives that began with this file."""
+
+MAX_FILE = 1 << 26
+MAX_DOCUMENT = 1 << 24
+"""Bytes; four times what the largest networks of a 16 MB flash take."""
+DIGEST_BYTES = 32
+
+_AGAIN = "compile the network again with python -m sw.compile --output"
+
+Array = npt.NDArray[Any]
+
+
+@cache
+def _version() -> bytes:
+    """Return the first line: the format, its fields, and the core's command set."""
+    return MAGIC + f"{FORMAT}.{fingerprint(Program)}.{IDENTITY:02x}\n".encode()
+
+
+def is_program(path: str | PathLike[str]) -> bool:
+    """Return whether a file begins like a compiled program, of whatever version."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        with open(path, "rb") as file:
+            begin = file.read(64)
+    except (OSError, ValueError):
+        return False
+    return begin.startswith(MAGIC) or _is_old(begin)
+
+
+def _is_old(begin: bytes) -> bool:
+    return begin.startswith(OLD) and begin[30:].startswith(OLD_MEMBER)
 
 
 def save(program: Program, path: str | PathLike[str]) -> None:
-    """Write a program to a file."""
-    arrays: dict[str, npt.NDArray[Any]] = {}
+    """Write a program to a file, as a whole or not at all.
+
+    Raises
+    ------
+    SeparableError
+        If it cannot be written.
+    """
+    check(program)
+    writer = Writer()
+    plain = writer.plain(program, Program)
     document = {
-        "format": FORMAT,
-        "model": program.model,
-        "board": program.board,
-        "config": asdict(program.config),
-        "flash_address": program.flash_address,
-        "ring": program.ring,
-        "inputs": [
-            {
-                "address": address,
-                "kind": layout.kind,
-                "tensor": layout.tensor,
-                "zero_point": layout.zero_point,
-                "row_pitch": layout.row_pitch,
-                "row_kernel": layout.row_kernel,
-                "row_stride": layout.row_stride,
-            }
-            for address, layout in program.inputs
-        ],
-        "outputs": program.outputs,
-        "tensors": [asdict(tensor) for tensor in program.tensors.values()],
-        "layers": [asdict(layer) for layer in program.layers],
-        "work": [asdict(item) for item in program.work],
-        "aliases": list(program.aliases.items()),
-        "chunks": [asdict(chunk) for chunk in program.chunks],
-        "pinned": program.pinned,
-        "overlap": None if program.overlap is None else asdict(program.overlap),
-        "prefix": _graph_to_json(program.prefix, "prefix", arrays),
-        "suffix": _graph_to_json(program.suffix, "suffix", arrays),
+        "arrays": [[array.dtype.name, array.shape] for array in writer.arrays],
+        "program": plain,
     }
-    for number, (_, layout) in enumerate(program.inputs):
-        arrays[f"input/{number}"] = layout.index
-    packed = io.BytesIO()
-    np.savez_compressed(packed, allow_pickle=False, **arrays)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("program.json", json.dumps(document, indent=1))
-        archive.writestr("flash.bin", program.flash)
-        archive.writestr("arrays.npz", packed.getvalue())
+    parts = [
+        _version(),
+        json.dumps(document, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n",
+        *(array.astype(array.dtype.newbyteorder("<")).tobytes() for array in writer.arrays),
+    ]
+    content = b"".join(parts)
+    if len(content) + DIGEST_BYTES > MAX_FILE or len(parts[1]) > MAX_DOCUMENT:
+        raise InputError(f"{path}: the program is larger than {MAX_FILE >> 20} MB; it cannot be "
+                         "written, run the network itself")
+    files.write_bytes(path, content + sha256(content).digest())
 
 
 def load(path: str | PathLike[str]) -> Program:
@@ -100,142 +102,80 @@ def load(path: str | PathLike[str]) -> Program:
     Raises
     ------
     InputError
-        If it is not one.
+        If it is not one, or damaged, or of another version.
     """
+    return loads(reading.read(path, limit=MAX_FILE), str(path))
+
+
+def loads(data: bytes, name: str) -> Program:
+    """Return the program of a file's contents; ``name`` is what messages call it.
+
+    Raises
+    ------
+    InputError
+        If it is not one, or damaged, or of another version.
+    """
+    if not data.startswith(MAGIC):
+        if _is_old(data):
+            raise InputError(f"{name}: compiled by an older version of Separable; {_AGAIN}")
+        raise InputError(f"{name}: not a compiled program, or its beginning is damaged; {_AGAIN}")
+    version = _version()
+    if not data.startswith(version):
+        raise InputError(f"{name}: compiled by another version of Separable; {_AGAIN}")
+    content, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
+    if sha256(content).digest() != digest:
+        raise InputError(f"{name}: damaged, its checksum is wrong; {_AGAIN}")
     try:
-        with zipfile.ZipFile(path) as archive:
-            document = json.loads(archive.read("program.json"))
-            flash = archive.read("flash.bin")
-            with np.load(io.BytesIO(archive.read("arrays.npz"))) as loaded:
-                arrays = dict(loaded)
-        if document["format"] != FORMAT:
-            raise ValueError(f"format {document['format']}")
-        return _from_json(document, flash, arrays)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{Path(path)}: not a program of this version ({error}); compile it again"
-        ) from None
+        program = _decode(content[len(version) :])
+        check(program)
+    except (ValueError, RecursionError, SeparableError) as error:
+        raise InputError(f"{name}: not what the compiler writes ({error}); {_AGAIN}") from None
+    return program
 
 
-def _from_json(
-    document: dict[str, Any], flash: bytes, arrays: dict[str, npt.NDArray[Any]]
-) -> Program:
-    tensors = [
-        DeviceTensor(**{key: _tuples(value) for key, value in entry.items()})
-        for entry in document["tensors"]
-    ]
-    return Program(
-        model=document["model"],
-        board=document["board"],
-        config=CoreConfig(**document["config"]),
-        flash=flash,
-        flash_address=document["flash_address"],
-        ring=(document["ring"][0], document["ring"][1]),
-        inputs=tuple(
-            (
-                entry["address"],
-                InputLayout(
-                    kind=entry["kind"],
-                    tensor=entry["tensor"],
-                    index=arrays[f"input/{number}"],
-                    zero_point=entry["zero_point"],
-                    row_pitch=entry["row_pitch"],
-                    row_kernel=entry["row_kernel"],
-                    row_stride=entry["row_stride"],
-                ),
-            )
-            for number, entry in enumerate(document["inputs"])
-        ),
-        outputs=tuple(document["outputs"]),
-        tensors={tensor.index: tensor for tensor in tensors},
-        layers=tuple(ProgramLayer(**layer) for layer in document["layers"]),
-        work=tuple(_work_from_json(item) for item in document["work"]),
-        prefix=_graph_from_json(document["prefix"], "prefix", arrays),
-        suffix=_graph_from_json(document["suffix"], "suffix", arrays),
-        aliases=dict(document["aliases"]),
-        chunks=tuple(InputChunk(**chunk) for chunk in document["chunks"]),
-        pinned=document["pinned"],
-        overlap=None if document["overlap"] is None else Overlap(**document["overlap"]),
-    )
+def _decode(content: bytes) -> Program:
+    """Return the program of what follows the first line."""
+    text, end, rest = content[: MAX_DOCUMENT + 1].partition(b"\n")
+    if not end:
+        raise SchemaError("the line of JSON does not end")
+    rest = content[len(text) + 1 :]
+    document = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    if type(document) is not dict or document.keys() != {"arrays", "program"}:
+        raise SchemaError("arrays and program must be there, and nothing else")
+    reader = Reader(_arrays(document["arrays"], rest))
+    program: Program = reader.value(document["program"], Program, "program")
+    reader.check_all_used()
+    return program
 
 
-def _work_from_json(item: dict[str, Any]) -> Work:
-    descriptor = dict(item["descriptor"])
-    descriptor["mode"] = Mode(descriptor["mode"])
-    return Work(
-        layer=item["layer"],
-        descriptor=Descriptor(**descriptor),
-        block_words=tuple(item["block_words"]),
-        first_row=item["first_row"],
-        rows=item["rows"],
-        address=item["address"],
-    )
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) != len(pairs):
+        raise SchemaError("a key must not come twice")
+    return dict(pairs)
 
 
-def _graph_to_json(
-    graph: ir.Graph, key: str, arrays: dict[str, npt.NDArray[Any]]
-) -> dict[str, Any]:
-    tensors = []
-    for tensor in graph.tensors:
-        q = tensor.quantization
-        tensors.append(
-            {
-                "index": tensor.index,
-                "name": tensor.name,
-                "shape": tensor.shape,
-                "dtype": tensor.dtype,
-                "quantization": None if q is None else asdict(q),
-            }
-        )
-        if tensor.data is not None:
-            arrays[f"{key}/{tensor.index}"] = tensor.data
-    return {
-        "name": graph.name,
-        "tensors": tensors,
-        "ops": [
-            {"operator": type(op).__name__, **{f.name: getattr(op, f.name) for f in fields(op)}}
-            for op in graph.ops
-        ],
-        "inputs": graph.inputs,
-        "outputs": graph.outputs,
-    }
+def _no_constant(name: str) -> float:
+    raise SchemaError(f"a number must be finite, not {name}")
 
 
-def _tuples(value: Any) -> Any:
-    """Turn JSON's lists back into tuples."""
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
-
-
-def _graph_from_json(
-    document: dict[str, Any], key: str, arrays: dict[str, npt.NDArray[Any]]
-) -> ir.Graph:
-    tensors = []
-    for entry in document["tensors"]:
-        q = entry["quantization"]
-        tensors.append(
-            ir.Tensor(
-                index=entry["index"],
-                name=entry["name"],
-                shape=tuple(entry["shape"]),
-                dtype=entry["dtype"],
-                quantization=None
-                if q is None
-                else ir.Quantization(**{k: _tuples(v) for k, v in q.items()}),
-                data=arrays.get(f"{key}/{entry['index']}"),
-            )
-        )
-    ops: list[Any] = []
-    for entry in document["ops"]:
-        values = {k: _tuples(v) for k, v in entry.items()}
-        ops.append(OPERATORS[values.pop("operator")](**values))
-    graph = ir.Graph(
-        name=document["name"],
-        tensors=tuple(tensors),
-        ops=tuple(ops),
-        inputs=tuple(document["inputs"]),
-        outputs=tuple(document["outputs"]),
-    )
-    graph.check()
-    return graph
+def _arrays(table: Any, data: bytes) -> list[Array]:
+    """Return the arrays that a table says are in ``data``, read-only."""
+    entries = Reader(()).value(table, tuple[tuple[str, tuple[int, ...]], ...], "arrays")
+    arrays, at = [], 0
+    for number, (name, shape) in enumerate(entries):
+        if name not in DTYPES or any(not 0 <= n <= len(data) for n in shape):
+            raise SchemaError(f"arrays[{number}] cannot be of type {name!r:.60} and shape {shape}")
+        kind = np.dtype(name)
+        size = math.prod(shape) * kind.itemsize
+        if size > len(data) - at:
+            raise SchemaError("arrays are missing")
+        raw = np.frombuffer(data, kind.newbyteorder("<"), math.prod(shape), at)
+        if kind == np.bool_ and (raw.view(np.uint8) > 1).any():
+            raise SchemaError(f"arrays[{number}] must be true or false")
+        array = raw.astype(kind).reshape(shape)
+        array.setflags(write=False)
+        arrays.append(array)
+        at += size
+    if at != len(data):
+        raise SchemaError("there is more than the arrays")
+    return arrays

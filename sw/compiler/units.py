@@ -18,6 +18,7 @@ from sw.compiler.inputs import (
     row_steps,
     slots_of,
 )
+from sw.compiler.partition import Place
 
 __all__ = ["units"]
 
@@ -101,7 +102,7 @@ def _unit_classes(first: FirstLayer, size: int) -> tuple[list[list[Byte]], int] 
 
 
 def units(
-    first: FirstLayer, words: int, tensor: int, zero_point: int, columns: int
+    first: FirstLayer, words: int, tensor: Place, zero_point: int, columns: int
 ) -> tuple[InputLayout, SerialRead] | None:
     size = words * columns
     chosen = _unit_classes(first, size)

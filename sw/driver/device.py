@@ -197,16 +197,16 @@ class Device:
             raise
         assert outcome.cycles is not None
         return Result(
-            tensors=self._tensors(outcome),
+            tensors=self._tensors(outcome, program.keep(inputs)),
             cycles=outcome.cycles,
             layer_cycles=self._layer_cycles(outcome.cycles),
         )
 
-    def _tensors(self, outcome: Outcome) -> dict[int, Array]:
-        """Return what the host makes of a job's outputs."""
+    def _tensors(self, outcome: Outcome, kept: Mapping[int, Array]) -> dict[int, Array]:
+        """Return what the host makes of a job's outputs, and of what it kept of the inputs."""
         program = self._program()
         outputs = zip(program.outputs, outcome.halfwords, strict=True)
-        return program.finish({index: self._words(index, data) for index, data in outputs})
+        return program.finish({index: self._words(index, data) for index, data in outputs}, kept)
 
     def _doubt(self, program: Program) -> None:
         """Let nobody believe any more that a program is in the flash."""
@@ -252,8 +252,9 @@ class Device:
         """
         program = self._program()
         self._quiet()
-        # What the device has been given, and frames that never came so far.
-        waiting: deque[InputError | None] = deque()
+        # What is kept of the frames that the device has been given; errors of those that never
+        # came so far.
+        waiting: deque[InputError | Mapping[int, Array]] = deque()
 
         def jobs() -> Iterator[Job]:
             for inputs in frames:
@@ -262,24 +263,27 @@ class Device:
                 except InputError as error:
                     waiting.append(error)
                 else:
-                    waiting.append(None)
+                    waiting.append(program.keep(inputs))
                     yield job
 
         index = 0
         for outcome in self.transport.jobs(jobs()):
-            while (error := waiting.popleft()) is not None:
-                yield StreamResult(index=index, finished=self.transport.now(), error=error)
+            while isinstance(kept := waiting.popleft(), InputError):
+                yield StreamResult(index=index, finished=self.transport.now(), error=kept)
                 index += 1
             self._doubtful |= isinstance(outcome.error, CorruptProgramError)
-            yield self._stream_result(index, outcome)
+            yield self._stream_result(index, outcome, kept)
             index += 1
         if self._doubtful:
             self._doubt(program)
         for error in waiting:
+            assert isinstance(error, InputError)
             yield StreamResult(index=index, finished=self.transport.now(), error=error)
             index += 1
 
-    def _stream_result(self, index: int, outcome: Outcome) -> StreamResult:
+    def _stream_result(
+        self, index: int, outcome: Outcome, kept: Mapping[int, Array]
+    ) -> StreamResult:
         times: dict[str, Any] = {
             "upload_seconds": outcome.upload_seconds,
             "compute_seconds": outcome.compute_seconds,
@@ -291,7 +295,7 @@ class Device:
             return StreamResult(index=index, retries=outcome.retries, error=error, **times)
         return StreamResult(
             index=index,
-            tensors=self._tensors(outcome),
+            tensors=self._tensors(outcome, kept),
             cycles=outcome.cycles,
             layer_cycles=self._layer_cycles(outcome.cycles),
             retries=outcome.retries,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sw import files
 from sw.errors import InputError
 from sw.exploration.sweep import Point, front
 
@@ -89,9 +91,13 @@ def plot(points: Sequence[Point], path: str, *, title: str, speed: str) -> None:
         axes.set_ylabel(accuracy)
     metadata: dict[str, Any] = {"Date": None} if Path(path).suffix == ".svg" else {}
     try:
-        figure.savefig(path, bbox_inches="tight", dpi=150, metadata=metadata)
+        picture = io.BytesIO()
+        figure.savefig(
+            picture, format=Path(path).suffix[1:], bbox_inches="tight", dpi=150, metadata=metadata
+        )
     finally:
         pyplot.close(figure)
+    files.write_bytes(path, picture.getvalue())
 
 
 def _fitting(axes: Axes, points: Sequence[Point], speed: str) -> None:

@@ -4,13 +4,10 @@
 - :mod:`sw.golden.kernels`: layers on plain arrays;
 - :mod:`sw.golden.params`: multipliers, shifts and clamps of a graph's operators;
 - :mod:`sw.golden.rounding`: integers for the one kernel that the reference computes in float64;
-- :mod:`sw.golden.narrow`: the same for dead channels, whose biases would need 32 bits;
 - :mod:`sw.golden.model`: whole networks.
 """
 
 from sw.golden.model import check_input, compute, run
-from sw.golden.narrow import ChannelParams
-from sw.golden.narrow import narrow as narrow_accumulators
 from sw.golden.params import (
     accumulator_range,
     activation_range,
@@ -20,13 +17,11 @@ from sw.golden.params import (
 )
 
 __all__ = [
-    "ChannelParams",
     "accumulator_range",
     "activation_range",
     "arguments",
     "check_input",
     "compute",
-    "narrow_accumulators",
     "requantize_params",
     "rounds_once",
     "run",

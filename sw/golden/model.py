@@ -84,7 +84,8 @@ def run(graph: ir.Graph, inputs: Array | Sequence[Array] | Mapping[int, Array]) 
     Returns
     -------
     dict
-        By tensor index: the inputs and every operator's output, in execution order.
+        By tensor index: the inputs and every operator's output, in execution order; constants that
+        are outputs of the network.
 
     Raises
     ------
@@ -109,6 +110,8 @@ def run(graph: ir.Graph, inputs: Array | Sequence[Array] | Mapping[int, Array]) 
     for op in graph.ops:
         operands = [_value(graph, tensors, index) for index in op.inputs]
         tensors[op.output] = compute(graph, op, operands)
+    for index in graph.outputs:
+        tensors[index] = _value(graph, tensors, index)
     return tensors
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
+from sw import reading
 from sw.errors import ModelFormatError, SeparableError
 from sw.importer.constraints import supported_operators
 from sw.importer.convert import convert
@@ -12,9 +13,6 @@ from sw.importer.read import read
 from sw.ir import Graph
 
 __all__ = ["load", "loads", "supported_operators"]
-
-MAX_FILE = 1 << 28
-"""Largest file accepted, in bytes; it is read into memory whole."""
 
 
 def loads(data: bytes, name: str = "model") -> Graph:
@@ -53,11 +51,4 @@ def load(path: str | PathLike[str]) -> Graph:
     ModelFormatError, UnsupportedError
         See :func:`loads`; the former too if the file cannot be read.
     """
-    path = Path(path)
-    try:
-        if path.stat().st_size > MAX_FILE:
-            raise ModelFormatError(f"{path}: larger than {MAX_FILE} bytes, too large for a model")
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelFormatError(f"{path}: cannot be read ({error.strerror})") from None
-    return loads(data, path.stem)
+    return loads(reading.read(path, error=ModelFormatError), Path(path).stem)

@@ -180,6 +180,13 @@ def convert(model: RawModel, name: str) -> ir.Graph:
                 f"the network is {tensor.dtype} (input {tensor.name!r}): quantise it to int8 "
                 "(full integer post-training quantisation with a representative data set)"
             )
+        if tensor.data is not None:
+            raise UnsupportedError(
+                f"input tensor {tensor.index} ({tensor.name!r}) is a constant, so that what is "
+                "given for it would have no effect; leave it out of the network's inputs"
+            )
+    if len(set(model.inputs)) < len(model.inputs):
+        raise UnsupportedError("one tensor is several inputs of the network; name it once")
     ops = []
     for raw in model.operators:
         check(raw)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from sw import reading
 from sw.errors import InputError
 
 __all__ = ["LABELS", "SIZE", "Split", "load", "split"]
@@ -87,9 +88,9 @@ def load(folder: str | PathLike[str]) -> Split:
         path = found[0] / f"{number}.json"
         try:
             # The package has two empty images in class 0.
-            rows = np.array([row for row in json.loads(path.read_text("utf-8"))["data"] if row])
+            rows = np.array([row for row in json.loads(reading.read(path))["data"] if row])
             pixels = rows.astype(np.uint8)
-        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise InputError(f"{path}: cannot be read ({error}); unpack the package anew") from None
         if rows.size == 0 or rows.size % (SIZE * SIZE) or not np.array_equal(rows, pixels):
             raise InputError(

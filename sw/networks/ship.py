@@ -7,6 +7,7 @@ float and in int8 (the golden model).
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sw import importer, report
+from sw import files, importer, report
 from sw.networks import default, fashion_mnist
 from sw.networks.fashion_mnist import Split
 from sw.networks.fashion_mnist import split as divide
@@ -68,10 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     network = FloatNetwork(net, weights.load(states.read(options.weights), net))
     model = quantize(network, calibration_images(training), quantile=QUANTILE)
     options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / f"{net.name}.tflite").write_bytes(model)
+    files.write_bytes(options.output / f"{net.name}.tflite", model)
     chosen = shipped_images(test)
-    with (options.output / default.IMAGES).open("wb") as file:
-        np.savez_compressed(file, images=chosen.images, labels=chosen.labels)
+    archive = io.BytesIO()
+    np.savez_compressed(archive, images=chosen.images, labels=chosen.labels)
+    files.write_bytes(options.output / default.IMAGES, archive.getvalue())
     outputs = golden_outputs(importer.loads(model, net.name), test.images)
     exact = accuracy(float_predictions(network, test.images), test.labels)
     rounded = accuracy(outputs.argmax(axis=1), test.labels)

@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sw import importer, report
-from sw.errors import InputError, SeparableError
+import boards
+from sw import files, images, importer, report
+from sw.errors import InputError
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
 from sw.quantize import states
 from sw.quantize.accuracy import accuracy, float_predictions, golden_outputs
-from sw.quantize.export import quantize
+from sw.quantize.export import DEFAULT_BOARD, quantize
 from sw.quantize.reference import (
     KERAS,
     TORCHVISION,
@@ -29,6 +30,7 @@ from sw.quantize.reference import (
     Preprocessing,
     check_images,
 )
+from sw.terminal import printable
 
 __all__ = ["main"]
 
@@ -39,26 +41,49 @@ PREPROCESSING: dict[str, Preprocessing] = {
 }
 CALIBRATION = 500
 
+Pixels = npt.NDArray[np.uint8]
 
-def _images(path: str, net: Architecture) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.generic]]:
-    """Return images and, where there are any, labels."""
+
+def _images(path: str, net: Architecture) -> Pixels:
+    """Return images to calibrate with: the first ones of a file or a folder."""
     if not Path(path).is_dir():
-        data = states.read(path)
-        if "images" not in data:
-            raise InputError(f"{path}: there is no array 'images' in it")
-        return check_images(net, data["images"]), data.get("labels", np.array([], np.int64))
+        return _array(path, net)[0][:CALIBRATION]
+    mode = "L" if net.channels == 1 else "RGB"
     pixels = []
-    for file in sorted(Path(path).iterdir()):
-        try:
-            with Image.open(file) as image:
-                mode = "L" if net.channels == 1 else "RGB"
-                small = image.convert(mode).resize((net.size,) * 2, Image.Resampling.BILINEAR)
-        except OSError as error:
-            raise InputError(f"{file}: not a readable image ({error})") from None
-        pixels.append(np.asarray(small, np.uint8).reshape(net.size, net.size, net.channels))
+    for file in sorted(Path(path).iterdir())[:CALIBRATION]:
+        image = images.open_picture(file).convert(mode)
+        small = image.resize((net.size,) * 2, Image.Resampling.BILINEAR)
+        pixels.append(np.asarray(small, np.uint8).reshape(net.size, net.size, -1))
     if not pixels:
         raise InputError(f"{path}: there are no images in it")
-    return np.stack(pixels), np.array([], np.int64)
+    return check_images(net, np.stack(pixels))
+
+
+def _array(path: str, net: Architecture) -> tuple[Pixels, npt.NDArray[np.generic] | None]:
+    """Return the images of a file and, where there are any, labels."""
+    data = states.read(path)
+    if "images" not in data:
+        raise InputError(f"{path}: there is no array 'images' in it")
+    return check_images(net, data["images"]), data.get("labels")
+
+
+def _test(path: str, net: Architecture) -> tuple[Pixels, npt.NDArray[np.int64]]:
+    """Return images and their classes."""
+    pixels, labels = _array(path, net)
+    count = 0 if labels is None else labels.size
+    if labels is None or count != len(pixels):
+        raise InputError(
+            f"{path}: there are {count} labels for {len(pixels)} images; give one for each"
+        )
+    if labels.dtype.kind not in "iu":
+        raise InputError(f"{path}: the labels are of the type {labels.dtype}; give whole numbers")
+    least, most = int(labels.min()), int(labels.max())
+    if least < 0 or most >= net.classes:
+        raise InputError(
+            f"{path}: the labels are from {least} to {most}; the network's {net.classes} classes "
+            f"are 0 to {net.classes - 1}"
+        )
+    return pixels, labels.astype(np.int64).ravel()
 
 
 def _parser() -> report.Parser:
@@ -90,6 +115,10 @@ def _parser() -> report.Parser:
         "--quantile", type=float, default=0.9999,
         help="part of the values that ranges must cover (0.9999); 1: all",
     )
+    parser.add_argument(
+        "--board", default=DEFAULT_BOARD,
+        help=f"a network that does not compile for it is not written ({DEFAULT_BOARD})",
+    )
     parser.add_argument("--logits", action="store_true", help="leave the softmax out")
     parser.add_argument("--output", required=True, metavar="FILE.tflite")
     return parser
@@ -113,26 +142,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     network = FloatNetwork(
         net, states.load(states.read(options.weights), net), PREPROCESSING[options.preprocessing]
     )
-    images, _ = _images(options.images, net)
+    pixels = _images(options.images, net)
+    test = _test(options.test, net) if options.test else None
     model = quantize(
-        network, images[:CALIBRATION], quantile=options.quantile, softmax=not options.logits
+        network, pixels, quantile=options.quantile, softmax=not options.logits,
+        board=boards.get(options.board),
     )
     graph = importer.loads(model, net.name)
-    try:
-        Path(options.output).write_bytes(model)
-    except OSError as error:
-        raise SeparableError(f"{options.output}: cannot be written ({error.strerror})") from None
+    files.write_bytes(options.output, model)
     print(
-        f"{options.output}: {len(model):,} bytes, {net.macs:,} multiply-adds, "
-        f"{net.parameters:,} parameters; calibrated with {len(images[:CALIBRATION])} images"
+        f"{printable(options.output)}: {len(model):,} bytes, {net.macs:,} multiply-adds, "
+        f"{net.parameters:,} parameters; calibrated with {len(pixels)} images"
     )
-    if options.test:
-        images, labels = _images(options.test, net)
-        classes = labels.astype(np.int64).ravel()
-        before = accuracy(float_predictions(network, images), classes)
-        after = accuracy(golden_outputs(graph, images).argmax(axis=1), classes)
+    if test is not None:
+        before = accuracy(float_predictions(network, test[0]), test[1])
+        after = accuracy(golden_outputs(graph, test[0]).argmax(axis=1), test[1])
         print(
-            f"{len(images):,} test images: float {before:.2%}, int8 {after:.2%}, lost "
+            f"{len(test[0]):,} test images: float {before:.2%}, int8 {after:.2%}, lost "
             f"{before - after:+.2%}"
         )
     return 0

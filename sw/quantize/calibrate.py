@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sw.errors import InputError
-from sw.quantize.reference import FloatNetwork, sum_name
+from sw.networks.architecture import Architecture
+from sw.quantize.arithmetic import average
+from sw.quantize.reference import POOL, FloatNetwork, sum_name
 
-__all__ = ["ActivationQuantization", "calibrate", "choose"]
+__all__ = ["ActivationQuantization", "calibrate", "choose", "groups"]
 
 Floats = npt.NDArray[np.floating]
 Range = tuple[float, float]
@@ -73,7 +75,8 @@ def calibrate(
         if quantile == 1:
             found = float(value.min()), float(value.max())
         else:
-            low, high = np.quantile(value, [1 - quantile, quantile])
+            # Their order does not matter; as they lie in memory they need not be copied.
+            low, high = np.quantile(value.ravel(order="K"), [1 - quantile, quantile])
             found = float(low), float(high)
         ends.setdefault(name, []).append(found)
 
@@ -83,11 +86,11 @@ def calibrate(
         raise InputError("there are no images to calibrate with")
     ranges = {}
     for name, found in ends.items():
-        array = np.array(found)
+        lows, highs = zip(*found, strict=True)
         if quantile == 1:
-            ranges[name] = float(array[:, 0].min()), float(array[:, 1].max())
+            ranges[name] = min(lows), max(highs)
         else:
-            ranges[name] = float(array[:, 0].mean()), float(array[:, 1].mean())
+            ranges[name] = average(lows), average(highs)
     return ranges
 
 
@@ -123,21 +126,24 @@ def choose(network: FloatNetwork, ranges: Mapping[str, Range]) -> dict[str, Acti
     for layer in layers:
         if layer.relu6:
             chosen[layer.name] = 0.0, min(6.0, ranges[layer.name][1])
-    # Operands of ADDs, as groups that must have one range.
-    group = {name: name for name in chosen}
-
-    def leader(name: str) -> str:
-        while group[name] != name:
-            name = group[name]
-        return name
-
-    for layer in layers:
-        if layer.skip is not None:
-            other = sum_name(network.net.layer(layer.skip))
-            group[leader(layer.name)] = leader(other)
-    for name in chosen:
-        members = [other for other in chosen if leader(other) == leader(name)]
-        if len(members) > 1:
-            low, high = (min(ranges[m][0] for m in members), max(ranges[m][1] for m in members))
-            chosen[name] = low, high
+    for names in groups(network.net):
+        if len(names) > 1:
+            range_ = min(ranges[n][0] for n in names), max(ranges[n][1] for n in names)
+            chosen.update(dict.fromkeys(names, range_))
     return {name: _quantization(low, high) for name, (low, high) in chosen.items()}
+
+
+def groups(net: Architecture) -> list[list[str]]:
+    """Return the activations of a network in groups that must have one quantisation.
+
+    Operands of an ADD belong together; all others are alone.
+    """
+    member: dict[str, list[str]] = {}
+    for layer in net.layers:
+        for name in {layer.name, sum_name(layer)}:
+            member[name] = [name]
+        if layer.skip is not None:
+            both = member[sum_name(net.layer(layer.skip))] + member[layer.name]
+            member.update(dict.fromkeys(both, both))
+    member[POOL] = [POOL]
+    return list({id(names): names for names in member.values()}.values())

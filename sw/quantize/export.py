@@ -13,55 +13,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+import boards
+from boards import Board
+from hw.config import CoreConfig
+from sw.errors import UnsupportedError
+from sw.ir import Activation
 from sw.networks.architecture import Layer
+from sw.quantize import fit
+from sw.quantize.arithmetic import average, total
 from sw.quantize.calibrate import ActivationQuantization, calibrate, choose
 from sw.quantize.flatbuffer import ACTIVATIONS, PADDINGS, FileBuilder
+from sw.quantize.layer import ACC_BITS, quantize_layer
 from sw.quantize.reference import POOL, FloatNetwork, padding_of, sum_name
 
-__all__ = ["BIAS_LIMIT", "export", "quantize", "quantize_layer"]
+__all__ = ["DEFAULT_BOARD", "export", "quantize"]
 
 Floats = npt.NDArray[np.floating]
 
-WEIGHT_LEVELS = 127
-BIAS_LIMIT = 1 << 20
-"""Largest quantised bias: small enough to leave an accumulator of 24 bits room for products."""
-
-
-def quantize_layer(
-    weight: Floats, bias: Floats, input_scale: float, *, axis: int
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Quantise weights and bias of a layer.
-
-    The scale of a channel is max |w| / 127.  A channel whose weights are next to nothing gets a
-    larger one, so that its bias stays within :data:`BIAS_LIMIT`: its weights become 0 then, and
-    its output is the constant that it was.
-
-    Parameters
-    ----------
-    weight : ndarray
-    bias : (channels,) ndarray
-    input_scale : float
-    axis : int
-        Dimension of the output channels in ``weight``.
-
-    Returns
-    -------
-    weight : int8
-    bias : (channels,) int32
-    scales : (channels,) float32
-    """
-    others = tuple(d for d in range(weight.ndim) if d != axis)
-    least = np.abs(bias) / (input_scale * BIAS_LIMIT)
-    scales = np.maximum(np.abs(weight).max(axis=others) / WEIGHT_LEVELS, least)
-    # A channel that is nothing but zeros needs some scale.
-    scales = np.where(scales > 0, scales, 1.0).astype(np.float32)
-    along = [1] * weight.ndim
-    along[axis] = -1
-    wide = scales.astype(np.float64)
-    quantized = np.clip(np.rint(weight / wide.reshape(along)), -WEIGHT_LEVELS, WEIGHT_LEVELS)
-    # The product of two float32 scales, as the file's reader computes it.
-    integers = np.rint(bias / (input_scale * wide))
-    return quantized.astype(np.int8), integers.astype(np.int32), scales
+DEFAULT_BOARD = "icebreaker"
 
 
 def input_quantization(network: FloatNetwork) -> ActivationQuantization:
@@ -70,8 +39,8 @@ def input_quantization(network: FloatNetwork) -> ActivationQuantization:
     The zero point is the pixel that stands for 0 in the float network, as nearly as one number
     can say it for all channels; the scale that of the mean deviation.
     """
-    scale = float(np.float32(1 / network.deviation.mean()))
-    return ActivationQuantization(scale, round(float(network.mean.mean())) - 128)
+    scale = float(np.float32(1 / average(network.deviation)))
+    return ActivationQuantization(scale, round(average(network.mean)) - 128)
 
 
 def _first_layer(
@@ -82,19 +51,25 @@ def _first_layer(
     gain = 1 / (network.deviation * x.scale)
     shift = (zero - network.mean) / network.deviation
     if depthwise:
-        return weight * gain, bias + (weight * shift).sum(axis=(0, 1))
-    return weight * gain, bias + (weight * shift).sum(axis=(1, 2, 3))
+        return weight * gain, bias + total(weight * shift, (0, 1))
+    return weight * gain, bias + total(weight * shift, (1, 2, 3))
 
 
 class _Exporter:
     """Adds the operators of a network to a file, one after another."""
 
     def __init__(
-        self, network: FloatNetwork, chosen: Mapping[str, ActivationQuantization]
+        self,
+        network: FloatNetwork,
+        chosen: Mapping[str, ActivationQuantization],
+        core: CoreConfig,
+        search: bool,
     ) -> None:
         self.network = network
         self.net = network.net
         self.chosen = chosen
+        self.core = core
+        self.trials = fit.STRETCHES if search else fit.STRETCHES[:1]
         self.file = FileBuilder(description=network.net.name)
 
     def activation(self, name: str, shape: tuple[int, ...], q: ActivationQuantization) -> int:
@@ -121,10 +96,9 @@ class _Exporter:
         elif layer.kind == "linear":
             weight = weight[:, None, None, :]
         axis = 3 if layer.kind == "depthwise" else 0
-        input_scale = self.quantization(x).scale
-        integers, biases, scales = quantize_layer(weight, bias, input_scale, axis=axis)
+        integers, biases, scales = self.quantized(layer, weight, bias, self.quantization(x), axis)
         zeros = [0] * len(scales)
-        products = scales * np.float32(input_scale)
+        products = scales * np.float32(self.quantization(x).scale)
         return [
             self.file.tensor(
                 integers.shape, "int8", scales.tolist(), zeros,
@@ -135,6 +109,26 @@ class _Exporter:
                 data=biases, name=f"{layer.name}/bias",
             ),
         ]
+
+    def quantized(
+        self, layer: Layer, weight: Floats, bias: Floats, x: ActivationQuantization, axis: int
+    ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Quantise weights and bias, with other scales for channels that the core cannot do."""
+        y, activation = self.chosen[layer.name], _activation(layer)
+        stretch = np.ones(len(bias))
+        for following in (*self.trials[1:], None):
+            integers, biases, scales = quantize_layer(
+                weight, bias, x, y, axis=axis, acc_bits=min(self.core.acc_bits, ACC_BITS),
+                stretch=stretch,
+            )
+            if following is None:
+                break
+            matrix = np.moveaxis(integers, axis, 0).reshape(len(bias), -1)
+            refused = fit.refused_channels(matrix, biases, scales, x, y, activation, self.core)
+            if not refused.any():
+                break
+            stretch[refused] = following
+        return integers, biases, scales
 
     def pad(self, layer: Layer, x: int) -> tuple[int, str]:
         """Add a PAD where SAME would pad otherwise; return input and padding of the convolution."""
@@ -162,7 +156,7 @@ class _Exporter:
             "StrideW": layer.stride,
             "DilationHFactor": 1,
             "DilationWFactor": 1,
-            "FusedActivationFunction": ACTIVATIONS["RELU6" if layer.relu6 else "NONE"],
+            "FusedActivationFunction": ACTIVATIONS[_activation(layer)],
         }
         kind, table = "CONV_2D", "Conv2DOptions"
         if layer.kind == "depthwise":
@@ -217,11 +211,17 @@ class _Exporter:
         return self.file.build([first], [x])
 
 
+def _activation(layer: Layer) -> Activation:
+    return "RELU6" if layer.relu6 else "NONE"
+
+
 def export(
     network: FloatNetwork,
     chosen: Mapping[str, ActivationQuantization],
+    core: CoreConfig,
     *,
     softmax: bool = True,
+    search: bool = False,
 ) -> bytes:
     """Return the quantised network as a ``.tflite`` file.
 
@@ -230,10 +230,14 @@ def export(
     network : FloatNetwork
     chosen : mapping
         Scale and zero point of every activation, from :func:`sw.quantize.calibrate.choose`.
+    core : CoreConfig
+        Whose accumulators sums have to fit.
     softmax : bool
         Whether the file ends with probabilities, or with logits.
+    search : bool
+        Look for scales of weights that the core can do.
     """
-    return _Exporter(network, chosen).build(softmax)
+    return _Exporter(network, chosen, core, search).build(softmax)
 
 
 def quantize(
@@ -242,6 +246,7 @@ def quantize(
     *,
     quantile: float = 1.0,
     softmax: bool = True,
+    board: Board | None = None,
 ) -> bytes:
     """Calibrate, quantise and export.
 
@@ -254,6 +259,8 @@ def quantize(
         See :func:`sw.quantize.calibrate.calibrate`.
     softmax : bool
         See :func:`export`.
+    board : Board, optional
+        What the file has to compile for; the iCEBreaker if none is given.
 
     Returns
     -------
@@ -264,6 +271,17 @@ def quantize(
     ------
     InputError
         If images or quantile do not fit.
+    UnsupportedError
+        If no quantisation makes the network one that compiles for the board.
     """
-    ranges = calibrate(network, images, quantile=quantile)
-    return export(network, choose(network, ranges), softmax=softmax)
+    board = board or boards.get(DEFAULT_BOARD)
+    core, name = board.config, network.net.name
+    chosen = choose(network, calibrate(network, images, quantile=quantile))
+    model = export(network, chosen, core, softmax=softmax)
+    try:
+        fit.check(model, name, board)
+    except UnsupportedError:
+        chosen = fit.settle(network.net, chosen, core)
+        model = export(network, chosen, core, softmax=softmax, search=True)
+        fit.check(model, name, board)
+    return model

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from sw.errors import InputError
 from sw.ir import NO_PADDING, Padding
 from sw.networks.architecture import Architecture, Layer
+from sw.quantize import arithmetic
 from sw.quantize.weights import LayerWeights, check, fold
 
 __all__ = ["POOL", "FloatNetwork", "Preprocessing", "check_images", "padding_of", "sum_name"]
@@ -20,6 +21,11 @@ Observer = Callable[[str, Floats], None]
 
 POOL = "pool"
 """Name of the average before the classifier."""
+
+
+GREATEST_BITS = 40
+GREATEST = 2.0**GREATEST_BITS
+"""What no weight and no activation reaches: sums of their products are far from float32's end."""
 
 
 def sum_name(layer: Layer) -> str:
@@ -132,7 +138,11 @@ class FloatNetwork:
         self.net = net
         self.preprocessing = preprocessing
         self.mean, self.deviation = preprocessing.of_channels(net.channels)
-        self.folded = {layer.name: fold(weights[layer.name], layer) for layer in net.layers}
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.folded = {layer.name: fold(weights[layer.name], layer) for layer in net.layers}
+        for name, parts in self.folded.items():
+            for part in parts:
+                self._check_size(name, "weights with the normalisation folded in", part)
         self._single = {
             name: (weight.astype(np.float32), bias.astype(np.float32))
             for name, (weight, bias) in self.folded.items()
@@ -151,52 +161,70 @@ class FloatNetwork:
         Returns
         -------
         (N, classes) float32
-            Logits.
+            Logits: the same on every processor, and whatever else is in the batch.
         """
         images = check_images(self.net, images)
-        report = observe or (lambda name, value: None)
+
+        def report(name: str, value: Floats) -> None:
+            if observe is not None:
+                observe(name, value.swapaxes(0, -1))
+
+        # (C, H, W, N): with images last, rows stay long where images are small.
         x: Floats = ((images - self.mean) / self.deviation).astype(np.float32)
+        x = np.ascontiguousarray(x.swapaxes(0, -1))
         kept = {layer.skip for layer in self.net.layers}
         values: dict[str, Floats] = {}
         for layer in self.net.layers:
             if layer.kind == "linear":
-                x = x.mean(axis=(1, 2))
+                count = x.shape[1] * x.shape[2]
+                x = arithmetic.total(x, (1, 2)) / np.float32(count)
                 report(POOL, x)
             x = self._layer(layer, x)
+            self._check_size(layer.name, "outputs", x)
             report(layer.name, x)
             if layer.skip is not None:
                 x = x + values[layer.skip]
                 report(sum_name(layer), x)
             if layer.name in kept:
                 values[layer.name] = x
-        return x
+        return x.T
+
+    def _check_size(self, name: str, what: str, values: Floats) -> None:
+        """Refuse values so large that those of the next layers could be beyond float32."""
+        # Not a number is not below anything either.
+        if not (np.abs(values) < GREATEST).all():
+            raise InputError(
+                f"{self.net.name}: {what} of layer {name!r} reach 2^{GREATEST_BITS}; train it "
+                "again, or look at its variances and the epsilon"
+            )
 
     def _layer(self, layer: Layer, x: Floats) -> Floats:
+        """Return the output of a layer, (C, H, W, N), or (C, N) for a linear one."""
         weight, bias = self._single[layer.name]
-        y: Floats
-        if layer.kind == "linear":
-            y = x @ weight.T
+        if layer.kind == "depthwise":
+            padded = np.pad(x, ((0, 0), *padding_of(self.net, layer), (0, 0)))
+            kernel = weight.reshape(-1, layer.outputs).T
+            y = np.stack([
+                arithmetic.weighted_sum(taps, _taps(channel, layer))
+                for taps, channel in zip(kernel, padded, strict=True)
+            ])
         else:
-            views = _taps(np.pad(x, ((0, 0), *padding_of(self.net, layer), (0, 0))), layer)
-            if layer.kind == "depthwise":
-                kernel = weight.reshape(-1, layer.outputs)
-                y = views[0] * kernel[0]
-                for view, tap in zip(views[1:], kernel[1:], strict=True):
-                    y += view * tap
-            else:
-                matrix = weight.transpose(1, 2, 3, 0).reshape(-1, layer.outputs)
-                y = np.concatenate(views, axis=-1) @ matrix
-        y += bias
+            if layer.kernel > 1:
+                padded = np.pad(x, ((0, 0), *padding_of(self.net, layer), (0, 0)))
+                x = np.concatenate(_taps(padded, layer))
+            y = arithmetic.product(weight.reshape(layer.outputs, -1), x.reshape(len(x), -1))
+            y = y.reshape(-1, *x.shape[1:])
+        y += bias.reshape(-1, *(1,) * (y.ndim - 1))
         if layer.relu6:
             np.clip(y, 0, 6, out=y)
         return y
 
 
 def _taps(padded: Floats, layer: Layer) -> list[Floats]:
-    """Return what each tap of the kernel meets, row by row."""
+    """Return what each tap of the kernel meets, row by row: of (..., H, W, N)."""
     span = (layer.output_size - 1) * layer.stride + 1
     return [
-        padded[:, i : i + span : layer.stride, j : j + span : layer.stride]
+        padded[..., i : i + span : layer.stride, j : j + span : layer.stride, :]
         for i in range(layer.kernel)
         for j in range(layer.kernel)
     ]

@@ -6,15 +6,17 @@ Each framework has names and layouts of its own; all become :class:`LayerWeights
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from sw import reading
 from sw.errors import InputError
 from sw.networks.architecture import Architecture, Layer
 from sw.quantize import weights
@@ -35,29 +37,61 @@ def read(path: str | PathLike[str]) -> dict[str, npt.NDArray[np.generic]]:
     Parameters
     ----------
     path
-        ``.npz``, or ``.pt`` / ``.pth`` with a state dictionary (needs PyTorch).
+        ``.npz``, or ``.pt`` / ``.pth`` with a state dictionary (needs PyTorch); at most
+        :data:`sw.reading.LIMIT` bytes, as they are and unpacked.
 
     Raises
     ------
     InputError
-        If it cannot be read.
+        If it cannot be read, or is too large.
     """
-    path = Path(path)
-    try:
-        if path.suffix in (".pt", ".pth"):
-            return _read_torch(path)
-        data = np.load(path, allow_pickle=False)
-        if not isinstance(data, np.lib.npyio.NpzFile):
+    with reading.open_file(path, limit=reading.LIMIT) as file:
+        if Path(path).suffix in (".pt", ".pth"):
+            return _read_torch(file, path)
+        if file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
             raise InputError(f"{path}: one array without a name; save a dictionary with savez")
-        with data:
-            return dict(data)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a .npz file ({error})") from None
+        try:
+            with zipfile.ZipFile(file) as archive:
+                _check_unpacked(archive, path)
+                return {
+                    member.filename.removesuffix(".npy"): _read_member(archive, member, path)
+                    for member in archive.infolist()
+                }
+        except (InputError, OSError):
+            raise
+        except Exception as error:
+            # A damaged archive fails in many ways: those of zipfile, of zlib, of struct.
+            reason = str(error) or type(error).__name__
+            raise InputError(f"{path}: not a .npz file ({reason})") from None
 
 
-def _read_torch(path: Path) -> dict[str, npt.NDArray[np.generic]]:
+def _check_unpacked(archive: zipfile.ZipFile, path: str | PathLike[str]) -> None:
+    """Check how large an archive says that it is; of no member more is unpacked than it says."""
+    if sum(member.file_size for member in archive.infolist()) > reading.LIMIT:
+        raise InputError(
+            f"{path}: is larger than {reading.LIMIT >> 20} MB unpacked, the most that is read; "
+            "give fewer images, or weights without what training alone needs"
+        )
+
+
+def _read_member(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str | PathLike[str]
+) -> npt.NDArray[np.generic]:
+    where = f"{path}: {member.filename!r}"
+
+    def check(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        if math.prod(shape) * dtype.itemsize > member.file_size:
+            raise InputError(
+                f"{where} states {dtype}{list(shape)}, which is more than it has; save it again"
+            )
+
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError(f"{where} is compressed in an unusual way; save it with NumPy's savez")
+    with archive.open(member) as file:
+        return reading.read_npy(file, where, check)
+
+
+def _read_torch(file: BinaryIO, path: str | PathLike[str]) -> dict[str, npt.NDArray[np.generic]]:
     try:
         import torch
     except ImportError:
@@ -65,14 +99,21 @@ def _read_torch(path: Path) -> dict[str, npt.NDArray[np.generic]]:
             f"{path}: needs PyTorch; install it (pip install torch), or save the state as .npz"
         ) from None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                _check_unpacked(archive, path)
+        file.seek(0)
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        state = state.get("state_dict", state) if isinstance(state, dict) else {}
+        found = {
+            k: v.detach().numpy() for k, v in state.items() if isinstance(v, torch.Tensor)
+        }
+    except (InputError, OSError):
         raise
     except Exception as error:
-        # Unpickling fails in many ways.
-        raise InputError(f"{path}: not a state dictionary ({str(error).splitlines()[0]})") from None
-    state = state.get("state_dict", state) if isinstance(state, dict) else {}
-    found = {k: v.numpy() for k, v in state.items() if isinstance(v, torch.Tensor)}
+        # Unpickling fails in many ways, and not all tensors have a counterpart in NumPy.
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path}: not a state dictionary ({reason})") from None
     if not found:
         raise InputError(f"{path}: there is no state dictionary in it; save model.state_dict()")
     return found
@@ -132,7 +173,12 @@ def _finish(net: Architecture, found: Weights) -> Weights:
 def _array(state: State, name: str, net: Architecture) -> Floats:
     if name not in state:
         raise InputError(f"{net.name}: there is no {name!r} among the weights")
-    return np.asarray(state[name], np.float32)
+    # Of what is no number, the check of the weights says so.
+    found = np.asarray(state[name])
+    if found.dtype.kind not in "fiu":
+        return found
+    with np.errstate(over="ignore"):
+        return found.astype(np.float32)
 
 
 # Keras

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from sw import files
 from sw.errors import InputError
 from sw.networks.architecture import Architecture, Layer
 
@@ -109,18 +110,35 @@ def check(net: Architecture, weights: Mapping[str, LayerWeights]) -> None:
             for name in ("gamma", "beta", "mean", "variance"):
                 parts[name] = (getattr(found.norm, name), (layer.outputs,))
         for name, (array, shape) in parts.items():
+            where = f"{net.name}: {name} of layer {layer.name!r}"
             if array.shape != shape:
                 raise InputError(
-                    f"{net.name}: {name} of layer {layer.name!r} has the shape "
-                    f"{list(array.shape)}, not {list(shape)}; the weights are of another network "
-                    "(another width multiplier, number of classes or input channels)"
+                    f"{where} has the shape {list(array.shape)}, not {list(shape)}; the weights "
+                    "are of another network (another width multiplier, number of classes or input "
+                    "channels)"
                 )
+            if array.dtype.kind not in "fiu":
+                raise InputError(f"{where} is of the type {array.dtype}; save numbers")
             if not np.isfinite(array).all():
-                raise InputError(
-                    f"{net.name}: {name} of layer {layer.name!r} is not finite; train it again"
-                )
-        if found.norm is not None and (found.norm.variance < 0).any():
-            raise InputError(f"{net.name}: layer {layer.name!r} has negative variances")
+                raise InputError(f"{where} is not finite; train it again")
+        if found.norm is not None:
+            _check_norm(found.norm, f"{net.name}: the normalisation of layer {layer.name!r}")
+
+
+def _check_norm(norm: Norm, where: str) -> None:
+    """Check that there is a root to divide by."""
+    if not 0 <= norm.epsilon < float("inf"):
+        raise InputError(
+            f"{where} has the epsilon {norm.epsilon:g}; it must be a number of 0 or more, such as "
+            "0.001"
+        )
+    if (norm.variance < 0).any():
+        raise InputError(f"{where} has negative variances; train it again")
+    if not (norm.variance.astype(np.float64) + norm.epsilon > 0).all():
+        raise InputError(
+            f"{where} has variances of 0 and an epsilon of 0; give the epsilon that it was trained "
+            "with"
+        )
 
 
 def save(path: str | PathLike[str], weights: Mapping[str, LayerWeights]) -> None:
@@ -134,8 +152,9 @@ def save(path: str | PathLike[str], weights: Mapping[str, LayerWeights]) -> None
             for part in ("gamma", "beta", "mean", "variance"):
                 arrays[f"{name}/{part}"] = getattr(layer.norm, part)
             arrays[f"{name}/epsilon"] = np.array(layer.norm.epsilon)
-    with Path(path).open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    archive = io.BytesIO()
+    np.savez_compressed(archive, allow_pickle=False, **arrays)
+    files.write_bytes(path, archive.getvalue())
 
 
 def load(state: Mapping[str, Any], net: Architecture) -> Weights:
@@ -164,15 +183,18 @@ def load(state: Mapping[str, Any], net: Architecture) -> Weights:
             raise InputError(f"{net.name}: there is no {name + '/weight'!r} among the weights")
         norm = None
         if f"{name}/gamma" in state:
-            try:
-                norm = Norm(
-                    **{p: state[f"{name}/{p}"] for p in ("gamma", "beta", "mean", "variance")},
-                    epsilon=float(state[f"{name}/epsilon"]),
-                )
-            except KeyError as error:
+            parts = ("gamma", "beta", "mean", "variance", "epsilon")
+            missing = [p for p in parts if f"{name}/{p}" not in state]
+            if missing:
                 raise InputError(
-                    f"{net.name}: there is no {error.args[0]!r} among the weights"
-                ) from None
+                    f"{net.name}: there is no {f'{name}/{missing[0]}'!r} among the weights"
+                )
+            epsilon = np.asarray(state[f"{name}/epsilon"])
+            if epsilon.dtype.kind not in "fiu" or epsilon.size != 1:
+                raise InputError(f"{net.name}: {name + '/epsilon'!r} is not one number")
+            norm = Norm(
+                **{p: state[f"{name}/{p}"] for p in parts[:-1]}, epsilon=float(epsilon.item())
+            )
         weights[name] = LayerWeights(
             weight=state[f"{name}/weight"], bias=state.get(f"{name}/bias"), norm=norm
         )

@@ -19,11 +19,11 @@ from rich.progress import Progress
 
 import boards
 from boards import Board
-from sw import importer, report
-from sw.compiler import Program, compile_graph
+from sw import reading, report
+from sw.compiler import Program, is_program
 from sw.driver import Device
 from sw.errors import InputError
-from sw.ir import Graph
+from sw.model_file import Model, open_model
 from sw.networks import default
 from sw.stream.engine import Engine, GoldenDevice, Streams
 from sw.stream.prefetch import Prefetch
@@ -31,6 +31,7 @@ from sw.stream.records import Statistics
 from sw.stream.sources import ArraySource, Preparer, Source, frames, open_source
 from sw.stream.view import About, JsonLines, LiveView, PlainLines, View
 from sw.stream.web import DEFAULT_ADDRESS, Page, parse_address
+from sw.terminal import output_errors
 
 __all__ = ["INTERRUPTED", "main"]
 
@@ -43,15 +44,16 @@ def _parser() -> report.Parser:
     parser = report.Parser(
         prog="python -m sw.stream",
         description=__doc__,
-        usage="%(prog)s [[MODEL.tflite] SOURCE] --board BOARD [options]",
+        usage="%(prog)s [[MODEL] SOURCE] --board BOARD [options]",
         epilog="exit codes: 0 all frames have results; 1 --verify found a difference; 2 an error, "
         "or frames without results; 130 Ctrl-C",
     )
     parser.add_argument(
-        "what", metavar="[MODEL.tflite] SOURCE", nargs="*",
-        help="the network, and where frames come from: a folder of pictures, a picture, a video, "
-        "a camera's number, or - for raw frames on standard input; by default a network that "
-        "ships with Separable, and test images for it",
+        "what", metavar="[MODEL] SOURCE", nargs="*",
+        help="the network (a .tflite file, or what sw.compile --output wrote), and where frames "
+        "come from: a folder of pictures, a picture, a video, a camera's number, or - for raw "
+        "frames on standard input; by default a network that ships with Separable, and test "
+        "images for it",
     )
     parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
     parser.add_argument(
@@ -97,13 +99,7 @@ _positive.__name__ = "number of frames"
 
 
 def _labels(path: str | Path | None) -> list[str]:
-    if path is None:
-        return []
-    try:
-        return Path(path).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise InputError(f"{path}: cannot be read ({reason})") from None
+    return [] if path is None else reading.read_lines(path)
 
 
 def _names(what: Sequence[str]) -> tuple[str | None, str | None]:
@@ -111,7 +107,8 @@ def _names(what: Sequence[str]) -> tuple[str | None, str | None]:
     if len(what) > 2:
         raise InputError(f"one MODEL and one SOURCE are run, not {' '.join(what)!r} (try --help)")
     if len(what) == 1:
-        return (what[0], None) if what[0].endswith(".tflite") else (None, what[0])
+        is_model = what[0].endswith(".tflite") or is_program(what[0])
+        return (what[0], None) if is_model else (None, what[0])
     return (what[0], what[1]) if what else (None, None)
 
 
@@ -132,13 +129,16 @@ def _test_images(prepare: Preparer) -> Source:
     )
 
 
-def _open(options: argparse.Namespace) -> tuple[Graph, list[str], Preparer, Source]:
+def _open(
+    options: argparse.Namespace, board: Board
+) -> tuple[Model, list[str], Preparer, Source]:
     """Return the network, its labels, and where its frames come from."""
-    model, where = _names(options.what)
+    name, where = _names(options.what)
     labels = _labels(options.labels)
-    if model is None:
+    if name is None:
         labels = labels or default.default_labels()
-    graph = importer.load(default.default_model() if model is None else model)
+    model = open_model(name, board, options)
+    graph = model.graph
     if len(graph.inputs) != 1:
         raise InputError(f"network {graph.name!r} has {len(graph.inputs)} inputs; only one is run")
     prepare = Preparer(graph, stretch=options.stretch, previews=options.web is not None)
@@ -150,21 +150,18 @@ def _open(options: argparse.Namespace) -> tuple[Graph, list[str], Preparer, Sour
         source = open_source(where, prepare, pixels=options.pixels)
     if options.loop and not source.repeatable:
         raise InputError(f"{source.name}: --loop is for files, which can begin again")
-    return graph, labels, prepare, source
+    return model, labels, prepare, source
 
 
 @contextmanager
 def _device(
-    options: argparse.Namespace, board: Board, graph: Graph
+    options: argparse.Namespace, board: Board, model: Model
 ) -> Iterator[Streams]:
     """Yield what computes, with the network loaded."""
     if options.backend == "golden":
-        yield GoldenDevice(graph)
+        yield GoldenDevice(model.graph)
         return
-    program = compile_graph(
-        graph, board.config, board=board.name, flash_address=board.flash.program_base,
-        **report.compiler_options(options),
-    )
+    program = model.program()
     with Device.open(options.backend, board.config, baud=board.baud) as device:
         _load(device, program)
         yield device
@@ -256,7 +253,8 @@ def _code(statistics: Statistics, signals: _Signals) -> int:
 def _run(options: argparse.Namespace) -> int:
     board = boards.get(options.board)
     address = None if options.web is None else parse_address(options.web)
-    graph, labels, prepare, source = _open(options)
+    model, labels, prepare, source = _open(options, board)
+    graph = model.graph
     about = About(
         model=graph.name, source=source.name, board=board.name, title=board.title,
         backend=options.backend, clock_mhz=board.config.clock_mhz, verify=options.verify,
@@ -267,7 +265,7 @@ def _run(options: argparse.Namespace) -> int:
             page = Page(about, address, prepare.tensor)
             stack.callback(page.close)
             print(f"web page: {page.url} (Ctrl-C ends)", file=sys.stderr, flush=True)
-        device = stack.enter_context(_device(options, board, graph))
+        device = stack.enter_context(_device(options, board, model))
         engine = Engine(
             graph, device, clock_mhz=about.clock_mhz, labels=labels, verify=options.verify,
             link=options.backend not in ("sim", "golden"),
@@ -282,7 +280,10 @@ def _run(options: argparse.Namespace) -> int:
                 page.end(summary)
             broken = isinstance(sys.exc_info()[1], BrokenPipeError)
             if not broken:
-                print(summary, file=sys.stderr if options.json_lines else sys.stdout, flush=True)
+                with output_errors():
+                    print(
+                        summary, file=sys.stderr if options.json_lines else sys.stdout, flush=True
+                    )
         code = _code(statistics, signals)
         while page is not None and signals.code is None:
             time.sleep(0.1)

@@ -15,7 +15,7 @@ from PIL import Image
 from sw import ir
 from sw.ir import Graph
 
-__all__ = ["TOP", "Record", "Snapshot", "Statistics", "Top", "classify", "printable", "scores"]
+__all__ = ["TOP", "Record", "Snapshot", "Statistics", "Top", "classify", "scores"]
 
 Array = npt.NDArray[np.integer]
 
@@ -178,11 +178,6 @@ def classify(graph: Graph, output: Array, labels: Sequence[str], count: int = TO
         )
         for number in order
     ]
-
-
-def printable(text: str) -> str:
-    """Return text without anything that a terminal might take for a command."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 @dataclass(frozen=True, kw_only=True)

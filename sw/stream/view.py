@@ -16,7 +16,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sw.stream.records import TOP, Record, Snapshot, printable
+from sw.stream.records import TOP, Record, Snapshot
+from sw.terminal import output_errors, printable
 
 __all__ = ["About", "JsonLines", "LiveView", "PlainLines", "View"]
 
@@ -99,7 +100,8 @@ class _Lines:
 
     def _print(self, line: str) -> None:
         # At once: whoever reads the other end of a pipe wants each frame when it is there.
-        print(line, file=self._file or sys.stdout, flush=True)
+        with output_errors():
+            print(line, file=self._file or sys.stdout, flush=True)
 
     def show(self, record: Record, now: Snapshot) -> None:
         """Print a line."""
@@ -119,10 +121,10 @@ class PlainLines(_Lines):
 
     def show(self, record: Record, now: Snapshot) -> None:
         """Print a line."""
-        parts = [f"{record.number:6}  {printable(record.name)}"]
+        parts = [f"{record.number:6}  {record.name}"]
         if record.top:
             best = record.top[0]
-            parts.append(f"{printable(best.label)} {best.score:.1%}")
+            parts.append(f"{best.label} {best.score:.1%}")
         if record.board_seconds is not None:
             parts.append(f"{record.board_seconds * 1e3:.2f} ms")
         if now.rate is not None:
@@ -134,8 +136,9 @@ class PlainLines(_Lines):
         if record.exact:
             parts.append("exact")
         if record.error:
-            parts.append(f"{'DIFFERS' if record.exact is False else 'ERROR'}: {record.error}")
-        self._print("  ".join(" ".join(part.split("\n")) for part in parts))
+            error = " ".join(record.error.split("\n"))
+            parts.append(f"{'DIFFERS' if record.exact is False else 'ERROR'}: {error}")
+        self._print(printable("  ".join(parts)))
 
 
 class LiveView:
@@ -195,7 +198,7 @@ class LiveView:
         body += [Text(printable(error), style="red") for error in list(self._errors)]
         return Panel(
             Group(*body),
-            title=Text(f"{printable(about.model)} · {about.where}"),
+            title=Text(f"{printable(about.model)} · {printable(about.where)}"),
             title_align="left",
             subtitle=Text(f"{printable(about.source)} · Ctrl-C ends", style="dim"),
             subtitle_align="left",

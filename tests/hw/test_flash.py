@@ -165,6 +165,34 @@ def test_stop_and_restart(after):
     FlashBench(CONTENTS).run(scenario)
 
 
+def test_stop_behind_a_checksum():
+    """Whatever was about to be dropped, the next stream's first halfword counts."""
+    full = FlashReader.FIRST_TRANSFER + FlashReader.CYCLES_PER_HALFWORD * (
+        FlashReader.BUFFER_HALFWORDS)
+    checksum = FlashReader.FIRST_TRANSFER + FlashReader.CYCLES_PER_HALFWORD * SECTION_BYTES // 2
+
+    async def scenario(bench):
+        reader = bench.reader
+        await bench.until(reader.ready)
+        bench.set(reader.data.ready, 1)
+        for after in range(checksum - 1, checksum + 12):
+            await bench.start(0x100)
+            await bench.tick(after)
+            await bench.stop()
+            bench.set(reader.data.ready, 0)
+            await bench.start(0x100, payload=None)
+            await bench.tick(full - 2)
+            assert bench.get(reader.pins.sck)
+            await bench.tick(1)
+            for _ in range(4):
+                assert not bench.get(reader.pins.sck) and not bench.get(reader.pins.cs_n), after
+                await bench.tick()
+            await bench.stop()
+            bench.set(reader.data.ready, 1)
+
+    FlashBench(CONTENTS).run(scenario)
+
+
 def test_words_can_be_taken_back_to_back_when_announced():
     rng = random.Random(7)
 

@@ -19,6 +19,7 @@ from hw.compute.encoding import (
     u_limit,
 )
 from hw.compute.requantise import FIELD_STAGE, LATENCY, Requantiser
+from sw.compiler.quantization import hardware_requantize, truncated_products
 from sw.golden.primitives import multiply_rounding_once, requantize
 
 Ints = npt.NDArray[np.int64]
@@ -211,7 +212,12 @@ def test_fraction_bits(fraction_bits: int, single_rounding: bool) -> None:
     np.testing.assert_array_equal(
         np.clip(exact, -128, 100), golden(u, multiplier, shift, **constants)
     )
+    np.testing.assert_array_equal(truncated_products(u, multiplier, fraction_bits), products)
     expected = rounded(np.array(products), u, shift, single_rounding=single_rounding) - 20
+    np.testing.assert_array_equal(
+        hardware_requantize(u, multiplier, shift, fraction_bits=fraction_bits, **constants),
+        np.clip(expected, -128, 100),
+    )
     dut = Requantiser(fraction_bits=fraction_bits)
     (got,) = stream(dut, [constants], u, u * 0, multiplier, shift)
     np.testing.assert_array_equal(got, np.clip(expected, -128, 100))

@@ -30,13 +30,13 @@ def job(folder: Path, number: int, data: bytes, ring_first: int) -> None:
 
 
 def test_jobs(tmp_path: Path) -> None:
-    folder = runner.build(SimTop(CONFIG, StandIn(CONFIG)))
+    program = runner.build(SimTop(CONFIG, StandIn(CONFIG)))
     rng = np.random.default_rng(1)
     contents = [rng.integers(0, 256, LAYERS * 800, np.uint8).tobytes() for _ in range(3)]
     for number, data in enumerate(contents):
         # Job 1 never ends.
         job(tmp_path, number, data, NEVER if number == 1 else 50)
-    runner.run(folder, "sim.benches.layers", tmp_path, {"SEPARABLE_JOBS": str(tmp_path)})
+    runner.run(program, "sim.benches.layers", tmp_path, {"SEPARABLE_JOBS": str(tmp_path)})
     for number, data in enumerate(contents):
         with np.load(tmp_path / f"{number}.result.npz") as result:
             if number == 1:

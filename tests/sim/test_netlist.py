@@ -38,8 +38,7 @@ def port(request: pytest.FixtureRequest) -> Iterator[SimulatedSerialPort]:
 
 
 def test_the_clock_is_the_boards() -> None:
-    file = netlist.synthesized(BOARD)
-    mhz = netlist.pll_mhz(file.read_text(), BOARD.clock_mhz)
+    mhz = netlist.pll_mhz(netlist.synthesized(BOARD), BOARD.clock_mhz)
     assert mhz == pytest.approx(BOARD.config.clock_mhz, rel=1e-6)
 
 

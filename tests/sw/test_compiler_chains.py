@@ -132,7 +132,7 @@ def test_trails() -> None:
 
 def linked(tensor: int, source: tuple[int, ...], geometry: Geometry) -> Layer:
     return Layer(name=f"layer {tensor}", kind="any", macs=0, inputs=source, output=tensor,
-                 commands=(), geometry=geometry)
+                 output_rows=1, commands=(), geometry=geometry)
 
 
 def random_chain(rng: random.Random) -> Segment:

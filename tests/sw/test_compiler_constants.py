@@ -123,3 +123,12 @@ def test_single_layers() -> None:
     assert layout.words == 25
     value = golden.run(graph, random_inputs(graph, 0)[0])
     np.testing.assert_array_equal(run_program(program, value[x])[y], value[y])
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_channels_of_a_depth_multiplier_stay(dtype: str) -> None:
+    net = NetworkBuilder(seed=7, dtype=dtype)
+    x = net.depthwise_conv_2d(net.input((1, 8, 8, 2)), depth_multiplier=8, activation="RELU")
+    kill(net, [1, 5, 6], 40000)
+    program = check(net.build(outputs=[net.conv_2d(x, 8)]), remove_constant_channels=True)
+    assert program.tensors[x].kept is None

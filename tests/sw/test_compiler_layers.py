@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -10,14 +11,16 @@ import pytest
 from compiled import check, check_program, random_inputs
 
 from hw.command import Mode
+from hw.compute.encoding import u_limit
 from hw.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, importer, ir
-from sw.compiler import compile_graph, compile_layer, schedule
+from sw.compiler import compile_graph, compile_layer, depthwise, schedule
 from sw.compiler.context import Context
 from sw.compiler.inputs import FirstLayer
 from sw.compiler.lower import first_layer_options
 from sw.compiler.partition import partition
+from sw.compiler.pooling import find_code
 from sw.compiler.units import units
 from sw.errors import UnsupportedError
 from sw.fuzz.builder import NetworkBuilder
@@ -470,3 +473,35 @@ def test_single_layers_of_a_network() -> None:
         check_program(alone, program, random_inputs(alone, 1))
         first = number == 0
         assert (program.inputs[0][1].kind != "dense") == first
+
+
+def test_biases_of_averages_fit_the_accumulator() -> None:
+    """Sums far from 0 want a large bias, which a small weight makes smaller."""
+    sums = np.arange(1_000_000, 1_000_101)
+    code = find_code(
+        sums, sums - 1_000_050, 1.0, zero_point=0, clamp=(-128, 127), acc_bits=24
+    )
+    assert code is not None and 0 < code[0] <= 8
+    assert abs(code[3]) <= u_limit(24)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("padding", [(0, 0), (1, 1), (0, 1), (1, 0)])
+@pytest.mark.parametrize("size", [(3, 3), (5, 4), (6, 9), (8, 8)])
+def test_depthwise_over_its_input(
+    size: tuple[int, int], padding: tuple[int, int], stride: int
+) -> None:
+    """An output is written where no later window reads, and no nearer to the input than that."""
+    height, width = size
+    top, left = padding
+    output = ((height + top - 2) // stride + 1, (width + left - 2) // stride + 1)
+    gap = 0
+    for i, row in itertools.product(range(output[0]), range(height)):
+        # The last row of windows that this row of pixels is read for is not before row i.
+        if i * stride <= row + top < i * stride + 3 or (
+            i == output[0] - 1 and row + top >= i * stride
+        ):
+            for column in range(width):
+                j = min((column + left) // stride, output[1] - 1)
+                gap = max(gap, i * output[1] + j - (row * width + column))
+    assert depthwise._trail(size, output, stride, padding) == gap

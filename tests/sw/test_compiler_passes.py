@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from compiled import check
+from compiled import check, random_inputs
 
 from hw.config import CoreConfig
 from sw import golden, importer, ir
@@ -174,3 +174,35 @@ def test_too_large_for_memory() -> None:
 def test_too_large_with_the_input() -> None:
     message = refusal(lambda n: n.conv_2d(n.input((1, 120, 120, 8)), 8))
     assert "needs at least 226 KB" in message and "layer 'conv_2d_0' and the tensors" in message
+
+
+def test_padding_that_changes_the_scale_stays() -> None:
+    """The importer lets scales differ by a millionth, as the reference does."""
+    net = NetworkBuilder()
+    x = net.input((1, 6, 6, 3), scale=1e-5)
+    padded = net.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    net[padded].scales = [1.05e-5]
+    y = net.conv_2d(padded, 8, kernel=(3, 3), padding="VALID")
+    graph = importer.loads(net.build(outputs=[y]), "test")
+    value = random_inputs(graph, 0)
+    np.testing.assert_array_equal(
+        golden.run(passes.run(graph), value)[y], golden.run(graph, value)[y]
+    )
+
+
+def test_quantize_that_moves_the_zero_point_in_the_middle() -> None:
+    def make(net: NetworkBuilder) -> int:
+        x = net.conv_2d(net.input((1, 4, 4, 8)), 8)
+        x = net.quantize(x, "int8", zero_point=net[x].zero_points[0] // 2 + 1)
+        return net.conv_2d(x, 8)
+
+    assert "(QUANTIZE)" in refusal(make)
+
+
+def test_more_than_one_row_of_padding() -> None:
+    def make(net: NetworkBuilder) -> int:
+        x = net.conv_2d(net.input((1, 6, 6, 8)), 8)
+        x = net.pad(x, [(0, 0), (2, 1), (1, 1), (0, 0)])
+        return net.depthwise_conv_2d(x, padding="VALID")
+
+    assert "more than one row or column of padding" in refusal(make)

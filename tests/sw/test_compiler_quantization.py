@@ -172,3 +172,48 @@ def test_output_ranges_enclose_outputs() -> None:
     codes, _, sums = coded(ref, WEIGHTS, -4000)
     outputs = ref.output(sums[None, :])[0]
     assert codes.output_range[:, 0].tolist() == [outputs.min(), outputs.max()]
+
+
+def encode_high_inputs(weights: list[int], bias: int) -> None:
+    """Encode a channel whose inputs are known to be high: 100 to 127, the zero point 120."""
+    w = np.array([weights])
+    encode(
+        reference(1 << 30, -15), w, np.array([bias]), input_zero_point=120,
+        input_range=np.array([100, 127]).reshape(2, 1, 1), acc_bits=24, where="operator 'x'",
+    )
+
+
+def test_every_width_is_checked() -> None:
+    """What is added last may be small, and what is on the way there large."""
+    encode_high_inputs([127] * 500, 0)
+    with pytest.raises(UnsupportedError, match="partial sums of output channel 0 reach 9677400"):
+        encode_high_inputs([127] * 600, 0)
+    with pytest.raises(UnsupportedError, match="biases of output channel 0 reach 8520000"):
+        encode_high_inputs([127] * 500, -900_000)
+    with pytest.raises(UnsupportedError, match="sums with bias of output channel 0 reach"):
+        coded(reference(1 << 30, -15, zero_point=-128), [127] * 10, 9_000_000, zero_point=0)
+
+
+def test_left_shifts_that_overflow_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match="a multiplier of 1 or more overflows int32"):
+        coded(reference(1503238553, 12), [127] * 40, 0)
+
+
+def test_only_the_highest_sum_is_different() -> None:
+    """A step between the last two sums counts like any other."""
+    ref = reference(1 << 30, 1, zero_point=0)
+    low, high, offset = np.array([-3]), np.array([4]), np.array([0])
+    right, _, _ = coded(ref, [1], 0, zero_point=0)
+    assert equal_steps(ref, right, low, high, offset).all()
+    # Outputs are sums, but 4 becomes 3: the last step is missing.
+    wrong = Codes(
+        multiplier=np.array([int(0.87 * (1 << 30))]), shift=np.array([0]), bias=np.array([0]),
+        factor=np.array([2]), output_range=right.output_range,
+    )
+    u = 2 * np.arange(-3, 5)
+    got = hardware_requantize(
+        u, wrong.multiplier, wrong.shift, single_rounding=False, zero_point=0, act_min=-128,
+        act_max=127,
+    )
+    assert got.tolist() == [*range(-3, 4), 3]
+    assert not equal_steps(ref, wrong, low, high, offset).any()

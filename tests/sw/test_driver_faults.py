@@ -1,17 +1,21 @@
-"""A bad line: no wrong result, no lost frame."""
+"""A bad line, or another board: no wrong result, no lost frame."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
 
+import numpy as np
 import pytest
+from link_model import ModelBoard, ModelPort
 from test_driver import frame, small_network
 from test_driver_serial import BAUD, BOARD, CONFIG, check, new_port
 
+from hw.command import Register
+from hw.link.protocol import digest
 from sw import importer
 from sw.compiler import compile_graph
-from sw.driver import Device
+from sw.driver import Device, DeviceError
 from sw.driver.serial import SerialTransport
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
@@ -64,3 +68,19 @@ def test_frames_over_a_bad_line(rate: float, network: Callable[[], Graph]) -> No
         assert max(end - begin for begin, end in pairwise(ends)) < FRAME_SECONDS
         assert port.to_device.count > (port.sent - sent) * rate / 2
         assert port.to_host.count
+
+
+def test_a_new_board_that_expects_the_right_number() -> None:
+    """Nothing but the mark in its answers tells that it is not the one before."""
+    seed = digest(BOARD.config, BOARD.baud)
+    port = ModelPort(seed, BOARD.baud)
+    transport = SerialTransport(port, CONFIG, baud=BAUD)
+    data = np.arange(50, dtype=np.uint16)
+    transport.write_memory(0, data)
+    while transport.link._sequence:
+        transport.write_register(Register.RING_FIRST, 1)
+    port.board = ModelBoard(seed, BOARD.baud)
+    with pytest.raises(DeviceError, match="configured anew meanwhile; load the program again"):
+        transport.read_memory(0, 50)
+    transport.write_memory(0, data)
+    np.testing.assert_array_equal(transport.read_memory(0, 50), data)

@@ -9,6 +9,7 @@ import pytest
 
 from sw.golden import primitives as p
 from sw.golden.rounding import equivalent_multiplier, steps
+from sw.golden.softmax import SUM_INTEGER_BITS, reciprocal
 from sw.ir import Activation
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
@@ -119,8 +120,9 @@ def test_quantize_multiplier_refuses(real: float) -> None:
         ("RELU6", "int8", 0.1, -100, (-100, -40)),
         ("RELU6", "int8", 6 / 255, -128, (-128, 127)),
         ("RELU6", "uint8", 0.5, 10, (10, 22)),
-        # 6 / 4 is a tie, which goes away from zero.
+        # 6 / 4 is a tie, which goes away from zero; so is 6 / 2.4, but only in float32.
         ("RELU6", "uint8", 4.0, 0, (0, 2)),
+        ("RELU6", "uint8", float(np.float32(2.4)), 0, (0, 3)),
     ],
 )
 def test_activation_range(
@@ -177,6 +179,24 @@ def test_equivalent_multiplier(seed: int) -> None:
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize(("low", "high"), [(-2, 0), (-1, -1), (-1, 0)])
+def test_a_half_is_rounded_away_at_the_ends_of_the_range(low: int, high: int) -> None:
+    """The multiplier 2^30 would bring −1 to 0: a step at either end, or none at all."""
+    pair = equivalent_multiplier(
+        0.5, accumulator_min=low, accumulator_max=high, scaled_min=-128, scaled_max=127
+    )
+    assert pair is not None
+    sums = np.arange(low, high + 1)
+    np.testing.assert_array_equal(
+        p.multiply_rounding_once(sums, *pair), p.round_half_away(sums * 0.5)
+    )
+
+
+def test_small_scales_round_to_nothing() -> None:
+    assert p.multiply_rounding_once(INT32_MAX, INT32_MAX, -31) == 1
+    assert p.multiply_rounding_once(INT32_MAX, 1 << 30, -31) == 0
+
+
 def test_equivalent_multiplier_may_not_exist() -> None:
     # The first step, at 0.5, is one accumulator later than for 2^-26 itself, and the neighbours of
     # that multiplier are too far apart for the steps at accumulators near 2^31.
@@ -188,3 +208,12 @@ def test_equivalent_multiplier_may_not_exist() -> None:
         scaled_max=127,
     )
     assert pair is None
+
+
+def test_reciprocal() -> None:
+    """Newton's method has come to its end."""
+    fraction_bits = 31 - SUM_INTEGER_BITS
+    for x in (1 << fraction_bits, 600_000, 1_000_003, 123_456_789, INT32_MAX):
+        mantissa, bits = reciprocal(x, SUM_INTEGER_BITS)
+        product = mantissa * 2.0 ** (-31 - bits) * x / (1 << fraction_bits)
+        assert product == pytest.approx(1, abs=1e-8)

@@ -197,6 +197,16 @@ def test_the_middle_is_in_the_middle() -> None:
     np.testing.assert_array_equal(np.asarray(cut), np.rot90(pixels, -1)[2:4])
 
 
+def test_the_middle_of_odd_remainders() -> None:
+    """One column or row more is cut off behind."""
+    tensor = network((1, 2, 2, 1), "uint8").tensors[0]
+    pixels = np.arange(10, dtype=np.uint8).reshape(2, 5)
+    cut = images.crop(Image.fromarray(pixels), tensor)
+    np.testing.assert_array_equal(np.asarray(cut), pixels[:, 1:3])
+    cut = images.crop(Image.fromarray(pixels.T), tensor)
+    np.testing.assert_array_equal(np.asarray(cut), pixels.T[1:3])
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
 @pytest.mark.parametrize("shape", [(1, 4, 6, 3), (1, 3, 4, 6), (1, 4, 6, 1)])
 def test_pixels_and_back(shape: tuple[int, ...], dtype: str) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tflite
 
 from sw import importer, ir
 from sw.errors import ModelFormatError, UnsupportedError
 from sw.fuzz.builder import FileBuilder, NetworkBuilder, single
+from sw.importer.flatbuffer import Scalar, Schema, _Walker
+from sw.importer.read import read
+from sw.quantize import flatbuffer
 
 NETWORKS = {
     "vww_96_int8": (31, "int8", (1, 96, 96, 3)),
@@ -189,7 +194,7 @@ def test_inconsistent_tensors(changes: dict[str, object], message: str) -> None:
         importer.loads(_file(**changes))
 
 
-@pytest.mark.parametrize("inputs", [[7], [-2], [1]])
+@pytest.mark.parametrize("inputs", [[7], [-2], [1], [0, -2]])
 def test_wrong_tensor_numbers(inputs: list[int]) -> None:
     b = FileBuilder()
     x = b.tensor((2, 3), "int8", [0.5], [1])
@@ -225,3 +230,107 @@ def test_options_of_another_operator() -> None:
     net.file.operators[0].options = None
     with pytest.raises(ModelFormatError, match="no options"):
         importer.loads(net.build(outputs=[y]))
+
+
+FIELD = Schema("Any", {0: Scalar(4)})
+
+
+def table(*, to_vtable: int = 8, vtable: int = 6, size: int = 8, place: int = 4) -> bytes:
+    """Return a vtable of one field, and a table at byte 8."""
+    return struct.pack("<HHHxxiI", vtable, size, place, to_vtable, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"to_vtable": 12}, "lies outside"),
+        ({"vtable": 7}, "bad vtable"),
+        ({"size": 9}, "bad size"),
+        ({"place": 5}, "misplaced"),
+        ({"place": 3}, "misplaced"),
+    ],
+)
+def test_damaged_tables(changes: dict[str, int], message: str) -> None:
+    """The last field of a vtable, and the last byte of a file, count like any other."""
+    _Walker(table()).table(8, FIELD)
+    with pytest.raises(ModelFormatError, match=message):
+        _Walker(table(**changes)).table(8, FIELD)
+
+
+def test_vectors_that_end_behind_the_file() -> None:
+    data = struct.pack("<I", 5) + b"abcde"
+    assert _Walker(data)._vector(0, 1, "name", 5) == 5
+    with pytest.raises(ModelFormatError, match="more than the file has"):
+        _Walker(data[:-1])._vector(0, 1, "name", 5)
+    with pytest.raises(ModelFormatError, match="at most 4 make sense"):
+        _Walker(data)._vector(0, 1, "name", 4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "stated", "axis"),
+    [((4, 2, 4), 0, 0), ((4, 2, 4), 2, 2), ((4, 2, 4), 1, 2), ((4, 2, 4), 7, 2), ((4, 2), 1, 0)],
+)
+def test_the_dimension_of_scales(shape: tuple[int, ...], stated: int, axis: int) -> None:
+    """The stated one if it fits, then the last one, then the first."""
+    b = FileBuilder()
+    x = b.tensor(shape, "int8", [0.5] * 4, [1] * 4, stated)
+    y = b.tensor(shape, "int8", [0.5], [1])
+    b.operator("RESHAPE", [x], [y])
+    assert read(b.build([x], [y])).tensors[x].q.axis == axis
+
+
+def test_another_version_of_the_schema() -> None:
+    model = bytearray(_file())
+    version = tflite.Model.GetRootAs(model, 0)._tab
+    struct.pack_into("<I", model, version.Pos + version.Offset(4), 2)
+    with pytest.raises(ModelFormatError, match="schema version 2 is not 3"):
+        importer.loads(bytes(model))
+
+
+def test_two_subgraphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    write, subgraphs = flatbuffer._offsets, list[int]()
+    subgraph = flatbuffer._subgraph
+
+    def remember(*arguments: object) -> int:
+        subgraphs.append(subgraph(*arguments))  # type: ignore[arg-type]
+        return subgraphs[0]
+
+    monkeypatch.setattr(flatbuffer, "_subgraph", remember)
+    monkeypatch.setattr(
+        flatbuffer, "_offsets", lambda b, x: write(b, x * 2 if x == subgraphs else x)
+    )
+    with pytest.raises(UnsupportedError, match="the model has 2 subgraphs"):
+        importer.loads(_file())
+
+
+def test_names_of_several_lines() -> None:
+    b = FileBuilder()
+    x = b.tensor((1, 4), "int8", [1.0], [0], name="before")
+    y = b.tensor((1, 4), "int8", [1.0], [0], name="af\nter")
+    b.operator("HARD_SWISH", [x], [y])
+    with pytest.raises(UnsupportedError, match=r"writing 'af\\+nter'") as caught:
+        importer.loads(b.build([x], [y]))
+    assert "\n" not in str(caught.value)
+    assert read(b.build([x], [y])).tensors[y].name == "af\\nter"
+
+
+@pytest.mark.parametrize("field", [4, 10])
+def test_operator_codes_of_one_field(field: int) -> None:
+    """Old files have the first one alone, some writers the second."""
+    model = bytearray(_file())
+    code = tflite.Model.GetRootAs(model, 0).OperatorCodes(0)._tab
+    place = code.Pos + code.Offset(field)
+    assert model[place] == tflite.BuiltinOperator.RESHAPE
+    model[place] = 0
+    assert importer.loads(bytes(model)).ops[0].kind == "RESHAPE"
+
+
+def test_a_float_input_of_two_conversions_is_refused() -> None:
+    b = FileBuilder()
+    x = b.tensor((1, 4), "float32", name="image")
+    first, second, y = (b.tensor((1, 4), "int8", [0.5], [n]) for n in (3, 4, 5))
+    b.operator("QUANTIZE", [x], [first])
+    b.operator("QUANTIZE", [x], [second])
+    b.operator("ADD", [first, second], [y], ("AddOptions", {"FusedActivationFunction": 0}))
+    with pytest.raises(UnsupportedError, match=r"is float32 \(input 'image'\)"):
+        importer.loads(b.build([x], [y]))

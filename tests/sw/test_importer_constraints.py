@@ -33,10 +33,10 @@ def depthwise() -> Network:
     return net, [net.depthwise_conv_2d(net.input((1, 8, 8, 3)), depth_multiplier=2)]
 
 
-def fully_connected() -> Network:
+def fully_connected(**options: Any) -> Network:
     """A fully connected layer; tensors are 0 input, 1 weights, 2 bias, 3 output."""
     net = NetworkBuilder()
-    return net, [net.fully_connected(net.input((1, 6)), 4)]
+    return net, [net.fully_connected(net.input((1, 6)), 4, **options)]
 
 
 def binary(kind: str) -> Network:
@@ -98,6 +98,32 @@ def computed(number: int) -> Callable[[NetworkBuilder], None]:
         net.inputs.append(number)
 
     return change
+
+
+def each(*changes: Callable[[NetworkBuilder], None]) -> Callable[[NetworkBuilder], None]:
+    """Return several changes as one."""
+
+    def change(net: NetworkBuilder) -> None:
+        for one in changes:
+            one(net)
+
+    return change
+
+
+def output_scale(number: int, ratio: float) -> Callable[[NetworkBuilder], None]:
+    """Return a change of a scale: so much less than what the others amount to."""
+
+    def change(net: NetworkBuilder) -> None:
+        x, other = max(net[0].scales), max(net[1].scales)
+        total = max(x, other) if net.file.operators[0].kind in ("ADD", "SUB") else x * other
+        net[number].scales = [total / ratio]
+
+    return change
+
+
+def bias_scale(net: NetworkBuilder) -> None:
+    """Change the scale of the bias by a twentieth of the output's."""
+    net[2].scales = [net[0].scales[0] * net[1].scales[0] + 0.05 * net[3].scales[0]]
 
 
 def ints(*values: Any) -> Any:
@@ -200,6 +226,41 @@ CASES: list[tuple[Constraint, Network, Callable[[NetworkBuilder], None], str]] =
     (data.softmax_output_is_standard, unary("softmax"), tensor(1, scales=[0.1]), "it has 0.1"),
     (data.softmax_output_is_standard, unary("softmax"), tensor(1, zero_points=[0]), "and 0"),
     (data.softmax_scale_is_usual, unary("softmax"), option(Beta=0), "beta is 0"),
+    # At the bounds, and each part of a rule by itself.
+    (data.zero_points_in_range, conv(), tensor(3, zero_points=[-129]), "-129 in int8"),
+    (data.pool_keeps_quantisation, pool(), tensor(1, zero_points=[77]), "becomes"),
+    (data.softmax_output_is_standard, unary("softmax"), tensor(1, scales=[0.0039]), "has 0.0039"),
+    (data.softmax_scale_is_usual, unary("softmax"), option(Beta=1e-7), "beta is 1e-07"),
+    (data.scale_ratio_is_usual, conv(), output_scale(3, 257.0), "it is 257"),
+    (data.scale_ratio_is_usual, conv(), tensor(1, scales=[1e-9, 1e6, 1e-9, 1e-9]), "it is"),
+    (data.scale_ratio_is_usual, binary("mul"), tensor(1, scales=[1e6]), "it is"),
+    (data.sum_scale_is_usual, binary("add"), output_scale(2, 530_000.0), "the ratio is 530000"),
+    (
+        data.sum_scale_is_usual,
+        binary("sub"),
+        each(tensor(1, scales=[1e-12]), tensor(2, scales=[1e-9])),
+        "the ratio is",
+    ),
+    (weights.weights_fit, conv(), tensor(3, shape=(1, 8, 8, 5)), "weights are"),
+    (
+        weights.int8_weights_are_symmetric,
+        fully_connected(per_channel=True),
+        tensor(1, zero_points=[0, 0, 5, 0]),
+        "has 5",
+    ),
+    (weights.bias_scale_fits, conv("uint8"), bias_scale, "the bias has"),
+    (
+        shape.permutation_is_valid,
+        unary("transpose", (0, 3, 1, 2)),
+        tensor(2, data=ints(0, 3, 1, 2, 2), shape=(5,)),
+        r"\[0, 3, 1, 2, 2\]",
+    ),
+    (
+        shape.new_shape_is_output,
+        unary("reshape", (2, 24)),
+        tensor(2, data=ints(-1, -1)),
+        r"\[-1, -1\] is not",
+    ),
 ]
 
 

@@ -6,11 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from link_model import INPUT, RESULT, SIZE, ModelPort, computed
+from link_model import INPUT, RESULT, SIZE, ModelBoard, ModelPort, computed
 
 import boards
-from hw.link.protocol import digest
+from hw.link.protocol import FILLER, Space, digest
 from sw.driver import DeviceTimeout
+from sw.driver.packets import upload, write
 from sw.driver.patience import FIRST_GRAINS, Patience
 from sw.driver.serial import SerialTransport
 from sw.driver.transport import Job, Outcome
@@ -122,3 +123,78 @@ def test_patience_is_learned_by_length() -> None:
     for _ in range(100):
         patience.learn(0.02, -1.0)
     assert patience(0.02) == pytest.approx(0.01, rel=0.01)
+
+
+def open_port() -> tuple[ModelPort, SerialTransport]:
+    """Return a good line and what is at its end."""
+    port = ModelPort(digest(BOARD.config, BOARD.baud), BOARD.baud)
+    return port, SerialTransport(port, BOARD.config, baud=BOARD.baud)
+
+
+def test_long_runs_are_counted() -> None:
+    """The counter has two halves."""
+    port, transport = open_port()
+    port.board.compute_seconds = 0.005
+    x = np.arange(SIZE, dtype=np.uint16)
+    job = Job(program="model", writes=[(INPUT, x)], reads=[(RESULT, SIZE)], limit=200_000)
+    [outcome] = transport.jobs([job])
+    assert outcome.error is None and outcome.cycles == pytest.approx(195_000, abs=1)
+
+
+def test_constants_are_written_once() -> None:
+    """And once more to a device that has lost its memory."""
+    port, transport = open_port()
+    place, values = 500, np.arange(40, dtype=np.uint16)
+    inputs = [np.full(SIZE, n, np.uint16) for n in range(6)]
+    jobs = [
+        Job(program="model", writes=[(INPUT, x)], constants=[(place, values)],
+            reads=[(RESULT, SIZE), (place, 40)], limit=100_000)
+        for x in inputs
+    ]
+    for number, outcome in enumerate(transport.jobs(jobs)):
+        assert outcome.error is None
+        np.testing.assert_array_equal(outcome.halfwords[0], computed(inputs[number]))
+        # Nobody restores what is spoiled here, but in a device that forgets everything.
+        expected = np.roll(values, 1) if number in (2, 3) else values
+        np.testing.assert_array_equal(outcome.halfwords[1], expected)
+        if number == 1:
+            port.board.memory[place : place + 40] = np.roll(values, 1)
+        if number == 3:
+            port.board = ModelBoard(digest(BOARD.config, BOARD.baud), BOARD.baud)
+
+
+def test_what_follows_a_damaged_command_fails() -> None:
+    """The flash would take the rest of a command for another one."""
+    port, transport = open_port()
+    spoil, lost = port.to_device.spoil, []
+
+    def lose_a_byte(data: bytes) -> list[tuple[bytes, float]]:
+        if len(data) > 50 and not lost:
+            lost.append(data)
+            return spoil(data[:40] + data[41:])
+        return spoil(data)
+
+    port.to_device.spoil = lose_a_byte  # type: ignore[method-assign]
+    commands = [
+        write(0, bytes(range(64)), 64, space=Space.FLASH, fragile=True) for _ in range(3)
+    ]
+    transport.link.run(*commands)
+    assert lost and all(command.failed and not command.done for command in commands)
+    # The next ones are none of their business.
+    again = write(0, bytes(64), 64, space=Space.FLASH, fragile=True)
+    transport.link.run(again)
+    assert again.done and not again.failed
+
+
+def test_a_pause_before_an_operation() -> None:
+    """As fillers: the line keeps the time."""
+    port, transport = open_port()
+    sent: list[bytes] = []
+    spoil = port.to_device.spoil
+    port.to_device.spoil = lambda data: sent.append(data) or spoil(data)  # type: ignore[method-assign]
+    operation = upload(0, np.arange(4, dtype=np.uint16))
+    operation.pause = 0.001
+    transport.link.run(operation)
+    data = sent[0]
+    fillers = len(data) - len(data.lstrip(bytes([FILLER])))
+    assert 0.001 <= fillers * transport.link.byte_seconds < 0.0011

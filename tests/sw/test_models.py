@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -132,13 +134,65 @@ def test_downloaded_once(server: Server, network: tuple[Network, bytes]) -> None
     assert files() == [path.name]
 
 
-def test_a_damaged_copy_is_fetched_again(server: Server, network: tuple[Network, bytes]) -> None:
+@pytest.mark.parametrize("damage", ["cut", "empty", "flipped"])
+def test_a_damaged_copy_is_fetched_again(
+    server: Server, network: tuple[Network, bytes], damage: str
+) -> None:
     known, data = network
     server.answers[at(known, "pinned")] = (200, data, len(data))
     path = cache.directory() / "models" / f"{NAME}.tflite"
     path.parent.mkdir(parents=True)
-    path.write_bytes(data[:-1])
+    flipped = data[:9] + bytes([data[9] ^ 1]) + data[10:]
+    path.write_bytes({"cut": data[:-1], "empty": b"", "flipped": flipped}[damage])
     assert models.find(NAME).read_bytes() == data
+
+
+def test_what_a_killed_download_left_is_deleted(
+    server: Server, network: tuple[Network, bytes]
+) -> None:
+    known, data = network
+    server.answers[at(known, "pinned")] = (200, data, len(data))
+    folder = cache.directory() / "models"
+    folder.mkdir(parents=True)
+    for name in (f".{NAME}.tflite.k2_x9abc", ".other.tflite.k2_x9abc", "other.tflite.lock"):
+        (folder / name).write_bytes(data[:100])
+    (folder / "other.tflite").write_bytes(data)
+    assert models.find(NAME).read_bytes() == data
+    assert files() == sorted([f"{NAME}.tflite", "other.tflite"])
+
+
+def test_two_at_once_fetch_once(server: Server, network: tuple[Network, bytes]) -> None:
+    known, data = network
+    server.answers[at(known, "pinned")] = (200, data, len(data))
+    found: list[Path] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(models.find(NAME))) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [path.read_bytes() for path in found] == [data] * 3
+    assert server.asked == [at(known, "pinned")]
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_what_cannot_be_written_is_one_sentence(
+    server: Server, network: tuple[Network, bytes], monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    known, data = network
+    server.answers[at(known, "pinned")] = (200, data, len(data))
+    if full:
+
+        def replace_it(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("sw.models.os.replace", replace_it)
+    else:
+        cache.directory().write_bytes(b"a file")
+    with pytest.raises(DownloadError, match=r"cannot be written .* set SEPARABLE_CACHE to another"):
+        models.find(NAME)
+    assert not full or files() == []
 
 
 def test_the_next_revision_if_the_first_is_gone_or_other(
@@ -264,3 +318,13 @@ def test_commands_take_names(
     server.answers[at(known, "pinned")] = (200, data, len(data))
     assert sw_compile.main([NAME, "--board", "icebreaker"]) == 0
     assert f"{NAME} on icebreaker" in capsys.readouterr().out
+
+
+def test_no_more_is_read_than_the_size(
+    monkeypatch: pytest.MonkeyPatch, network: tuple[Network, bytes]
+) -> None:
+    """One byte beyond it is enough to know that a file is another one."""
+    known, _ = network
+    endless = io.BytesIO(bytes(10 * known.size))
+    monkeypatch.setattr(models.urllib.request, "urlopen", lambda *_, **__: endless)
+    assert len(models._fetch("http://nowhere", known)) == known.size + 1

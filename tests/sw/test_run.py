@@ -15,7 +15,8 @@ from test_driver import frame, small_network
 
 import boards
 from hw.sections import seal, unseal
-from sw import golden, report, run
+from sw import golden, importer, report, run
+from sw.compiler import compile_graph
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import Progress
 from sw.fuzz.builder import NetworkBuilder
@@ -72,7 +73,7 @@ def test_report(files: tuple[str, list[str]], tmp_path: Path, backend: str) -> N
     assert data["model"] == "small"
     assert data["board"] == "icebreaker"
     assert data["macs"] == sum(layer["macs"] for layer in data["layers"]) > 0
-    graph = run.importer.load(model)
+    graph = importer.load(model)
     for entry, name in zip(data["results"], inputs, strict=True):
         expected = golden.run(graph, np.load(name))[graph.outputs[0]].ravel()
         assert entry["input"] == name
@@ -99,7 +100,7 @@ def test_printed(
     assert run.main([model, inputs[0], *BOARD, "--labels", str(labels)]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
-    graph = run.importer.load(model)
+    graph = importer.load(model)
     expected = golden.run(graph, np.load(inputs[0]))[graph.outputs[0]].ravel()
     first = next(line for line in captured.out.splitlines() if "top" in line)
     assert first.split() == [
@@ -159,8 +160,8 @@ def test_verify_looks_at_intermediate_tensors(
             result[0, 3, 2, 1] ^= 1
         return result
 
-    graph = run.importer.load(model)
-    program = run.compile_graph(graph, run.boards.get("icebreaker").config)
+    graph = importer.load(model)
+    program = compile_graph(graph, run.boards.get("icebreaker").config)
     with run.Device.open("sim", program.config) as device:
         device.load(program)
         x = np.load(inputs[0])

@@ -25,6 +25,7 @@ from sw.stream.prefetch import Prefetch
 from sw.stream.records import Record, Snapshot, Statistics, Top
 from sw.stream.sources import Frame
 from sw.stream.view import About, JsonLines, LiveView, PlainLines
+from sw.terminal import printable
 
 CONFIG = boards.get("icebreaker").config
 SHAPE = (1, 12, 12, 3)
@@ -312,7 +313,7 @@ def test_colours_only_where_they_are_wanted(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_names_are_no_commands_for_the_terminal() -> None:
     name = "a\x1b[2Jb\nc\udcff"
-    assert records.printable(name) == "a\ufffd[2Jb\ufffdc\ufffd"
+    assert printable(name) == "a\ufffd[2Jb\ufffdc\ufffd"
     assert "\x1b[2J" not in drawn(Record(number=1, name=name, error=name))
     file = io.StringIO()
     PlainLines(file).show(Record(number=1, name=name, error="x"), NOW)

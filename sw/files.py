@@ -1,0 +1,88 @@
+"""Files that tools write: each appears whole, or what was there before stays.
+
+What is to be written goes to a temporary file in the same folder, which takes the target's name
+when all of it is on the disk.  Pictures and archives are made in memory first.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import sys
+from pathlib import Path
+
+from sw.errors import SeparableError
+
+__all__ = ["write_bytes", "write_text"]
+
+NEW_FILE = 0o666
+"""Permissions of a new file, less what the umask takes away."""
+
+OPEN_FILES = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
+"""Names of what is open already: replacing the file behind it would lose what was printed."""
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text as UTF-8; see :func:`write_bytes`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file as a whole or not at all.
+
+    A symbolic link stays one: what it points to is written.  A file that was there keeps its
+    permissions.  What is no file, such as ``/dev/stdout`` or a pipe, is written to as it is.
+
+    Parameters
+    ----------
+    path
+    data : bytes
+
+    Raises
+    ------
+    SeparableError
+        If it cannot be written; what was there before is untouched.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        if str(Path(path).absolute()).startswith(OPEN_FILES) or _is_no_file(target):
+            # What was printed before comes before.
+            sys.stdout.flush()
+            with open(path, "ab") as file:
+                file.write(data)
+        else:
+            _replace(target, data)
+    except OSError as error:
+        raise SeparableError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def _is_no_file(target: Path) -> bool:
+    """Whether there is something that a file must not replace: a device, a pipe, a socket."""
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _replace(target: Path, data: bytes) -> None:
+    mode = None
+    if target.exists():
+        # Renaming would get around the permissions of a file that is not to be written.
+        os.close(os.open(target, os.O_WRONLY))
+        mode = stat.S_IMODE(target.stat().st_mode)
+    partial = target.parent / f".separable-{secrets.token_hex(8)}"
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, NEW_FILE)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if mode is not None:
+                os.chmod(partial, mode)
+            file.write(data)
+            file.flush()
+            # A disk may say only now that it is full.
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+    except BaseException:
+        partial.unlink()
+        raise

@@ -1,0 +1,97 @@
+"""``python -m sw.fuzz networks|mutants``: random networks, and damaged files, to the end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import boards
+from sw.errors import InputError
+from sw.fuzz.campaign import Campaign, Progress, outcome_table, reason_table
+from sw.fuzz.judge import check_available
+from sw.fuzz.trial import CAMPAIGNS
+from sw.fuzz.verdict import FAILURES
+from sw.fuzz.workers import Worker
+from sw.report import VERIFICATION_FAILED, Parser, command, complain, console, write_json
+
+__all__ = ["main"]
+
+INTERRUPTED = 130
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m sw.fuzz",
+        description="Random networks, and files with changed fields and bytes, through LiteRT, the "
+        "golden model, the compiler, the functional model and the simulated core, which have to "
+        "agree in every tensor and every cycle. Exits with 1 if anything differs, fails or hangs.",
+    )
+    parser.add_argument("campaign", choices=sorted(CAMPAIGNS), nargs="?", default="networks")
+    parser.add_argument("--seed", type=int, default=0, metavar="N",
+                        help="the first number; every number is one file (default: 0)")
+    parser.add_argument("--count", type=int, default=100, metavar="N",
+                        help="how many (default: 100)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N",
+                        help="files examined at the same time (default: 1)")
+    parser.add_argument("--board", default="icebreaker", help="default: icebreaker")
+    parser.add_argument("--state", type=Path, metavar="FILE",
+                        help="JSON lines of what is done: what is in it is not done again")
+    parser.add_argument("--keep", type=Path, metavar="DIR",
+                        help="keep files that fail in this folder, as they are and shrunk")
+    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    parser.add_argument("--reproduce", type=int, metavar="SEED",
+                        help="examine one number, and say everything about it")
+    return parser
+
+
+@command
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command-line tool."""
+    options = _parser().parse_args(arguments)
+    boards.get(options.board)
+    check_available()
+    if options.count < 1 or options.jobs < 1 or options.seed < 0:
+        raise InputError("--count and --jobs must be at least 1, --seed at least 0")
+    if options.reproduce is not None:
+        return _reproduce(options.campaign, options.reproduce, options.board)
+    campaign = Campaign(
+        name=options.campaign, first=options.seed, count=options.count, board=options.board,
+        state=options.state, keep=options.keep,
+    )
+    interrupted = False
+    try:
+        campaign.run(options.jobs, Progress())
+    except KeyboardInterrupt:
+        interrupted = True
+    output = console()
+    output.print(outcome_table(campaign))
+    if campaign.reasons:
+        output.print(reason_table(campaign))
+    if options.json:
+        write_json(options.json, campaign.to_json())
+    for failure in campaign.failures:
+        output.print(f"--reproduce {failure['number']}: {failure['outcome']}, {failure['reason']}")
+    if interrupted:
+        complain("interrupted" + ("; the same command goes on" if options.state else ""))
+        return INTERRUPTED
+    return VERIFICATION_FAILED if campaign.failures else 0
+
+
+def _reproduce(name: str, number: int, board: str) -> int:
+    trial = CAMPAIGNS[name](number)
+    output = console()
+    output.print(json.dumps(trial.to_json(), indent=1))
+    worker = Worker(board)
+    try:
+        verdict = worker.examine(trial)
+    finally:
+        worker.close()
+    for key, value in verdict.to_json().items():
+        output.print(f"{key:8} {value}")
+    return VERIFICATION_FAILED if verdict.outcome in FAILURES else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""A run over many numbers: what is done, what came out, what failed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.table import Table
+
+from sw.errors import SeparableError
+from sw.fuzz.trial import CAMPAIGNS, Trial, shrink
+from sw.fuzz.verdict import FAILURES, Outcome, Verdict
+from sw.fuzz.workers import Worker, examine_all
+from sw.report import write_json
+
+__all__ = ["Campaign", "outcome_table", "reason_table"]
+
+SHOWN_REASONS = 12
+
+LONGEST_REASON = 120
+"""Characters of a reason that the table shows."""
+
+
+@dataclass
+class Campaign:
+    """A campaign.
+
+    Attributes
+    ----------
+    name : str
+        One of :data:`sw.fuzz.trial.CAMPAIGNS`.
+    first, count : int
+        The numbers.
+    board : str
+    state : Path or None
+        JSON lines of what is done, appended; what is in it is not done again.
+    keep : Path or None
+        Folder of files that fail, as they are and shrunk.
+    outcomes : Counter
+        By outcome and stage.
+    reasons : Counter
+        Of refusals and failures: by outcome, stage and reason.
+    failures : list of dict
+        What is kept of each.
+    """
+
+    name: str
+    first: int
+    count: int
+    board: str
+    state: Path | None = None
+    keep: Path | None = None
+    done: set[int] = field(default_factory=set)
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self, jobs: int, progress: Progress) -> None:
+        """Examine what is not done yet.
+
+        Raises
+        ------
+        SeparableError
+            If the state cannot be read or written.
+        """
+        self._resume()
+        progress.begin(self)
+        workers = [Worker(self.board) for _ in range(jobs)]
+        file = None if self.state is None else self.state.open("a", buffering=1)
+
+        def each(worker: Worker, number: int, verdict: Verdict) -> None:
+            entry: dict[str, Any] = {"number": number, **verdict.to_json()}
+            if verdict.outcome in FAILURES:
+                entry |= self._small(worker, number, verdict)
+                self._save(entry)
+            self._count(entry)
+            if file is not None:
+                file.write(json.dumps(entry) + "\n")
+            progress.show(self)
+
+        try:
+            examine_all(self.name, self._numbers(), workers, each)
+        finally:
+            for worker in workers:
+                worker.close()
+            if file is not None:
+                file.close()
+            progress.end()
+
+    def _numbers(self) -> Iterator[int]:
+        return (n for n in range(self.first, self.first + self.count) if n not in self.done)
+
+    def _resume(self) -> None:
+        if self.state is None:
+            return
+        header = {"campaign": self.name, "board": self.board}
+        if not self.state.exists() or not self.state.stat().st_size:
+            self.state.write_text(json.dumps(header) + "\n")
+            return
+        try:
+            # The last line of a run that was killed may be half of one.
+            lines = self.state.read_text().splitlines()
+            if json.loads(lines[0]) != header:
+                raise SeparableError(f"{self.state}: is the state of another campaign")
+            for entry in (json.loads(line) for line in lines[1:] if line.endswith("}")):
+                if self.first <= entry["number"] < self.first + self.count:
+                    self._count(entry)
+        except (ValueError, KeyError, TypeError):
+            raise SeparableError(f"{self.state}: is not the state of a campaign") from None
+        with self.state.open("a") as file:
+            file.write("\n")
+
+    def _count(self, entry: dict[str, Any]) -> None:
+        outcome, stage, reason = entry["outcome"], entry["stage"], entry["reason"]
+        self.done.add(entry["number"])
+        self.outcomes[outcome, stage] += 1
+        if reason:
+            self.reasons[outcome, stage, reason] += 1
+        if outcome in FAILURES:
+            self.failures.append(entry)
+
+    def _small(self, worker: Worker, number: int, verdict: Verdict) -> dict[str, Any]:
+        """Return the trial, and the smallest one that fails in the same way."""
+        trial = CAMPAIGNS[self.name](number)
+        small = shrink(trial, lambda t: worker.examine(t).same_kind(verdict))
+        again = worker.examine(small)
+        return {"trial": trial.to_json(), "small": small.to_json(), "small_detail": again.detail}
+
+    def _save(self, entry: dict[str, Any]) -> None:
+        if self.keep is None:
+            return
+        self.keep.mkdir(parents=True, exist_ok=True)
+        name = f"{self.name}-{entry['number']}"
+        write_json(self.keep / f"{name}.json", entry)
+        trial = CAMPAIGNS[self.name](entry["number"])
+        (self.keep / f"{name}.tflite").write_bytes(trial.subject.build())
+        small = Trial.from_json(entry["small"])
+        (self.keep / f"{name}.small.tflite").write_bytes(small.subject.build())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report."""
+        return {
+            "campaign": self.name,
+            "board": self.board,
+            "first": self.first,
+            "count": self.count,
+            "done": len(self.done),
+            "outcomes": [
+                {"outcome": outcome, "stage": stage, "count": count}
+                for (outcome, stage), count in sorted(self.outcomes.items())
+            ],
+            "reasons": [
+                {"outcome": outcome, "stage": stage, "reason": reason, "count": count}
+                for (outcome, stage, reason), count in self.reasons.most_common()
+            ],
+            "failures": self.failures,
+        }
+
+
+class Progress:
+    """One line that says how far a campaign is: rewritten on a terminal, once a minute elsewhere.
+
+    Parameters
+    ----------
+    stream : file
+    """
+
+    def __init__(self, stream: TextIO = sys.stderr) -> None:
+        self.stream = stream
+        self.live = stream.isatty()
+        self._began = self._shown = time.monotonic()
+        self._before = 0
+
+    def begin(self, campaign: Campaign) -> None:
+        """Begin to count time."""
+        self._began = self._shown = time.monotonic()
+        self._before = len(campaign.done)
+
+    def show(self, campaign: Campaign) -> None:
+        """Show the line if it is time to."""
+        now = time.monotonic()
+        if now - self._shown < (0.5 if self.live else 60):
+            return
+        self._shown = now
+        line = progress_line(campaign, self._before, now - self._began)
+        self.stream.write(f"\r{line:<79.79}" if self.live else f"{line}\n")
+        self.stream.flush()
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self.live:
+            self.stream.write("\r" + " " * 79 + "\r")
+
+
+def progress_line(campaign: Campaign, before: int, seconds: float) -> str:
+    """Return how far a campaign is."""
+    done = len(campaign.done)
+    rate = (done - before) / max(seconds, 1e-9)
+    left = (campaign.count - done) / rate if rate else 0.0
+    counts = Counter[str]()
+    for (outcome, _), count in campaign.outcomes.items():
+        counts[outcome] += count
+    parts = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
+    return (
+        f"{done} of {campaign.count}, {rate:.1f}/s, {int(left) // 60}:{int(left) % 60:02} to go: "
+        f"{parts}"
+    )
+
+
+def outcome_table(campaign: Campaign) -> Table:
+    """Return what came out, and how far files came."""
+    table = Table(title=f"{len(campaign.done)} of {campaign.count} {campaign.name}",
+                  title_justify="left")
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("stage", no_wrap=True)
+    table.add_column("count", justify="right", no_wrap=True)
+    table.add_column("", justify="right", no_wrap=True)
+    order = list(Outcome)
+    for (outcome, stage), count in sorted(
+        campaign.outcomes.items(), key=lambda item: (order.index(Outcome(item[0][0])), -item[1])
+    ):
+        table.add_row(outcome, stage, f"{count:,}", f"{count / len(campaign.done):.1%}")
+    return table
+
+
+def reason_table(campaign: Campaign) -> Table:
+    """Return why files were refused, or how they failed: the most frequent reasons."""
+    table = Table(width=80)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("reason", ratio=1)
+    table.add_column("count", justify="right", no_wrap=True)
+    failures = [item for item in campaign.reasons.most_common() if item[0][0] in FAILURES]
+    others = [item for item in campaign.reasons.most_common() if item[0][0] not in FAILURES]
+    for (outcome, stage, reason), count in [*failures, *others[:SHOWN_REASONS]]:
+        table.add_row(outcome, f"{stage}: {reason[:LONGEST_REASON]}", f"{count:,}")
+    return table

@@ -1,0 +1,120 @@
+"""What a tool's MODEL is: a network's file, a network's name, or what ``sw.compile`` wrote."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from boards import Board
+from hw.config import CoreConfig
+from sw import importer, models, report
+from sw.compiler import Program, compile_graph, is_program, load_program
+from sw.errors import InputError
+from sw.ir import Graph
+from sw.networks.default import default_model
+
+__all__ = ["Model", "open_model", "open_network"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Model:
+    """A network for a board.
+
+    Attributes
+    ----------
+    graph : Graph
+        The network.
+    board : Board
+    compiled : Program or None
+        Its program, if that is what the file was.
+    options : dict
+        Arguments of :func:`sw.compiler.compile_graph`.
+    """
+
+    graph: Graph
+    board: Board
+    compiled: Program | None
+    options: dict[str, bool]
+
+    def program(self) -> Program:
+        """Return the program, compiled now if it was not before.
+
+        Raises
+        ------
+        UnsupportedError
+            If the board cannot run the network.
+        """
+        if self.compiled is not None:
+            return self.compiled
+        return compile_graph(
+            self.graph, self.board.config, board=self.board.name,
+            flash_address=self.board.flash.program_base, **self.options,
+        )
+
+
+def open_network(name: str | None) -> Graph:
+    """Return the network of a file or of a name; by default the one that ships.
+
+    Raises
+    ------
+    SeparableError
+        If there is none, or it is compiled already.
+    """
+    path = models.find(name or default_model())
+    if is_program(path):
+        raise InputError(
+            f"{path}: a compiled program, and this tool compiles: give it the .tflite file, or run "
+            "the program with sw.run, sw.stream or sw.bench"
+        )
+    return importer.load(path)
+
+
+def open_model(name: str | None, board: Board, options: argparse.Namespace) -> Model:
+    """Return what a tool is to run.
+
+    Parameters
+    ----------
+    name : str or None
+        A file, recognised by what is in it, or a network's name; ``None``: what ships.
+    board : Board
+    options : Namespace
+        With those of :func:`sw.report.add_compiler_options`.
+
+    Raises
+    ------
+    SeparableError
+        If there is no such network, or the program is not one for this board and these options.
+    """
+    path = models.find(name or default_model())
+    if not is_program(path):
+        return Model(
+            graph=importer.load(path), board=board, compiled=None,
+            options=report.compiler_options(options),
+        )
+    program = load_program(path)
+    _check_board(path, program, board)
+    if given := report.given_compiler_options(options):
+        raise InputError(
+            f"{path}: compiled already, so {' and '.join(given)} would change nothing; leave it "
+            "out, or give it to sw.compile"
+        )
+    return Model(graph=program.network, board=board, compiled=program, options={})
+
+
+def _check_board(path: Path, program: Program, board: Board) -> None:
+    again = f"compile the network again with --board {board.name}"
+    if program.board != board.name:
+        raise InputError(f"{path}: compiled for board {program.board!r}, not {board.name}; {again}")
+    for field in fields(CoreConfig):
+        its, now = (getattr(config, field.name) for config in (program.config, board.config))
+        if its != now:
+            raise InputError(
+                f"{path}: compiled for a core with {field.name} {its}, and that of {board.name} "
+                f"has {now}; {again}"
+            )
+    if program.flash_address != board.flash.program_base:
+        raise InputError(
+            f"{path}: compiled for flash address 0x{program.flash_address:x}, and programs of "
+            f"{board.name} are at 0x{board.flash.program_base:x}; {again}"
+        )

@@ -1,0 +1,62 @@
+"""What goes to the terminal: never anything that it might take for a command.
+
+Names of files, tensors and classes come from others.  JSON and CSV have them as they are.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+__all__ = ["OUTPUT", "Screen", "any_encoding", "output_errors", "printable"]
+
+
+def printable(text: str) -> str:
+    """Return text without anything that a terminal might take for a command, on one line.
+
+    Control characters, line ends among them, marks that turn the direction of writing, and halves
+    of surrogate pairs (bytes of a file name that are no text) become U+FFFD.
+    """
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+OUTPUT = "standard output"
+"""What errors call it."""
+
+
+@contextmanager
+def output_errors() -> Iterator[None]:
+    """Let errors of standard output say that they are its own."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, OUTPUT) from None
+
+
+class Screen(Console):
+    """A console whose strings, those in tables too, are printable whatever they are made of.
+
+    Line ends in them are kept: names that come from others go through :func:`printable` before
+    they become part of a text of several lines.
+    """
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print what :class:`rich.console.Console` prints."""
+        with output_errors():
+            super().print(*objects, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return what is drawn for a string."""
+        return super().render_str("\n".join(map(printable, text.split("\n"))), **options)
+
+
+def any_encoding() -> None:
+    """Let standard output take any text: what its encoding lacks becomes a question mark."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
