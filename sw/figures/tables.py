@@ -90,7 +90,8 @@ def rivals(figures: Figures) -> str:
     for r in RIVALS:
         speed = "" if r.inferences_per_second is None else f"{r.inferences_per_second:,.1f}"
         used = "" if r.utilization is None else _percent(r.utilization)
-        rows.append((r.name, r.task, speed.removesuffix(".0"), used.replace(".0 %", " %"), r.cycles, r.note, r.source))
+        use = used.replace(".0 %", " %")
+        rows.append((r.name, r.task, speed.removesuffix(".0"), use, r.cycles, r.note, r.source))
     head = ("", "task", "inferences/s", "utilisation", "cycles", "what to know", "source")
     return _table(head, *rows)
 
