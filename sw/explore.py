@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -32,7 +31,7 @@ from sw.exploration.sweep import (
     sweep,
 )
 
-__all__ = ["main"]
+__all__ = ["main", "markdown"]
 
 
 def _parser() -> report.Parser:
@@ -136,18 +135,21 @@ def _table(points: Sequence[Point], title: str) -> Table:
     return table
 
 
-def _show(points: Sequence[Point], title: str, *, markdown: bool) -> None:
+def markdown(points: Sequence[Point]) -> str:
+    """Return the table as Markdown, as docs/explore.md has it."""
+    columns = [[str(column.header), *map(str, column.cells)]
+               for column in _table(points, "").columns]
+    rows = [f"| {' | '.join(row)} |".replace("  ", " ") for row in zip(*columns, strict=True)]
+    return "\n".join((rows[0], "|---" * len(columns) + "|", *rows[1:]))
+
+
+def _show(points: Sequence[Point], title: str, *, as_markdown: bool) -> None:
     """Print the table, and of each network that does not fit what is missing."""
-    output = report.console()
-    table = _table(points, title)
-    if markdown:
-        # Markdown has no sections.
-        table.title, table.box = None, box.MARKDOWN
-        for row in table.rows:
-            row.end_section = False
-        output.print(table)
+    if as_markdown:
+        print(markdown(points))
         return
-    output.print(table)
+    output = report.console()
+    output.print(_table(points, title))
     for point in points:
         if not point.fits:
             output.print(f"{point.arch.upper()} {point.label}: {point.missing}")
@@ -175,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plot.check(options.plot)
     points = _run(requests, board, options.jobs)
     clock = f"{board.title} at {board.config.clock_mhz:g} MHz"
-    _show(points, f"{clock}, {options.classes} classes", markdown=options.markdown)
+    _show(points, f"{clock}, {options.classes} classes", as_markdown=options.markdown)
     if options.csv:
         _write_csv(options.csv, points)
     if options.json:

@@ -23,6 +23,9 @@ __all__ = ["Campaign", "outcome_table", "reason_table"]
 
 SHOWN_REASONS = 12
 
+SHRUNK = 3
+"""Failures of one kind that are shrunk; the others are kept as they are."""
+
 LONGEST_REASON = 120
 """Characters of a reason that the table shows."""
 
@@ -126,11 +129,13 @@ class Campaign:
             self.failures.append(entry)
 
     def _small(self, worker: Worker, number: int, verdict: Verdict) -> dict[str, Any]:
-        """Return the trial, and the smallest one that fails in the same way."""
+        """Return the trial, and for the first ones of a kind the smallest that fails like it."""
         trial = CAMPAIGNS[self.name](number)
-        small = shrink(trial, lambda t: worker.examine(t).same_kind(verdict))
-        again = worker.examine(small)
-        return {"trial": trial.to_json(), "small": small.to_json(), "small_detail": again.detail}
+        entry = {"trial": trial.to_json(), "small": None}
+        if self.reasons[verdict.outcome, verdict.stage, verdict.reason] < SHRUNK:
+            small = shrink(trial, lambda t: worker.examine(t).same_kind(verdict))
+            entry["small"] = small.to_json()
+        return entry
 
     def _save(self, entry: dict[str, Any]) -> None:
         if self.keep is None:
@@ -140,8 +145,9 @@ class Campaign:
         write_json(self.keep / f"{name}.json", entry)
         trial = CAMPAIGNS[self.name](entry["number"])
         (self.keep / f"{name}.tflite").write_bytes(trial.subject.build())
-        small = Trial.from_json(entry["small"])
-        (self.keep / f"{name}.small.tflite").write_bytes(small.subject.build())
+        if entry["small"] is not None:
+            small = Trial.from_json(entry["small"])
+            (self.keep / f"{name}.small.tflite").write_bytes(small.subject.build())
 
     def to_json(self) -> dict[str, Any]:
         """Return the report."""

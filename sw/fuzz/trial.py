@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -64,7 +65,9 @@ CAMPAIGNS: dict[str, Callable[[int], Trial]] = {"networks": _network, "mutants":
 """From a number to what is tried."""
 
 
-def shrink(trial: Trial, fails: Callable[[Trial], bool], *, tries: int = 400) -> Trial:
+def shrink(
+    trial: Trial, fails: Callable[[Trial], bool], *, tries: int = 400, seconds: float = 120
+) -> Trial:
     """Return the smallest trial that still fails, as far as steps that each fail lead.
 
     Parameters
@@ -74,12 +77,15 @@ def shrink(trial: Trial, fails: Callable[[Trial], bool], *, tries: int = 400) ->
         Whether a trial has the fault.
     tries : int
         Calls of ``fails``.
+    seconds : float
+        On the clock, after which no more are made.
     """
+    end = time.monotonic() + seconds
     progress = True
     while progress:
         progress = False
         for smaller in trial.smaller():
-            if tries == 0:
+            if tries == 0 or time.monotonic() > end:
                 return trial
             tries -= 1
             if fails(smaller):

@@ -13,6 +13,7 @@ from sw.compiler import Program, compile_graph
 from sw.driver import Device
 from sw.driver.serial import SerialTransport
 from sw.exploration.graphs import random_graph
+from sw.figures import line, store
 from sw.ir import Graph
 from sw.networks.architecture import mobilenet_v1
 
@@ -54,3 +55,5 @@ def test_forty_frames_a_second(graph: Graph, program: Program) -> None:
     for before, after in pairwise(ends):
         assert after - before < 1 / 40
         assert after - before > np.prod(shape) * 10 / BOARD.baud, "faster than the line"
+    stated = store.lookup(store.read(), "line/period_ms")
+    assert line.period(results) == pytest.approx(stated, rel=1e-3)

@@ -1,0 +1,144 @@
+"""The report of the bitstream, and whether the sources still give the design that it is of."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boards
+from hw.flow import ice40
+from hw.flow.tools import tool_versions
+from sw.errors import SeparableError
+from sw.figures.store import BOARD, Figures, digest
+
+__all__ = ["HOW", "PARTS", "cells_by_part", "design", "measure_build", "same_tools"]
+
+SEEDS = ("--sweep", "4", "--first-seed", "1")
+HOW = f"python -m hw.build --board {BOARD} {' '.join(SEEDS)} --json FILE"
+
+COMMENTS = re.compile(r"^\s*(?:#.*|attribute \\(?:src|generator) .*)\n", flags=re.MULTILINE)
+"""Lines of RTLIL that say where something comes from, not what it is."""
+
+PARTS = {
+    "two requantisers (17 fraction bits)": ("core.drain.requantise_",),
+    "accumulators to requantisers, results held": ("core.drain.",),
+    "array: operands, partial sums, accumulators, skew": ("core.array.", "core.acc"),
+    "sequencer, step decoder": ("core.sequencer.", "core.decoder."),
+    "descriptors in force": ("core.descriptors.",),
+    "address generator": ("core.addresses.",),
+    "loader, ring, serial reader, write-back": (
+        "core.loader.", "core.ring.", "core.serial$", "core.writeback."),
+    "activation memory and arbiter": ("core.scratchpad.",),
+    "host port": ("core.host.",),
+    "serial link": ("link.", "rx.", "tx."),
+    "flash reader": ("flash.",),
+}
+"""Parts of the design, and how the names of their cells begin; the first that fits counts."""
+
+
+def _elaborate(folder: Path) -> None:
+    # Only now: it takes a while.
+    from hw.top import Top
+
+    board = boards.get(BOARD)
+    ice40.elaborate(board, Top(board), folder)
+
+
+def design() -> str:
+    """Return the digest of what is given to synthesis, place and route.
+
+    That is the design as Amaranth writes it, without comments and places in the sources, its
+    pins, the chip, the script and the board's clock and seed.
+    """
+    board = boards.get(BOARD)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _elaborate(folder)
+        parts = [(folder / file).read_text() for file in ("top.il", "top.pcf", "device.json")]
+    return digest([COMMENTS.sub("", part) for part in parts]
+                  + [ice40.SYNTHESIS, board.config.clock_mhz, board.seed])
+
+
+def same_tools(figures: Figures) -> bool:
+    """Return whether the report was made with the tools that are installed."""
+    return bool(figures["build"]["figures"]["versions"] == tool_versions())
+
+
+def cells_by_part(netlist: dict[str, Any]) -> dict[str, int]:
+    """Return the logic cells of each part before packing.
+
+    A look-up table is a cell, and so is a flip-flop that is not fed by a table of its own.
+
+    Parameters
+    ----------
+    netlist : dict
+        As Yosys writes it, flattened.
+    """
+    cells = netlist["modules"]["top"]["cells"]
+    users: Counter[int] = Counter()
+    tables = set()
+    for cell in cells.values():
+        for port, bits in cell["connections"].items():
+            if cell["port_directions"][port] == "input":
+                users.update(bit for bit in bits if isinstance(bit, int))
+            elif cell["type"] == "SB_LUT4":
+                tables.update(bits)
+    for port in netlist["modules"]["top"]["ports"].values():
+        users.update(bit for bit in port["bits"] if isinstance(bit, int))
+    parts = dict.fromkeys((*PARTS, "the rest"), 0)
+    for name, cell in cells.items():
+        kind = cell["type"]
+        data = cell["connections"]["D"][0] if kind.startswith("SB_DFF") else None
+        if kind == "SB_LUT4" or (data is not None and not (data in tables and users[data] == 1)):
+            parts[_part(name)] += 1
+    return parts
+
+
+def _part(name: str) -> str:
+    plain = name.replace("\\", "")
+    return next((part for part, starts in PARTS.items() if plain.startswith(starts)), "the rest")
+
+
+def measure_build(say: Callable[[str], None]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Build the bitstream: returns the design's digest, and the report without paths.
+
+    Raises
+    ------
+    SeparableError
+        If the build fails, or another seed than the board's is the best.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        say("synthesis")
+        _elaborate(folder)
+        ice40.synthesize(folder)
+        parts = cells_by_part(json.loads((folder / "top.json").read_text()))
+        say("place and route, four seeds")
+        report = folder / "report.json"
+        line = [sys.executable, "-m", "hw.build", "--board", BOARD, *SEEDS,
+                "--output", str(folder / "build"), "--json", str(report)]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SeparableError(f"hw.build failed: {done.stderr.strip()}")
+        data = json.loads(report.read_text())
+    seed = boards.get(BOARD).seed
+    if data["seed"] != seed:
+        raise SeparableError(
+            f"seed {data['seed']} is better than the board's, {seed}; write it into "
+            f"boards/{BOARD}.py and measure again")
+    return {"design": design()}, from_report(data, parts)
+
+
+def from_report(report: dict[str, Any], parts: dict[str, int]) -> dict[str, Any]:
+    """Return a report of :mod:`hw.build` as figures."""
+    del report["bitstream"]
+    usage = report["utilization"]["LC"]
+    return {**report, "free_cells": usage["available"] - usage["used"], "parts": parts,
+            "cells_before_packing": sum(parts.values())}

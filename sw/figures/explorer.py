@@ -1,0 +1,57 @@
+"""The rows of the explorer's table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import boards
+from sw.exploration.accuracy import published
+from sw.exploration.sweep import ARCHITECTURES, Point, Request, default_jobs, evaluate, sweep
+from sw.figures.store import BOARD, Figures, lookup
+
+__all__ = ["CLASSES", "HOW", "measure_explorer", "points", "requests", "row"]
+
+HOW = f"python -m sw.explore --arch v1 v2 --board {BOARD}"
+CLASSES = 1001
+
+
+def requests(arch: str) -> list[Request]:
+    """Return the published networks of an architecture."""
+    return [Request(arch=arch, alpha=alpha, size=size, classes=CLASSES)
+            for alpha, size in published(arch)]
+
+
+def row(request: Request) -> dict[str, Any]:
+    """Compile a network, and return its row."""
+    return _plain(evaluate(request, boards.get(BOARD)))
+
+
+def _plain(point: Point) -> dict[str, Any]:
+    # What is missing is a sentence, which may be put into better words.
+    return {key: value for key, value in asdict(point).items() if key != "missing"}
+
+
+def points(figures: Figures) -> list[Point]:
+    """Return the points of the table and the plot, as they were measured."""
+    return [Point(**values) for arch in ARCHITECTURES
+            for values in lookup(figures, f"explorer/{arch}/rows").values()]
+
+
+def measure_explorer(say: Callable[[str], None]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Compile the grids: no inputs, and the rows with the processor time that they took."""
+    figures = {}
+    for arch in ARCHITECTURES:
+        wanted = requests(arch)
+        say(f"{len(wanted)} networks of {arch.upper()}")
+        before = os.times()
+        found = dict(sweep(wanted, boards.get(BOARD), jobs=default_jobs()))
+        after = os.times()
+        spent = (after.user + after.children_user) - (before.user + before.children_user)
+        figures[arch] = {
+            "processor_seconds": round(spent),
+            "rows": {found[n].label: _plain(found[n]) for n in range(len(wanted))},
+        }
+    return {}, figures

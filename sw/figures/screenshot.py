@@ -1,0 +1,127 @@
+"""``docs/stream.png``: the page of a real stream, on the simulated board, in a browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sw.errors import InputError, SeparableError
+from sw.figures.store import BOARD, ROOT, replace_file
+
+__all__ = ["PAGE", "take"]
+
+PAGE = ROOT / "sw" / "stream" / "index.html"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FIRST = 60
+"""Frames before the picture: a history to look at."""
+SURE = 90.0
+"""Per cent that the answer in the picture has at least."""
+WIDTH, HEIGHT = 1200, 790
+SECONDS = 600.0
+STATED = ("clock", "number", "name", "labels", "board-rate", "line-rate", "exact", "error-count")
+"""Elements of the page whose text is remembered."""
+
+
+@contextmanager
+def _stream() -> Iterator[str]:
+    """Run a stream of the images that ship; yields the address of its page."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sw.stream", "--board", BOARD, "--backend", "sim:link", "--verify",
+         "--loop", "--json-lines", "--web", "127.0.0.1:0"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        address = re.match(r"web page: (\S+)", line)
+        if address is None:
+            raise SeparableError(f"sw.stream failed: {line.strip()}")
+        yield address[1]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+@contextmanager
+def _browser() -> Iterator[Any]:
+    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    driver = shutil.which("chromedriver")
+    try:
+        from selenium import webdriver
+    except ImportError:
+        raise InputError("the picture of the page needs selenium: pip install -e '.[test]'"
+                         ) from None
+    if program is None or driver is None:
+        raise InputError("the picture of the page needs a browser: install chromium and "
+                         "chromedriver (Debian: apt-get install chromium chromium-driver)")
+    with tempfile.TemporaryDirectory() as profile:
+        options = webdriver.ChromeOptions()
+        options.binary_location = program
+        for argument in ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+                         "--disable-dev-shm-usage", "--disable-background-networking",
+                         "--disable-sync", f"--user-data-dir={profile}"):
+            options.add_argument(argument)
+        service = webdriver.ChromeService(executable_path=driver)
+        browser = webdriver.Chrome(options=options, service=service)
+        try:
+            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+                "width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False})
+            yield browser
+        finally:
+            browser.quit()
+
+
+def _texts(browser: Any) -> dict[str, str]:
+    return {name: str(browser.execute_script(
+        f"return document.getElementById('{name}').innerText")) for name in STATED}
+
+
+def _answer(texts: dict[str, str]) -> tuple[str, str, float]:
+    """Return the truth, the answer and its score in per cent, as the page states them."""
+    truth = re.search(r"\((.*)\)$", texts["name"])
+    lines = texts["labels"].splitlines()
+    if truth is None or len(lines) < 2:
+        return "", "-", 0.0
+    return truth[1], lines[0], float(lines[1].removesuffix(" %"))
+
+
+def take(path: Path) -> dict[str, Any]:
+    """Take a picture of a frame that the network is right and sure about.
+
+    Returns
+    -------
+    dict
+        What the picture states.
+
+    Raises
+    ------
+    InputError
+        If there is no browser.
+    SeparableError
+        If the stream fails, or no such frame comes.
+    """
+    with _browser() as browser, _stream() as address:
+        browser.get(address)
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            before = _texts(browser)
+            truth, answer, score = _answer(before)
+            number = int(before["number"].removeprefix("frame ") or 0)
+            right = answer == truth and score >= SURE and before["exact"] == "exact"
+            if number >= FIRST and right:
+                picture = browser.get_screenshot_as_png()
+                # The next frame may have come meanwhile.
+                if _texts(browser) == before:
+                    replace_file(path, picture)
+                    del before["labels"]
+                    return {**before, "truth": truth, "answer": answer, "score": score}
+            time.sleep(0.02)
+    raise SeparableError(f"no frame of the stream was recognised with {SURE:g} % or more")

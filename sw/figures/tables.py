@@ -1,0 +1,177 @@
+"""The tables of the documents, rendered from the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from sw import explore
+from sw.bench.rivals import RIVALS
+from sw.bench.tables import WORDS
+from sw.figures.explorer import points
+from sw.figures.store import Figures, lookup
+from sw.networks import default
+
+__all__ = ["TABLES"]
+
+SUMMARY = (
+    ("`vww_96_int8` (person / no person, MLPerf Tiny)", "vww_96_int8/default"),
+    ("the same with `--drop-constant-channels`", "vww_96_int8/drop_constant_channels"),
+    ("`person_detect` (TensorFlow Lite Micro)", "person_detect/default"),
+    ("`mobilenet_v1_0.25_128_quant` (ImageNet, 1001 classes, uint8)",
+     "mobilenet_v1_0.25_128_quant/default"),
+    ("`mobilenetv2_160_035` (V2, person / no person)", "mobilenetv2_160_035/default"),
+    ("`mobilenet_v2_1.0_224_quant` (V2, ImageNet at 224×224, 3.5 MB of weights)",
+     "mobilenet_v2_1.0_224_quant/default"),
+    ("`fashion_mnist_v1_025` (ships; 10 classes of clothes, {accuracy} of {images:,} test images)",
+     "fashion_mnist_v1_025/default"),
+)
+BENCHMARK = ("vww_96_int8", "person_detect", "mobilenet_v1_0.25_128_quant", "mobilenetv2_160_035")
+INPUT = (*BENCHMARK, "fashion_mnist_v1_025")
+
+
+def _rows(*rows: Iterable[str]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(line.replace("  ", " ") for line in lines)
+
+
+def _table(head: Sequence[str], *rows: Iterable[str]) -> str:
+    return _rows(head, ["---"] * len(head), *rows)
+
+
+def _percent(value: float, digits: int = 1) -> str:
+    return f"{100 * value:.{digits}f} %"
+
+
+def _clock(figures: Figures) -> str:
+    return f"{lookup(figures, 'build/clocks/core/target_mhz'):g}"
+
+
+def summary(figures: Figures) -> str:
+    """Return the README's table."""
+    rows = []
+    test_set = lookup(figures, "test_set/fashion_mnist_v1_025")
+    for text, key in SUMMARY:
+        found = lookup(figures, f"networks/{key}")
+        # A network of which parts are left out has no utilisation to compare.
+        used = "" if key.endswith("channels") else _percent(found["utilization"])
+        name = text.format(accuracy=_percent(test_set["accuracy"]), images=test_set["images"])
+        speed = f"{found['inferences_per_second']:.1f}"
+        rows.append((name, f"{found['cycles']:,}", used, speed))
+    return _table(("network", "cycles", "of the 16 multipliers", "inferences per second"), *rows)
+
+
+def benchmark(figures: Figures) -> str:
+    """Return the table of docs/benchmark.md: where cycles go."""
+    found = [lookup(figures, f"networks/{name}/default") for name in BENCHMARK]
+
+    def row(title: str, form: Callable[[dict[str, Any]], str]) -> list[str]:
+        return [title, *map(form, found)]
+
+    def lost(cause: str) -> Callable[[dict[str, Any]], str]:
+        return lambda f: f"{f['lost'][cause]:,.0f} ({_percent(f['lost'][cause] / f['cycles'])})"
+
+    return _table(
+        ("", *BENCHMARK),
+        row("MACs", lambda f: f"{f['macs']:,}"),
+        row("limit, cycles", lambda f: f"{f['limit_cycles']:,.0f}"),
+        row("**cycles**", lambda f: f"**{f['cycles']:,}**"),
+        row(f"inferences per second at {_clock(figures)} MHz",
+            lambda f: f"{f['inferences_per_second']:.1f}"),
+        row("the limit's", lambda f: f"{f['limit_inferences_per_second']:.1f}"),
+        row("utilisation", lambda f: _percent(f["utilization"])),
+        *(row(words, lost(cause)) for cause, words in WORDS.items()),
+    )
+
+
+def rivals(figures: Figures) -> str:
+    """Return what others have published, from :mod:`sw.bench.rivals`."""
+    rows = []
+    for r in RIVALS:
+        speed = "" if r.inferences_per_second is None else f"{r.inferences_per_second:,.1f}"
+        used = "" if r.utilization is None else _percent(r.utilization)
+        use = used.replace(".0 %", " %")
+        rows.append((r.name, r.task, speed.removesuffix(".0"), use, r.cycles, r.note, r.source))
+    head = ("", "task", "inferences/s", "utilisation", "cycles", "what to know", "source")
+    return _table(head, *rows)
+
+
+def explorer(figures: Figures) -> str:
+    """Return the table of docs/explore.md."""
+    return explore.markdown(points(figures))
+
+
+def inputs(figures: Figures) -> str:
+    """Return the table of docs/input.md."""
+    rows = []
+    for name in INPUT:
+        for option, title, text in (("default", f"`{name}`", ""),
+                                    ("compact_input", "", "`--compact-input`")):
+            f = lookup(figures, f"networks/{name}/{option}")
+            after = f["next_input_cycle"]
+            rows.append((title, text, f["layouts"], f"{f['input_bytes']:,}", f"{f['cycles']:,}",
+                         "" if after is None else f"{after:,}"))
+    return _table(
+        ("network", "", "layout", "bytes per inference", "cycles", "the next input from cycle"),
+        *rows)
+
+
+def shipped(figures: Figures) -> str:
+    """Return the table of docs/networks.md."""
+    columns = []
+    for short, network in default.NETWORKS.items():
+        cycles = lookup(figures, f"networks/{network.name}/default")
+        test_set = lookup(figures, f"test_set/{network.name}")
+        images = lookup(figures, f"accuracy/{network.name}")
+        size = default.default_model(short).stat().st_size
+        head = ", last convolution 256" if short == "v2" else ""
+        columns.append((
+            f"`{network.name}.tflite`",
+            f"α = 0.25, first stride 1{head}",
+            f"{network.macs:,}",
+            f"{network.weights:,}",
+            f"{size / 1024:.0f} KB",
+            f"{cycles['cycles']:,} ({cycles['inferences_per_second']:.1f} inferences/s)",
+            f"**{_percent(test_set['accuracy'], 2)}**",
+            f"{images['images']} images, {images['right']} right, every tensor equal to the golden "
+            "model's",
+        ))
+    names = ("file in `sw/networks/data`", "as the paper's but for", "multiply-adds", "weights",
+             "file", "cycles on the iCEBreaker", "accuracy in int8, 10,000 test images",
+             "simulated core")
+    return _table(("", "V1", "V2"), *zip(names, *columns, strict=True))
+
+
+def cycles(figures: Figures) -> str:
+    """Return the table of docs/architecture.md: one network's cycles."""
+    f = lookup(figures, "networks/vww_96_int8/default")
+    idle, lost = f["idle"], f["lost"]
+    between = lost["fill"] + lost["requantise"] + lost["input"]
+    rows = (
+        ("multiplications ÷ 16", f["limit_cycles"], "the limit"),
+        ("first convolution: 27 products in 14 steps of 2 rows", idle["first"],
+         "4 % of that layer"),
+        ("depthwise, stride 1: 9 taps in 10 slots", idle["depthwise_1"], ""),
+        ("depthwise, stride 2: 9 taps in 16 slots", idle["depthwise_2"],
+         "6 words to read per output and one access a cycle"),
+        ("padding of the classifier's 2 outputs to 8, average pool", idle["others"], ""),
+        ("between layers", between, ""),
+        ("waiting for weights: at the start", lost["weights"], ""),
+    )
+    total = ("**total**", f"**{f['cycles']:,}**", _percent(f["utilization"]))
+    return _table(("", "cycles", ""), *((a, f"{b:,.0f}", c) for a, b, c in rows), total)
+
+
+def cells(figures: Figures) -> str:
+    """Return the table of docs/architecture.md: the design's parts."""
+    parts = lookup(figures, "build/parts")
+    total = f"**{lookup(figures, 'build/cells_before_packing'):,}**"
+    return _table(("part", "cells"), *((name, f"{n:,}") for name, n in parts.items()),
+                  ("**all**", total))
+
+
+TABLES: dict[str, Callable[[Figures], str]] = {
+    table.__name__: table
+    for table in (summary, benchmark, rivals, explorer, inputs, shipped, cycles, cells)
+}
+"""By the name that documents have in their markers."""
