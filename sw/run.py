@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from sw import golden, images, importer, ir, models, report, samples
+from sw import arrival, golden, images, importer, ir, models, report, samples
 from sw.compiler import Program, compile_graph
 from sw.driver import Device
 from sw.errors import InputError
@@ -305,6 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     output = report.console()
     results: list[Run] = []
+    program: Program | None = None
     if options.backend == "golden":
         for frame in frames:
             results.append(run_golden(graph, frame.name, frame.input))
@@ -330,6 +331,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     break
         layers = layer_reports(program, results, config.multipliers)
         output.print(report.layer_table(layers, multipliers=config.multipliers))
+    if program is not None and (late := arrival.sentence(program, board.baud)):
+        output.print(late)
     for line in summary(results, config.clock_mhz):
         output.print(line)
     if options.json:
@@ -343,6 +346,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             backend=options.backend,
             clock_mhz=config.clock_mhz,
             results=[result_json(result) for result in results],
+            predicted_cycles=None if program is None else sum(program.cycles()),
+            cycles_with_input=None
+            if program is None
+            else arrival.cycles_with_input(program, board.baud),
         )
         report.write_json(options.json, data)
     if results[-1].difference:
