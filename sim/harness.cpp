@@ -165,7 +165,11 @@ struct Board {
     // A layer is done when its last result sets out for memory; it arrives in the last slice as
     // many cycles later as there are slices.  The next layer's first result comes much later.
     void settle() {
-        for (size_t i = 0; i < memories().size() + 2; ++i) step();
+        for (size_t i = 0; i < memories().size() + 2; ++i) {
+            // Time is not otherwise for being looked at.
+            feed();
+            step();
+        }
     }
 
     // Until the core is idle; with `stop`, until the next end of a layer.

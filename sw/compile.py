@@ -9,6 +9,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 import boards
+from sw import arrival
 from sw.compiler import Program, compile_graph, save_program
 from sw.model_file import open_network
 from sw.report import (
@@ -98,7 +99,7 @@ def _table(program: Program, reports: Sequence[LayerReport]) -> Table:
     return table
 
 
-def _summary(program: Program) -> str:
+def _summary(program: Program, baud: int) -> str:
     cycles, clock = sum(program.cycles()), program.config.clock_mhz
     word = program.config.word_bytes
     layouts = ", ".join(
@@ -114,6 +115,8 @@ def _summary(program: Program) -> str:
         text += f"\n{program.sent_words * word:,} bytes are sent for each inference"
         if program.overlap is not None:
             text += f", from {program.overlap.cycle:,} cycles after the start of the one before on"
+    if late := arrival.sentence(program, baud):
+        text += f"\n{late}"
     return text
 
 
@@ -132,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reports = layer_reports(program)
     screen = console()
     screen.print(_table(program, reports))
-    screen.print(_summary(program))
+    screen.print(_summary(program, board.baud))
     if options.output:
         save_program(program, options.output)
     if options.json:
@@ -146,6 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             flash_bytes=len(program.flash),
             ring_bytes=program.ring_words * program.config.word_bytes,
             input_bytes=program.sent_words * program.config.word_bytes,
+            cycles_with_input=arrival.cycles_with_input(program, board.baud),
             overlap=None if program.overlap is None else asdict(program.overlap),
         )
         write_json(options.json, report)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from sw import golden, images, ir, reading, report, samples
+from sw import arrival, golden, images, ir, reading, report, samples
 from sw.compiler import Program, is_program
 from sw.driver import Device, DeviceError
 from sw.errors import InputError
@@ -305,6 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     output = report.console()
     results: list[Run] = []
+    program: Program | None = None
 
     def show(result: Run) -> None:
         for line in describe(result, labels, config.clock_mhz):
@@ -332,6 +333,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     break
         layers = layer_reports(program, results, config.multipliers)
         output.print(report.layer_table(layers, multipliers=config.multipliers))
+    if program is not None and (late := arrival.sentence(program, board.baud)):
+        output.print(late)
     for line in summary(results, config.clock_mhz):
         output.print(line)
     if options.json:
@@ -345,6 +348,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             backend=options.backend,
             clock_mhz=config.clock_mhz,
             results=[result_json(result) for result in results],
+            predicted_cycles=None if program is None else sum(program.cycles()),
+            cycles_with_input=None
+            if program is None
+            else arrival.cycles_with_input(program, board.baud),
         )
         report.write_json(options.json, data)
     if results[-1].difference:

@@ -12,7 +12,7 @@
 - :mod:`sw.compiler.schedule`: all of it in order; :mod:`sw.compiler.program`: the result;
   ``storage``: files of it, with ``schema`` and ``validation``; ``collector``: its tensors;
 - :mod:`sw.compiler.chunks`: inputs that arrive while the core runs; ``overlap``: the next ones;
-- :mod:`sw.compiler.cycles`, ``timing``, ``feeder``, ``port``: how long it takes.
+- :mod:`sw.compiler.cycles`, ``timing``, ``feeder``, ``host``, ``port``: how long it takes.
 """
 
 from sw.compiler.chunks import InputChunk

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from hw.command import PARAMETER_FIELDS, Descriptor
 from hw.config import CoreConfig
+from sw.compiler.host import Arrivals
 from sw.compiler.timing import LayerTiming, Task, simulate
 
 __all__ = ["Work", "by_layer", "descriptor_timings", "predict", "tasks_of"]
@@ -40,18 +41,18 @@ class Work:
 
 
 def descriptor_timings(
-    work: Sequence[Work], ring_words: int, config: CoreConfig
+    work: Sequence[Work], ring_words: int, config: CoreConfig, host: Arrivals | None = None
 ) -> list[LayerTiming]:
     """Return the timing of every descriptor; see :func:`sw.compiler.timing.simulate`."""
-    return list(_timings(tuple(work), ring_words, config))
+    return list(_timings(tuple(work), ring_words, config, host))
 
 
 # A program is asked for its cycles when it is chosen, and then again for every report.
 @lru_cache(maxsize=8)
 def _timings(
-    work: tuple[Work, ...], ring_words: int, config: CoreConfig
+    work: tuple[Work, ...], ring_words: int, config: CoreConfig, host: Arrivals | None
 ) -> tuple[LayerTiming, ...]:
-    return tuple(simulate(tasks_of(work, config), ring_words, config))
+    return tuple(simulate(tasks_of(work, config), ring_words, config, host))
 
 
 def tasks_of(work: Sequence[Work], config: CoreConfig) -> list[Task]:
@@ -66,7 +67,9 @@ def tasks_of(work: Sequence[Work], config: CoreConfig) -> list[Task]:
     ]
 
 
-def predict(work: Sequence[Work], ring_words: int, config: CoreConfig) -> list[int]:
+def predict(
+    work: Sequence[Work], ring_words: int, config: CoreConfig, host: Arrivals | None = None
+) -> list[int]:
     """Predict the cycles of every layer, as the core counts them.
 
     Parameters
@@ -75,13 +78,15 @@ def predict(work: Sequence[Work], ring_words: int, config: CoreConfig) -> list[i
         In order.
     ring_words : int
     config : CoreConfig
+    host : Arrivals, optional
+        What the host brings while the core runs; without it all of the input is there.
 
     Returns
     -------
     list of int
         By layer; their sum is what the core's cycle counter shows at the end.
     """
-    timings = descriptor_timings(work, ring_words, config)
+    timings = descriptor_timings(work, ring_words, config, host)
     # The counter runs on for one cycle after the end.
     return by_layer(work, [timing.end + 1 for timing in timings])
 

@@ -260,7 +260,7 @@ class Feeder:
         self.load = NEVER
         """When the flash's next word and the loader's want the port; NEVER if they cannot."""
 
-    def advance(self, until: int, *, until_record: bool = False) -> None:
+    def advance(self, until: int, *, until_record: bool = False) -> bool:
         """Do all accesses up to a cycle, which the port has to know.
 
         Parameters
@@ -269,12 +269,18 @@ class Feeder:
             Included.
         until_record : bool
             Return as soon as the loader has read a record to its end.
+
+        Returns
+        -------
+        bool
+            Whether it has, with ``until_record``.
         """
         loader, ring, take, gap = self.loader, self.ring, self.flash.take, self.push_spacing
         find, origin = self.port.cells.find, self.port.origin
         push, load, cycle, depth = self.push, self.load, self.cycle, ring.depth
         push_wanted, stored, write, read = self.push_wanted, self.stored, self.write, self.read
         room, spacing = loader.room, loader.spacing
+        complete = False
         while True:
             first = push if push < load else load
             if first < cycle:
@@ -282,6 +288,7 @@ class Feeder:
             # One access per cycle; who gets none asks again in the next cycle.
             now = find(0, first - origin) + origin if first <= until else NEVER
             if not first <= now <= until:
+                complete = False
                 break
             cycle = now + 1
             if push <= now:
@@ -316,6 +323,7 @@ class Feeder:
         loader.room = room
         self.push, self.load, self.cycle = push, load, cycle
         self.push_wanted, self.stored, self.write, self.read = push_wanted, stored, write, read
+        return complete
 
     def free(self, cycle: int, *, descriptors: int = 0, blocks: int = 0, steps: int = 0) -> None:
         """The sequencer is done with what it used; accesses up to this cycle have been done."""

@@ -14,6 +14,7 @@ from hw.config import CoreConfig
 from sw import golden, ir
 from sw.compiler.chunks import InputChunk
 from sw.compiler.cycles import Work, predict
+from sw.compiler.host import arrivals
 from sw.compiler.inputs import InputLayout
 from sw.compiler.overlap import Overlap
 from sw.compiler.partition import Place
@@ -212,9 +213,22 @@ class Program:
         """Size of the ring."""
         return self.ring[1] - self.ring[0] + 1
 
-    def cycles(self) -> list[int]:
-        """Predict the cycles of every layer."""
-        return predict(self.work, self.ring_words, self.config)
+    @property
+    def streams_input(self) -> bool:
+        """Whether a part of the input is written while the core runs."""
+        return any(chunk.after_layer for chunk in self.chunks)
+
+    def cycles(self, pace: int | None = None) -> list[int]:
+        """Predict the cycles of every layer.
+
+        Parameters
+        ----------
+        pace : int, optional
+            Cycles from one halfword to the next when the host brings input while the core runs, on
+            its bus; without it, as if all of the input were on the chip at the start.
+        """
+        host = None if pace is None else arrivals(self.chunks, pace, self.config)
+        return predict(self.work, self.ring_words, self.config, host)
 
     @property
     def sent_words(self) -> int:

@@ -20,6 +20,7 @@ from hw.config import CoreConfig
 from hw.control.descriptor import DescriptorMemory
 from hw.core import STEP_DELAY
 from sw.compiler.feeder import NEVER, Feeder, Task
+from sw.compiler.host import Arrivals, HostedFeeder
 from sw.compiler.port import Port, read_pattern
 
 __all__ = ["LayerTiming", "Task", "simulate"]
@@ -54,8 +55,8 @@ class LayerTiming:
     drain : int
         Cycles from the last step to the last result's being written.
     fill : int
-        Cycles in which the descriptor was waited for and read, or a block began; at the end of a
-        program, those until its last checksum has been seen.
+        Cycles in which the descriptor was waited for and read, or held back because of its input,
+        or a block began; at the end of a program, those until its last checksum has been seen.
 
     The cycles of a descriptor begin with the second one after the end of the descriptor before (the
     first one's with cycle 1) and end with the one after ``end``; each has one of these causes, the
@@ -78,10 +79,16 @@ class LayerTiming:
 class _Sequencer:
     """The sequencer's states, one descriptor after another."""
 
-    def __init__(self, port: Port, feeder: Feeder, lanes: int) -> None:
+    def __init__(
+        self, port: Port, feeder: Feeder, lanes: int, hosted: HostedFeeder | None
+    ) -> None:
         self.port = port
         self.feeder = feeder
         self.lanes = lanes
+        self.hosted = hosted
+        """The feeder, if the host brings inputs meanwhile."""
+        self.number = 0
+        """Of the descriptor."""
 
     def run(self, d: Descriptor, free: int) -> LayerTiming:
         """Run a descriptor, the cycle ``free`` being the first in which it can be fetched."""
@@ -110,6 +117,9 @@ class _Sequencer:
         while port.writing:
             port.idle(port.end + RESULT_DELAY)
         end = max(last, port.written) + 1
+        self.number += 1
+        if self.hosted:
+            self.hosted.host.layer_done(end)
         return LayerTiming(end=end, steps=steps, weights_wait=weights_wait,
                            input_wait=input_wait, drain=end - last, fill=fill)
 
@@ -118,6 +128,8 @@ class _Sequencer:
         port, feeder = self.port, self.feeder
         fetched = max(free, self._wait(feeder.loader.descriptors))
         feeder.loader.descriptors.popleft()
+        if self.hosted:
+            fetched = self._held(self.hosted, fetched)
         loaded = fetched + DescriptorMemory.LATENCY
         port.idle(loaded + 2)
         if d.ring_moves:
@@ -126,6 +138,16 @@ class _Sequencer:
         feeder.advance(loaded)
         feeder.free(loaded, descriptors=1)
         return loaded
+
+    def _held(self, feeder: HostedFeeder, cycle: int) -> int:
+        """Wait, from a cycle on, until the host lets the descriptor be fetched; return when."""
+        port, host = self.port, feeder.host
+        while (released := host.released(self.number, cycle)) is None:
+            if host.stuck:
+                raise RuntimeError("the program never ends: what is waited for is not read before")
+            port.idle(max(port.end, cycle) + PATIENCE)
+            feeder.advance(port.end - 1, until_hold=True)
+        return released
 
     def _wait(self, records: deque[int]) -> int:
         """Return when the next descriptor or block is there; up to then nothing is read."""
@@ -162,7 +184,9 @@ class _Sequencer:
         return start + length - 1
 
 
-def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list[LayerTiming]:
+def simulate(
+    tasks: Sequence[Task], ring_words: int, config: CoreConfig, host: Arrivals | None = None
+) -> list[LayerTiming]:
     """Return the timing of every descriptor of a program.
 
     Parameters
@@ -171,6 +195,8 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
     ring_words : int
         At the start; descriptors may move the ring's first word.
     config : CoreConfig
+    host : Arrivals, optional
+        What the host brings while the core runs; without it all of the input is there.
 
     Returns
     -------
@@ -183,8 +209,9 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
         If a descriptor makes the ring smaller.
     """
     port = Port()
-    feeder = Feeder(tasks, ring_words, config, port)
-    sequencer = _Sequencer(port, feeder, config.lanes)
+    hosted = None if host is None else HostedFeeder(tasks, ring_words, config, port, host)
+    feeder = hosted or Feeder(tasks, ring_words, config, port)
+    sequencer = _Sequencer(port, feeder, config.lanes, hosted)
     done: list[LayerTiming] = []
     for task in tasks:
         done.append(sequencer.run(task.descriptor, done[-1].end + 1 if done else 0))

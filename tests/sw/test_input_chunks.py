@@ -113,7 +113,7 @@ def test_simulated_board(graph: Graph, program: Program, pace: int) -> None:
             result = device.infer(x)
             np.testing.assert_array_equal(result.tensors[output], golden.run(graph, x)[output])
             cycles.append(result.cycles)
-            assert result.layer_cycles == [result.cycles]
+            assert result.layer_cycles == [result.cycles] == program.cycles(pace)
         if pace == 200:
             assert min(cycles) > (ROWS - PLACES) * WIDTH * 2 * 4 * pace
         # Whoever comes afterwards is not held.
