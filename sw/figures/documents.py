@@ -12,8 +12,9 @@ from pathlib import Path
 
 from sw.errors import InputError
 from sw.figures.claims import CLAIMS, OTHERS
-from sw.figures.store import FILE, ROOT, Figures, lookup, replace_file
+from sw.figures.store import FILE, ROOT, Figures, lookup
 from sw.figures.tables import TABLES
+from sw.files import write_text
 
 __all__ = ["check", "documents", "render", "unclaimed", "write_documents"]
 
@@ -123,6 +124,6 @@ def write_documents(figures: Figures, root: Path = ROOT) -> list[str]:
         text = path.read_text("utf-8")
         wanted = render(document, text, figures)
         if wanted != text:
-            replace_file(path, wanted.encode())
+            write_text(path, wanted)
             changed.append(document)
     return changed

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from sw.errors import InputError, SeparableError
-from sw.figures.store import BOARD, ROOT, replace_file
+from sw.figures.store import BOARD, ROOT
+from sw.files import write_bytes
 
 __all__ = ["PAGE", "take"]
 
@@ -120,7 +121,7 @@ def take(path: Path) -> dict[str, Any]:
                 picture = browser.get_screenshot_as_png()
                 # The next frame may have come meanwhile.
                 if _texts(browser) == before:
-                    replace_file(path, picture)
+                    write_bytes(path, picture)
                     del before["labels"]
                     return {**before, "truth": truth, "answer": answer, "score": score}
             time.sleep(0.02)

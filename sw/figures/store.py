@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sw.errors import InputError, SeparableError
+from sw.errors import InputError
+from sw.files import write_text
 
 __all__ = [
     "BOARD",
@@ -22,7 +22,6 @@ __all__ = [
     "file_digest",
     "lookup",
     "read",
-    "replace_file",
     "write",
 ]
 
@@ -65,18 +64,7 @@ def read(root: Path = ROOT) -> Figures:
 
 def write(figures: Figures, root: Path = ROOT) -> None:
     """Write the figures; each innermost object is a line, so that changes can be read."""
-    replace_file(root / FILE, (_text(figures) + "\n").encode())
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise SeparableError(f"{path}: cannot be written ({error.strerror})") from None
+    write_text(root / FILE, _text(figures) + "\n")
 
 
 def _text(value: Any, indent: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -90,8 +91,8 @@ def rivals(figures: Figures) -> str:
     for r in RIVALS:
         speed = "" if r.inferences_per_second is None else f"{r.inferences_per_second:,.1f}"
         used = "" if r.utilization is None else _percent(r.utilization)
-        use = used.replace(".0 %", " %")
-        rows.append((r.name, r.task, speed.removesuffix(".0"), use, r.cycles, r.note, r.source))
+        rows.append((r.name, r.task, speed.removesuffix(".0"), used.replace(".0 %", " %"),
+                     r.cycles, r.note, r.source))
     head = ("", "task", "inferences/s", "utilisation", "cycles", "what to know", "source")
     return _table(head, *rows)
 
@@ -129,7 +130,7 @@ def shipped(figures: Figures) -> str:
             f"`{network.name}.tflite`",
             f"α = 0.25, first stride 1{head}",
             f"{network.macs:,}",
-            f"{network.weights:,}",
+            f"{sum(math.prod(layer.weight_shape) for layer in network.layers):,}",
             f"{size / 1024:.0f} KB",
             f"{cycles['cycles']:,} ({cycles['inferences_per_second']:.1f} inferences/s)",
             f"**{_percent(test_set['accuracy'], 2)}**",
