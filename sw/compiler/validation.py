@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 
-from hw.command import ADDRESS_BITS, PARAMETER_FIELDS
+from hw.command import ADDRESS_BITS, PARAMETER_FIELDS, Record, header
 from hw.sections import unseal
 from sw import ir
+from sw.compiler.encode import descriptor_words
 from sw.compiler.inputs import NOTHING
 from sw.compiler.partition import Place
 from sw.compiler.program import DeviceTensor, Program
@@ -46,7 +47,7 @@ def check(program: Program) -> None:
         0 <= program.flash_address <= FLASH_BYTES - len(program.flash),
         "the program must lie in the flash",
     )
-    unseal(program.flash)
+    _check_stream(program)
     _require(0 <= program.ring[0] <= program.ring[1] < depth, "the ring must lie in memory")
     for graph in (program.network, program.prefix, program.suffix):
         _check_graph(graph)
@@ -59,6 +60,32 @@ def check(program: Program) -> None:
         numbers = vars(program.overlap).items()
         for name, value in numbers:
             _require(value >= 0, f"overlap: {name} must not be negative, not {value}")
+
+
+def _check_stream(program: Program) -> None:
+    """Check that the flash holds the descriptors and blocks that the records say."""
+    word = program.config.word_bytes
+    stream, at = unseal(program.flash), 0
+    for number, item in enumerate(program.work):
+        descriptor = replace(item.descriptor, last=number == len(program.work) - 1)
+        record = descriptor_words(descriptor, word).tobytes()
+        _require(
+            stream[at : at + len(record)] == record,
+            f"descriptor {number} must be the one in the flash",
+        )
+        at += len(record)
+        for words in item.block_words:
+            weights = words - 1 - PARAMETER_FIELDS * program.config.rows
+            head = header(Record.BLOCK, weights) if weights > 0 else -1
+            _require(
+                int.from_bytes(stream[at : at + 2], "little") == head,
+                f"the blocks of descriptor {number} must be those in the flash",
+            )
+            at += words * word
+    _require(
+        int.from_bytes(stream[at : at + 2], "little") == header(Record.END, 0),
+        "the flash must end with the last descriptor",
+    )
 
 
 def _check_layers(program: Program) -> None:
@@ -93,8 +120,8 @@ def _check_tensor(tensor: DeviceTensor, program: Program) -> None:
         f"{where} must be the network's",
     )
     _require(
-        all(n >= 1 for n in tensor.shape) and math.prod(tensor.shape) <= MAX_ELEMENTS,
-        f"{where} has the size {tensor.shape}",
+        all(n >= 1 for n in tensor.shape) and math.prod(tensor.shape) == original.size,
+        f"{where} has the size {tensor.shape}, the network's {original.shape}",
     )
     _require(tensor.columns == program.config.columns, f"{where} must have the core's columns")
     if tensor.kept is None:
