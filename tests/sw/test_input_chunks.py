@@ -48,7 +48,7 @@ def in_rows(program: Program) -> Program:
     words = words[: np.flatnonzero(words.any(axis=1))[-1] + 2]
     size = len(work.descriptor.halfwords()) // CONFIG.lanes + 1
     blocks, end = words[size:-1], words[-1:]
-    flash = []
+    flash, records = [], []
     for row in range(ROWS):
         descriptor = replace(
             work.descriptor,
@@ -58,10 +58,11 @@ def in_rows(program: Program) -> Program:
             output_base=work.descriptor.output_base + row * WIDTH * 3,
         )
         flash += [descriptor_words(descriptor, CONFIG.word_bytes), blocks]
+        records.append(replace(work, descriptor=descriptor))
     return replace(
         program,
         flash=seal(np.concatenate([*flash, end]).tobytes()),
-        work=(replace(work, descriptor=replace(work.descriptor, height=1)),) * ROWS,
+        work=tuple(records),
         chunks=tuple(
             InputChunk(
                 after_layer=max(0, row - PLACES + 1),
