@@ -20,18 +20,26 @@ from sw.compiler.inputs import SerialRead
 
 __all__ = ["contiguous_read", "fits", "plain_read", "read_in_parts", "step_limit"]
 
+Numbers = npt.NDArray[np.int32]
+
 MAX_COUNT = 256
 """Words in a turn, and turns, that a descriptor can have."""
+
+MAX_STEPS = 1024
+"""Steps of a window that a descriptor can have."""
+
+CHUNK = 4096
+"""Ways of reading that are looked at together."""
 
 
 def step_limit(config: CoreConfig) -> int:
     """Return the most steps of a window: as many as a descriptor and the weight memory hold."""
-    return min(1024, config.weight_depth)
+    return min(MAX_STEPS, config.weight_depth)
 
 
 def fits(read: SerialRead, config: CoreConfig) -> bool:
     """Whether a descriptor and the weight memory have room for a window."""
-    return read.steps <= step_limit(config) and read.inner <= MAX_COUNT
+    return read.steps <= step_limit(config) and max(read.inner, read.middle) <= MAX_COUNT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +92,7 @@ def plain_read(words: int, columns: int) -> SerialRead:
     return turns.read(words, columns)
 
 
-def contiguous_read(words: int, again: Mapping[int, int], columns: int) -> SerialRead | None:
+def contiguous_read(words: int, again: Mapping[int, int], columns: int) -> SerialRead:
     """Return how to read consecutive words, some of them twice, in the fewest steps.
 
     Turns take neighbouring words, and overlap; or every n-th word; or one word and its first pairs
@@ -102,39 +110,123 @@ def contiguous_read(words: int, again: Mapping[int, int], columns: int) -> Seria
 
     Returns
     -------
-    SerialRead or None
+    SerialRead
         For windows that follow each other directly, with one tap per byte: K = words × columns.
+        If none :func:`fits`, one that does not.
     """
-    turns = _search(words, tuple(sorted(again.items())), columns // 2)
-    return None if turns is None else turns.read(words, columns)
+    return _search(words, tuple(sorted(again.items())), columns // 2).read(words, columns)
 
 
-@lru_cache(maxsize=1024)
-def _search(words: int, again: tuple[tuple[int, int], ...], lanes: int) -> _Turns | None:
+@lru_cache(maxsize=1 << 16)
+def _search(words: int, again: tuple[tuple[int, int], ...], lanes: int) -> _Turns:
     fewest = minimum_steps(Mode.SERIAL)
     most = max(pairs for _, pairs in again)
-    best = None
-    limit = 2 * words * lanes + 1
-    if words <= MAX_COUNT:
-        # Two lanes and one word: a window has to take four steps.
-        taken = max(most, fewest - lanes) if words == 1 else most
-        best = _Turns(first=0, inner=2, step=0, turns=words, hop=1, pairs=taken)
-        limit = words * (lanes + taken)
-    least = max(words * lanes + most, fewest)
-    for _, inner, count, pairs in sorted(_sizes(words, lanes, least, limit)):
-        for step, hop in _strides(words, inner - (pairs < lanes), count):
-            first = _place(words, again, lanes, (inner, step, count, hop, pairs))
-            if first is not None:
-                return _Turns(
-                    first=first, inner=inner, step=step, turns=count, hop=hop, pairs=pairs
-                )
-    return best
+    # Two lanes and one word: a window has to take four steps.
+    taken = max(most, fewest - lanes) if words == 1 else most
+    one_by_one = _Turns(first=0, inner=2, step=0, turns=words, hop=1, pairs=taken)
+    # Every step visits one pair of channels.
+    least = max(words * lanes + sum(pairs for _, pairs in again), fewest)
+    limit = min(words * (lanes + taken), MAX_STEPS + 1)
+    if least >= limit:
+        return one_by_one
+    ways = _ways(words, lanes)
+    wanted = _wanted(words, again, lanes)
+    begin, end = np.searchsorted(ways.steps, [least, limit]).tolist()
+    while begin < end:
+        part = slice(begin, min(end, begin + CHUNK))
+        for row in (begin + np.flatnonzero(ways.promising(part, words, wanted))).tolist():
+            found = _first_place(words, again, lanes, ways.turns(row))
+            if found is not None:
+                return found
+        begin += CHUNK
+    return one_by_one
 
 
-def _sizes(
-    words: int, lanes: int, least: int, limit: int
-) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (steps, words in a turn, turns, pairs of the last word), of less than so many steps."""
+@dataclass(frozen=True, kw_only=True)
+class _Ways:
+    """Ways to make turns that cover all words, those of the fewest steps first.
+
+    Attributes
+    ----------
+    steps, inner, count, pairs : (N,) int32
+        Steps of a window; words in a turn, turns, and pairs of channels of a turn's last word.
+    period : (N,) int32
+        Words between two turns that take neighbouring words, or between the words of a turn.
+    nearby : (N,) bool
+        Whether turns take neighbouring words; otherwise every ``period``-th one.
+    lanes : int
+    """
+
+    steps: Numbers
+    inner: Numbers
+    count: Numbers
+    pairs: Numbers
+    period: Numbers
+    nearby: npt.NDArray[np.bool_]
+    lanes: int
+
+    def promising(self, part: slice, words: int, wanted: _Wanted) -> npt.NDArray[np.bool_]:
+        """Return which ways of a part can visit what is wanted twice, as far as is known at once.
+
+        What two turns visit lies ``period`` apart: of neighbouring words, where turns overlap; of
+        every ``period``-th word, those of the first turns, which others visit again.
+        """
+        inner, pairs, period = self.inner[part], self.pairs[part], self.period[part]
+        nearby, count = self.nearby[part], self.count[part]
+        cut = pairs < self.lanes
+        whole = inner - cut
+        overlap = np.where(nearby, whole, count) - period
+        size = np.where(nearby, (count - 1) * period + whole, count + (whole - 1) * period)
+        # Word 0 is where nothing is left out; what is visited twice, a period from both ends.
+        low, high = np.zeros_like(size), size - words
+        good = np.ones(len(size), np.bool_)
+        # A turn's last word is visited for some pairs only.
+        for group, more in ((np.zeros_like(pairs), cut), (pairs, np.zeros_like(cut))):
+            beyond = more * np.where(nearby, 1, period)
+            good &= wanted.arc[group, period] <= overlap + (more & nearby)
+            low = np.maximum(low, period - beyond - wanted.first[group])
+            high = np.minimum(high, size - 1 - period + beyond - wanted.last[group])
+        return np.asarray(good & (low <= high), np.bool_)
+
+    def turns(self, row: int) -> Iterator[tuple[int, int, int, int, int]]:
+        """Yield (words in a turn, step, turns, hop, pairs): both ways round."""
+        inner, count, pairs, period = (
+            int(numbers[row]) for numbers in (self.inner, self.count, self.pairs, self.period)
+        )
+        if self.nearby[row]:
+            strides = [(1, period), (1, -period), (-1, period), (-1, -period)]
+        else:
+            strides = [(period, 1), (-period, 1), (period, -1), (-period, -1)]
+        for step, hop in strides:
+            yield inner, step, count, hop, pairs
+
+
+# A network has few sizes; the largest tables take some megabytes.
+@lru_cache(maxsize=16)
+def _ways(words: int, lanes: int) -> _Ways:
+    """Return the ways to cover so many words in less steps than for reading all of them twice."""
+    rows = [
+        (steps, inner, count, pairs, period, nearby)
+        for steps, inner, count, pairs in sorted(_sizes(words, lanes))
+        for nearby, periods in _periods(words, inner - (pairs < lanes), count)
+        for period in periods
+    ]
+    table = np.array(rows, np.int32).reshape(-1, 6)
+    steps, inner, count, pairs, period, nearby = np.ascontiguousarray(table.T)
+    return _Ways(
+        steps=steps,
+        inner=inner,
+        count=count,
+        pairs=pairs,
+        period=period,
+        nearby=nearby.astype(np.bool_),
+        lanes=lanes,
+    )
+
+
+def _sizes(words: int, lanes: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield (steps, words in a turn, turns, pairs of the last word)."""
+    least, limit = words * lanes + 1, min(2 * words * lanes, MAX_STEPS)
     for pairs in range(1, lanes + 1):
         for inner in range(1, min(words + 1, MAX_COUNT) + 1):
             # Complete words; a turn of a single step is none.
@@ -142,23 +234,69 @@ def _sizes(
             if not whole or steps < 2:
                 continue
             fewest = max(-(-words // whole), -(-least // steps), 2)
-            for count in range(fewest, min((limit - 1) // steps, MAX_COUNT) + 1):
+            for count in range(fewest, min(limit // steps, MAX_COUNT) + 1):
                 yield count * steps, inner, count, pairs
 
 
-def _strides(words: int, whole: int, count: int) -> Iterator[tuple[int, int]]:
-    """Yield (step, hop) with which so many turns of whole words can cover all words."""
+def _periods(words: int, whole: int, count: int) -> Iterator[tuple[bool, range]]:
+    """Yield the periods with which so many turns of whole words can cover all words."""
     # Neighbouring words: turns must not leave gaps.
-    for hop in range(max(1, -(-(words - whole) // (count - 1))), whole + 1):
-        for step in (1, -1):
-            yield step, hop
-            yield step, -hop
+    yield True, range(max(1, -(-(words - whole) // (count - 1))), whole + 1)
     # Every n-th word: so many turns must fill the gaps.
     if whole > 1:
-        for step in range(max(2, -(-(words - count) // (whole - 1))), count + 1):
-            for hop in (1, -1):
-                yield step, hop
-                yield -step, hop
+        yield False, range(max(2, -(-(words - count) // (whole - 1))), count + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """Where the words lie that are wanted again for more than some pairs: a row for each number.
+
+    Attributes
+    ----------
+    first, last : (lanes + 1,) int32
+        If there are none, they lie anywhere.
+    arc : (lanes + 1, words + 1) int32
+        In circles of each size: the least length of an arc that has all of them.
+    """
+
+    first: Numbers
+    last: Numbers
+    arc: Numbers
+
+
+def _wanted(words: int, again: tuple[tuple[int, int], ...], lanes: int) -> _Wanted:
+    first = np.full(lanes + 1, words, np.int32)
+    last = np.full(lanes + 1, -1, np.int32)
+    arc = np.zeros((lanes + 1, words + 1), np.int32)
+    numbers, wanted = np.array(again, np.int32).T
+    sizes = np.arange(1, words + 1, dtype=np.int32)
+    for pairs in range(lanes):
+        chosen = numbers[wanted > pairs]
+        if not len(chosen):
+            break
+        first[pairs], last[pairs] = chosen[0], chosen[-1]
+        if pairs and len(chosen) == len(numbers):
+            arc[pairs] = arc[0]
+            continue
+        places = np.sort(chosen % sizes[:, None], axis=1)
+        gaps = np.diff(places, append=places[:, :1] + sizes[:, None])
+        arc[pairs, 1:] = sizes - gaps.max(axis=1) + 1
+    return _Wanted(first=first, last=last, arc=arc)
+
+
+def _first_place(
+    words: int,
+    again: tuple[tuple[int, int], ...],
+    lanes: int,
+    ways: Iterator[tuple[int, int, int, int, int]],
+) -> _Turns | None:
+    """Return the first of some turns that visit what is wanted, wherever they have to begin."""
+    for turns in ways:
+        first = _place(words, again, lanes, turns)
+        if first is not None:
+            inner, step, count, hop, pairs = turns
+            return _Turns(first=first, inner=inner, step=step, turns=count, hop=hop, pairs=pairs)
+    return None
 
 
 def _place(
@@ -207,7 +345,7 @@ def read_in_parts(words: int, again: Mapping[int, int], config: CoreConfig) -> S
         for word, pairs in again.items():
             of_part[word % size] = max(pairs, of_part.get(word % size, 0))
         part = contiguous_read(size, of_part, columns) if again else plain_read(size, columns)
-        if part is None or not fits(part, config):
+        if not fits(part, config):
             continue
         begin = np.arange(parts)[:, None, None] * size * columns
         slots = np.where(part.slots >= 0, part.slots + begin, -1).reshape(-1, 2)

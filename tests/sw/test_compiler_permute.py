@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,15 @@ from compiled import check, check_program, random_inputs
 from hw.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, importer
-from sw.compiler import Program, compile_graph, compile_layer, load_program, save_program, schedule
+from sw.compiler import (
+    Program,
+    compile_graph,
+    compile_layer,
+    load_program,
+    permute,
+    save_program,
+    schedule,
+)
 from sw.compiler.partition import partition
 from sw.compiler.permute import order_channels
 from sw.errors import UnsupportedError
@@ -285,6 +294,37 @@ def test_orders_are_the_same_every_time() -> None:
     first = order_channels(partition(graph), {}, CoreConfig())
     again = order_channels(partition(dataclasses.replace(graph)), {}, CoreConfig())
     assert first == again and first
+
+
+def wide(seed: int, outliers: int) -> bytes:
+    """Return layers with a weight beyond int8 in many columns, each in another word."""
+    net = NetworkBuilder(seed=seed, dtype="uint8")
+    x = net.conv_2d(net.input((1, 2, 2, 8)), 512)
+    calm(net)
+    for channels in (500, 768, 520):
+        x = net.conv_2d(x, channels)
+        calm(net, some(net, outliers))
+    return net.build(outputs=[x])
+
+
+@pytest.mark.parametrize("outliers", [30, 90])
+def test_bounded_work(outliers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    spent = []
+
+    class Counted(permute.Work):
+        def __del__(self) -> None:
+            spent.append(self.left)
+
+    monkeypatch.setattr(permute, "Work", Counted)
+    monkeypatch.setattr(permute, "WORK", 200_000)
+    part = partition(importer.loads(wide(1, outliers), "test"))
+    begin = time.process_time()
+    orders = order_channels(part, {}, CoreConfig())
+    # Twenty times what it takes.
+    assert time.process_time() - begin < 60
+    assert order_channels(part, {}, CoreConfig()) == orders
+    # A single trial may be begun with little left.
+    assert len(spent) == 2 and spent[0] == spent[1] > -100_000
 
 
 def test_real_networks(shared: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from hw.command import Mode, minimum_steps
 from hw.config import CoreConfig
+from sw.compiler import turns
 from sw.compiler.inputs import SerialRead
 from sw.compiler.turns import contiguous_read, fits, plain_read, read_in_parts
 
@@ -121,3 +122,16 @@ def test_parts_that_do_not_fit() -> None:
     """A weight memory that is too small for a single word."""
     assert read_in_parts(3, {}, CoreConfig(weight_depth=4, lanes=4)) is not None
     assert read_in_parts(3, {0: 1}, CoreConfig(weight_depth=4, lanes=4)) is None
+
+
+@pytest.mark.parametrize("words", [64, 96, 128])
+def test_little_work_whatever_is_wanted(words: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ways of reading are tried one by one only if they can do."""
+    tried = []
+    place = turns._place
+    monkeypatch.setattr(turns, "_place", lambda *args: tried.append(args) or place(*args))
+    rng = random.Random(words)
+    for count in (1, 2, 3, 5, 8, 13, 21, 34, 55):
+        again = {word: rng.randint(1, 4) for word in rng.sample(range(words), count)}
+        check(contiguous_read(words, again, 8), words, again)
+    assert len(tried) < 2000

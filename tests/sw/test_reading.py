@@ -16,7 +16,7 @@ import pytest
 from float_networks import random_images, random_weights
 from PIL import Image
 
-from sw import reading, images, importer, run
+from sw import images, importer, reading, run
 from sw.errors import InputError, ModelFormatError
 from sw.fuzz.builder import NetworkBuilder
 from sw.networks import default
