@@ -9,11 +9,9 @@ import math
 
 from sw.compiler import Program
 from sw.compiler.cycles import descriptor_timings
+from sw.compiler.host import BUS_PACE
 
-__all__ = ["BUS_PACE", "cycles_with_input", "sentence"]
-
-BUS_PACE = 1
-"""Cycles between the writes of the simulated board's host: as fast as the core's bus takes them."""
+__all__ = ["cycles_with_input", "sentence"]
 
 BYTE_BITS = 10
 """Of a byte on the serial line, with start and stop bit."""

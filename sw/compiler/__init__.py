@@ -10,7 +10,8 @@
 - :mod:`sw.compiler.segments`, ``chains``, ``bands``: what runs row by row, and how;
 - :mod:`sw.compiler.crop`: bands of single layers that do not fit, for tests;
 - :mod:`sw.compiler.memory`: addresses; :mod:`sw.compiler.encode`: words;
-- :mod:`sw.compiler.schedule`: all of it in order; :mod:`sw.compiler.program`: the result;
+- :mod:`sw.compiler.choice`: which layout of the input; :mod:`sw.compiler.schedule`: all of it in
+  order; :mod:`sw.compiler.program`: the result;
   ``storage``: files of it, with ``schema`` and ``validation``; ``collector``: its tensors;
 - :mod:`sw.compiler.chunks`: inputs that arrive while the core runs; ``overlap``: the next ones;
 - :mod:`sw.compiler.cycles`, ``timing``, ``feeder``, ``host``, ``port``: how long it takes.

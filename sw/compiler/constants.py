@@ -77,13 +77,14 @@ def tied(part: Partition) -> dict[Place, Place]:
 def fixed(part: Partition) -> set[Place]:
     """Return the tensors whose channels stay where they are.
 
-    Besides inputs, which the first layer wants as they are, what a depth multiplier makes: the
-    number of channels has to stay a multiple.
+    Besides inputs, which the first layer wants as they are, what a depth multiplier reads and
+    makes: one number of channels has to stay a multiple of the other.
     """
     multiplied = {
-        Place(op.output)
+        place
         for op in part.device
         if isinstance(op, ir.DepthwiseConv2D) and op.depth_multiplier != 1
+        for place in (part.place(op.input), Place(op.output))
     }
     return multiplied | set(part.inputs)
 

@@ -18,7 +18,10 @@ from sw.compiler.chunks import InputChunk
 from sw.compiler.feeder import NEVER, Feeder, Task
 from sw.compiler.port import FREE, Port
 
-__all__ = ["Arrivals", "HostedFeeder", "arrivals"]
+__all__ = ["BUS_PACE", "Arrivals", "HostedFeeder", "arrivals"]
+
+BUS_PACE = 1
+"""Cycles between the writes of the simulated board's host: as fast as the core's bus takes them."""
 
 SEEN = 3
 """Cycles from the last one of a layer to the one in which the core sees the write behind it."""

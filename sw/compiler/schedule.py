@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from hw.config import CoreConfig
 from hw.sections import seal
 from sw import ir
 from sw.compiler import encode, passes
-from sw.compiler.arrange import Arrangement, Arranger
-from sw.compiler.chunks import InputChunk
+from sw.compiler.choice import choose
 from sw.compiler.constants import removable, rewrite
 from sw.compiler.context import Context, Ints
 from sw.compiler.crop import Band, crop
-from sw.compiler.cycles import Work, predict
-from sw.compiler.emit import Item, in_chunks, order, place
-from sw.compiler.inputs import InputLayout, dense
+from sw.compiler.inputs import InputLayout
 from sw.compiler.layers import Layer
 from sw.compiler.lower import first_layer_options, lower
-from sw.compiler.overlap import Overlap, find, first_rows_early
-from sw.compiler.partition import Partition, Place, activations, partition, subgraph, zero_point
+from sw.compiler.partition import Partition, Place, activations, partition, subgraph
 from sw.compiler.permute import order_channels
 from sw.compiler.program import DeviceTensor, Program, ProgramLayer
 from sw.errors import GraphError, SeparableError, UnsupportedError
@@ -36,9 +31,6 @@ FLASH_ADDRESS = 1 << 20
 
 REMOVE_CONSTANT_CHANNELS = False
 """Whether constant channels are left out unless the caller says otherwise."""
-
-STREAM_SLOTS = (32, 16, 8)
-"""Rows of a streamed input that memory holds: the most that fit."""
 
 
 def compile_graph(
@@ -194,46 +186,6 @@ def _alone(whole: Partition, op: ir.Operator) -> Partition:
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Choice:
-    """One way to lay out the inputs, with all that follows from it."""
-
-    layouts: dict[Place, InputLayout]
-    layers: list[Layer]
-    arrangement: Arrangement
-    items: list[Item]
-    work: list[Work]
-    chunks: list[InputChunk]
-    pinned: bool = False
-    overlap: Overlap | None = None
-
-    def cycles(self, config: CoreConfig) -> int:
-        """Predict the cycles of the whole program."""
-        return sum(predict(self.work, self.arrangement.memory.ring_words, config))
-
-    def sent_words(self) -> int:
-        """Return the words that the host has to send for each inference."""
-        if not self.pinned:
-            return sum(layout.words for layout in self.layouts.values())
-        return sum(count for layout in self.layouts.values() for _, count in layout.runs)
-
-    def spares(self, other: _Choice) -> bool:
-        """Whether another one need not be tried: it takes more, steps or memory, and saves neither.
-
-        Memory counts at any time: what tensors leave is the ring, which lets the flash run ahead.
-        """
-        mine, its = self.arrangement.memory.tops, other.arrangement.memory.tops
-        if len(mine) != len(its):
-            return False
-        pairs = [(self.steps, other.steps), *zip(mine, its, strict=True)]
-        return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
-
-    @property
-    def steps(self) -> int:
-        """Cycles that the array needs."""
-        return sum(layer.steps for layer in self.layers)
-
-
 def _compile(
     ctx: Context,
     network: ir.Graph,
@@ -252,7 +204,7 @@ def _compile(
             layers.append(found[0][1])
         else:
             layers.append(lower(ctx, op))
-    choice = _choose(ctx, layers, options, compact_input)
+    choice = choose(ctx, layers, options, compact_input)
     memory = choice.arrangement.memory
     words, sizes = encode.stream(
         [(w.descriptor, i.command.blocks) for w, i in zip(choice.work, choice.items, strict=True)],
@@ -323,119 +275,3 @@ def _suffix(ctx: Context) -> ir.Graph:
         if i not in made and not ctx.source.tensors[i].is_constant
     )
     return subgraph(ctx.source, suffix, tuple(read), outputs)
-
-
-def _choose(
-    ctx: Context,
-    layers: list[Layer],
-    options: Sequence[tuple[InputLayout, Layer]],
-    compact: bool,
-) -> _Choice:
-    """Try every layout of the input and keep the fastest that fits, or the most compact one.
-
-    A layout that takes fewer steps takes more memory, hence leaves a smaller ring, which can cost
-    more than it saves: so whole networks are compared, but for those that take more of both than
-    another.  If none fits, the host writes the rows of the input while the first layers run.
-    """
-    layouts = {}
-    for index in ctx.part.inputs:
-        tensor, channels = ctx.source.tensors[index], ctx.channels.get(index)
-        kept = None if channels is None else channels.kept
-        layouts[index] = dense(tensor, zero_point(tensor), ctx.config.columns, kept)
-    ways = [(layouts, layers)]
-    if options:
-        ways = [
-            (
-                layouts | {layout.tensor: layout},
-                [first if layer.output == first.output else layer for layer in layers],
-            )
-            for layout, first in options
-        ]
-    if compact and (choices := [c for layout, way in ways for c in _pinned(ctx, way, layout)]):
-        return min(choices, key=lambda choice: (choice.sent_words(), choice.cycles(ctx.config)))
-    arrangers = [(Arranger(ctx, way, layout), layout, way) for layout, way in ways]
-    choices = [
-        _schedule(layout, way, found)
-        for arranger, layout, way in arrangers
-        if (found := arranger.find()) is not None
-    ]
-    if not choices:
-        choices = [choice for layout, _ in options for choice in _streamed(ctx, ways, layout)]
-    if not choices:
-        # The most modest one tells what is missing.
-        smallest = min(arrangers, key=lambda entry: sum(x.words for x in entry[1].values()))
-        raise smallest[0].shortage()
-    if compact:
-        return min(choices, key=lambda choice: (choice.sent_words(), choice.cycles(ctx.config)))
-    choices = [c for c in choices if not any(other.spares(c) for other in choices)]
-    if len(choices) == 1:
-        return choices[0]
-    return min(choices, key=lambda choice: choice.cycles(ctx.config))
-
-
-def _pinned(
-    ctx: Context, layers: list[Layer], layouts: dict[Place, InputLayout]
-) -> Iterator[_Choice]:
-    """Yield the choice with places for inputs and outputs for the whole run, if it fits."""
-    found = Arranger(ctx, layers, layouts, pinned=True).find()
-    if found is None:
-        return
-    readers = [layer for layer in layers if not layouts.keys().isdisjoint(layer.inputs)]
-    first = found.segments[0]
-    if len(layouts) == 1 and len(readers) == 1 and not first.is_chain:
-        (layout,) = layouts.values()
-        early = first_rows_early(first.layers[0], layout, ctx.config)
-        found = replace(found, segments=[replace(first, layers=(early,)), *found.segments[1:]])
-        layers = [early if layer.output == early.output else layer for layer in layers]
-    choice = _schedule(layouts, layers, found)
-    memory = found.memory
-    overlap = find(
-        choice.items,
-        choice.work,
-        [(memory.addresses[index], layouts[index]) for index in ctx.part.inputs],
-        ctx.part.outputs,
-        memory.ring_words,
-        ctx.config,
-    )
-    yield replace(choice, pinned=True, overlap=overlap)
-
-
-def _streamed(
-    ctx: Context, ways: Sequence[tuple[dict[Place, InputLayout], list[Layer]]], layout: InputLayout
-) -> Iterator[_Choice]:
-    """Yield the choice for a layout whose rows are written while the program runs, if it fits."""
-    layouts, layers = next(way for way in ways if way[0][layout.tensor] is layout)
-    rows = layout.words // layout.row_pitch
-    if layout.words % layout.row_pitch:
-        # There is something before or behind the rows.
-        return
-    for slots in STREAM_SLOTS:
-        if slots >= rows or slots // 2 < max(layout.row_stride, layout.row_kernel):
-            continue
-        found = Arranger(ctx, layers, layouts, {layout.tensor: slots}).find()
-        if found is not None:
-            choice = _schedule(layouts, layers, found)
-            chunks = in_chunks(
-                choice.items,
-                layers,
-                layout,
-                number=ctx.part.inputs.index(layout.tensor),
-                address=found.memory.addresses[layout.tensor],
-                slots=slots,
-            )
-            yield replace(choice, chunks=chunks)
-            return
-
-
-def _schedule(
-    layouts: dict[Place, InputLayout], layers: list[Layer], arrangement: Arrangement
-) -> _Choice:
-    items = order(arrangement.segments, layers)
-    return _Choice(
-        layouts=layouts,
-        layers=layers,
-        arrangement=arrangement,
-        items=items,
-        work=place(items, layers, arrangement),
-        chunks=[],
-    )

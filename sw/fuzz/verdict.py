@@ -18,8 +18,8 @@ import numpy.typing as npt
 from hw.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, importer
-from sw.arrival import BUS_PACE
 from sw.compiler import Program, compile_graph
+from sw.compiler.host import BUS_PACE
 from sw.driver import Device
 from sw.driver.simulation import SimTransport
 from sw.errors import SeparableError

@@ -244,10 +244,20 @@ def fully_connected_accumulate(
     Returns
     -------
     (elements of x / C, K) int64 in the range of int32
+
+    Raises
+    ------
+    OverflowError
+        If one is beyond: what the reference's kernel makes of it depends on the compiler.
     """
     rows = x.reshape(-1, weights.shape[1]).astype(np.int64) - input_zero_point
     matrix = (weights.astype(np.int64) - weights_zero_point).T
-    return _with_bias(_exact_matmul(rows, matrix), bias)
+    accumulator = _exact_matmul(rows, matrix)
+    if bias is not None:
+        accumulator += bias.astype(np.int64)
+    if accumulator.min() < INT32_MIN or accumulator.max() > INT32_MAX:
+        raise OverflowError("sums overflow int32")
+    return accumulator
 
 
 def fully_connected(

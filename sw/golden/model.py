@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sw import ir
-from sw.errors import InputError
+from sw.errors import InputError, UnsupportedError
 from sw.golden import kernels
 from sw.golden.params import arguments
 
@@ -49,10 +49,21 @@ def compute(graph: ir.Graph, op: ir.Operator, operands: Sequence[Array]) -> Arra
     -------
     ndarray
         Of the output tensor's shape and type.
+
+    Raises
+    ------
+    UnsupportedError
+        If the reference is undefined for the operands.
     """
     if isinstance(op, ir.WeightedOp) and op.bias is None:
         operands = [*operands, None]  # type: ignore[list-item]
-    result = KERNELS[type(op)](*operands, **arguments(graph, op))
+    try:
+        result = KERNELS[type(op)](*operands, **arguments(graph, op))
+    except OverflowError as error:
+        raise UnsupportedError(
+            f"{graph.name}: operator {op.name!r} ({op.kind}): {error} with this input, and the "
+            "reference is undefined there; use smaller biases"
+        ) from None
     # A fully connected layer may keep leading dimensions; the elements are the same.
     return result.reshape(graph.tensors[op.output].shape)
 

@@ -71,8 +71,9 @@ def zero_points_in_range(op: RawOperator) -> str | None:
 def activations_are_per_tensor(op: RawOperator) -> str | None:
     """Inputs and outputs must have one scale per tensor (only weights have one per channel);
     export with TensorFlow Lite's own converter."""
-    for tensor in data_operands(op):
-        is_weights = op.kind in WEIGHTED and tensor is op.operand(1)
+    for number, tensor in enumerate(data_operands(op)):
+        # One tensor may be both: the activations' rule is the stricter one.
+        is_weights = op.kind in WEIGHTED and number == 1
         if not is_weights and tensor.quantization is not None and tensor.quantization.per_channel:
             return f"{describe(tensor)} has {len(tensor.quantization.scales)}"
     return None

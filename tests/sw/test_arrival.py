@@ -12,8 +12,9 @@ import boards
 from sw import compile as sw_compile
 from sw import golden, importer
 from sw import run as sw_run
-from sw.arrival import BUS_PACE, cycles_with_input, sentence
+from sw.arrival import cycles_with_input, sentence
 from sw.compiler import compile_graph
+from sw.compiler.host import BUS_PACE
 from sw.driver import Device
 from sw.driver.simulation import SimTransport
 from sw.fuzz.builder import NetworkBuilder

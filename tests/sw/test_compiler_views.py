@@ -266,3 +266,15 @@ def test_dropped_channels_whose_bias_overflows() -> None:
     for options in ({}, {"remove_constant_channels": True}):
         with pytest.raises(UnsupportedError, match="overflow int32"):
             compile_graph(graph, CONFIG, **options)
+
+
+def test_constant_channels_in_front_of_a_depth_multiplier_are_refused_in_a_sentence() -> None:
+    net = NetworkBuilder(seed=20)
+    x = net.conv_2d(net.input((1, 4, 4, 8)), 9, activation="RELU")
+    bias = net[net.file.operators[-1].inputs[2]]
+    assert bias.data is not None
+    bias.data[1:] = -(1 << 28)
+    y = net.depthwise_conv_2d(x, depth_multiplier=6)
+    graph = importer.loads(net.build(outputs=[y]), "test")
+    with pytest.raises(UnsupportedError, match=r"test: .*depth multiplier"):
+        compile_graph(graph, CONFIG, remove_constant_channels=True)

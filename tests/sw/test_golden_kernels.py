@@ -9,6 +9,7 @@ import pytest
 from judges import Array, LiteRT, Micro, constants
 
 from sw import golden, importer
+from sw.errors import UnsupportedError
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
@@ -455,3 +456,16 @@ def test_accumulators_reach_their_range(kind: str, dtype: str) -> None:
             accumulate = getattr(golden.kernels, f"{kind}_accumulate")
             accumulator = accumulate(value, weights, bias, **zero)
             assert accumulator[0, 0, 0, channel] == expected[channel]
+
+
+def test_fully_connected_sums_beyond_int32_are_refused() -> None:
+    """LiteRT's kernel does not wrap there, or does: it depends on how it was compiled."""
+    net = NetworkBuilder(seed=5)
+    y = net.fully_connected(net.input((1, 1)), 1)
+    weights, bias = (net[i] for i in net.file.operators[-1].inputs[1:])
+    weights.data, bias.data = np.array([[89]], np.int8), np.array([(1 << 31) - 1], np.int32)
+    net[net.inputs[0]].zero_points = [0]
+    graph = importer.loads(net.build(outputs=[y]), "test")
+    assert golden.run(graph, np.array([[0]], np.int8))[y].item() == 127
+    with pytest.raises(UnsupportedError, match="test: operator 'fully_connected_0'"):
+        golden.run(graph, np.array([[1]], np.int8))

@@ -296,3 +296,14 @@ def test_rules_say_what_to_do() -> None:
 def test_unchanged_networks_pass(make: Callable[[], Network]) -> None:
     net, outputs = make()
     importer.loads(net.build(outputs=outputs))
+
+
+def test_weights_as_activations_have_one_scale() -> None:
+    """One tensor may be activations and weights; LiteRT has no scale for such activations."""
+    net = NetworkBuilder(seed=3)
+    x = net.depthwise_conv_2d(net.input((1, 5, 5, 8)))
+    y = net.depthwise_conv_2d(x, padding="VALID")
+    weights = net.file.operators[0].inputs[1]
+    net.file.operators[-1].inputs = [weights, *net.file.operators[-1].inputs[1:]]
+    with pytest.raises(UnsupportedError, match="one scale per tensor"):
+        importer.loads(net.build(outputs=[y]), "test")

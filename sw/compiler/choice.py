@@ -1,0 +1,181 @@
+"""Which layout of the input a program takes: whole networks are timed and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from hw.config import CoreConfig
+from sw.compiler.arrange import Arrangement, Arranger
+from sw.compiler.chunks import InputChunk
+from sw.compiler.context import Context
+from sw.compiler.cycles import Work, predict
+from sw.compiler.emit import Item, in_chunks, order, place
+from sw.compiler.host import BUS_PACE, arrivals
+from sw.compiler.inputs import InputLayout, dense
+from sw.compiler.layers import Layer
+from sw.compiler.overlap import Overlap, find, first_rows_early
+from sw.compiler.partition import Place, zero_point
+
+__all__ = ["Choice", "choose"]
+
+STREAM_SLOTS = (32, 16, 8)
+"""Rows of a streamed input that memory holds: the most that fit."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Choice:
+    """One way to lay out the inputs, with all that follows from it."""
+
+    layouts: dict[Place, InputLayout]
+    layers: list[Layer]
+    arrangement: Arrangement
+    items: list[Item]
+    work: list[Work]
+    chunks: list[InputChunk]
+    pinned: bool = False
+    overlap: Overlap | None = None
+
+    def cycles(self, config: CoreConfig) -> int:
+        """Predict the cycles of the whole program, with a host that brings input at full pace."""
+        host = arrivals(self.chunks, BUS_PACE, config)
+        return sum(predict(self.work, self.arrangement.memory.ring_words, config, host))
+
+    def sent_words(self) -> int:
+        """Return the words that the host has to send for each inference."""
+        if not self.pinned:
+            return sum(layout.words for layout in self.layouts.values())
+        return sum(count for layout in self.layouts.values() for _, count in layout.runs)
+
+    def spares(self, other: Choice) -> bool:
+        """Whether another one need not be tried: it takes more, steps or memory, and saves neither.
+
+        Memory counts at any time: what tensors leave is the ring, which lets the flash run ahead.
+        """
+        mine, its = self.arrangement.memory.tops, other.arrangement.memory.tops
+        if len(mine) != len(its) or self.chunks:
+            return False
+        pairs = [(self.steps, other.steps), *zip(mine, its, strict=True)]
+        return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+    @property
+    def steps(self) -> int:
+        """Cycles that the array needs."""
+        return sum(layer.steps for layer in self.layers)
+
+
+def choose(
+    ctx: Context,
+    layers: list[Layer],
+    options: Sequence[tuple[InputLayout, Layer]],
+    compact: bool,
+) -> Choice:
+    """Try every layout of the input and keep the fastest that fits, or the most compact one.
+
+    A layout that takes fewer steps takes more memory, hence leaves a smaller ring, which can cost
+    more than it saves: so whole networks are compared, but for those that take more of both than
+    another.  What does not fit is tried with a host that writes the rows of the input while the
+    first layers run, and waits for it are counted: at the pace of the core's own bus.
+    """
+    layouts = {}
+    for index in ctx.part.inputs:
+        tensor, channels = ctx.source.tensors[index], ctx.channels.get(index)
+        kept = None if channels is None else channels.kept
+        layouts[index] = dense(tensor, zero_point(tensor), ctx.config.columns, kept)
+    ways = [(layouts, layers)]
+    if options:
+        ways = [
+            (
+                layouts | {layout.tensor: layout},
+                [first if layer.output == first.output else layer for layer in layers],
+            )
+            for layout, first in options
+        ]
+    if compact and (choices := [c for layout, way in ways for c in _pinned(ctx, way, layout)]):
+        return min(choices, key=lambda choice: (choice.sent_words(), choice.cycles(ctx.config)))
+    arrangers = [(Arranger(ctx, way, layout), layout, way) for layout, way in ways]
+    found = [(arranger.find(), layout, way) for arranger, layout, way in arrangers]
+    choices = [_schedule(layout, way, there) for there, layout, way in found if there is not None]
+    if options and not (choices and compact):
+        # What does not fit as a whole may be faster in parts than what does.
+        pairs = zip(options, found, strict=True)
+        large = [layout for (layout, _), (there, *_) in pairs if there is None]
+        choices += [choice for layout in large for choice in _streamed(ctx, ways, layout)]
+    if not choices:
+        # The most modest one tells what is missing.
+        smallest = min(arrangers, key=lambda entry: sum(x.words for x in entry[1].values()))
+        raise smallest[0].shortage()
+    if compact:
+        return min(choices, key=lambda choice: (choice.sent_words(), choice.cycles(ctx.config)))
+    choices = [c for c in choices if not any(other.spares(c) for other in choices)]
+    if len(choices) == 1:
+        return choices[0]
+    return min(choices, key=lambda choice: choice.cycles(ctx.config))
+
+
+def _pinned(
+    ctx: Context, layers: list[Layer], layouts: dict[Place, InputLayout]
+) -> Iterator[Choice]:
+    """Yield the choice with places for inputs and outputs for the whole run, if it fits."""
+    found = Arranger(ctx, layers, layouts, pinned=True).find()
+    if found is None:
+        return
+    readers = [layer for layer in layers if not layouts.keys().isdisjoint(layer.inputs)]
+    first = found.segments[0]
+    if len(layouts) == 1 and len(readers) == 1 and not first.is_chain:
+        (layout,) = layouts.values()
+        early = first_rows_early(first.layers[0], layout, ctx.config)
+        found = replace(found, segments=[replace(first, layers=(early,)), *found.segments[1:]])
+        layers = [early if layer.output == early.output else layer for layer in layers]
+    choice = _schedule(layouts, layers, found)
+    memory = found.memory
+    overlap = find(
+        choice.items,
+        choice.work,
+        [(memory.addresses[index], layouts[index]) for index in ctx.part.inputs],
+        ctx.part.outputs,
+        memory.ring_words,
+        ctx.config,
+    )
+    yield replace(choice, pinned=True, overlap=overlap)
+
+
+def _streamed(
+    ctx: Context, ways: Sequence[tuple[dict[Place, InputLayout], list[Layer]]], layout: InputLayout
+) -> Iterator[Choice]:
+    """Yield the choice for a layout whose rows are written while the program runs, if it fits."""
+    layouts, layers = next(way for way in ways if way[0][layout.tensor] is layout)
+    rows = layout.words // layout.row_pitch
+    if layout.words % layout.row_pitch:
+        # There is something before or behind the rows.
+        return
+    for slots in STREAM_SLOTS:
+        if slots >= rows or slots // 2 < max(layout.row_stride, layout.row_kernel):
+            continue
+        found = Arranger(ctx, layers, layouts, {layout.tensor: slots}).find()
+        if found is not None:
+            choice = _schedule(layouts, layers, found)
+            chunks = in_chunks(
+                choice.items,
+                layers,
+                layout,
+                number=ctx.part.inputs.index(layout.tensor),
+                address=found.memory.addresses[layout.tensor],
+                slots=slots,
+            )
+            yield replace(choice, chunks=chunks)
+            return
+
+
+def _schedule(
+    layouts: dict[Place, InputLayout], layers: list[Layer], arrangement: Arrangement
+) -> Choice:
+    items = order(arrangement.segments, layers)
+    return Choice(
+        layouts=layouts,
+        layers=layers,
+        arrangement=arrangement,
+        items=items,
+        work=place(items, layers, arrangement),
+        chunks=[],
+    )
