@@ -171,10 +171,10 @@ class _Generator:
     def _corner(self, names: tuple[str, ...]) -> str:
         return self.rng.choice(names) if self._happens(self.wild) else names[0]
 
-    def _contents(self, dtype: str) -> dict[str, Any]:
+    def _contents(self, kind: str, dtype: str) -> dict[str, Any]:
         """Return what is special about weights."""
         bias = "absent" if self._happens(0.08) else self._corner(BIASES)
-        if bias == "absent" and dtype == "uint8":
+        if bias == "absent" and (dtype == "uint8" or kind == "CONV_2D"):
             # LiteRT's kernels refuse that.
             bias = "zero"
         return {
@@ -210,7 +210,8 @@ class _Generator:
             stride = self._stride()
         return self._add(
             "CONV_2D", x, channels=rng.randint(1, 40 if first else 70), kernel=kernel,
-            stride=stride, padding=self._padding(x, kernel), **self._contents(self._value(x).dtype),
+            stride=stride, padding=self._padding(x, kernel),
+            **self._contents("CONV_2D", self._value(x).dtype),
             dilation=(2, 2) if self._happens(0.02) else (1, 1),
         )
 
@@ -220,7 +221,8 @@ class _Generator:
             kernel = (self.rng.randint(1, 5), self.rng.randint(1, 5))
         return self._add(
             "DEPTHWISE_CONV_2D", x, channels=multiplier, kernel=kernel, stride=self._stride(),
-            padding=self._padding(x, kernel), **self._contents(self._value(x).dtype),
+            padding=self._padding(x, kernel),
+            **self._contents("DEPTHWISE_CONV_2D", self._value(x).dtype),
         )
 
     def _maybe_pad(self, x: int, probability: float = 0.15) -> int:
@@ -250,7 +252,7 @@ class _Generator:
         else:
             other = self._add(
                 "CONV_2D", x, channels=shape[3], same_scale=self._happens(0.8),
-                **self._contents(values[x].dtype),
+                **self._contents("CONV_2D", values[x].dtype),
             )
         if self._happens(0.5):
             x, other = other, x
@@ -300,5 +302,5 @@ class _Generator:
             x = self._add("RESHAPE", x, form="flat")
         return self._add(
             "FULLY_CONNECTED", x, channels=self.rng.randint(1, 20),
-            **self._contents(self._value(x).dtype),
+            **self._contents("FULLY_CONNECTED", self._value(x).dtype),
         )
