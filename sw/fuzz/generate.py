@@ -19,6 +19,9 @@ GAINS = (2.0**-20, 2.0**-15, 2.0**-10, 2.0**-6, 0.5, 0.999999, 1.0, 1.0000001, 1
 PLAIN_GAINS = (1.0, 1.0, 1.0, 0.5, 2.0, 0.9)
 """Of operators between tensors: the core's ADD has to represent the factors exactly."""
 
+MOST_AVERAGED = 256
+"""Pixels of an average."""
+
 ODD = 0.02
 """How likely a layer is one that the compiler refuses for its form, whatever its numbers."""
 
@@ -285,11 +288,14 @@ class _Generator:
 
     def _average(self, x: int) -> int:
         rng = self.rng
+        _, height, width, _ = self._shape(x)
+        if height * width > MOST_AVERAGED and not self._odd():
+            return x
         if self._happens(0.5):
             gain = rng.choice(PLAIN_GAINS) if self._happens(0.1) else 1.0
             gain = self._gain() if self._odd() else gain
             y = self._add("MEAN", x, numbers=(1, 2), keep_dims=self._happens(0.5), gain=gain)
-            if self._happens(0.5):
+            if self._happens(0.9):
                 zero_point = self._value(x).zero_point
                 zero_point -= 128 if self._value(x).dtype == "uint8" else 0
                 self.layers[-1] = replace(self.layers[-1], zero_point=zero_point)
