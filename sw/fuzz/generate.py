@@ -45,7 +45,7 @@ def random_network(number: int) -> Network:
 class _Generator:
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
-        self.wild = rng.choice([0, 0, 0.03, 0.1, 0.4])
+        self.wild = rng.choice([0, 0, 0, 0.03, 0.1, 0.4])
         """How likely it is that something is at an end of what it may be."""
         self.inputs: list[Input] = []
         self.layers: list[Layer] = []
@@ -123,12 +123,13 @@ class _Generator:
         elif len(shape) == 2 and self._happens(0.3):
             return self._add("RESHAPE", x, form="vector")
         if len(shape) == 4 and self._shape(x)[3] <= 4:
+            first = self._happens(0.7)
             for kind in ("MUL", "SUB"):
-                if self._happens(0.06):
+                if self._happens(0.06 if first else ODD):
                     x = self._add(kind, x, constant=rng.choice(CONSTANTS), gain=self._gain())
             if self._happens(0.06):
                 x = self._quantize(x, rng.choice(["int8", "uint8"]))
-            if self._happens(0.7):
+            if first:
                 x = self._convolution(self._pad(x) if self._happens(0.15) else x, first=True)
         return x
 
@@ -209,8 +210,8 @@ class _Generator:
         shape = self._shape(x)
         if len(shape) != 4:
             return self._dense(x)
-        if first and self._happens(0.25):
-            return self._depthwise(x, multiplier=rng.randint(1, 16))
+        if first and self._happens(0.15):
+            return self._depthwise(x, multiplier=rng.randint(1, 16 if self._odd() else 8))
         kernel, stride = (1, 1), (1, 1)
         if first:
             kernel = (3, 3) if self._happens(0.6) else (rng.randint(1, 5), rng.randint(1, 5))
@@ -228,12 +229,12 @@ class _Generator:
         """Add a depthwise convolution, at times behind a PAD that is its padding."""
         rng = self.rng
         kernel = (rng.randint(1, 5), rng.randint(1, 5)) if self._odd() else (3, 3)
-        stride = self._stride(self._happens(0.25) if multiplier else self._odd())
+        stride = self._stride(self._happens(0.25) if multiplier > 1 else self._odd())
         padding = self._padding(x, kernel)
-        if self._happens(0.15):
+        _, height, width, _ = self._shape(x)
+        if kernel[0] <= height and kernel[1] <= width and self._happens(0.15):
             x = self._pad(x, widths=(0, 1, 2) if self._odd() else (0, 1))
-            _, height, width, _ = self._shape(x)
-            padding = "VALID" if kernel[0] <= height and kernel[1] <= width else "SAME"
+            padding = "VALID"
         return self._add(
             "DEPTHWISE_CONV_2D", x, channels=multiplier or 1, kernel=kernel, stride=stride,
             padding=padding, **self._contents("DEPTHWISE_CONV_2D", self._value(x).dtype),
@@ -291,7 +292,8 @@ class _Generator:
         _, height, width, _ = self._shape(x)
         if height * width > MOST_AVERAGED and not self._odd():
             return x
-        if self._happens(0.5):
+        # Few of MEAN's scales have a multiplier that is right for every sum.
+        if self._happens(0.3):
             gain = rng.choice(PLAIN_GAINS) if self._happens(0.1) else 1.0
             gain = self._gain() if self._odd() else gain
             y = self._add("MEAN", x, numbers=(1, 2), keep_dims=self._happens(0.5), gain=gain)
