@@ -104,6 +104,7 @@ class Campaign:
             return
         header = {"campaign": self.name, "board": self.board}
         if not self.state.exists() or not self.state.stat().st_size:
+            self.state.parent.mkdir(parents=True, exist_ok=True)
             self.state.write_text(json.dumps(header) + "\n")
             return
         try:

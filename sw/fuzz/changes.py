@@ -321,8 +321,20 @@ def _truncated(data: bytes, rng: Rng) -> bytes:
     return data[: rng.randrange(len(data))]
 
 
+def _inverted(data: bytes, rng: Rng) -> bytes:
+    where = rng.randrange(len(data))
+    return data[:where] + bytes([data[where] ^ 0xFF]) + data[where + 1 :]
+
+
+def _noise(data: bytes, rng: Rng) -> bytes:
+    """Keep nothing but the beginning, with the identifier."""
+    return data[:8] + rng.randbytes(rng.randrange(300))
+
+
 BYTE_CHANGES: dict[str, tuple[int, Callable[[bytes, Rng], bytes]]] = {
     "flip": (12, _flip),
+    "inverted": (4, _inverted),
     "truncated": (1, _truncated),
+    "noise": (1, _noise),
 }
 """How often, and what, by name."""

@@ -19,6 +19,12 @@ GAINS = (2.0**-20, 2.0**-15, 2.0**-10, 2.0**-6, 0.5, 0.999999, 1.0, 1.0000001, 1
 PLAIN_GAINS = (1.0, 1.0, 1.0, 0.5, 2.0, 0.9)
 """Of operators between tensors: the core's ADD has to represent the factors exactly."""
 
+MOST_AVERAGED = 256
+"""Pixels of an average."""
+
+ODD = 0.02
+"""How likely a layer is one that the compiler refuses for its form, whatever its numbers."""
+
 ACTIVATIONS = ("NONE", "RELU", "RELU6")
 
 MOST_TAIL = 3000
@@ -39,7 +45,7 @@ def random_network(number: int) -> Network:
 class _Generator:
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
-        self.wild = rng.choice([0, 0.1, 0.3, 0.6])
+        self.wild = rng.choice([0, 0, 0, 0.03, 0.1, 0.4])
         """How likely it is that something is at an end of what it may be."""
         self.inputs: list[Input] = []
         self.layers: list[Layer] = []
@@ -70,6 +76,9 @@ class _Generator:
 
     def _happens(self, probability: float) -> bool:
         return self.rng.random() < probability
+
+    def _odd(self) -> bool:
+        return self._happens(ODD)
 
     def _shape(self, x: int) -> tuple[int, ...]:
         return self._value(x).shape
@@ -114,13 +123,14 @@ class _Generator:
         elif len(shape) == 2 and self._happens(0.3):
             return self._add("RESHAPE", x, form="vector")
         if len(shape) == 4 and self._shape(x)[3] <= 4:
+            first = self._happens(0.7)
             for kind in ("MUL", "SUB"):
-                if self._happens(0.06):
+                if self._happens(0.06 if first else ODD):
                     x = self._add(kind, x, constant=rng.choice(CONSTANTS), gain=self._gain())
             if self._happens(0.06):
                 x = self._quantize(x, rng.choice(["int8", "uint8"]))
-            if self._happens(0.7):
-                x = self._convolution(self._maybe_pad(x), first=True)
+            if first:
+                x = self._convolution(self._pad(x) if self._happens(0.15) else x, first=True)
         return x
 
     def _body(self, x: int) -> int:
@@ -128,22 +138,23 @@ class _Generator:
         if len(self._shape(x)) != 4:
             return self._dense(x) if self._happens(0.7) else x
         kind = rng.random()
-        if kind < 0.33:
+        if kind < 0.36:
             return self._convolution(x)
-        if kind < 0.63:
-            return self._depthwise(self._maybe_pad(x))
-        if kind < 0.75:
+        if kind < 0.7:
+            return self._depthwise(x)
+        if kind < 0.84:
             return self._sum(x)
-        if kind < 0.79:
-            return self._maybe_pad(x, 1.0)
-        if kind < 0.87:
+        if kind < 0.9:
             return self._add("RESHAPE", x, form=rng.choice(FORMS))
-        if kind < 0.93:
-            other = "uint8" if self._value(x).dtype == "int8" else "int8"
-            return self._quantize(x, other if self._happens(0.8) else self._value(x).dtype)
         if kind < 0.96:
+            same = self._value(x).dtype
+            other = "uint8" if same == "int8" else "int8"
+            return self._quantize(x, same if self._odd() else other, friendly=not self._odd())
+        if kind < 0.98:
             return self._average(x)
-        if kind < 0.97:
+        if kind < 0.985:
+            return self._pad(x)
+        if kind < 0.99:
             return self._add(rng.choice(["MUL", "SUB"]), x, constant="channel", gain=1.0)
         return self._convolution(x, first=True)
 
@@ -171,10 +182,10 @@ class _Generator:
     def _corner(self, names: tuple[str, ...]) -> str:
         return self.rng.choice(names) if self._happens(self.wild) else names[0]
 
-    def _contents(self, dtype: str) -> dict[str, Any]:
+    def _contents(self, kind: str, dtype: str) -> dict[str, Any]:
         """Return what is special about weights."""
         bias = "absent" if self._happens(0.08) else self._corner(BIASES)
-        if bias == "absent" and dtype == "uint8":
+        if bias == "absent" and (dtype == "uint8" or kind == "CONV_2D"):
             # LiteRT's kernels refuse that.
             bias = "zero"
         return {
@@ -191,43 +202,46 @@ class _Generator:
         fits = kernel[0] <= height and kernel[1] <= width
         return self.rng.choice(["SAME", "SAME", "VALID"]) if fits else "SAME"
 
-    def _stride(self) -> tuple[int, int]:
-        usual = [(1, 1), (1, 1), (1, 1), (2, 2), (2, 2), (2, 2)]
-        return self.rng.choice([*usual, (1, 2), (2, 1)])
+    def _stride(self, odd: bool) -> tuple[int, int]:
+        return self.rng.choice([(1, 2), (2, 1)] if odd else [(1, 1), (2, 2)])
 
     def _convolution(self, x: int, *, first: bool = False) -> int:
         rng = self.rng
         shape = self._shape(x)
         if len(shape) != 4:
             return self._dense(x)
-        if first and self._happens(0.25):
-            return self._depthwise(x, multiplier=rng.randint(1, 16))
+        if first and self._happens(0.15):
+            return self._depthwise(x, multiplier=rng.randint(1, 16 if self._odd() else 8))
         kernel, stride = (1, 1), (1, 1)
         if first:
             kernel = (3, 3) if self._happens(0.6) else (rng.randint(1, 5), rng.randint(1, 5))
-            stride = self._stride()
+            stride = self._stride(self._happens(0.25))
         elif self._happens(0.03):
-            stride = self._stride()
+            stride = self._stride(self._happens(0.25))
         return self._add(
             "CONV_2D", x, channels=rng.randint(1, 40 if first else 70), kernel=kernel,
-            stride=stride, padding=self._padding(x, kernel), **self._contents(self._value(x).dtype),
-            dilation=(2, 2) if self._happens(0.02) else (1, 1),
+            stride=stride, padding=self._padding(x, kernel),
+            **self._contents("CONV_2D", self._value(x).dtype),
+            dilation=(2, 2) if self._odd() else (1, 1),
         )
 
-    def _depthwise(self, x: int, multiplier: int = 1) -> int:
-        kernel = (3, 3)
-        if self._happens(0.08):
-            kernel = (self.rng.randint(1, 5), self.rng.randint(1, 5))
+    def _depthwise(self, x: int, multiplier: int = 0) -> int:
+        """Add a depthwise convolution, at times behind a PAD that is its padding."""
+        rng = self.rng
+        kernel = (rng.randint(1, 5), rng.randint(1, 5)) if self._odd() else (3, 3)
+        stride = self._stride(self._happens(0.25) if multiplier > 1 else self._odd())
+        padding = self._padding(x, kernel)
+        _, height, width, _ = self._shape(x)
+        if kernel[0] <= height and kernel[1] <= width and self._happens(0.15):
+            x = self._pad(x, widths=(0, 1, 2) if self._odd() else (0, 1))
+            padding = "VALID"
         return self._add(
-            "DEPTHWISE_CONV_2D", x, channels=multiplier, kernel=kernel, stride=self._stride(),
-            padding=self._padding(x, kernel), **self._contents(self._value(x).dtype),
+            "DEPTHWISE_CONV_2D", x, channels=multiplier or 1, kernel=kernel, stride=stride,
+            padding=padding, **self._contents("DEPTHWISE_CONV_2D", self._value(x).dtype),
         )
 
-    def _maybe_pad(self, x: int, probability: float = 0.15) -> int:
-        if not self._happens(probability):
-            return x
-        numbers = tuple(self.rng.choice([0, 0, 1, 1, 2]) for _ in range(4))
-        return self._add("PAD", x, numbers=numbers)
+    def _pad(self, x: int, widths: tuple[int, ...] = (0, 0, 1, 1, 2)) -> int:
+        return self._add("PAD", x, numbers=tuple(self.rng.choice(widths) for _ in range(4)))
 
     def _sum(self, x: int) -> int:
         """Add a sum: with itself, a layer of the same shape, an input, a constant."""
@@ -241,7 +255,7 @@ class _Generator:
             other = x
         elif kind < 0.35:
             other = rng.choice(same)
-        elif kind < 0.4:
+        elif kind < 0.35 + ODD:
             return self._add("ADD", x, constant=rng.choice(CONSTANTS), gain=1.0)
         elif kind < 0.5:
             # A second input: everything moves by one.
@@ -250,7 +264,7 @@ class _Generator:
         else:
             other = self._add(
                 "CONV_2D", x, channels=shape[3], same_scale=self._happens(0.8),
-                **self._contents(values[x].dtype),
+                **self._contents("CONV_2D", values[x].dtype),
             )
         if self._happens(0.5):
             x, other = other, x
@@ -265,26 +279,31 @@ class _Generator:
             for layer in self.layers
         ]
 
-    def _quantize(self, x: int, dtype: str) -> int:
-        """Add a change of type, mostly one that moves nothing."""
+    def _quantize(self, x: int, dtype: str, *, friendly: bool = False) -> int:
+        """Add a change of type, mostly (if friendly: always) one that moves nothing."""
         y = self._add("QUANTIZE", x, dtype=dtype)
-        gain = self.rng.choice(PLAIN_GAINS) if self._happens(0.3) else 1.0
-        kept = None if self._happens(0.8) else self.layers[-1].zero_point
+        gain = self.rng.choice(PLAIN_GAINS) if not friendly and self._happens(0.3) else 1.0
+        kept = None if friendly or self._happens(0.8) else self.layers[-1].zero_point
         self.layers[-1] = replace(self.layers[-1], gain=gain, zero_point=kept)
         return y
 
     def _average(self, x: int) -> int:
         rng = self.rng
-        if self._happens(0.5):
-            gain = rng.choice(PLAIN_GAINS) if self._happens(0.9) else self._gain()
+        _, height, width, _ = self._shape(x)
+        if height * width > MOST_AVERAGED and not self._odd():
+            return x
+        # Few of MEAN's scales have a multiplier that is right for every sum.
+        if self._happens(0.3):
+            gain = rng.choice(PLAIN_GAINS) if self._happens(0.1) else 1.0
+            gain = self._gain() if self._odd() else gain
             y = self._add("MEAN", x, numbers=(1, 2), keep_dims=self._happens(0.5), gain=gain)
-            if self._happens(0.5):
+            if self._happens(0.9):
                 zero_point = self._value(x).zero_point
                 zero_point -= 128 if self._value(x).dtype == "uint8" else 0
                 self.layers[-1] = replace(self.layers[-1], zero_point=zero_point)
             return y
         kernel = (0, 0)
-        if self._happens(0.1):
+        if self._odd():
             kernel = (rng.randint(1, 3), rng.randint(1, 3))
         padding = self._padding(x, kernel) if any(kernel) else "VALID"
         return self._add(
@@ -300,5 +319,5 @@ class _Generator:
             x = self._add("RESHAPE", x, form="flat")
         return self._add(
             "FULLY_CONNECTED", x, channels=self.rng.randint(1, 20),
-            **self._contents(self._value(x).dtype),
+            **self._contents("FULLY_CONNECTED", self._value(x).dtype),
         )

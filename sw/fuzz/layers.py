@@ -141,7 +141,8 @@ class Layer:
         for name, value in plain.items():
             if getattr(self, name) != value:
                 yield replace(self, **{name: value})
-        for bias in ("absent", "zero"):
+        # LiteRT's kernel refuses a CONV_2D without one.
+        for bias in ("zero",) if self.kind == "CONV_2D" else ("absent", "zero"):
             if self.bias not in ("absent", bias):
                 yield replace(self, bias=bias)
         if self.kind == "PAD":

@@ -51,7 +51,9 @@ class Outcome(StrEnum):
     HANG = "hang"
 
 
-FAILURES = frozenset({Outcome.DIFFERS, Outcome.TRACEBACK, Outcome.CRASH, Outcome.HANG})
+FAILURES = frozenset(
+    {Outcome.DIFFERS, Outcome.TRACEBACK, Outcome.CRASH, Outcome.HANG, Outcome.MEMORY}
+)
 """What must not happen, whatever the file."""
 
 
