@@ -207,10 +207,16 @@ def _runs(parts: list[tuple[Ints, SerialRead, Codes]]) -> Iterator[tuple[int, li
 def first_layer(ctx: Context, op: Convolution) -> list[tuple[InputLayout, Layer]]:
     """Lower a convolution of the network's input, in every layout of the input."""
     x, y = ctx.view(op.input).tensor, ctx.graph.tensors[op.output]
-    weights = _as_matrix(ctx, op)
-    codes, weights = _encode(ctx, op, weights)
     kernel = ctx.graph.tensors[op.weights].shape[1:3]
     channels = x.shape[3]
+    if (taps := kernel[0] * kernel[1] * channels) > ctx.config.rows * step_limit(ctx.config):
+        raise ctx.refuse(
+            op,
+            f"a sum of {taps} products per output channel is more than the weight memory has steps "
+            f"for ({step_limit(ctx.config)})",
+            "reduce the number of input channels, or choose a core with a larger weight_depth",
+        )
+    codes, weights = _encode(ctx, op, _as_matrix(ctx, op))
     first = FirstLayer(
         shape=(x.shape[1], x.shape[2], channels),
         output=(y.shape[1], y.shape[2]),

@@ -278,3 +278,13 @@ def test_constant_channels_in_front_of_a_depth_multiplier_are_refused_in_a_sente
     graph = importer.loads(net.build(outputs=[y]), "test")
     with pytest.raises(UnsupportedError, match=r"test: .*depth multiplier"):
         compile_graph(graph, CONFIG, remove_constant_channels=True)
+
+
+def test_depthwise_of_an_input_with_very_many_channels_is_refused_at_once() -> None:
+    """As a convolution with zeros it would take gigabytes."""
+    net = NetworkBuilder(seed=21)
+    x = net.input((1, 2, 2, 9000))
+    y = net.depthwise_conv_2d(x, kernel=(2, 2), padding="VALID")
+    graph = importer.loads(net.build(outputs=[y]), "test")
+    with pytest.raises(UnsupportedError, match="a sum of 36000 products"):
+        compile_graph(graph, CONFIG)
