@@ -16,7 +16,7 @@ from compiled import check_program, random_inputs
 import boards
 from hw.config import CoreConfig
 from sw import explore, importer
-from sw.compiler import compile_graph, schedule
+from sw.compiler import choice, compile_graph
 from sw.errors import InputError
 from sw.exploration import accuracy, plot
 from sw.exploration import sweep as sweeps
@@ -98,16 +98,16 @@ def test_layouts_that_are_not_tried_change_nothing(
     graph = random_graph(make(0.35, 80, classes=10))
     config = replace(BOARD.config, fraction_bits=31, memory_depth=memory_depth)
     timed: list[int] = []
-    cycles = schedule._Choice.cycles
+    cycles = choice.Choice.cycles
 
-    def counted(choice: schedule._Choice, core: CoreConfig) -> int:
-        timed.append(cycles(choice, core))
+    def counted(one: choice.Choice, core: CoreConfig) -> int:
+        timed.append(cycles(one, core))
         return timed[-1]
 
-    monkeypatch.setattr(schedule._Choice, "cycles", counted)
+    monkeypatch.setattr(choice.Choice, "cycles", counted)
     some = compile_graph(graph, config)
     few = len(timed)
-    monkeypatch.setattr(schedule._Choice, "spares", lambda *_: False)
+    monkeypatch.setattr(choice.Choice, "spares", lambda *_: False)
     assert compile_graph(graph, config).flash == some.flash
     every = timed[few:]
     assert len(every) > few and min(every) == sum(some.cycles())

@@ -105,7 +105,11 @@ def test_wrong_arguments(capsys: pytest.CaptureFixture[str]) -> None:
 def test_interrupted(tmp_path: Path) -> None:
     state = tmp_path / "state.jsonl"
     command = [sys.executable, "-m", "sw.fuzz", "mutants", "--count", "100000", "--state", state]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # What a shell begins in the background ignores Ctrl-C, and so would what it begins.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     end = time.monotonic() + 60
     while time.monotonic() < end and not (state.exists() and state.read_text().count("\n") > 2):
         time.sleep(0.1)

@@ -164,6 +164,8 @@ def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "sim.pty", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # What a shell begins in the background ignores Ctrl-C, and so would what it begins.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         yield process
