@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
 from sw.errors import SeparableError
 
 __all__ = ["Board", "BoardError", "Flash", "board_names", "get"]

@@ -1,7 +1,7 @@
 """iCEBreaker: iCE40UP5K, 16 MB QSPI flash, FT2232H, 12 MHz."""
 
 from boards import Board, Flash
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
 
 BOARD = Board(
     name="icebreaker",

@@ -18,9 +18,9 @@ from typing import Any
 
 import boards
 from boards import Board
-from hw.flow import ice40
 from hw.flow.report import BuildResult, Sweep
 from hw.flow.tools import BuildError
+from hw.technology.ice40 import flow
 from sw.report import Parser, command, console, write_json
 
 __all__ = ["build", "main"]
@@ -70,9 +70,9 @@ def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
     with tempfile.TemporaryDirectory(prefix=".separable-build-", dir=output.parent) as name:
         folder = Path(name)
         with stages.stage("elaboration"):
-            ice40.elaborate(board, top, folder)
+            flow.elaborate(board, top, folder)
         with stages.stage("synthesis"):
-            ice40.synthesize(folder)
+            flow.synthesize(folder)
         results = _route(board, folder, seeds, stages, jobs or os.cpu_count() or 1)
         best = max(results, key=lambda result: (result.fits, result.margin))
         if len(seeds) > 1:
@@ -94,7 +94,7 @@ def _route(board: Board, folder: Path, seeds: Sequence[int], stages: Stages,
     title = "place and route" if len(seeds) == 1 else f"place and route, {len(seeds)} seeds"
     done: dict[int, BuildResult] = {}
     with stages.stage(title), ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(ice40.place_and_route, board, folder, seed=seed): seed
+        futures = {pool.submit(flow.place_and_route, board, folder, seed=seed): seed
                    for seed in seeds}
         try:
             for future in as_completed(futures):

@@ -4,22 +4,23 @@ from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.command import ADDRESS_BITS, HALFWORD_BITS, Mode
-from hw.compute.array import SystolicArray
-from hw.compute.drain import PARAMETER_DELAY, Drain
-from hw.config import CoreConfig
-from hw.control.descriptor import DescriptorMemory, LayerLayout
-from hw.control.host import HostPort, HostRequest
+from hw.common.delay import delayed
+from hw.contract.config import CoreConfig
+from hw.contract.modes import Mode
+from hw.contract.words import ADDRESS_BITS, HALFWORD_BITS
+from hw.control.registers import HostPort, HostRequest
 from hw.control.sequencer import Sequencer
 from hw.control.steps import StepDecoder
-from hw.delay import delayed
-from hw.memory.address import AddressGenerator
-from hw.memory.loader import Loader
-from hw.memory.parameters import ParameterMemory
-from hw.memory.ring import Ring
+from hw.memory.addresses import AddressGenerator
 from hw.memory.scratchpad import Scratchpad
-from hw.memory.serial import SerialReader, Target
-from hw.memory.writeback import Writeback
+from hw.memory.word_reader import SerialReader, Target
+from hw.program.descriptor_queue import DescriptorMemory, LayerLayout
+from hw.program.loader import Loader
+from hw.program.ring import Ring
+from hw.requantise.drain import PARAMETER_DELAY, Drain
+from hw.requantise.parameters import ParameterMemory
+from hw.requantise.writeback import Writeback
+from hw.systolic.array import SystolicArray
 
 STEP_DELAY = 2
 """Cycles from the sequencer's decision to the array's step: request and decoder."""

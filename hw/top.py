@@ -17,9 +17,9 @@ from amaranth.lib.wiring import In
 
 from boards import Board
 from hw.core import Core
-from hw.flow.pll import pll_settings
-from hw.link.host import HostLink
-from hw.memory.flash import FlashPins, FlashReader, connect_core
+from hw.link.engine import HostLink
+from hw.program.flash_reader import FlashPins, FlashReader, connect_core
+from hw.technology.ice40.pll import pll_settings
 
 __all__ = ["ClockGenerator", "FlashCells", "Top"]
 

@@ -21,8 +21,8 @@ import numpy.typing as npt
 from boards import Board
 from sw import ir
 from sw.compiler import Program, compile_layer
-from sw.compiler.crop import Band, band_of
-from sw.compiler.passes import run as run_passes
+from sw.compiler.graph.crop import Band, band_of
+from sw.compiler.graph.passes import run as run_passes
 from sw.errors import UnsupportedError
 
 __all__ = ["Case", "Outcome", "cases", "judge", "write_job"]

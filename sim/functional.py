@@ -1,6 +1,6 @@
 """What a program does, without cycles: an executable reading of ``docs/architecture.md``.
 
-It shares nothing with the compiler but :mod:`hw.command`.  What the hardware leaves undefined
+It shares nothing with the compiler but :mod:`hw.contract`.  What the hardware leaves undefined
 (columns outside the image that are not padding, rows of the array without a word) is filled with
 junk, so that a program that depends on it gives wrong results here.
 """
@@ -14,9 +14,12 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from hw.command import ADDRESS_BITS, Descriptor, Mode, window_steps
-from hw.compute.encoding import MULTIPLIER_BITS, truncated_product
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
+from hw.contract.descriptors import Descriptor
+from hw.contract.modes import Mode
+from hw.contract.requantiser import MULTIPLIER_BITS, truncated_product
+from hw.contract.taps import window_steps
+from hw.contract.words import ADDRESS_BITS
 from sim.records import BlockData, ProgramError, records
 from sw.compiler import Collector, Program
 

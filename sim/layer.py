@@ -21,12 +21,12 @@ import numpy.typing as npt
 import boards
 from sim import cache
 from sim.benches import runner
+from sim.board.top import SimTop
 from sim.cases import Case, cases, judge, write_job
 from sim.errors import SimulationError
-from sim.top import SimTop
 from sw import golden, ir, report
-from sw.compiler.partition import partition
-from sw.compiler.passes import run as run_passes
+from sw.compiler.graph.partition import partition
+from sw.compiler.graph.passes import run as run_passes
 from sw.errors import InputError, UnsupportedError
 from sw.model_file import open_network
 

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import boards
-from sim.board import FLASH_SIZE, SimulatedBoard
+from sim.board.simulated import FLASH_SIZE, SimulatedBoard
 from sim.errors import SimulationError
 from sw import files
 from sw.errors import SeparableError

@@ -9,17 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hw.command import (
-    COUNT_BITS,
-    DESCRIPTOR_HALFWORDS,
-    LAYOUT,
-    PARAMETER_FIELDS,
-    Descriptor,
-    Mode,
-    Record,
-)
-from hw.config import CoreConfig
-from hw.sections import unseal
+from hw.contract.config import CoreConfig
+from hw.contract.descriptors import DESCRIPTOR_HALFWORDS, LAYOUT, Descriptor
+from hw.contract.modes import Mode
+from hw.contract.records import COUNT_BITS, PARAMETER_FIELDS, Record
+from hw.contract.sections import unseal
 
 __all__ = ["BlockData", "ProgramError", "records"]
 

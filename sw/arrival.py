@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 
 from sw.compiler import Program
-from sw.compiler.cycles import descriptor_timings
-from sw.compiler.host import BUS_PACE
+from sw.compiler.timing.arrivals import BUS_PACE
+from sw.compiler.timing.cycles import descriptor_timings
 
 __all__ = ["cycles_with_input", "sentence"]
 

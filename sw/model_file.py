@@ -7,12 +7,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from boards import Board
-from hw.config import CoreConfig
-from sw import importer, models, report
+from hw.contract.config import CoreConfig
+from sw import importer, report
 from sw.compiler import Program, compile_graph, is_program, load_program
 from sw.errors import InputError
 from sw.ir import Graph
-from sw.networks.default import default_model
+from sw.networks import published
+from sw.networks.shipped import default_model
 
 __all__ = ["Model", "open_model", "open_network"]
 
@@ -61,7 +62,7 @@ def open_network(name: str | None) -> Graph:
     SeparableError
         If there is none, or it is compiled already.
     """
-    path = models.find(name or default_model())
+    path = published.find(name or default_model())
     if is_program(path):
         raise InputError(
             f"{path}: a compiled program, and this tool compiles: give it the .tflite file, or run "
@@ -86,7 +87,7 @@ def open_model(name: str | None, board: Board, options: argparse.Namespace) -> M
     SeparableError
         If there is no such network, or the program is not one for this board and these options.
     """
-    path = models.find(name or default_model())
+    path = published.find(name or default_model())
     if not is_program(path):
         return Model(
             graph=importer.load(path), board=board, compiled=None,

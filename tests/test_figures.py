@@ -14,14 +14,14 @@ from conftest import SHARED
 
 import boards
 from sim import cache
-from sw import explore, models
 from sw.errors import InputError
-from sw.exploration.sweep import Request
+from sw.explore import tables
+from sw.explore.sweep import Request
 from sw.figures import __main__ as command
 from sw.figures import accuracy, build, documents, explorer, networks, pictures, store
 from sw.figures.claims import CLAIMS
 from sw.figures.store import ROOT, lookup
-from sw.networks import default
+from sw.networks import published, shipped
 
 FIGURES = store.read()
 PUBLIC = [name for name in networks.CASES if name not in networks.SHIPPED]
@@ -160,7 +160,7 @@ def test_the_file_is_written_as_it_is_read(checkout: Path) -> None:
 
 
 def test_markdown_of_the_explorer_is_the_documents(capsys: pytest.CaptureFixture[str]) -> None:
-    table = explore.markdown(explorer.points(FIGURES))
+    table = tables.markdown(explorer.points(FIGURES))
     assert table in (ROOT / "docs" / "explore.md").read_text("utf-8")
 
 
@@ -259,14 +259,14 @@ def test_accuracies_are_of_the_networks_that_ship() -> None:
     """Right counts on the images that ship are measured in test_default_network."""
     for topic in ("accuracy", "test_set"):
         assert FIGURES[topic]["needs"] == accuracy.needs()
-    for network in default.NETWORKS.values():
+    for network in shipped.NETWORKS.values():
         cycles = lookup(FIGURES, f"networks/{network.name}/default/cycles")
         assert lookup(FIGURES, f"accuracy/{network.name}/cycles") == [cycles]
 
 
 def test_the_networks_are_the_public_ones() -> None:
     for name in PUBLIC:
-        assert FIGURES["networks"]["needs"][name] == models.NETWORKS[name].sha256
+        assert FIGURES["networks"]["needs"][name] == published.NETWORKS[name].sha256
 
 
 # The command.

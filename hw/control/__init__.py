@@ -1,0 +1,1 @@
+"""Control: the sequencer of layers, blocks, windows and steps, and the registers of the host."""

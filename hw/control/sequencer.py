@@ -4,10 +4,11 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.command import Cause, Mode
-from hw.config import CoreConfig
-from hw.control.descriptor import LayerLayout
+from hw.contract.config import CoreConfig
+from hw.contract.modes import Mode
+from hw.contract.registers import Cause
 from hw.control.steps import StepRequest
+from hw.program.descriptor_queue import LayerLayout
 
 PHASE_BITS = 5
 

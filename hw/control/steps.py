@@ -4,9 +4,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.command import Mode, window_steps
-from hw.compute.array import Step
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
+from hw.contract.modes import Mode
+from hw.contract.taps import window_steps
+from hw.systolic.array import Step
 
 
 class Edges(data.Struct):
@@ -54,7 +55,7 @@ class StepDecoder(wiring.Component):
     -------
     request : In(StepRequest)
     layer : In
-        The layer in force (:data:`hw.control.descriptor.LayerLayout`).
+        The layer in force (:data:`hw.program.descriptor_queue.LayerLayout`).
     step : Out(Step)
     """
 

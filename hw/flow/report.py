@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
-from .timing import PathEnd
-from .tools import BuildError
+from hw.flow.tools import BuildError
+from hw.technology.ice40.timing import PathEnd
 
 __all__ = ["RESOURCES", "BuildResult", "Clock", "Sweep", "Usage"]
 
@@ -81,7 +81,7 @@ class BuildResult:
                 raise BuildError(
                     f"the design does not fit {self.board}: {usage.used} {words.get(name, name)} "
                     f"of {usage.available}, {usage.used - usage.available} too many; build a "
-                    f"smaller core (hw.config.CoreConfig in boards/{self.board}.py)")
+                    f"smaller core (hw.contract.config.CoreConfig in boards/{self.board}.py)")
         for name, clock in self.clocks.items():
             if not clock.met:
                 raise BuildError(

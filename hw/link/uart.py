@@ -10,7 +10,7 @@ from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .protocol import RATES
+from hw.contract.link import RATES
 
 __all__ = ["SerialLine", "increment"]
 

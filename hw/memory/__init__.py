@@ -1,1 +1,1 @@
-"""Memories around the core."""
+"""Memory: activations, and who reads them where."""

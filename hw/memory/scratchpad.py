@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Mux
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.command import ADDRESS_BITS, HALFWORD_BITS
-from hw.config import CoreConfig
-from hw.delay import delayed
-from hw.primitives import single_port_memory
+from hw.common.delay import delayed
+from hw.contract.config import CoreConfig
+from hw.contract.words import ADDRESS_BITS, HALFWORD_BITS
+from hw.technology import single_port_memory
 
 
 class Access(data.Struct):

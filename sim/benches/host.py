@@ -10,7 +10,7 @@ import numpy.typing as npt
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, SimTimeoutError, with_timeout
 
-from hw.command import Register
+from hw.contract.registers import Register
 from sim.errors import FlashError, HangError
 
 __all__ = ["PERIOD_NS", "BenchHost"]

@@ -13,7 +13,8 @@ from typing import Any
 import cocotb_tools.config
 from cocotb_tools.runner import Verilator
 
-from sim import cache, verilate
+from sim import cache
+from sim.board import verilate
 from sim.errors import SimulationError
 
 __all__ = ["build", "run"]

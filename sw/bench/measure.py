@@ -13,7 +13,7 @@ import numpy.typing as npt
 from boards import Board
 from sw import reading
 from sw.compiler import Program
-from sw.compiler.cycles import descriptor_timings
+from sw.compiler.timing.cycles import descriptor_timings
 from sw.driver import Device, LayerProfile, profile
 from sw.errors import InputError
 from sw.ir import Graph

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from hw.config import CoreConfig
-from sw.compiler.arrange import Arrangement, Arranger
-from sw.compiler.chunks import InputChunk
-from sw.compiler.context import Context
-from sw.compiler.cycles import Work, predict
-from sw.compiler.emit import Item, in_chunks, order, place
-from sw.compiler.host import BUS_PACE, arrivals
-from sw.compiler.inputs import InputLayout, dense
-from sw.compiler.layers import Layer
-from sw.compiler.overlap import Overlap, find, first_rows_early
-from sw.compiler.partition import Place, zero_point
+from hw.contract.config import CoreConfig
+from sw.compiler.graph.partition import Place, zero_point
+from sw.compiler.input.layout import InputLayout, dense
+from sw.compiler.lowering.context import Context
+from sw.compiler.lowering.layers import Layer
+from sw.compiler.placement.arrange import Arrangement, Arranger
+from sw.compiler.placement.descriptors import Item, in_chunks, order, place
+from sw.compiler.placement.overlap import Overlap, find, first_rows_early
+from sw.compiler.program.chunks import InputChunk
+from sw.compiler.timing.arrivals import BUS_PACE, arrivals
+from sw.compiler.timing.cycles import Work, predict
 
 __all__ = ["Choice", "choose"]
 

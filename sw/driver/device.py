@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hw.command import HOLD_NEVER, IDENTITY, Register
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
+from hw.contract.registers import HOLD_NEVER, IDENTITY, Register
 from sw.compiler import Collector, InputChunk, Program
-from sw.compiler.cycles import by_layer
+from sw.compiler.timing.cycles import by_layer
 from sw.driver.errors import CorruptProgramError, DeviceError, DeviceTimeout
 from sw.driver.results import Result, StreamResult
 from sw.driver.transport import Feed, Halfwords, Job, Memory, Outcome, Progress, Transport

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from hw.command import Register
-from hw.link.protocol import (
+from hw.contract.link import (
     CRC_BYTES,
     FILLER,
     HEADER_BYTES,
@@ -21,6 +20,7 @@ from hw.link.protocol import (
     Status,
     control_address,
 )
+from hw.contract.registers import Register
 from sw.driver.errors import ConfigurationMismatch, DeviceError, DeviceLost
 from sw.driver.packets import Operation, Packet, Reply, find_reply, foreign_seed
 from sw.driver.patience import Patience
@@ -78,7 +78,7 @@ class Link:
     ----------
     port : Port
     seed : int
-        The digest of the configuration: :func:`hw.link.protocol.digest`.
+        The digest of the configuration: :func:`hw.contract.link.digest`.
     baud : int
         The board's highest rate.
     explain : callable
@@ -91,7 +91,7 @@ class Link:
     retries : int
         Packets sent again.
     rate : int
-        The one in use; see :data:`hw.link.protocol.RATES`.
+        The one in use; see :data:`hw.contract.link.RATES`.
     """
 
     def __init__(

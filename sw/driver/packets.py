@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from hw.command import Register
-from hw.link.protocol import (
+from hw.contract.link import (
     BUSY,
     CRC_BYTES,
     FRESH,
@@ -25,6 +24,7 @@ from hw.link.protocol import (
     header,
     payload,
 )
+from hw.contract.registers import Register
 
 __all__ = [
     "Operation",

@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from hw.command import Register
-from hw.link.protocol import Space
+from hw.contract.link import Space
+from hw.contract.registers import Register
 from sw.driver.errors import DeviceError, DeviceTimeout
 from sw.driver.link import Link
 from sw.driver.packets import Operation, halfwords, read, start, upload

@@ -14,9 +14,9 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from hw.command import HOLD_NEVER, Cause, Register
+from hw.contract.registers import HOLD_NEVER, Cause, Register
 from sw.compiler import Program
-from sw.compiler.cycles import descriptor_timings
+from sw.compiler.timing.cycles import descriptor_timings
 from sw.driver.device import Device
 from sw.driver.errors import DeviceError, DeviceTimeout
 
@@ -32,7 +32,9 @@ CAUSES = (Cause.STEPS, Cause.WEIGHTS, Cause.INPUT, Cause.REQUANTISE, Cause.FILL)
 
 @dataclass(frozen=True, kw_only=True)
 class LayerProfile:
-    """What a layer's cycles were spent on; the causes are those of :class:`hw.command.Cause`.
+    """Profile of a layer: what its cycles were spent on.
+
+    The causes are those of :class:`hw.contract.registers.Cause`.
 
     Attributes
     ----------

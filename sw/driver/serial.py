@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import boards
-from hw.command import Register
-from hw.config import CoreConfig
-from hw.link.protocol import SAFE_RATE, Space, digest
+from hw.contract.config import CoreConfig
+from hw.contract.link import SAFE_RATE, Space, digest
+from hw.contract.registers import Register
 from sw.driver import packets
 from sw.driver.errors import DeviceError, DeviceLost, DeviceTimeout
 from sw.driver.link import DeviceRestarted, Link

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import sim.board
-from hw.command import Register
-from hw.config import CoreConfig
-from sim.board import LayerEnd, SimulatedBoard
+import sim.board.simulated
+from hw.contract.config import CoreConfig
+from hw.contract.registers import Register
+from sim.board.serial_port import SimulatedSerialPort
+from sim.board.simulated import LayerEnd, SimulatedBoard
 from sim.errors import HangError, SimulationError
-from sim.serial_port import SimulatedSerialPort
 from sw.driver.errors import DeviceError, DeviceTimeout
 from sw.driver.serial import SerialTransport
 from sw.driver.transport import Feed, Halfwords, LayerObserver, Progress, Transport
@@ -43,7 +43,7 @@ def _errors() -> Iterator[None]:
 
 
 class SimTransport(Transport):
-    """The simulated board; see :class:`sim.board.SimulatedBoard`.
+    """The simulated board; see :class:`sim.board.simulated.SimulatedBoard`.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class SimTransport(Transport):
                 limit + sum((self.pace + BUS_CYCLES) * len(feed.halfwords) for feed in feeds),
                 None if on_layer is None else observe,
                 [
-                    sim.board.Feed(
+                    sim.board.simulated.Feed(
                         after=feed.after,
                         address=feed.address,
                         halfwords=feed.halfwords,

@@ -10,7 +10,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from hw.command import HOLD_NEVER, Register
+from hw.contract.registers import HOLD_NEVER, Register
 from sw.driver.errors import CorruptProgramError, DeviceError, DeviceLost, DeviceTimeout
 
 __all__ = [
@@ -145,7 +145,8 @@ class Transport(ABC):
     """A device: everything the driver needs of it.
 
     Addresses of memory are in halfwords (word × lanes + lane), registers those of
-    :class:`hw.command.Register`.  Every method raises :class:`DeviceError` if the device fails.
+    :class:`hw.contract.registers.Register`.  Every method raises :class:`DeviceError` if the
+    device fails.
     """
 
     observes_layers = False

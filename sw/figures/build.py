@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import boards
-from hw.flow import ice40
 from hw.flow.tools import tool_versions
+from hw.technology.ice40 import flow
 from sw.errors import SeparableError
 from sw.figures.store import BOARD, Figures, digest
 
@@ -48,7 +48,7 @@ def _elaborate(folder: Path) -> None:
     from hw.top import Top
 
     board = boards.get(BOARD)
-    ice40.elaborate(board, Top(board), folder)
+    flow.elaborate(board, Top(board), folder)
 
 
 def design() -> str:
@@ -63,7 +63,7 @@ def design() -> str:
         _elaborate(folder)
         parts = [(folder / file).read_text() for file in ("top.il", "top.pcf", "device.json")]
     return digest([COMMENTS.sub("", part) for part in parts]
-                  + [ice40.SYNTHESIS, board.config.clock_mhz, board.seed])
+                  + [flow.SYNTHESIS, board.config.clock_mhz, board.seed])
 
 
 def same_tools(figures: Figures) -> bool:
@@ -118,7 +118,7 @@ def measure_build(say: Callable[[str], None]) -> tuple[dict[str, str], dict[str,
         folder = Path(name)
         say("synthesis")
         _elaborate(folder)
-        ice40.synthesize(folder)
+        flow.synthesize(folder)
         parts = cells_by_part(json.loads((folder / "top.json").read_text()))
         say("place and route, four seeds")
         report = folder / "report.json"

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 import boards
-from hw.command import Mode
-from hw.sections import SECTION_BYTES, TRAILER_BYTES
-from sw import golden, importer, models
+from hw.contract.modes import Mode
+from hw.contract.sections import SECTION_BYTES, TRAILER_BYTES
+from sw import golden, importer
 from sw.bench.measure import BenchClock, measure, model_profile, random_inputs
 from sw.compiler import Program, compile_graph
 from sw.driver import Device
 from sw.errors import SeparableError
 from sw.figures.store import BOARD, file_digest
 from sw.ir import Graph
-from sw.networks import default
+from sw.networks import published, shipped
 
 __all__ = ["CASES", "HOW", "SHIPPED", "count", "measure_networks", "path_of", "predict"]
 
@@ -30,7 +30,7 @@ OPTIONS: dict[str, dict[str, bool]] = {
     "drop_constant_channels": {"remove_constant_channels": True},
 }
 
-SHIPPED = {network.name: name for name, network in default.NETWORKS.items()}
+SHIPPED = {network.name: name for name, network in shipped.NETWORKS.items()}
 """Networks of the project by the name of their file."""
 
 CASES: dict[str, tuple[str, ...]] = {
@@ -47,7 +47,7 @@ CASES: dict[str, tuple[str, ...]] = {
 
 def path_of(name: str) -> Path:
     """Return the file of a network, fetched if it is a public one that is not here."""
-    return default.default_model(SHIPPED[name]) if name in SHIPPED else models.find(name)
+    return shipped.default_model(SHIPPED[name]) if name in SHIPPED else published.find(name)
 
 
 def predict(path: Path, option: str) -> tuple[Graph, Program, dict[str, Any]]:

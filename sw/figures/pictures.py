@@ -16,7 +16,7 @@ from sw.bench import chart
 from sw.bench.measure import BenchClock, Measurement
 from sw.bench.rivals import RIVALS
 from sw.driver import LayerProfile
-from sw.exploration import plot
+from sw.explore import plot
 from sw.figures.explorer import points
 from sw.figures.line import NETWORK
 from sw.figures.screenshot import PAGE, take

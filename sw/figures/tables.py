@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sw import explore
 from sw.bench.rivals import RIVALS
 from sw.bench.tables import WORDS
+from sw.explore import tables as explore_tables
 from sw.figures.explorer import points
 from sw.figures.store import Figures, lookup
-from sw.networks import default
+from sw.networks.shipped import NETWORKS, default_model
 
 __all__ = ["TABLES"]
 
@@ -99,7 +99,7 @@ def rivals(figures: Figures) -> str:
 
 def explorer(figures: Figures) -> str:
     """Return the table of docs/explore.md."""
-    return explore.markdown(points(figures))
+    return explore_tables.markdown(points(figures))
 
 
 def inputs(figures: Figures) -> str:
@@ -120,11 +120,11 @@ def inputs(figures: Figures) -> str:
 def shipped(figures: Figures) -> str:
     """Return the table of docs/networks.md."""
     columns = []
-    for short, network in default.NETWORKS.items():
+    for short, network in NETWORKS.items():
         cycles = lookup(figures, f"networks/{network.name}/default")
         test_set = lookup(figures, f"test_set/{network.name}")
         images = lookup(figures, f"accuracy/{network.name}")
-        size = default.default_model(short).stat().st_size
+        size = default_model(short).stat().st_size
         head = ", last convolution 256" if short == "v2" else ""
         columns.append((
             f"`{network.name}.tflite`",

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, importer
 from sw.compiler import Program, compile_graph
-from sw.compiler.host import BUS_PACE
+from sw.compiler.timing.arrivals import BUS_PACE
 from sw.driver import Device
 from sw.driver.simulation import SimTransport
 from sw.errors import SeparableError

@@ -2,7 +2,7 @@
 
 A network is a list of layers with shapes; nothing here computes.  Everything else is made from
 it: the float network (:mod:`sw.quantize.reference`), the quantised file
-(:mod:`sw.quantize.export`), the PyTorch module that is trained (:mod:`sw.networks.train`).
+(:mod:`sw.quantize.export`), the PyTorch module that is trained (:mod:`sw.training.train`).
 
 - V1: Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision
   Applications", 2017, table 1.

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 import boards
 from boards import Board
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
 from sw.errors import UnsupportedError
 from sw.ir import Activation
 from sw.networks.architecture import Layer

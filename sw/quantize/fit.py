@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from boards import Board
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
 from sw import importer
 from sw.compiler import compile_graph
-from sw.compiler.quantization import Reference, encode
+from sw.compiler.exact.requantisation import Reference, encode
 from sw.errors import UnsupportedError
 from sw.golden.primitives import activation_range, quantize_multiplier
 from sw.ir import Activation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hw.compute.encoding import MAX_SHIFT, u_limit
+from hw.contract.requantiser import MAX_SHIFT, u_limit
 from sw.quantize.calibrate import ActivationQuantization
 
 __all__ = ["ACC_BITS", "BIAS_LIMIT", "quantize_layer"]

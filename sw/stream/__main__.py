@@ -24,7 +24,7 @@ from sw.compiler import Program, is_program
 from sw.driver import Device
 from sw.errors import InputError
 from sw.model_file import Model, open_model
-from sw.networks import default
+from sw.networks import shipped
 from sw.stream.engine import Engine, GoldenDevice, Streams
 from sw.stream.prefetch import Prefetch
 from sw.stream.records import Statistics
@@ -114,8 +114,8 @@ def _names(what: Sequence[str]) -> tuple[str | None, str | None]:
 
 def _test_images(prepare: Preparer) -> Source:
     """Return the images that ship with the project, which the default network takes."""
-    pictures, classes = default.default_images()
-    tensor, names = prepare.tensor, default.default_labels()
+    pictures, classes = shipped.default_images()
+    tensor, names = prepare.tensor, shipped.default_labels()
     if tensor.shape != (1, *pictures.shape[1:], 1):
         raise InputError(
             f"SOURCE is missing: network {prepare.graph.name!r} takes {tensor.dtype}"
@@ -136,7 +136,7 @@ def _open(
     name, where = _names(options.what)
     labels = _labels(options.labels)
     if name is None:
-        labels = labels or default.default_labels()
+        labels = labels or shipped.default_labels()
     model = open_model(name, board, options)
     graph = model.graph
     if len(graph.inputs) != 1:

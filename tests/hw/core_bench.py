@@ -5,9 +5,11 @@ import itertools
 import numpy as np
 from amaranth.sim import Simulator
 
-from hw.command import Descriptor, Record, Register, header
-from hw.compute.encoding import encode_channel
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
+from hw.contract.descriptors import Descriptor
+from hw.contract.records import Record, header
+from hw.contract.registers import Register
+from hw.contract.requantiser import encode_channel
 from hw.core import Core
 
 TIMEOUT = 20_000

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from core_bench import parameters, words
 
-from hw.command import Descriptor, Mode, minimum_steps, window_steps
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
+from hw.contract.descriptors import Descriptor
+from hw.contract.modes import Mode, minimum_steps
+from hw.contract.taps import window_steps
 from sw.golden.primitives import multiply_rounding_once, requantize
 
 

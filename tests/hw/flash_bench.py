@@ -4,9 +4,9 @@ import random
 
 from amaranth.sim import Simulator
 
-from hw.memory.flash import FlashReader
-from hw.sections import seal
-from sim.flash_model import FlashModel
+from hw.contract.sections import seal
+from hw.program.flash_reader import FlashReader
+from sim.board.flash_model import FlashModel
 
 WATCHDOG = 100_000
 PAYLOAD = random.Random(1).randbytes(1 << 13)

@@ -2,10 +2,8 @@
 
 from amaranth.sim import Simulator
 
-from hw.command import Register
-from hw.config import CoreConfig
-from hw.link.host import HostLink
-from hw.link.protocol import (
+from hw.contract.config import CoreConfig
+from hw.contract.link import (
     FILLER,
     REPLY_BYTES,
     REPLY_MARK,
@@ -18,6 +16,8 @@ from hw.link.protocol import (
     header,
     payload,
 )
+from hw.contract.registers import Register
+from hw.link.engine import HostLink
 
 CONFIG = CoreConfig(clock_mhz=39.75)
 BAUD = 12_000_000

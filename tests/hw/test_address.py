@@ -5,8 +5,8 @@ import random
 import pytest
 from block_bench import BlockBench
 
-from hw.command import ADDRESS_BITS
-from hw.memory.address import AddressGenerator
+from hw.contract.words import ADDRESS_BITS
+from hw.memory.addresses import AddressGenerator
 
 SIZE = 1 << ADDRESS_BITS
 

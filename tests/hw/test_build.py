@@ -14,12 +14,12 @@ from amaranth.lib.memory import Memory
 import boards
 import hw.build
 from boards import BoardError
-from hw.flow import ice40
-from hw.flow.pll import pll_settings
 from hw.flow.report import BuildResult, Clock, Usage
 from hw.flow.rtlil import allow_collisions
-from hw.flow.timing import global_correction
 from hw.flow.tools import BuildError
+from hw.technology.ice40 import flow
+from hw.technology.ice40.pll import pll_settings
+from hw.technology.ice40.timing import global_correction
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ICEBREAKER = boards.get("icebreaker")
@@ -132,11 +132,11 @@ def test_check():
 
 def test_usage_from_the_log_of_a_failed_run():
     log = "Info: \t ICESTORM_LC:    5893/   5280   111%\nInfo: \t ICESTORM_DSP: 8/ 8  100%\n"
-    assert ice40._usage(log) == {"LC": Usage(used=5893, available=5280),
+    assert flow._usage(log) == {"LC": Usage(used=5893, available=5280),
                                  "DSP": Usage(used=8, available=8)}
     log += "ERROR: Unable to place cell 'x', no BELs remaining to implement cell type " \
            "'ICESTORM_DSP'\n"
-    assert ice40._usage(log)["DSP"] == Usage(used=9, available=8)
+    assert flow._usage(log)["DSP"] == Usage(used=9, available=8)
 
 
 def test_quick_build_is_proven_and_honest(tmp_path):
@@ -160,9 +160,9 @@ def test_quick_build_is_proven_and_honest(tmp_path):
 
 
 def test_nothing_is_left_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr(ice40, "elaborate", lambda *arguments: None)
-    monkeypatch.setattr(ice40, "synthesize", lambda folder: None)
-    monkeypatch.setattr(ice40, "place_and_route", lambda board, folder, seed: (
+    monkeypatch.setattr(flow, "elaborate", lambda *arguments: None)
+    monkeypatch.setattr(flow, "synthesize", lambda folder: None)
+    monkeypatch.setattr(flow, "place_and_route", lambda board, folder, seed: (
         dataclasses.replace(RESULT, clocks={"core": Clock(
             target_mhz=36.0, reported_mhz=36.5, achieved_mhz=34.0 + seed, proven=False)})))
     with pytest.raises(BuildError, match=r"reaches 35\.00 MHz of 36 MHz"):

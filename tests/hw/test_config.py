@@ -7,9 +7,12 @@ import sys
 import pytest
 
 import boards
-from hw import command
-from hw.command import LAYOUT, Descriptor, Mode, Record, header, window_steps
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
+from hw.contract.descriptors import DESCRIPTOR_HALFWORDS, LAYOUT, Descriptor
+from hw.contract.modes import Mode
+from hw.contract.records import Record, header
+from hw.contract.taps import window_steps
+from hw.contract.words import HALFWORD_BITS
 
 
 @pytest.mark.parametrize(("field", "value", "message"), [
@@ -45,8 +48,8 @@ def test_presets_are_configurations_of_their_board(name):
 
 
 def test_nothing_shared_needs_amaranth():
-    code = ("import sys, boards, hw.command, hw.config, hw.compute.encoding, hw.link.protocol, "
-            "sw.golden; boards.get('icebreaker'); assert 'amaranth' not in sys.modules")
+    code = ("import sys, boards, hw.contract.records, hw.contract.config, sw.golden; "
+            "boards.get('icebreaker'); assert 'amaranth' not in sys.modules")
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -66,7 +69,7 @@ def test_descriptor_round_trip():
     }
     halfwords = descriptor(**changes).halfwords()
     assert all(0 <= halfword < 1 << 16 for halfword in halfwords)
-    assert len(halfwords) == command.DESCRIPTOR_HALFWORDS
+    assert len(halfwords) == DESCRIPTOR_HALFWORDS
     for name, at in LAYOUT.items():
         stored = halfwords[at.halfword] >> at.low & (1 << at.width) - 1
         value = int(getattr(descriptor(**changes), name)) - at.bias
@@ -78,7 +81,7 @@ def test_fields_do_not_overlap():
     for name, at in LAYOUT.items():
         bits = {(at.halfword, bit) for bit in range(at.low, at.low + at.width)}
         assert not bits & taken, name
-        assert max(bit for _, bit in bits) < command.HALFWORD_BITS
+        assert max(bit for _, bit in bits) < HALFWORD_BITS
         taken |= bits
 
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from core_bench import CoreBench, parameters, program, words
 
-from hw.command import Descriptor, Mode, minimum_steps, window_steps
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
+from hw.contract.descriptors import Descriptor
+from hw.contract.modes import Mode, minimum_steps
+from hw.contract.taps import window_steps
 
 CONFIG = CoreConfig(technology="portable", memory_depth=16384)
 C = CONFIG.columns

@@ -5,7 +5,7 @@ import pytest
 from core_bench import CoreBench, program
 from core_layers import Maker
 
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
 
 CONFIG = CoreConfig(technology="portable")
 ONE_WORD = CONFIG.memory_depth - 1

@@ -5,9 +5,10 @@ import random
 import pytest
 from block_bench import BlockBench
 
-from hw.command import DESCRIPTOR_HALFWORDS, LAYOUT, Descriptor, Mode
-from hw.config import CoreConfig
-from hw.control.descriptor import DescriptorMemory
+from hw.contract.config import CoreConfig
+from hw.contract.descriptors import DESCRIPTOR_HALFWORDS, LAYOUT, Descriptor
+from hw.contract.modes import Mode
+from hw.program.descriptor_queue import DescriptorMemory
 
 CONFIG = CoreConfig(technology="portable", descriptor_slots=4)
 BASES = ("input_base", "output_base")

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from block_bench import BlockBench
 
-from hw.command import PARAMETER_FIELDS
-from hw.compute import array
-from hw.compute.drain import LATENCY, PARAMETER_DELAY, Drain
-from hw.compute.encoding import encode_channel
-from hw.compute.requantise import Requantiser
-from hw.config import CoreConfig
-from hw.memory.parameters import ParameterMemory
+from hw.contract.config import CoreConfig
+from hw.contract.records import PARAMETER_FIELDS
+from hw.contract.requantiser import encode_channel
+from hw.requantise.drain import LATENCY, PARAMETER_DELAY, Drain
+from hw.requantise.parameters import ParameterMemory
+from hw.requantise.requantiser import Requantiser
+from hw.systolic import array
 from sw.golden.primitives import multiply_rounding_once, requantize
 
 ROWS = 2

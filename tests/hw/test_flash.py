@@ -7,9 +7,9 @@ import random
 import pytest
 from flash_bench import PAYLOAD, FlashBench, halfwords
 
-from hw.memory.flash import FlashReader
-from hw.sections import SECTION_BYTES, seal, unseal
-from sim.flash_model import FlashError, FlashTiming
+from hw.contract.sections import SECTION_BYTES, seal, unseal
+from hw.program.flash_reader import FlashReader
+from sim.board.flash_model import FlashError, FlashTiming
 
 CONTENTS = random.Random(2).randbytes(1 << 14)
 SECTION = SECTION_BYTES // 2

@@ -5,9 +5,9 @@ import random
 import pytest
 from block_bench import BlockBench
 
-from hw.command import HOLD_NEVER, IDENTITY, Cause, Register
-from hw.config import CoreConfig
-from hw.control.host import HostPort
+from hw.contract.config import CoreConfig
+from hw.contract.registers import HOLD_NEVER, IDENTITY, Cause, Register
+from hw.control.registers import HostPort
 
 
 class HostBench(BlockBench):

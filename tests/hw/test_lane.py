@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from block_bench import BlockBench
 
-from hw.compute import array
-from hw.compute.array import SystolicArray
-from hw.compute.lane import ACC_DELAY, WINDOW_BITS, Lane
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
+from hw.systolic import array
+from hw.systolic.array import SystolicArray
+from hw.systolic.lane import ACC_DELAY, WINDOW_BITS, Lane
 
 DEPTH = 16
 

@@ -5,8 +5,7 @@ import random
 import pytest
 from link_bench import CONFIG, Line
 
-from hw.command import Register
-from hw.link.protocol import (
+from hw.contract.link import (
     BUSY,
     FILLER,
     FRESH,
@@ -19,6 +18,7 @@ from hw.link.protocol import (
     find_seed,
     header,
 )
+from hw.contract.registers import Register
 
 
 def test_checksum_is_the_published_one():

@@ -5,10 +5,11 @@ import random
 import pytest
 from block_bench import BlockBench
 
-from hw.command import DESCRIPTOR_HALFWORDS, PARAMETER_FIELDS, Record, header
-from hw.config import CoreConfig
-from hw.memory.loader import SPARE_SLOTS, Loader
-from hw.memory.serial import Target
+from hw.contract.config import CoreConfig
+from hw.contract.descriptors import DESCRIPTOR_HALFWORDS
+from hw.contract.records import PARAMETER_FIELDS, Record, header
+from hw.memory.word_reader import Target
+from hw.program.loader import SPARE_SLOTS, Loader
 
 ROWS = 2
 

@@ -5,10 +5,10 @@ import random
 import pytest
 from block_bench import BlockBench
 
-from hw.command import PARAMETER_FIELDS
-from hw.compute.requantise import Requantiser
-from hw.config import CoreConfig
-from hw.memory.parameters import ParameterMemory
+from hw.contract.config import CoreConfig
+from hw.contract.records import PARAMETER_FIELDS
+from hw.requantise.parameters import ParameterMemory
+from hw.requantise.requantiser import Requantiser
 
 ROWS = 2
 

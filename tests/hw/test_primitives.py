@@ -16,8 +16,9 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
 
-from hw.primitives import TECHNOLOGIES, dual_multiplier, ice40, portable, single_port_memory
-from sim import verilate
+from hw.technology import TECHNOLOGIES, dual_multiplier, portable, single_port_memory
+from hw.technology.ice40 import primitives
+from sim.board import verilate
 
 MAIN = """
 #include "Vtop.h"
@@ -140,11 +141,12 @@ def test_dual_multiplier_portable() -> None:
 def test_dual_multiplier_ice40(tmp_path: Path) -> None:
     """The cell's model gives the same, cycle by cycle."""
     pairs = factors()
-    cycles = len(pairs) + ice40.DualMultiplier.LATENCY
+    cycles = len(pairs) + primitives.DualMultiplier.LATENCY
     expected = simulated(multiplier_player("portable", pairs), cycles)
     values = verilated(multiplier_player("ice40", pairs), tmp_path, cycles)
     # The cell's registers are not reset.
-    assert values[ice40.DualMultiplier.LATENCY :] == expected[ice40.DualMultiplier.LATENCY :]
+    latency = primitives.DualMultiplier.LATENCY
+    assert values[latency:] == expected[latency:]
 
 
 def accesses(depth: int, cycles: int) -> np.ndarray:

@@ -11,15 +11,9 @@ import pytest
 from amaranth.hdl import UnusedElaboratable
 from amaranth.sim import Simulator
 
-from hw.compute.encoding import (
-    MAX_SHIFT,
-    digits,
-    encode_channel,
-    truncated_product,
-    u_limit,
-)
-from hw.compute.requantise import FIELD_STAGE, LATENCY, Requantiser
-from sw.compiler.quantization import hardware_requantize, truncated_products
+from hw.contract.requantiser import MAX_SHIFT, digits, encode_channel, truncated_product, u_limit
+from hw.requantise.requantiser import FIELD_STAGE, LATENCY, Requantiser
+from sw.compiler.exact.requantisation import hardware_requantize, truncated_products
 from sw.golden.primitives import multiply_rounding_once, requantize
 
 Ints = npt.NDArray[np.int64]

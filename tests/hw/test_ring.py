@@ -6,8 +6,8 @@ from collections import deque
 import pytest
 from block_bench import BlockBench
 
-from hw.config import CoreConfig
-from hw.memory.ring import Ring
+from hw.contract.config import CoreConfig
+from hw.program.ring import Ring
 
 CONFIG = CoreConfig(technology="portable", memory_depth=64)
 

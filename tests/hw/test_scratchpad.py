@@ -5,7 +5,7 @@ import random
 import pytest
 from block_bench import BlockBench
 
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
 from hw.memory.scratchpad import Scratchpad
 
 DEPTH = 16

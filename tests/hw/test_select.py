@@ -6,7 +6,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from block_bench import BlockBench
 
-from hw.select import select
+from hw.common.select import select
 
 
 class Select(wiring.Component):

@@ -8,10 +8,13 @@ from block_bench import BlockBench
 from test_address import expected as words_of
 from test_descriptor import stored
 
-from hw.command import LAYOUT, Cause, Descriptor, Mode, minimum_steps, window_steps
-from hw.config import CoreConfig
-from hw.control.descriptor import LayerLayout
+from hw.contract.config import CoreConfig
+from hw.contract.descriptors import LAYOUT, Descriptor
+from hw.contract.modes import Mode, minimum_steps
+from hw.contract.registers import Cause
+from hw.contract.taps import window_steps
 from hw.control.sequencer import Sequencer
+from hw.program.descriptor_queue import LayerLayout
 
 WINDOWS = (Mode.DEPTHWISE, Mode.DEPTHWISE2)
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 from block_bench import BlockBench
 
-from hw.config import CoreConfig
-from hw.memory.serial import SerialReader, Target
+from hw.contract.config import CoreConfig
+from hw.memory.word_reader import SerialReader, Target
 
 
 def follow(lanes, pauses, rng):

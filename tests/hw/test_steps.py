@@ -6,10 +6,11 @@ import random
 import pytest
 from block_bench import BlockBench
 
-from hw.command import Mode, window_steps
-from hw.config import CoreConfig
-from hw.control.descriptor import LayerLayout
+from hw.contract.config import CoreConfig
+from hw.contract.modes import Mode
+from hw.contract.taps import window_steps
 from hw.control.steps import StepDecoder
+from hw.program.descriptor_queue import LayerLayout
 
 CONFIG = CoreConfig(technology="portable")
 PADS = ("pad_left", "pad_right", "pad_top", "pad_bottom")

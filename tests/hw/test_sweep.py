@@ -8,7 +8,6 @@ import pytest
 
 import boards
 import hw.build
-from hw.flow import ice40
 from hw.flow.report import BuildResult, Clock, Sweep, Usage
 from hw.flow.tools import BuildError
 
@@ -34,9 +33,9 @@ def flow(monkeypatch):
             (folder / name).write_text(str(seed) if name != "yosys.log" else "")
         return result(seed, SPEEDS[seed])
 
-    monkeypatch.setattr(ice40, "elaborate", lambda *arguments: None)
-    monkeypatch.setattr(ice40, "synthesize", lambda folder: None)
-    monkeypatch.setattr(ice40, "place_and_route", place_and_route)
+    monkeypatch.setattr("hw.technology.ice40.flow.elaborate", lambda *arguments: None)
+    monkeypatch.setattr("hw.technology.ice40.flow.synthesize", lambda folder: None)
+    monkeypatch.setattr("hw.technology.ice40.flow.place_and_route", place_and_route)
     monkeypatch.setattr("hw.top.Top", lambda board: None)
     return asked
 
@@ -67,7 +66,7 @@ def test_one_seed_is_no_sweep(tmp_path, flow):
 
 
 def test_an_interrupt_keeps_the_best_so_far(tmp_path, flow, monkeypatch, capsys):
-    quick = ice40.place_and_route
+    quick = flow.place_and_route
     reported = threading.Event()
 
     def place_and_route(board, folder, *, seed):
@@ -81,7 +80,7 @@ def test_an_interrupt_keeps_the_best_so_far(tmp_path, flow, monkeypatch, capsys)
             reported.set()
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(ice40, "place_and_route", place_and_route)
+    monkeypatch.setattr("hw.technology.ice40.flow.place_and_route", place_and_route)
     monkeypatch.setattr(hw.build, "_progress", progress)
     best = hw.build.build(ICEBREAKER, None, output=tmp_path / "out", seeds=range(3, 7), jobs=1)
     assert best.seed == 4 and best.sweep is not None
@@ -94,7 +93,7 @@ def test_an_interrupt_before_the_first_seed(tmp_path, flow, monkeypatch):
     def interrupted(board, folder, *, seed):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ice40, "place_and_route", interrupted)
+    monkeypatch.setattr("hw.technology.ice40.flow.place_and_route", interrupted)
     with pytest.raises(KeyboardInterrupt):
         hw.build.build(ICEBREAKER, None, output=tmp_path / "out", seeds=(3, 4))
     assert not list(tmp_path.iterdir())

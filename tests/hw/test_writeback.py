@@ -5,9 +5,9 @@ import random
 import pytest
 from block_bench import BlockBench
 
-from hw.command import ADDRESS_BITS
-from hw.compute import drain
-from hw.memory.writeback import Writeback
+from hw.contract.words import ADDRESS_BITS
+from hw.requantise import drain
+from hw.requantise.writeback import Writeback
 
 SIZE = 1 << ADDRESS_BITS
 

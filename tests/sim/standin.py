@@ -9,7 +9,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.command import IDENTITY, Register
+from hw.contract.registers import IDENTITY, Register
 
 HOST = data.StructLayout({"write": 1, "register": 1, "address": 16, "data": 16})
 LAYERS = 2

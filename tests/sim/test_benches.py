@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from standin import LAYERS, NEVER, StandIn
 
-from hw.config import CoreConfig
-from hw.sections import seal
+from hw.contract.config import CoreConfig
+from hw.contract.sections import seal
 from sim.benches import runner
-from sim.top import SimTop
+from sim.board.top import SimTop
 
 CONFIG = CoreConfig(memory_depth=1024)
 

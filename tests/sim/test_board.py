@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from standin import LAYERS, NEVER, WORDS, StandIn
 
-from hw.command import IDENTITY, Register
-from hw.config import CoreConfig
-from hw.memory.flash import FlashReader
-from hw.sections import seal
-from sim import cache, verilate
-from sim.board import FLASH_SIZE, LayerEnd, SimulatedBoard
+from hw.contract.config import CoreConfig
+from hw.contract.registers import IDENTITY, Register
+from hw.contract.sections import seal
+from hw.program.flash_reader import FlashReader
+from sim import cache
+from sim.board import verilate
+from sim.board.simulated import FLASH_SIZE, LayerEnd, SimulatedBoard
 from sim.errors import BuildError, FlashError, HangError
 
 CONFIG = CoreConfig(memory_depth=1024)

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 from standin import StandIn
 
-from hw.config import CoreConfig
-from sim import cache, verilate
-from sim.board import SimulatedBoard
+from hw.contract.config import CoreConfig
+from sim import cache
+from sim.board import verilate
+from sim.board.simulated import SimulatedBoard
+from sim.board.top import SimTop
 from sim.errors import BuildError, CacheError
-from sim.top import SimTop
 
 LINES = b"".join(b"%d\n" % n for n in range(400))
 FILES = {"library": bytes(range(256)) * 20, "design": LINES, "empty": b""}

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from sim.flash_model import FlashError, FlashModel, FlashTiming
+from sim.board.flash_model import FlashError, FlashModel, FlashTiming
 
 CONTENTS = random.Random(2).randbytes(1 << 16)
 FAST = FlashTiming(busy_scale=1e-4, pp=10e6)

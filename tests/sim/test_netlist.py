@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pytest
 
 import boards
-from hw.command import Register
-from sim import netlist
-from sim.serial_port import SimulatedSerialPort
+from hw.contract.registers import Register
+from sim.board import netlist
+from sim.board.serial_port import SimulatedSerialPort
 from sw import golden, importer
 from sw.compiler import compile_graph
 from sw.driver import Device

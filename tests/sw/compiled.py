@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, importer
 from sw.compiler import Program, compile_graph

@@ -7,8 +7,7 @@ from collections import deque
 
 import numpy as np
 
-from hw.command import IDENTITY, Register
-from hw.link.protocol import (
+from hw.contract.link import (
     BUSY,
     CRC_BYTES,
     FILLER,
@@ -22,7 +21,8 @@ from hw.link.protocol import (
     Status,
     crc32,
 )
-from sim.serial_port import Faults
+from hw.contract.registers import IDENTITY, Register
+from sim.board.serial_port import Faults
 
 INPUT, RESULT = 0, 1000
 """Addresses of what the core takes and makes."""
@@ -35,7 +35,7 @@ def computed(data: np.ndarray) -> np.ndarray:
 
 
 class ModelBoard:
-    """The engine of :mod:`hw.link.host`, byte by byte, with a core of one function."""
+    """The engine of :mod:`hw.link.engine`, byte by byte, with a core of one function."""
 
     def __init__(self, seed: int, baud: int) -> None:
         self.seed, self.baud = seed, baud

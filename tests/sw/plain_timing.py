@@ -1,6 +1,6 @@
 """The cycle model in its plainest form: every part is asked what it wants, event by event.
 
-The reference for :mod:`sw.compiler.timing`, which is many times as fast.
+The reference for :mod:`sw.compiler.timing.core`, which is many times as fast.
 """
 
 from __future__ import annotations
@@ -10,22 +10,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import repeat
 
-from hw.command import (
-    DESCRIPTOR_HALFWORDS,
-    PARAMETER_FIELDS,
-    Descriptor,
-    Mode,
-    Record,
-)
-from hw.compute.drain import LATENCY as DRAIN_LATENCY
-from hw.config import CoreConfig
-from hw.control.descriptor import DescriptorMemory
+from hw.contract.config import CoreConfig
+from hw.contract.descriptors import DESCRIPTOR_HALFWORDS, Descriptor
+from hw.contract.modes import Mode
+from hw.contract.records import PARAMETER_FIELDS, Record
+from hw.contract.sections import SECTION_BYTES
 from hw.core import STEP_DELAY
-from hw.memory.buffer import HalfwordBuffer
-from hw.memory.flash import FlashReader
-from hw.memory.loader import SPARE_SLOTS
-from hw.sections import SECTION_BYTES
-from sw.compiler.timing import LayerTiming, Task
+from hw.program.buffer import HalfwordBuffer
+from hw.program.descriptor_queue import DescriptorMemory
+from hw.program.flash_reader import FlashReader
+from hw.program.loader import SPARE_SLOTS
+from hw.requantise.drain import LATENCY as DRAIN_LATENCY
+from sw.compiler.timing.core import LayerTiming, Task
 
 NEVER = 1 << 60
 

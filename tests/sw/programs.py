@@ -9,18 +9,13 @@ from typing import Any
 import numpy as np
 
 import boards
-from hw.command import (
-    PARAMETER_FIELDS,
-    Descriptor,
-    Mode,
-    Record,
-    header,
-    minimum_steps,
-    window_steps,
-)
-from hw.config import CoreConfig
-from hw.sections import seal
-from sw.compiler.cycles import Work
+from hw.contract.config import CoreConfig
+from hw.contract.descriptors import Descriptor
+from hw.contract.modes import Mode, minimum_steps
+from hw.contract.records import PARAMETER_FIELDS, Record, header
+from hw.contract.sections import seal
+from hw.contract.taps import window_steps
+from sw.compiler.timing.cycles import Work
 
 ICEBREAKER = boards.get("icebreaker").config
 SMALL = CoreConfig(lanes=2, weight_depth=32, parameter_slots=4, descriptor_slots=4)

@@ -14,7 +14,7 @@ from sw import golden, importer
 from sw import run as sw_run
 from sw.arrival import cycles_with_input, sentence
 from sw.compiler import compile_graph
-from sw.compiler.host import BUS_PACE
+from sw.compiler.timing.arrivals import BUS_PACE
 from sw.driver import Device
 from sw.driver.simulation import SimTransport
 from sw.fuzz.builder import NetworkBuilder

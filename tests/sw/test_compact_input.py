@@ -12,26 +12,19 @@ import pytest
 from compiled import check_program, random_inputs
 
 import boards
-from hw.command import Register
-from hw.config import CoreConfig
-from sim.board import SimulatedBoard
+from hw.contract.config import CoreConfig
+from hw.contract.registers import Register
+from sim.board.simulated import SimulatedBoard
 from sim.functional import run_program
 from sw import compile as compile_tool
 from sw import golden, images, importer
-from sw.compiler import (
-    Overlap,
-    Program,
-    compile_graph,
-    load_program,
-    save_program,
-    schedule,
-)
-from sw.compiler import overlap as overlapping
-from sw.compiler.context import Context
-from sw.compiler.inputs import InputLayout
-from sw.compiler.lower import first_layer_options
-from sw.compiler.overlap import MARGIN
-from sw.compiler.partition import partition
+from sw.compiler import Overlap, Program, compile_graph, load_program, pipeline, save_program
+from sw.compiler.graph.partition import partition
+from sw.compiler.input.layout import InputLayout
+from sw.compiler.lowering.context import Context
+from sw.compiler.lowering.dispatch import first_layer_options
+from sw.compiler.placement import overlap as overlapping
+from sw.compiler.placement.overlap import MARGIN
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
@@ -73,7 +66,7 @@ def test_rows_of_bytes(
         padding=padding,
     )
     option = options_of(graph)["rows"]
-    monkeypatch.setattr(schedule, "first_layer_options", lambda *_: [option])
+    monkeypatch.setattr(pipeline, "first_layer_options", lambda *_: [option])
     for compact in (False, True):
         program = compile_graph(graph, CoreConfig(), compact_input=compact)
         assert program.inputs[0][1] is option[0]

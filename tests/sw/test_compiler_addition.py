@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hw.compute.encoding import u_limit
+from hw.contract.requantiser import u_limit
 from sw import golden, importer, ir
-from sw.compiler import addition, sums
-from sw.compiler.partition import offset
-from sw.compiler.quantization import hardware_requantize
+from sw.compiler.exact import sums
+from sw.compiler.exact.requantisation import hardware_requantize
+from sw.compiler.graph.partition import offset
+from sw.compiler.lowering import addition
 from sw.fuzz.builder import NetworkBuilder
 
 Parameters = tuple[tuple[str, int], ...]

@@ -9,15 +9,16 @@ import random
 import pytest
 from compiled import check_program, random_inputs
 
-from hw.command import Mode
-from hw.config import CoreConfig
-from hw.memory.flash import FlashReader
+from hw.contract.config import CoreConfig
+from hw.contract.modes import Mode
+from hw.program.flash_reader import FlashReader
 from sw import importer
-from sw.compiler import Program, compile_graph, encode
-from sw.compiler.chains import Segment
-from sw.compiler.layers import Command, Geometry, Layer, Trail
-from sw.compiler.memory import Buffer, plan
-from sw.compiler.segments import BETWEEN_DESCRIPTORS, Division, Needs
+from sw.compiler import Program, compile_graph
+from sw.compiler.lowering.layers import Command, Geometry, Layer, Trail
+from sw.compiler.placement import encode
+from sw.compiler.placement.addresses import Buffer, plan
+from sw.compiler.placement.chains import Segment
+from sw.compiler.placement.segments import BETWEEN_DESCRIPTORS, Division, Needs
 from sw.errors import UnsupportedError
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph

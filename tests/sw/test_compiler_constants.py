@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from compiled import check, check_program, random_inputs
 
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, images, importer
 from sw.compiler import Program, compile_graph, compile_layer, load_program, save_program

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hw.compute.encoding import encode_channel
-from sw.compiler.encode import encode_channels
+from hw.contract.requantiser import encode_channel
+from sw.compiler.placement.encode import encode_channels
 
 
 def test_channels_are_encoded_like_each_by_itself() -> None:

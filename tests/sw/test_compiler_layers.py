@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 from compiled import check, check_program, random_inputs
 
-from hw.command import Mode
-from hw.compute.encoding import u_limit
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
+from hw.contract.modes import Mode
+from hw.contract.requantiser import u_limit
 from sim.functional import run_program
 from sw import golden, importer, ir
-from sw.compiler import compile_graph, compile_layer, depthwise, schedule
-from sw.compiler.context import Context
-from sw.compiler.inputs import FirstLayer
-from sw.compiler.lower import first_layer_options
-from sw.compiler.partition import partition
-from sw.compiler.pooling import find_code
-from sw.compiler.units import units
+from sw.compiler import compile_graph, compile_layer, pipeline
+from sw.compiler.graph.partition import partition
+from sw.compiler.input.layout import FirstLayer
+from sw.compiler.input.units import units
+from sw.compiler.lowering import depthwise
+from sw.compiler.lowering.context import Context
+from sw.compiler.lowering.dispatch import first_layer_options
+from sw.compiler.lowering.pooling import find_code
 from sw.errors import UnsupportedError
 from sw.fuzz.builder import NetworkBuilder
 
@@ -143,7 +144,7 @@ def test_first_convolution_in_every_layout(
     options = first_layer_options(ctx, graph.ops[0])
     assert {layout.kind for layout, _ in options} == {"windows", "units", "pixels", "rows"}
     for option in options:
-        monkeypatch.setattr(schedule, "first_layer_options", lambda *_, option=option: [option])
+        monkeypatch.setattr(pipeline, "first_layer_options", lambda *_, option=option: [option])
         program = compile_graph(graph, CoreConfig())
         assert program.inputs[0][1] is option[0]
         check_program(graph, program, random_inputs(graph, channels))
@@ -171,7 +172,7 @@ def test_first_weights_beyond_int8_in_every_layout(
     options = first_layer_options(ctx, graph.ops[0])
     assert {"windows", "units"} == {layout.kind for layout, _ in options}
     for option in options:
-        monkeypatch.setattr(schedule, "first_layer_options", lambda *_, option=option: [option])
+        monkeypatch.setattr(pipeline, "first_layer_options", lambda *_, option=option: [option])
         program = compile_graph(graph, CoreConfig())
         for extremes in (False, True):
             check_program(graph, program, random_inputs(graph, taps, extremes))

@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
-from sw.compiler import memory
-from sw.compiler.layers import Trail
-from sw.compiler.memory import Buffer, MemoryPlan, NoArrangement, plan
+from sw.compiler.lowering.layers import Trail
+from sw.compiler.placement import addresses
+from sw.compiler.placement.addresses import Buffer, MemoryPlan, NoArrangement, plan
 from sw.errors import UnsupportedError
 
 
@@ -81,7 +81,7 @@ def test_the_ring_needs_its_part() -> None:
 
 def test_an_arrangement_without_room_for_the_ring(monkeypatch: pytest.MonkeyPatch) -> None:
     buffers = [buffer(0, 500, 0, 1), buffer(1, 400, 1, 2)]
-    monkeypatch.setattr(memory, "_search", lambda *_: (970, {0: 0, 1: 570}))
+    monkeypatch.setattr(addresses, "_search", lambda *_: (970, {0: 0, 1: 570}))
     with pytest.raises(NoArrangement, match="no arrangement of the tensors was found") as caught:
         plan(buffers, 1024, 64, 8)
     assert caught.value.excess == 10

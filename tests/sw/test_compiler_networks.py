@@ -9,7 +9,7 @@ import pytest
 from compiled import check_program
 
 import boards
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
 from sw import images, importer
 from sw.compiler import compile_graph, compile_layer
 from sw.errors import UnsupportedError

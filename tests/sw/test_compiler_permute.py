@@ -11,20 +11,13 @@ import numpy as np
 import pytest
 from compiled import check, check_program, random_inputs
 
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, importer
-from sw.compiler import (
-    Program,
-    compile_graph,
-    compile_layer,
-    load_program,
-    permute,
-    save_program,
-    schedule,
-)
-from sw.compiler.partition import partition
-from sw.compiler.permute import order_channels
+from sw.compiler import Program, compile_graph, compile_layer, load_program, pipeline, save_program
+from sw.compiler.graph.partition import partition
+from sw.compiler.lowering import channel_order
+from sw.compiler.lowering.channel_order import order_channels
 from sw.errors import UnsupportedError
 from sw.fuzz.builder import NetworkBuilder
 
@@ -67,7 +60,7 @@ def work_of(program: Program) -> int:
 def in_order(data: bytes, monkeypatch: pytest.MonkeyPatch, **options: bool) -> Program:
     """Compile a network with its channels where they are."""
     with monkeypatch.context() as patch:
-        patch.setattr(schedule, "order_channels", lambda part, channels, config: dict(channels))
+        patch.setattr(pipeline, "order_channels", lambda part, channels, config: dict(channels))
         return compile_graph(importer.loads(data, "test"), CoreConfig(), **options)
 
 
@@ -282,7 +275,7 @@ def test_a_sum_that_fits_in_the_right_order(monkeypatch: pytest.MonkeyPatch) -> 
     program = compile_graph(graph, config)
     assert max(work.descriptor.steps for work in program.work) == 242
     check_program(graph, program, random_inputs(graph, 0))
-    monkeypatch.setattr(schedule, "order_channels", lambda part, channels, config: dict(channels))
+    monkeypatch.setattr(pipeline, "order_channels", lambda part, channels, config: dict(channels))
     # Parts of the sum, each with weights of its own.
     plain = compile_graph(graph, config)
     assert any(work.descriptor.partial for work in plain.work)
@@ -311,12 +304,12 @@ def wide(seed: int, outliers: int) -> bytes:
 def test_bounded_work(outliers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     spent = []
 
-    class Counted(permute.Work):
+    class Counted(channel_order.Work):
         def __del__(self) -> None:
             spent.append(self.left)
 
-    monkeypatch.setattr(permute, "Work", Counted)
-    monkeypatch.setattr(permute, "WORK", 200_000)
+    monkeypatch.setattr(channel_order, "Work", Counted)
+    monkeypatch.setattr(channel_order, "WORK", 200_000)
     part = partition(importer.loads(wide(1, outliers), "test"))
     begin = time.process_time()
     orders = order_channels(part, {}, CoreConfig())

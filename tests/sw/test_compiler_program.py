@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from compiled import check_program, random_inputs
 
-from hw.command import DESCRIPTOR_HALFWORDS, Record, header
-from hw.config import CoreConfig
-from hw.sections import SECTION_BYTES, TRAILER_BYTES, seal, unseal
+from hw.contract.config import CoreConfig
+from hw.contract.descriptors import DESCRIPTOR_HALFWORDS
+from hw.contract.records import Record, header
+from hw.contract.sections import SECTION_BYTES, TRAILER_BYTES, seal, unseal
 from sim.functional import FunctionalCore, run_program
 from sim.records import ProgramError, records
 from sw import compile as tool
 from sw import importer
 from sw.compiler import compile_graph, load_program, save_program
-from sw.compiler.encode import descriptor_words
+from sw.compiler.placement.encode import descriptor_words
 from sw.errors import InputError
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph

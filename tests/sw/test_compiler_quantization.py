@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hw.compute.encoding import MAX_SHIFT
-from sw.compiler.lines import step_positions
-from sw.compiler.quantization import (
+from hw.contract.requantiser import MAX_SHIFT
+from sw.compiler.exact.lines import step_positions
+from sw.compiler.exact.requantisation import (
     Codes,
     Reference,
     encode,

@@ -7,11 +7,11 @@ from collections import Counter
 
 import pytest
 
-from hw.command import Mode, minimum_steps
-from hw.config import CoreConfig
-from sw.compiler import turns
-from sw.compiler.inputs import SerialRead
-from sw.compiler.turns import contiguous_read, fits, plain_read, read_in_parts
+from hw.contract.config import CoreConfig
+from hw.contract.modes import Mode, minimum_steps
+from sw.compiler.input.layout import SerialRead
+from sw.compiler.lowering import turns
+from sw.compiler.lowering.turns import contiguous_read, fits, plain_read, read_in_parts
 
 
 def walk(read: SerialRead, windows: int) -> list[list[tuple[int, int]]]:

@@ -14,14 +14,14 @@ from test_run import BOARD, error_of
 import boards
 from sim import layer
 from sw import compile as compile_tool
-from sw import golden, importer, run, samples
+from sw import golden, importer, run
 from sw.compiler import compile_graph
 from sw.errors import InputError
 from sw.figures import store
 from sw.figures.store import lookup
 from sw.fuzz.builder import NetworkBuilder
-from sw.networks import default
-from sw.networks.default import NETWORKS, default_images, default_labels, default_model
+from sw.networks import samples, shipped
+from sw.networks.shipped import NETWORKS, default_images, default_labels, default_model
 from sw.quantize.accuracy import golden_outputs
 
 LARGEST = 1 << 20
@@ -31,7 +31,7 @@ RIGHT = {name: lookup(store.read(), f"accuracy/{network.name}/right")
 
 
 def test_files_are_small() -> None:
-    for path in default.DATA.iterdir():
+    for path in shipped.DATA.iterdir():
         assert path.stat().st_size < LARGEST, path
 
 
@@ -167,7 +167,7 @@ def test_images_and_inputs(capsys: pytest.CaptureFixture[str]) -> None:
 def test_missing_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no network 'v3' ships with the project; there are v1"):
         default_model("v3")
-    monkeypatch.setattr(default, "DATA", tmp_path)
+    monkeypatch.setattr(shipped, "DATA", tmp_path)
     for call in (default_model, default_images):
         with pytest.raises(InputError, match="install the project again"):
             call()

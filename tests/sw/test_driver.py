@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import boards
-from hw.command import HOLD_NEVER, IDENTITY, Register
+from hw.contract.registers import HOLD_NEVER, IDENTITY, Register
 from sw import golden, importer
 from sw.compiler import Program, compile_graph
 from sw.driver import (

@@ -11,8 +11,8 @@ from link_model import ModelBoard, ModelPort
 from test_driver import frame, small_network
 from test_driver_serial import BAUD, BOARD, CONFIG, check, new_port
 
-from hw.command import Register
-from hw.link.protocol import FRESH, digest
+from hw.contract.link import FRESH, digest
+from hw.contract.registers import Register
 from sw import importer
 from sw.compiler import compile_graph
 from sw.driver import Device, DeviceError

@@ -10,10 +10,10 @@ import pytest
 from test_driver import frame, small_network
 
 import boards
-from hw.command import IDENTITY, Register
-from hw.link.protocol import SEQUENCES
-from sim.board import SimulatedBoard
-from sim.serial_port import SimulatedSerialPort
+from hw.contract.link import SEQUENCES
+from hw.contract.registers import IDENTITY, Register
+from sim.board.serial_port import SimulatedSerialPort
+from sim.board.simulated import SimulatedBoard
 from sw import golden
 from sw.compiler import Program, compile_graph
 from sw.driver import (

@@ -14,14 +14,15 @@ import pytest
 from compiled import check_program, random_inputs
 
 import boards
-from hw.config import CoreConfig
-from sw import explore, importer
+from hw.contract.config import CoreConfig
+from sw import importer
 from sw.compiler import choice, compile_graph
 from sw.errors import InputError
-from sw.exploration import accuracy, plot
-from sw.exploration import sweep as sweeps
-from sw.exploration.graphs import random_graph
-from sw.exploration.sweep import Point, Request, evaluate, front, sweep
+from sw.explore import __main__ as explore
+from sw.explore import accuracy, plot
+from sw.explore import sweep as sweeps
+from sw.explore.graphs import random_graph
+from sw.explore.sweep import Point, Request, evaluate, front, sweep
 from sw.networks.architecture import Padding, mobilenet_v1, mobilenet_v2
 
 BOARD = boards.get("icebreaker")

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import boards
-from hw.command import HOLD_NEVER, Register
-from hw.sections import seal, unseal
+from hw.contract.registers import HOLD_NEVER, Register
+from hw.contract.sections import seal, unseal
 from sim.functional import run_program
 from sw import golden, importer
 from sw.compiler import InputChunk, Program, compile_graph, load_program, save_program
-from sw.compiler.encode import descriptor_words
+from sw.compiler.placement.encode import descriptor_words
 from sw.driver import Device, DeviceError, DeviceTimeout, profile
 from sw.driver.simulation import SimLinkTransport, SimTransport
 from sw.driver.transport import Feed, LayerObserver

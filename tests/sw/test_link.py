@@ -9,7 +9,7 @@ import pytest
 from link_model import INPUT, RESULT, SIZE, ModelBoard, ModelPort, computed
 
 import boards
-from hw.link.protocol import FILLER, Space, digest
+from hw.contract.link import FILLER, Space, digest
 from sw.driver import DeviceTimeout
 from sw.driver.packets import upload, write
 from sw.driver.patience import FIRST_GRAINS, Patience

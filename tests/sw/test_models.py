@@ -17,9 +17,9 @@ from test_run import model_bytes
 
 from sim import cache
 from sw import compile as sw_compile
-from sw import models
 from sw.errors import InputError
-from sw.models import DownloadError, Network
+from sw.networks import published
+from sw.networks.published import DownloadError, Network
 
 NAME = "vww_96_int8"
 
@@ -61,7 +61,7 @@ class Server:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     found = Server()
-    monkeypatch.setattr(models, "HOST", found.address)
+    monkeypatch.setattr(published, "HOST", found.address)
     yield found
     found.close()
 
@@ -81,12 +81,12 @@ def network(monkeypatch: pytest.MonkeyPatch) -> tuple[Network, bytes]:
     """A known network, with contents of our own."""
     data = model_bytes()
     made = replace(
-        models.NETWORKS[NAME],
+        published.NETWORKS[NAME],
         revisions=("pinned", "branch"),
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
     )
-    monkeypatch.setitem(models.NETWORKS, NAME, made)
+    monkeypatch.setitem(published.NETWORKS, NAME, made)
     return made, data
 
 
@@ -100,14 +100,14 @@ def files() -> list[str]:
 
 
 def test_every_network_has_an_address_a_digest_and_a_licence() -> None:
-    assert set(models.NETWORKS) >= {
+    assert set(published.NETWORKS) >= {
         "vww_96_int8",
         "person_detect",
         "mobilenet_v1_0.25_128_quant",
         "mobilenetv2_160_035",
         "mobilenet_v2_1.0_224_quant",
     }
-    for name, network in models.NETWORKS.items():
+    for name, network in published.NETWORKS.items():
         assert network.name == name
         assert len(network.sha256) == 64 and int(network.sha256, 16)
         assert network.licence and network.size > 100_000
@@ -117,7 +117,7 @@ def test_every_network_has_an_address_a_digest_and_a_licence() -> None:
 
 
 def test_digests_are_those_of_the_files(shared: Path) -> None:
-    for network in models.NETWORKS.values():
+    for network in published.NETWORKS.values():
         data = (shared / "models" / network.file).read_bytes()
         assert len(data) == network.size
         assert hashlib.sha256(data).hexdigest() == network.sha256
@@ -126,10 +126,10 @@ def test_digests_are_those_of_the_files(shared: Path) -> None:
 def test_downloaded_once(server: Server, network: tuple[Network, bytes]) -> None:
     known, data = network
     server.answers[at(known, "pinned")] = (200, data, len(data))
-    path = models.find(NAME)
+    path = published.find(NAME)
     assert path == cache.directory() / "models" / f"{NAME}.tflite"
     assert path.read_bytes() == data
-    assert models.find(NAME) == path
+    assert published.find(NAME) == path
     assert server.asked == [at(known, "pinned")]
     assert files() == [path.name]
 
@@ -144,7 +144,7 @@ def test_a_damaged_copy_is_fetched_again(
     path.parent.mkdir(parents=True)
     flipped = data[:9] + bytes([data[9] ^ 1]) + data[10:]
     path.write_bytes({"cut": data[:-1], "empty": b"", "flipped": flipped}[damage])
-    assert models.find(NAME).read_bytes() == data
+    assert published.find(NAME).read_bytes() == data
 
 
 def test_what_a_killed_download_left_is_deleted(
@@ -157,7 +157,7 @@ def test_what_a_killed_download_left_is_deleted(
     for name in (f".{NAME}.tflite.k2_x9abc", ".other.tflite.k2_x9abc", "other.tflite.lock"):
         (folder / name).write_bytes(data[:100])
     (folder / "other.tflite").write_bytes(data)
-    assert models.find(NAME).read_bytes() == data
+    assert published.find(NAME).read_bytes() == data
     assert files() == sorted([f"{NAME}.tflite", "other.tflite"])
 
 
@@ -166,7 +166,7 @@ def test_two_at_once_fetch_once(server: Server, network: tuple[Network, bytes]) 
     server.answers[at(known, "pinned")] = (200, data, len(data))
     found: list[Path] = []
     threads = [
-        threading.Thread(target=lambda: found.append(models.find(NAME))) for _ in range(3)
+        threading.Thread(target=lambda: found.append(published.find(NAME))) for _ in range(3)
     ]
     for thread in threads:
         thread.start()
@@ -187,11 +187,11 @@ def test_what_cannot_be_written_is_one_sentence(
         def replace_it(*_: object) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr("sw.models.os.replace", replace_it)
+        monkeypatch.setattr("sw.networks.published.os.replace", replace_it)
     else:
         cache.directory().write_bytes(b"a file")
     with pytest.raises(DownloadError, match=r"cannot be written .* set SEPARABLE_CACHE to another"):
-        models.find(NAME)
+        published.find(NAME)
     assert not full or files() == []
 
 
@@ -200,10 +200,10 @@ def test_the_next_revision_if_the_first_is_gone_or_other(
 ) -> None:
     known, data = network
     server.answers[at(known, "branch")] = (200, data, len(data))
-    assert models.find(NAME).read_bytes() == data
-    models.find(NAME).unlink()
+    assert published.find(NAME).read_bytes() == data
+    published.find(NAME).unlink()
     server.answers[at(known, "pinned")] = (200, b"other", 5)
-    assert models.find(NAME).read_bytes() == data
+    assert published.find(NAME).read_bytes() == data
     assert server.asked == [at(known, "pinned"), at(known, "branch")] * 2
 
 
@@ -216,7 +216,7 @@ def test_what_is_not_the_network_is_refused(
     for revision in known.revisions:
         server.answers[at(known, revision)] = (200, body, len(body))
     with pytest.raises(DownloadError, match=r"not the published network .* nothing was kept"):
-        models.find(NAME)
+        published.find(NAME)
     assert files() == []
 
 
@@ -227,13 +227,13 @@ def test_a_download_that_breaks_off_leaves_nothing(
     for revision in known.revisions:
         server.answers[at(known, revision)] = (200, data[: len(data) // 2], len(data))
     with pytest.raises(DownloadError):
-        models.find(NAME)
+        published.find(NAME)
     assert files() == []
 
 
 def test_missing_at_its_address(server: Server, network: tuple[Network, bytes]) -> None:
     with pytest.raises(DownloadError, match="cannot be fetched: the server says 404"):
-        models.find(NAME)
+        published.find(NAME)
     assert files() == []
 
 
@@ -242,9 +242,9 @@ def test_offline_is_one_line(
 ) -> None:
     # A port that nobody listens on any more.
     other = Server()
-    monkeypatch.setattr(models, "HOST", other.address)
+    monkeypatch.setattr(published, "HOST", other.address)
     other.close()
-    assert models.main(["get", NAME]) == 2
+    assert published.main(["get", NAME]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     lines = captured.err.splitlines()
@@ -266,27 +266,27 @@ def test_the_folder_comes_first(
     monkeypatch.setenv("SEPARABLE_MODELS", str(folder))
     (folder / f"{NAME}.tflite").write_bytes(data)
     (folder / "mine.tflite").write_bytes(b"of the user's own")
-    assert models.find(NAME) == folder / f"{NAME}.tflite"
-    assert models.find("mine") == folder / "mine.tflite"
+    assert published.find(NAME) == folder / f"{NAME}.tflite"
+    assert published.find("mine") == folder / "mine.tflite"
     assert server.asked == []
     (folder / f"{NAME}.tflite").write_bytes(data[1:])
     with pytest.raises(DownloadError, match="not the published network"):
-        models.find(NAME)
+        published.find(NAME)
 
 
 def test_paths_stay_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "here" / "network").write_bytes(b"")
     for path in ("network", "missing.tflite", "../elsewhere/network", str(tmp_path)):
-        assert models.find(path) == Path(path)
-    assert models.find(Path("a") / "b") == Path("a/b")
+        assert published.find(path) == Path(path)
+    assert published.find(Path("a") / "b") == Path("a/b")
 
 
 def test_unknown_names(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError, match="did you mean vww_96_int8"):
-        models.find("vww_96")
+        published.find("vww_96")
     with pytest.raises(InputError, match=r"no file and no known network 'x'; python -m sw.models"):
-        models.find("x")
-    assert models.main(["get", NAME, "x"]) == 2
+        published.find("x")
+    assert published.main(["get", NAME, "x"]) == 2
     assert "no known network 'x'; known: vww_96_int8" in capsys.readouterr().err
 
 
@@ -299,12 +299,12 @@ def test_get_prints_paths_and_list_says_where(
     known, data = network
     server.answers[at(known, "pinned")] = (200, data, len(data))
     report = tmp_path / "list.json"
-    assert models.main(["list", "--json", str(report)]) == 0
+    assert published.main(["list", "--json", str(report)]) == 0
     assert {entry["path"] for entry in json.loads(report.read_text())["networks"]} == {None}
-    assert models.main(["get", NAME]) == 0
+    assert published.main(["get", NAME]) == 0
     path = capsys.readouterr().out.splitlines()[-1]
     assert Path(path).read_bytes() == data
-    assert models.main(["list", "--json", str(report)]) == 0
+    assert published.main(["list", "--json", str(report)]) == 0
     entries = {entry["name"]: entry for entry in json.loads(report.read_text())["networks"]}
     assert entries[NAME]["path"] == path
     assert entries[NAME]["sha256"] == known.sha256
@@ -326,5 +326,5 @@ def test_no_more_is_read_than_the_size(
     """One byte beyond it is enough to know that a file is another one."""
     known, _ = network
     endless = io.BytesIO(bytes(10 * known.size))
-    monkeypatch.setattr(models.urllib.request, "urlopen", lambda *_, **__: endless)
-    assert len(models._fetch("http://nowhere", known)) == known.size + 1
+    monkeypatch.setattr(published.urllib.request, "urlopen", lambda *_, **__: endless)
+    assert len(published._fetch("http://nowhere", known)) == known.size + 1

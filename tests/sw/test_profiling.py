@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import boards
-from hw.command import Register
+from hw.contract.registers import Register
 from sw import importer
 from sw.compiler import Program, compile_graph
-from sw.compiler.cycles import descriptor_timings
+from sw.compiler.timing.cycles import descriptor_timings
 from sw.driver import Device, DeviceError, DeviceTimeout, profile
 from sw.driver.simulation import SimTransport
 from sw.fuzz.builder import NetworkBuilder

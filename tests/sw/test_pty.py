@@ -21,10 +21,10 @@ from test_driver import frame, small_network
 from test_driver_serial import BAUD, BOARD, CONFIG, check
 
 import sim.pty
-from hw.command import Register
-from hw.link.protocol import FILLER, HEADER_BYTES, REPLY_BYTES, SAFE_RATE, Space, crc32, digest
-from hw.link.protocol import header as request_header
-from sim.board import SimulatedBoard
+from hw.contract.link import FILLER, HEADER_BYTES, REPLY_BYTES, SAFE_RATE, Space, crc32, digest
+from hw.contract.link import header as request_header
+from hw.contract.registers import Register
+from sim.board.simulated import SimulatedBoard
 from sim.errors import SimulationError
 from sim.pty import PseudoTerminal
 from sw import importer
@@ -32,7 +32,7 @@ from sw.compiler import Program, compile_graph
 from sw.driver import Device, DeviceBusy, DeviceError, DeviceLost
 from sw.driver.spi_flash import record
 from sw.ir import Graph
-from sw.networks import default
+from sw.networks import shipped
 
 LONG = 300
 """Seconds that a subprocess may take on a busy computer."""
@@ -184,7 +184,7 @@ def device_name(process: subprocess.Popen[str]) -> str:
 def test_a_stream_over_the_command(tmp_path: Path) -> None:
     """With the network that ships, which is in the flash: writing it would take a minute."""
     program = compile_graph(
-        importer.load(default.default_model()), CONFIG, board=BOARD.name,
+        importer.load(shipped.default_model()), CONFIG, board=BOARD.name,
         flash_address=BOARD.flash.program_base, compact_input=True,
     )  # fmt: skip
     flash = tmp_path / "flash.bin"

@@ -19,7 +19,7 @@ from PIL import Image
 from sw import images, importer, reading, run
 from sw.errors import InputError, ModelFormatError
 from sw.fuzz.builder import NetworkBuilder
-from sw.networks import default
+from sw.networks import shipped
 from sw.networks.architecture import mobilenet_v1
 from sw.quantize import __main__ as quantize
 from sw.quantize import states, weights
@@ -28,7 +28,7 @@ NET = mobilenet_v1(0.1, 17, classes=3, channels=1)
 OPTIONS = [
     "--network", "v1", "--alpha", "0.1", "--resolution", "17", "--classes", "3", "--channels", "1",
 ]
-MODEL = str(default.default_model())
+MODEL = str(shipped.default_model())
 GOLDEN = ["--board", "icebreaker", "--backend", "golden"]
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import boards
-from hw.command import Register
-from sim.board import START_CYCLES
+from hw.contract.registers import Register
+from sim.board.simulated import START_CYCLES
 from sw import golden, importer
 from sw.compiler import compile_graph
 from sw.driver import Device

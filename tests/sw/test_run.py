@@ -14,7 +14,7 @@ from conftest import REPOSITORY
 from test_driver import frame, small_network
 
 import boards
-from hw.sections import seal, unseal
+from hw.contract.sections import seal, unseal
 from sw import golden, importer, report, run
 from sw.compiler import compile_graph
 from sw.driver.simulation import SimTransport
@@ -215,7 +215,7 @@ def test_no_compiler(
     model, inputs = files
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.setattr("sim.verilate.find_spec", lambda name: None)
+    monkeypatch.setattr("sim.board.verilate.find_spec", lambda name: None)
     assert run.main([model, inputs[0], *BOARD]) == report.USER_ERROR
     assert "install g++" in error_of(capsys)
 

@@ -11,11 +11,12 @@ from float_networks import random_weights
 from test_fashion_mnist import images, write
 
 from sw import importer
-from sw.networks import default, fashion_mnist, ship
-from sw.networks.default import NETWORKS
+from sw.networks import fashion_mnist, shipped
 from sw.networks.fashion_mnist import Split
+from sw.networks.shipped import NETWORKS
 from sw.quantize import weights
 from sw.quantize.accuracy import accuracy, golden_outputs
+from sw.training import ship
 
 
 def test_shipped_images() -> None:
@@ -50,7 +51,7 @@ def test_ship(
     int8 = accuracy(golden_outputs(graph, test.images).argmax(axis=1), test.labels)
     assert re.search(r"30 test images, float \d+\.\d\d%, int8 (\d+\.\d\d%)", printed)
     assert f"int8 {int8:.2%}" in printed
-    with np.load(tmp_path / "out" / default.IMAGES) as data:
+    with np.load(tmp_path / "out" / shipped.IMAGES) as data:
         assert data["labels"].tolist() == list(range(10)) * 2
 
 

@@ -27,7 +27,7 @@ from test_stream_sources import picture, tensor
 import boards
 from sw import golden, importer, report
 from sw.driver import DeviceLost
-from sw.networks import default
+from sw.networks import shipped
 from sw.stream.__main__ import INTERRUPTED, main
 from sw.stream.engine import GoldenDevice
 
@@ -119,13 +119,13 @@ def test_what_ships_is_run_by_default(capsys: pytest.CaptureFixture[str]) -> Non
     assert main([*GOLDEN, "--json-lines", "--limit", "20"]) == 0
     data = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(data) == 20
-    assert data[3]["input"] == f"test image 3 ({default.default_labels()[3]})"
+    assert data[3]["input"] == f"test image 3 ({shipped.default_labels()[3]})"
     good = sum(f"({entry['top'][0]['label']})" in entry["input"] for entry in data)
     assert good >= 14
 
 
 def test_a_model_without_a_source(capsys: pytest.CaptureFixture[str]) -> None:
-    network = str(default.default_model())
+    network = str(shipped.default_model())
     assert main([network, *GOLDEN, "--json-lines", "--limit", "1"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["input"].startswith("test image 0 (")
@@ -135,7 +135,7 @@ def test_a_source_without_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[
     picture().save(tmp_path / "a.png")
     assert main([str(tmp_path), *GOLDEN, "--json-lines"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
-    assert json.loads(line)["top"][0]["label"] in default.default_labels()
+    assert json.loads(line)["top"][0]["label"] in shipped.default_labels()
 
 
 def test_options_between_the_names(
@@ -222,7 +222,7 @@ def test_user_errors(
         (str(tmp_path / "missing.tflite"), folder, *GOLDEN): "missing.tflite",
         (folder, model, "x", *GOLDEN): "one MODEL and one SOURCE",
         (model, folder): "--board",
-        (str(default.default_model()), *GOLDEN, "--pixels"): "--pixels is about raw frames",
+        (str(shipped.default_model()), *GOLDEN, "--pixels"): "--pixels is about raw frames",
         (model, folder, "--board", "nosuch"): "there is no board 'nosuch'",
         (model, folder, *BOARD, "--backend", "/dev/nothing"): "/dev/nothing",
         (model, folder, *GOLDEN, "--limit", "0"): "invalid number of frames",

@@ -12,7 +12,7 @@ from sw import golden
 from sw.compiler import Program, compile_graph
 from sw.driver import Device
 from sw.driver.serial import SerialTransport
-from sw.exploration.graphs import random_graph
+from sw.explore.graphs import random_graph
 from sw.figures import line, store
 from sw.ir import Graph
 from sw.networks.architecture import mobilenet_v1

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from programs import CONFIGS, ICEBREAKER, falling, layer, random_layer, stream, work_of
 
-from hw.command import HOLD_NEVER, Cause, Descriptor, Mode, Register
-from hw.config import CoreConfig
-from sim.board import SimulatedBoard
+from hw.contract.config import CoreConfig
+from hw.contract.descriptors import Descriptor
+from hw.contract.modes import Mode
+from hw.contract.registers import HOLD_NEVER, Cause, Register
+from sim.board.simulated import SimulatedBoard
 from sw import importer
 from sw.compiler import compile_graph
-from sw.compiler.cycles import descriptor_timings, predict
-from sw.compiler.timing import LayerTiming
+from sw.compiler.timing.core import LayerTiming
+from sw.compiler.timing.cycles import descriptor_timings, predict
 from sw.driver import Device
 
 PROGRAMS = 60

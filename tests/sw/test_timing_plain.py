@@ -10,21 +10,23 @@ import pytest
 from programs import CONFIGS, ICEBREAKER, SMALL, falling, layer, random_layer, work_of
 
 import boards
-from hw.command import Descriptor, Mode
-from hw.config import CoreConfig
+from hw.contract.config import CoreConfig
+from hw.contract.descriptors import Descriptor
+from hw.contract.modes import Mode
 from sw import importer
-from sw.compiler import compile_graph, port, timing
-from sw.compiler.cycles import Work, tasks_of
-from sw.exploration.graphs import random_graph
+from sw.compiler import compile_graph
+from sw.compiler.timing import core, port
+from sw.compiler.timing.cycles import Work, tasks_of
+from sw.explore.graphs import random_graph
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
-from sw.networks.default import default_model
+from sw.networks.shipped import default_model
 
 PROGRAMS = 40
 
 
 def check(work: list[Work] | tuple[Work, ...], ring_words: int, config: CoreConfig) -> None:
     tasks = tasks_of(work, config)
-    assert timing.simulate(tasks, ring_words, config) == plain_timing.simulate(
+    assert core.simulate(tasks, ring_words, config) == plain_timing.simulate(
         tasks, ring_words, config)
 
 
@@ -70,7 +72,7 @@ def test_blocks_that_never_fit() -> None:
     """More steps than the weight memory holds: the loader waits for ever."""
     d: Descriptor = layer(Mode.SERIAL, SMALL, inner=20, steps=40)
     work = work_of([d], SMALL)
-    for simulate in (timing.simulate, plain_timing.simulate):
+    for simulate in (core.simulate, plain_timing.simulate):
         with pytest.raises(RuntimeError, match="does not fit weight memory"):
             simulate(tasks_of(work, SMALL), 100, SMALL)
 

@@ -24,7 +24,7 @@ V2 = mobilenet_v2(0.1, 28, classes=10, channels=1, head=16, padding="symmetric")
 @pytest.mark.parametrize("net", [V1, V2])
 def test_module_is_the_float_network(net: Architecture) -> None:
     """NumPy and PyTorch agree, and weights come back as they went in."""
-    from sw.networks.torch_model import Module, set_weights, weights_of
+    from sw.training.torch_model import Module, set_weights, weights_of
 
     found = random_weights(net)
     module = Module(net)
@@ -58,7 +58,7 @@ def ordered(state: dict[str, np.ndarray], net: Architecture) -> dict[str, np.nda
 
 
 def test_augmentation_only_moves_pixels() -> None:
-    from sw.networks.train import augment
+    from sw.training.train import augment
 
     images = torch.zeros(50, 28, 28, dtype=torch.uint8)
     images[:, 10:18, 12:15] = torch.arange(1, 25, dtype=torch.uint8).reshape(8, 3)
@@ -71,8 +71,8 @@ def test_augmentation_only_moves_pixels() -> None:
 
 def test_training_learns(tmp_path: Path) -> None:
     """Two classes that differ in brightness; weights are written as they are read."""
-    from sw.networks.torch_model import Module
-    from sw.networks.train import accuracy, train
+    from sw.training.torch_model import Module
+    from sw.training.train import accuracy, train
 
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
@@ -97,7 +97,7 @@ def test_training_learns(tmp_path: Path) -> None:
 def test_bad_arguments(
     changes: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from sw.networks.train import main
+    from sw.training.train import main
 
     arguments = ["v1", "--data", str(tmp_path), "--output", str(tmp_path / "w.npz"), *changes]
     assert main(arguments) == 2

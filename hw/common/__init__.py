@@ -1,0 +1,1 @@
+"""Common: small circuits that many parts use."""

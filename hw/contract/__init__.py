@@ -1,0 +1,1 @@
+"""The contract: everything that hardware and software share, free of Amaranth."""

@@ -1,0 +1,53 @@
+"""Taps of the 3×3 window: what the rows of the array see in the steps of depthwise modes."""
+
+from hw.contract.modes import Mode
+
+__all__ = ["Tap", "window_steps"]
+
+Tap = tuple[int, int]
+"""A word of the 3×3 window: (age of its column, kernel row)."""
+
+_DEPTHWISE: tuple[tuple[Tap, Tap], ...] = (
+    ((2, 0), (1, 2)),
+    ((2, 1), (0, 0)),
+    ((2, 2), (0, 1)),
+    ((1, 0), (0, 2)),
+    ((1, 1), (0, 2)),
+)
+_DEPTHWISE2: tuple[tuple[Tap, Tap], ...] = (
+    ((2, 0), (0, 0)),
+    ((2, 1), (0, 1)),
+    ((2, 2), (0, 2)),
+    ((1, 0), (-1, 0)),
+    ((1, 1), (-1, 1)),
+    ((1, 2), (-1, 2)),
+    ((0, 1), (-1, 2)),
+    ((1, 1), (-1, 2)),
+)
+# By how often their weights are the largest: the middle of a window, its sides, its corners.
+_DEPTHWISE_AGAIN: tuple[Tap, ...] = (
+    (1, 1), (0, 1), (1, 0), (1, 2), (2, 1), (0, 0), (0, 2), (2, 0), (2, 2),
+)
+_DEPTHWISE2_AGAIN: tuple[Tap, ...] = (
+    (0, 0), (0, 2), (1, 0), (1, 2), (-1, 1), (2, 1), (-1, 0), (-1, 2), (2, 0), (2, 2),
+    (0, 1), (1, 1),
+)
+
+
+def window_steps(mode: Mode) -> tuple[tuple[Tap, Tap], ...]:
+    """Return what the two rows of the array see in each step of a depthwise mode.
+
+    An entry is (tap of array row 0, tap of array row 1).  A tap is (age of the column, kernel
+    row).  Column 0 is the one whose reading begins with the window, 1 the one read before it, 2
+    the one before that; DEPTHWISE2 reads two columns a window, 0 and then -1.
+
+    The first steps (5 or 8) are the ordinary ones; those of DEPTHWISE2 have room for a second visit
+    of the middle of the window, which is (0, 1) or (1, 1).  The steps after them are optional (a
+    descriptor's ``steps`` says how many are taken): array row 0 visits every tap once more, so that
+    a weight beyond int8 can be split over two visits; array row 1 wants zero weights there.
+    """
+    base, again = {
+        Mode.DEPTHWISE: (_DEPTHWISE, _DEPTHWISE_AGAIN),
+        Mode.DEPTHWISE2: (_DEPTHWISE2, _DEPTHWISE2_AGAIN),
+    }[mode]
+    return base + tuple((tap, base[-1][1]) for tap in again)

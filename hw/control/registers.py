@@ -1,0 +1,182 @@
+"""Host port of the core: registers, and halfwords of activation memory."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.contract.config import CoreConfig
+from hw.contract.registers import HOLD_NEVER, IDENTITY, LAYERS_BITS, Cause, Register
+from hw.contract.words import ADDRESS_BITS, HALFWORD_BITS
+
+
+class HostRequest(data.Struct):
+    """One access of the host.
+
+    Members
+    -------
+    write : 1
+    register : 1
+        A register (``hw.contract.registers.Register``), else a halfword of activation memory.
+    address : 16
+        Register number, or word address × lanes + lane.
+    data : 16
+        Halfword to write.
+    """
+
+    write: 1
+    register: 1
+    address: HALFWORD_BITS
+    data: HALFWORD_BITS
+
+
+class HostPort(wiring.Component):
+    """Serves the host's accesses one at a time; memory accesses take what the core leaves.
+
+    Members
+    -------
+    request : In(stream of HostRequest)
+    response : Out(stream of 16)
+        One halfword per read access.
+    start : Out(1)
+        Pulse: the program is to start.
+    clear_cycles : In(1)
+        Pulse: it starts now.
+    flash_address : Out(24), ring_first : Out(ADDRESS_BITS)
+    busy, flash_ready, corrupt, held : In(1)
+    cause : In(Cause)
+        What the cycle is spent on, while ``busy``.
+    steps_done : In(1)
+        Pulse: a layer has made its last step.
+    hold : Out(1)
+        The next layer must not begin; two cycles after ``steps_done`` it speaks of the layer
+        after that.
+    memory : Out(1), memory_write : Out(1), memory_grant : In(1)
+        Access ``word``; write ``halfword`` to lane ``lane``.
+    settled : In(1)
+        A granted write has reached its lane.
+    word, lane, halfword : Out
+    read_valid : In(1), read_halfword : In(16)
+        What was read.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self.config = config
+        self.lane_bits = config.lanes.bit_length() - 1
+        super().__init__({
+            "request": In(stream.Signature(HostRequest)),
+            "response": Out(stream.Signature(HALFWORD_BITS)),
+            "start": Out(1),
+            "clear_cycles": In(1),
+            "flash_address": Out(24),
+            "ring_first": Out(ADDRESS_BITS),
+            "busy": In(1),
+            "flash_ready": In(1),
+            "corrupt": In(1),
+            "held": In(1),
+            "cause": In(Cause),
+            "steps_done": In(1),
+            "hold": Out(1),
+            "memory": Out(1),
+            "memory_write": Out(1),
+            "memory_grant": In(1),
+            "settled": In(1),
+            "word": Out(ADDRESS_BITS),
+            "lane": Out(self.lane_bits),
+            "halfword": Out(HALFWORD_BITS),
+            "read_valid": In(1),
+            "read_halfword": In(HALFWORD_BITS),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        ask = self.request.payload
+        answer = self.response
+        m.d.comb += [
+            self.lane.eq(ask.address[: self.lane_bits]),
+            self.word.eq(ask.address[self.lane_bits :]),
+            self.memory_write.eq(ask.write),
+        ]
+        cycles = self.cycles(m)
+        layers = self.layers(m)
+        with m.If(answer.ready):
+            m.d.sync += answer.valid.eq(0)
+        with m.FSM():
+            with m.State("IDLE"):
+                with m.If(self.request.valid & ~answer.valid):
+                    with m.If(ask.register):
+                        m.d.comb += self.request.ready.eq(1)
+                        self.registers(m, ask, cycles, layers)
+                    with m.Else():
+                        m.d.sync += self.halfword.eq(ask.data)
+                        m.next = "ACCESS"
+            with m.State("ACCESS"):
+                m.d.comb += self.memory.eq(1)
+                with m.If(self.memory_grant):
+                    m.d.comb += self.request.ready.eq(1)
+                    m.next = "SETTLE"
+                    with m.If(~ask.write):
+                        m.next = "READ"
+            with m.State("SETTLE"):
+                # The halfword is held while the access travels to its lane.
+                with m.If(self.settled):
+                    m.next = "IDLE"
+            with m.State("READ"):
+                with m.If(self.read_valid):
+                    m.d.sync += [answer.payload.eq(self.read_halfword), answer.valid.eq(1)]
+                    m.next = "IDLE"
+        return m
+
+    def cycles(self, m: Module):
+        """Count the cycles that PROFILE selects, each a cycle late; return the counter."""
+        cycles, counted = Signal(32), Signal()
+        self.profile = profile = Signal(Cause)
+        m.d.sync += counted.eq(self.busy & ~self.clear_cycles & (
+            (profile == self.cause)
+            | (profile == Cause.ALL)
+            | (profile == Cause.NOT_HELD) & (self.cause != Cause.HELD)
+        ))
+        with m.If(self.clear_cycles):
+            m.d.sync += cycles.eq(0)
+        with m.Elif(counted):
+            m.d.sync += cycles.eq(cycles + 1)
+        return cycles
+
+    def layers(self, m: Module):
+        """Count layers, compare with HOLD; return the counter."""
+        layers = Signal(LAYERS_BITS)
+        self.hold_before = Signal(LAYERS_BITS, init=HOLD_NEVER)
+        with m.If(self.clear_cycles):
+            m.d.sync += [layers.eq(0), self.hold.eq(0)]
+        with m.Else():
+            m.d.sync += [
+                layers.eq(layers + self.steps_done), self.hold.eq(layers == self.hold_before),
+            ]
+        return layers
+
+    def registers(self, m: Module, ask, cycles, layers):
+        """Serve an access to a register."""
+        status = Cat(self.busy, self.flash_ready, self.corrupt, self.held)
+        with m.If(ask.write), m.Switch(ask.address[:4]):
+            with m.Case(Register.START):
+                m.d.comb += self.start.eq(1)
+            with m.Case(Register.FLASH_LOW):
+                m.d.sync += self.flash_address[:16].eq(ask.data)
+            with m.Case(Register.FLASH_HIGH):
+                m.d.sync += self.flash_address[16:].eq(ask.data)
+            with m.Case(Register.RING_FIRST):
+                m.d.sync += self.ring_first.eq(ask.data)
+            with m.Case(Register.PROFILE):
+                m.d.sync += self.profile.eq(ask.data)
+            with m.Case(Register.HOLD):
+                m.d.sync += self.hold_before.eq(ask.data)
+        with m.Else():
+            m.d.sync += self.response.valid.eq(1)
+            with m.Switch(ask.address[:2]):
+                with m.Case(Register.CYCLES_LOW & 3):
+                    m.d.sync += self.response.payload.eq(cycles[:16])
+                with m.Case(Register.CYCLES_HIGH & 3):
+                    m.d.sync += self.response.payload.eq(cycles[16:])
+                with m.Case(Register.LAYERS & 3):
+                    m.d.sync += self.response.payload.eq(layers)
+                with m.Default():
+                    m.d.sync += self.response.payload.eq(status | IDENTITY << 8)

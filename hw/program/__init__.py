@@ -1,0 +1,1 @@
+"""Program: the stream of records, from the flash to its destinations."""

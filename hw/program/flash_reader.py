@@ -1,0 +1,365 @@
+"""Streaming reader for a quad SPI NOR flash of the W25Q128JV-DTR kind.
+
+The reader brings the flash out of power-down and continuous-read mode, sets its quad-enable bit
+and then streams little-endian halfwords from any byte address with DTR Fast Read Quad I/O (EDh):
+a nibble per edge of SCK, a byte per clock, a halfword per two clocks, for as long as the buffer
+has room.  Behind each section there is a checksum, which the reader checks and removes
+(:mod:`hw.contract.sections`).  ``docs/flash.md`` has the command, the timing budget and their
+sources.
+"""
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.contract.sections import CRC_LAST, CRC_MARK, CRC_START, SECTION_BYTES, crc_residue
+from hw.program.buffer import HalfwordBuffer
+
+__all__ = ["FlashPins", "FlashReader", "connect_core"]
+
+
+class FlashPins(wiring.Signature):
+    """Fabric side of the flash's IO cells; every pin is registered in its IO cell.
+
+    Members
+    -------
+    cs_n : Out(1)
+        /CS, straight.
+    sck : Out(2)
+        SCK in the first (bit 0) and the second half (bit 1) of the next core cycle: a
+        double-data-rate output.  It changes in the middle of cycles wherever the flash takes
+        ``o``, so that ``o`` is stable around the edge.
+    o, oe : Out(4)
+        Value and output enable of IO3..IO0.
+    i : In(8)
+        IO3..IO0 as the input registers captured them: at the last rising edge of the core clock
+        (bits 3:0) and half a cycle before that (bits 7:4).
+    """
+
+    def __init__(self):
+        super().__init__({"cs_n": Out(1), "sck": Out(2), "o": Out(4), "oe": Out(4), "i": In(8)})
+
+    def __eq__(self, other):
+        return isinstance(other, FlashPins)
+
+
+class FlashReader(wiring.Component):
+    """Quad SPI flash reader with a buffer of 256 halfwords in one block RAM.
+
+    The buffer gives up one word of its block RAM for ``word_ready``.  All of it runs in ``sync``;
+    SCK runs at the core clock (data sheet: up to 66 MHz for EDh), but for address and mode bits,
+    which the flash takes at both edges: those go out at half of it.
+
+    Timing, exact to the cycle (this is what the compiler's cycle model relies on).  Let ``start``
+    be high in cycle 0; let ``b(h)`` be the cycle in which the transfer of halfword ``h`` begins
+    and ``t(h)`` the cycle in which the consumer takes it (``valid`` and ``ready``).  Then
+
+    - ``b(0) = FIRST_TRANSFER``;
+    - ``b(h) = max(b(h-1) + CYCLES_PER_HALFWORD, t(h - BUFFER_HALFWORDS) + 1)``: a transfer begins
+      iff no more than ``BUFFER_HALFWORDS - 1`` halfwords are begun and not yet taken, counted in
+      registers; once begun it runs for two cycles without a pause;
+    - a checksum is a transfer like any other.  Nobody takes it: it counts until the first transfer
+      that begins ``TRAILER_LATENCY`` cycles after it or later, which does not count instead;
+    - ``verified`` or ``corrupt`` is high ``CHECK_LATENCY`` cycles after the checksum's transfer
+      began, and no transfer begins from then on;
+    - ``valid`` for halfword ``h`` is high from ``max(b(h) + TRANSFER_LATENCY, t(h-1) + 1)``, hence
+      for the first one from ``START_LATENCY``.
+
+    ``word_ready`` for word ``w`` (of ``n`` halfwords) is high from the later of
+    ``b(n*w + n - 1) + TRANSFER_LATENCY`` and two cycles after the first halfword of the word
+    before was taken.
+
+    The constants hold for the default ``sample_latency`` of 2; each further cycle adds one to
+    ``TRANSFER_LATENCY`` and ``START_LATENCY``; ``BUFFER_HALFWORDS`` is that of words of 4.
+
+    In the data phase SCK falls at the start of a core cycle, whereupon the flash shows a byte's
+    high nibble, and rises in the middle, whereupon it shows the low nibble; each is captured half
+    a cycle later.  From ``pins.sck`` to ``pins.i`` that is the output register, the capture, hence
+    ``sample_latency=2``.
+
+    Parameters
+    ----------
+    word : int
+        Halfwords of a word of the consumer, a power of two, 2 to 64.
+    sample_latency : int
+        Cycles from ``pins.sck`` to the byte of that pulse on ``pins.i``, 2 to 6.
+
+    Members
+    -------
+    verified : Out(1)
+        The stream has been read to its end, and every checksum was right.  Until ``stop``.
+    corrupt : Out(1)
+        A checksum was wrong; nothing more is read.  Until ``stop``.
+    ready : Out(1)
+        The flash is released, its quad-enable bit was read back as 1, and commands are accepted.
+        Stays low if no flash answers.
+    start, address : In(1), In(24)
+        Pulse: begin a stream at this byte address.  Ignored unless ``ready`` and not ``busy``.
+    stop : In(1)
+        Pulse: /CS goes high, the buffer is emptied, ``busy`` and ``data.valid`` are low from the
+        next cycle on.  ``start`` is accepted from the next cycle on (/CS is then high for one
+        cycle; tSHSL1 is 10 ns).
+    busy : Out(1)
+        A stream is open; it closes behind its last checksum, or the first wrong one.
+    data : Out(stream.Signature(16))
+        Halfwords, the byte at the lower address in bits 7:0.
+    word_ready : Out(1)
+        The next whole word of the stream can be taken in consecutive cycles, from the next cycle
+        on.  While a word is being taken, that is until its third cycle, it still says so of that
+        word.
+    raw_select : In(1)
+        While ``ready`` and not ``busy``: hold /CS low for single-bit exchanges by the host.
+    raw_start, raw_tx : In(1), In(8)
+        Pulse: exchange one byte in SPI mode 0; ``raw_tx`` must be held while ``raw_busy``.
+    raw_busy, raw_rx : Out(1), Out(8)
+        The exchange is under way (16 cycles); the byte received by the last exchange, valid until
+        the next exchange or start.
+    pins : Out(FlashPins())
+        The flash.
+    """
+
+    CYCLES_PER_HALFWORD = 2
+    """Cycles between two halfwords of an unpaused stream."""
+
+    BUFFER_HALFWORDS = HalfwordBuffer.DEPTH - 4
+    """Halfwords that may be begun and not yet taken."""
+
+    FIRST_TRANSFER = 24
+    """Cycles from ``start`` to the first data byte: 8 command, 6 address, 2 mode, 7 dummy."""
+
+    TRANSFER_LATENCY = 5
+    """Cycles from the first byte of a halfword to ``data.valid`` (buffer empty)."""
+
+    START_LATENCY = FIRST_TRANSFER + TRANSFER_LATENCY
+    """Cycles from ``start`` to the first halfword on ``data``."""
+
+    TRAILER_LATENCY = 4
+    """Cycles from the transfer of a checksum until it does not count any more."""
+
+    CHECK_LATENCY = 6
+    """Cycles from the transfer of a checksum to ``verified`` or ``corrupt``."""
+
+    RELEASE_CYCLES = HalfwordBuffer.DEPTH - 64
+    """Cycles waited at least for tRES1 (3 us): enough up to 64 MHz."""
+
+    # The start-up sequence, one byte per step: continuous-read mode reset; release from
+    # power-down (then tRES1); read status register 2, its value; volatile write enable; write
+    # status register 2, its value (QE alone: the other bits are one-time-programmable, read-only
+    # or CMP, and a volatile write lasts until power-off).  The last is DTR Fast Read Quad I/O.
+    _STEPS = (0xFF, 0xAB, 0x35, 0x00, 0x50, 0x31, 0x02, 0xED)
+    _COMMANDS = C(int.from_bytes(_STEPS, "little"), 8 * len(_STEPS))
+    _DUMMY = 7      # clocks; odd: halfwords begin at odd counts
+    _RELEASE, _READ_SR2, _SR2, _ENABLE, _WRITE_SR2, _NEW_SR2, _IDLE = range(1, 8)
+
+    def __init__(self, *, word=4, sample_latency=2):
+        if not isinstance(sample_latency, int) or not 2 <= sample_latency <= 6:
+            raise ValueError(f"sample_latency must be an integer from 2 to 6, "
+                             f"not {sample_latency!r}")
+        self.word = word
+        self.sample_latency = sample_latency
+        super().__init__({
+            "verified": Out(1),
+            "corrupt": Out(1),
+            "ready": Out(1),
+            "start": In(1),
+            "address": In(24),
+            "stop": In(1),
+            "busy": Out(1),
+            "data": Out(stream.Signature(16)),
+            "word_ready": Out(1),
+            "raw_select": In(1),
+            "raw_start": In(1),
+            "raw_tx": In(8),
+            "raw_busy": Out(1),
+            "raw_rx": Out(8),
+            "pins": Out(FlashPins()),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        step = Signal(3)                # place in _STEPS
+        count = Signal(4)               # clocks: 0 to 7 a byte, 8 to 15 rest or address and mode
+        reading = self.busy             # DTR Fast Read Quad I/O is under way
+        exchanging = Signal(init=1)     # a single-bit byte is under way
+        resting = Signal()              # neither, and ready
+        turning = Signal()              # reading, from the dummy clocks on
+        data_phase = Signal()           # reading, from the first data byte on
+        waiting = Signal()              # tRES1
+        shift = Signal(32)              # nibbles, out and in; single bits come in on IO1
+        # Halfwords begun and not yet taken, above an offset: the buffer is full when the top bit
+        # is set.  The same counter times tRES1.
+        level = Signal(range(HalfwordBuffer.DEPTH + 1), init=self.word)
+        hold, begin, flush = Signal(), Signal(), Signal()
+        dropped = Signal()              # a checksum was begun but will not be taken
+
+        boundary = data_phase & count[0]
+        m.d.comb += [
+            hold.eq(boundary & level[-1]),
+            begin.eq(boundary & ~level[-1]),
+            flush.eq(self.stop | (waiting & level[-1])),
+            self.raw_busy.eq(exchanging & self.ready),
+            self.raw_rx.eq(Cat(shift[4 * bit + 1] for bit in range(8))),
+        ]
+        self._drive_pins(m, step, count, exchanging, turning, hold, shift)
+        drop, close = self._collect(m, data_phase & ~count[0], shift, flush)
+
+        with m.If(exchanging | (reading & ~hold)):
+            m.d.sync += count.eq(count + 1)
+        with m.If(reading & (count == 15)):
+            m.d.sync += turning.eq(1)
+        with m.If(turning & (count[:3] == self._DUMMY - 1)):
+            m.d.sync += data_phase.eq(1)
+
+        with m.If(exchanging & (count == 15)):
+            self._next_step(m, step, exchanging, resting, waiting, quad_enabled=shift[5])
+        with m.If(waiting & level[-1]):
+            m.d.sync += [waiting.eq(0), exchanging.eq(1)]
+        with m.If(resting):
+            m.d.sync += [
+                resting.eq(~(self.start | self.raw_start)),
+                reading.eq(self.start),
+                exchanging.eq(self.raw_start & ~self.start),
+            ]
+        with m.If(reading & (self.stop | close)):
+            m.d.sync += [
+                resting.eq(1), reading.eq(0), turning.eq(0), data_phase.eq(0), count.eq(0),
+            ]
+
+        # An address goes out when the count reaches 8; what comes in follows it.
+        with m.If(reading & (count[3] | turning) | exchanging & (count < 8 + self.sample_latency)):
+            m.d.sync += shift.eq(Cat(self.pins.i[:4], shift))
+        with m.If(resting & self.start):
+            m.d.sync += shift[:28].eq(Cat(C(0xF, 4), self.address))
+
+        with m.If(drop):
+            m.d.sync += dropped.eq(1)
+        with m.Elif(begin):
+            m.d.sync += dropped.eq(0)
+        up = (begin & ~dropped) | waiting
+        down = self.data.valid & self.data.ready
+        with m.If(flush):
+            m.d.sync += [level.eq(self.word), dropped.eq(0)]
+        with m.Elif(up ^ down):
+            m.d.sync += level.eq(level + Cat(C(1, 1), down.replicate(len(level) - 1)))
+        return m
+
+    def _next_step(self, m, step, exchanging, resting, waiting, *, quad_enabled):
+        """At the end of a byte: go on with the start-up sequence, or rest."""
+        with m.Switch(step):
+            with m.Case(self._RELEASE):
+                m.d.sync += [step.eq(step + 1), exchanging.eq(0), waiting.eq(1)]
+            with m.Case(self._SR2):
+                m.d.sync += [
+                    step.eq(Mux(quad_enabled, self._IDLE, self._ENABLE)),
+                    self.ready.eq(quad_enabled),
+                    resting.eq(quad_enabled),
+                    exchanging.eq(~quad_enabled),
+                ]
+            with m.Case(self._NEW_SR2):
+                m.d.sync += step.eq(self._READ_SR2)
+            with m.Case(self._IDLE):
+                m.d.sync += [exchanging.eq(0), resting.eq(1)]
+            with m.Default():
+                m.d.sync += step.eq(step + 1)
+
+    def _drive_pins(self, m, step, count, exchanging, turning, hold, shift):
+        """Clock, chip select and the outgoing bits and nibbles."""
+        reading = self.busy
+        bit = count[:3]
+        fall = Signal()         # half of an address or mode byte is out: SCK falls
+        outgoing = Signal()     # single-bit output, most significant bit first
+        quad = Signal()         # from the address on
+        keep = Signal()         # /CS stays low after the byte
+        m.d.comb += [
+            outgoing.eq(Mux(self.raw_busy, self.raw_tx.bit_select(~bit, 1),
+                            self._COMMANDS.bit_select(Cat(~bit, step), 1))),
+            quad.eq(reading & (count[3] | turning)),
+            keep.eq((step == self._READ_SR2) | (step == self._WRITE_SR2)),
+            # Between bytes /CS is high for four cycles: tSHSL2 is 50 ns.
+            self.pins.cs_n.eq(~(reading | (exchanging & (keep | (count[2:] != 3)))
+                                | (self.ready & self.raw_select))),
+            fall.eq(reading & count[3] & ~turning & count[0]),
+            self.pins.sck.eq(Cat(fall, (reading & ~hold & ~fall) | (exchanging & ~count[3]))),
+            # /WP and /HOLD are high wherever they are not data.
+            self.pins.o.eq(Mux(quad, shift[24:28], Cat(outgoing, C(0b111, 3)))),
+            self.pins.oe.eq(Mux(quad, (~turning).replicate(4), C(0b1101, 4))),
+        ]
+
+    def _collect(self, m, last_byte, shift, flush):
+        """Store a halfword when its last byte arrives, unless it is a checksum.
+
+        Return whether it is one, and whether the stream is to be closed.
+        """
+        for stage in range(self.sample_latency):
+            delayed = Signal(name=f"last_byte_{stage}")
+            m.d.sync += delayed.eq(last_byte & ~flush)
+            last_byte = delayed
+        # The byte before: the low nibble has gone into the shift register.
+        high = Signal(4)
+        m.d.sync += high.eq(self.pins.i[4:])
+        m.submodules.buffer = buffer = HalfwordBuffer(word=self.word)
+        assert 2 * buffer.DEPTH == SECTION_BYTES
+        trailer, drop = Signal(), Signal()
+        with m.If(last_byte):
+            m.d.sync += trailer.eq(~trailer & buffer.section_end)
+        with m.If(flush):
+            m.d.sync += trailer.eq(0)
+        close = self._check(m, Cat(shift[:4], high), last_byte, drop, flush)
+        m.d.comb += [
+            drop.eq(last_byte & trailer),
+            buffer.write.eq(last_byte & ~trailer),
+            buffer.halfword.eq(Cat(shift[:4], high, self.pins.i)),
+            buffer.flush.eq(flush),
+            self.word_ready.eq(buffer.word_ready),
+        ]
+        wiring.connect(m, buffer.output, wiring.flipped(self.data))
+        return drop, close
+
+    def _check(self, m, byte, arrived, drop, flush):
+        """Follow the checksum; return whether it ends the stream, rightly or wrongly.
+
+        The bytes of a halfword that has ``arrived`` are in ``byte`` in this and the next cycle.
+        """
+        crc = Signal(16, init=CRC_START)
+        second, dropped, check = Signal(), Signal(), Signal()
+        close = Signal()
+        top = crc[8:] ^ byte
+        top = top ^ (top >> 4)
+        with m.If(arrived | second):
+            # CRC-16, polynomial 0x1021, eight bits at once.
+            m.d.sync += crc.eq(Cat(C(0, 8), crc[:8]) ^ (top << 12) ^ (top << 5) ^ top)
+        m.d.sync += [second.eq(arrived), dropped.eq(drop), check.eq(dropped)]
+        good, last = crc_residue(CRC_MARK), crc_residue(CRC_LAST)
+        assert good == CRC_START        # so that nothing resets it between sections
+        m.d.comb += close.eq(check & (crc != good))
+        with m.If(close):
+            m.d.sync += [self.verified.eq(crc == last), self.corrupt.eq(crc != last)]
+        with m.If(flush):
+            m.d.sync += [
+                crc.eq(CRC_START), second.eq(0), dropped.eq(0), check.eq(0),
+                self.verified.eq(0), self.corrupt.eq(0),
+            ]
+        return close
+
+
+def connect_core(m, reader, core):
+    """Connect a :class:`FlashReader` with what reads its stream.
+
+    Parameters
+    ----------
+    m : Module
+        Of which both are submodules.
+    reader : FlashReader
+    core : component
+        With the ``flash`` members of :class:`hw.core.Core`.
+    """
+    wiring.connect(m, reader.data, core.flash)
+    m.d.comb += [
+        reader.start.eq(core.flash_start),
+        reader.stop.eq(core.flash_stop),
+        reader.address.eq(core.flash_address),
+        core.flash_ready.eq(reader.ready),
+        core.flash_word_ready.eq(reader.word_ready),
+        core.flash_verified.eq(reader.verified),
+        core.flash_corrupt.eq(reader.corrupt),
+    ]

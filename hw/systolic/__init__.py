@@ -1,0 +1,1 @@
+"""Systolic array: lanes of multiply-accumulate cells, weights held in place."""

@@ -1,0 +1,1 @@
+"""iCE40: primitives, PLL, flow and timing."""

@@ -1,0 +1,113 @@
+"""The flow for iCE40: elaboration, Yosys, nextpnr, icepack, timing."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from boards import Board
+from hw.flow.report import RESOURCES, BuildResult, Clock, Usage
+from hw.flow.rtlil import allow_collisions
+from hw.flow.tools import BuildError, run_tool, tool_versions
+from hw.technology.ice40.timing import TimingError, global_correction, longest_paths, read_sdf
+
+__all__ = ["elaborate", "place_and_route", "synthesize"]
+
+SYNTHESIS = (
+    # A longer mapping script: 31 cells fewer on the iCEBreaker's core, at the same speed.
+    "read_rtlil top.il; scratchpad -copy abc9.script.flow3 abc9.script; "
+    # Without `-dsp`: explicit multipliers would be driven twice.
+    "synth_ice40 -device u -top top -json top.json"
+)
+
+AGREEMENT = 0.002
+"""Relative difference up to which our timing analysis counts as agreeing with nextpnr's."""
+
+
+def elaborate(board: Board, top: Any, folder: Path) -> None:
+    """Write the design (``top.il``) and its pins (``top.pcf``)."""
+    platform = board.platform()
+    plan = platform.prepare(top, "top")
+    text = plan.files["top.il"]
+    text = text.decode() if isinstance(text, bytes) else text
+    (folder / "top.il").write_text(allow_collisions(text))
+    pins = plan.files["top.pcf"]
+    (folder / "top.pcf").write_text(pins.decode() if isinstance(pins, bytes) else pins)
+    (folder / "device.json").write_text(json.dumps([
+        platform._nextpnr_device_options[platform.device], "--package", platform.package.lower()]))
+
+
+def synthesize(folder: Path) -> None:
+    """Make ``top.json``, a netlist of cells."""
+    run_tool("yosys", ["-q", "-l", "yosys.log", "-p", SYNTHESIS], folder=folder)
+
+
+def place_and_route(board: Board, folder: Path, *, seed: int) -> BuildResult:
+    """Place, route, pack and time the netlist; files are named after the seed.
+
+    Returns a result that may not fit or be too slow: see :meth:`BuildResult.check`.  Without a
+    fit there are no clocks and no bitstream.
+    """
+    name = f"seed{seed}"
+    log = run_tool("nextpnr-ice40", [
+        *json.loads((folder / "device.json").read_text()),
+        "--json", "top.json", "--pcf", "top.pcf", "--asc", f"{name}.asc", "--seed", str(seed),
+        "--report", f"{name}.json", "--sdf", f"{name}.sdf", "--timing-allow-fail",
+    ], folder=folder, check=False)
+    (folder / f"{name}.log").write_text(log)
+    report_file = folder / f"{name}.json"
+    if not report_file.is_file():
+        result = BuildResult(board=board.name, seed=seed, utilization=_usage(log),
+                             versions=tool_versions())
+        if result.fits:
+            errors = re.findall(r"ERROR: (.*)", log)
+            raise BuildError(f"nextpnr-ice40 failed: {errors[0] if errors else 'no reason given'}")
+        return result
+    report = json.loads(report_file.read_text())
+    clocks = _clocks(board, report["fmax"], folder / f"{name}.sdf")
+    run_tool("icepack", [f"{name}.asc", f"{name}.bin"], folder=folder)
+    usage = {ours: Usage(**report["utilization"][theirs])
+             for theirs, (ours, _) in RESOURCES.items() if theirs in report["utilization"]}
+    return BuildResult(board=board.name, seed=seed, utilization=usage, clocks=clocks,
+                       versions=tool_versions(), bitstream=str(folder / f"{name}.bin"))
+
+
+def _usage(log: str) -> dict[str, Usage]:
+    """Read the utilisation from nextpnr's log."""
+    usage = {}
+    for theirs, (ours, _) in RESOURCES.items():
+        if match := re.search(rf"\b{theirs}:\s+(\d+)/\s*(\d+)", log):
+            usage[ours] = Usage(used=int(match[1]), available=int(match[2]))
+    for theirs in re.findall(r"no BELs remaining to implement cell type '(\w+)'", log):
+        ours = RESOURCES.get(theirs, (theirs, ""))[0]
+        known = usage.get(ours, Usage(used=0, available=0))
+        usage[ours] = Usage(used=max(known.used, known.available + 1), available=known.available)
+    return usage
+
+
+def _clocks(board: Board, fmax: dict[str, dict[str, float]], sdf: Path) -> dict[str, Clock]:
+    """Return all clocks; the one that the PLL makes for the core is ``core``."""
+    try:
+        delays = read_sdf(sdf)
+        routers = longest_paths(delays, honest=False)
+        honest = longest_paths(delays, honest=True)
+    except TimingError:
+        routers, honest = {}, {}
+    clocks = {}
+    for net, numbers in fmax.items():
+        reported, target = numbers["achieved"], numbers["constraint"]
+        name = net
+        # The PLL has a second output, for the flash's input cells alone.
+        if abs(target / board.config.clock_mhz - 1) < 0.002 and not net.startswith("capture"):
+            name, target = "core", board.config.clock_mhz
+        # The clock's buffer is not named like the net, but its longest path is as long.
+        agreeing = [pin for pin, path in routers.items()
+                    if abs(path.mhz / reported - 1) < AGREEMENT]
+        if len(agreeing) == 1:
+            path = honest[agreeing[0]]
+            clocks[name] = Clock(target_mhz=target, reported_mhz=reported, achieved_mhz=path.mhz,
+                                 proven=True, path=path)
+        else:
+            clocks[name] = Clock(target_mhz=target, reported_mhz=reported,
+                                 achieved_mhz=global_correction(reported), proven=False)
+    return clocks

@@ -1,0 +1,1 @@
+"""The simulated board: core, flash and serial line in one compiled library."""

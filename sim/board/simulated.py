@@ -1,0 +1,363 @@
+"""The simulated board: core and flash, compiled, cycle by cycle."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.contract.config import CoreConfig
+from hw.contract.registers import Register
+from sim.board import verilate
+from sim.errors import FlashError, HangError, SimulationError
+
+__all__ = ["FLASH_SIZE", "Feed", "LayerEnd", "SimulatedBoard"]
+
+FLASH_SIZE = 1 << 24
+
+START_CYCLES = 4
+"""Cycles after a start within which the core becomes busy."""
+
+_OK, _LAYER, _LIMIT, _FAILED = range(4)
+
+_HALFWORDS = npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerEnd:
+    """What the board saw at the end of a layer.
+
+    Attributes
+    ----------
+    number : int
+        0 for the first layer since the start.
+    cycle : int
+        Cycles since the start.
+    memory : ndarray or None
+        Activation memory at that moment, int8(words, word bytes).
+    """
+
+    number: int
+    cycle: int
+    memory: npt.NDArray[np.int8] | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Feed:
+    """What the host writes while the core runs.
+
+    Attributes
+    ----------
+    after : int
+        Layers that must be done.
+    address : int
+    halfwords : ndarray
+        Of activation memory, written first.
+    hold : int
+        Written to HOLD afterwards.
+    pace : int
+        Cycles from one halfword to the next, at least.
+    """
+
+    after: int
+    address: int
+    halfwords: _HALFWORDS
+    hold: int
+    pace: int = 1
+
+
+@cache
+def _load(contents: bytes) -> ctypes.CDLL:
+    library = verilate.load(contents)
+    board, u32, u64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
+    data, flag = ctypes.c_void_p, ctypes.c_int
+    prototypes: dict[str, tuple[Any, tuple[Any, ...]]] = {
+        "board_create": (board, (u64, ctypes.c_double)),
+        "board_destroy": (None, (board,)),
+        "board_error": (ctypes.c_char_p, (board,)),
+        "board_flash_write": (flag, (board, u32, data, u32)),
+        "board_flash_read": (flag, (board, u32, data, u32)),
+        "board_transfer": (flag, (board, flag, flag, u32, data, u32)),
+        "board_uart_divisor": (None, (board, ctypes.c_double)),
+        "board_uart_send": (None, (board, data, u32, u64)),
+        "board_uart_idle": (flag, (board,)),
+        "board_uart_receive": (u32, (board, data, u32, u64, u64)),
+        "board_uart_clear": (None, (board,)),
+        "board_begin": (None, (board,)),
+        "board_feed": (None, (board, u64, u64, u32, data, u32, u32, ctypes.c_uint16)),
+        "board_run": (flag, (board, u64)),
+        "board_wait": (flag, (board, u64, flag)),
+        "board_busy": (flag, (board,)),
+        "board_cycle": (u64, (board,)),
+        "board_layers": (u32, (board, data, u32)),
+        "board_memory": (None, (board, data)),
+        "board_memory_replace": (None, (board, data)),
+    }
+    for name, (result, arguments) in prototypes.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+class SimulatedBoard:
+    """A board with a configured FPGA, just powered on: the flash is in power-down, the memories
+    hold anything.
+
+    Parameters
+    ----------
+    config : CoreConfig
+    seed : int
+        Of what the memories hold at power-on.
+    core : component, optional
+        Instead of the core; see :class:`sim.board.top.SimTop`.
+    link_baud : int, optional
+        With the board's serial link, with this highest rate: the serial line is then the only way
+        to the core's bus.
+
+    Raises
+    ------
+    BuildError
+        If the core cannot be compiled.
+    """
+
+    def __init__(
+        self,
+        config: CoreConfig,
+        *,
+        seed: int = 0,
+        core: Any = None,
+        link_baud: int | None = None,
+    ) -> None:
+        from sim.board.top import SimTop
+
+        top = SimTop(config, core, link_baud=link_baud)
+        library = verilate.library(top, memories=config.lanes, depth=config.memory_depth)
+        self._power_on(config, library, seed)
+
+    def _power_on(
+        self, config: CoreConfig, library: bytes, seed: int, mhz: float | None = None
+    ) -> None:
+        self.config = config
+        self._board: int | None = None
+        self._library = _load(library)
+        self._board = self._library.board_create(seed, config.clock_mhz)
+        self._started = 0
+        # The clock that there is, which need not be exactly the one that was asked for.
+        self._hertz = (mhz or config.clock_mhz) * 1e6
+
+    def __enter__(self) -> SimulatedBoard:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the simulation; nothing else may be called afterwards."""
+        if getattr(self, "_board", None) is not None:
+            self._library.board_destroy(self._board)
+            self._board = None
+
+    # -- the flash, as a programmer sees it ------------------------------------------------------
+
+    def write_flash(self, offset: int, data: bytes) -> None:
+        """Replace bytes of the flash."""
+        _check_range("flash bytes", offset, len(data), FLASH_SIZE)
+        self._library.board_flash_write(self._board, offset, data, len(data))
+
+    def read_flash(self, offset: int, count: int) -> bytes:
+        """Return bytes of the flash."""
+        _check_range("flash bytes", offset, count, FLASH_SIZE)
+        data = ctypes.create_string_buffer(count)
+        self._library.board_flash_read(self._board, offset, data, count)
+        return data.raw
+
+    # -- the host's bus --------------------------------------------------------------------------
+
+    def write_memory(self, address: int, halfwords: npt.ArrayLike) -> None:
+        """Write halfwords of activation memory through the host's bus."""
+        self._transfer(True, False, address, np.array(halfwords, np.uint16, ndmin=1))
+
+    def read_memory(self, address: int, count: int) -> _HALFWORDS:
+        """Return halfwords of activation memory, read through the host's bus."""
+        data = np.zeros(count, np.uint16)
+        self._transfer(False, False, address, data)
+        return data
+
+    def write_register(self, register: int, value: int) -> None:
+        """Write a register of :class:`hw.contract.registers.Register`."""
+        if register == Register.START:
+            self._library.board_begin(self._board)
+            self._started = self.cycle
+        self._transfer(True, True, register, np.array([value], np.uint16))
+        if register == Register.START:
+            for _ in range(START_CYCLES):
+                if not self.busy:
+                    self.run(1)
+
+    def read_register(self, register: int) -> int:
+        """Return a register of :class:`hw.contract.registers.Register`."""
+        data = np.zeros(1, np.uint16)
+        self._transfer(False, True, register, data)
+        return int(data[0])
+
+    def _transfer(self, write: bool, register: bool, address: int, data: _HALFWORDS) -> None:
+        limit = 1 << 16 if register else self.config.memory_depth * self.config.lanes
+        _check_range("registers" if register else "halfwords", address, len(data), limit)
+        status = self._library.board_transfer(
+            self._board, write, register, address, data.ctypes.data, len(data)
+        )
+        self._raise_if(status)
+
+    # -- the serial line -------------------------------------------------------------------------
+
+    def serial_rate(self, baud: float) -> None:
+        """Set the host's rate: of what is sent and received from now on."""
+        self._library.board_uart_divisor(self._board, 2 * self._hertz / baud)
+
+    def serial_send(self, data: bytes, start: int = 0) -> None:
+        """Send bytes, not before a cycle; they travel while time passes."""
+        self._library.board_uart_send(self._board, data, len(data), start)
+
+    @property
+    def serial_idle(self) -> bool:
+        """Whether all that was sent has arrived."""
+        return bool(self._library.board_uart_idle(self._board))
+
+    def serial_receive(self, room: int, limit: int, age: int = 0) -> bytes:
+        """Wait for a byte, at most ``limit`` cycles; return all that are there.
+
+        Parameters
+        ----------
+        room : int
+            Bytes returned at most.
+        limit : int
+        age : int
+            Cycles that a byte takes from the line to the host.
+        """
+        data = ctypes.create_string_buffer(room)
+        taken = self._library.board_uart_receive(self._board, data, room, max(limit, 0), age)
+        self.run(0)
+        return data.raw[:taken]
+
+    def serial_clear(self) -> None:
+        """Forget what was received."""
+        self._library.board_uart_clear(self._board)
+
+    # -- time ------------------------------------------------------------------------------------
+
+    @property
+    def cycle(self) -> int:
+        """Cycles since power-on."""
+        return int(self._library.board_cycle(self._board))
+
+    @property
+    def busy(self) -> bool:
+        """Whether the core is at work."""
+        return bool(self._library.board_busy(self._board))
+
+    def run(self, cycles: int) -> None:
+        """Let a number of cycles pass."""
+        self._raise_if(self._library.board_run(self._board, cycles))
+
+    def wait(
+        self,
+        limit: int,
+        on_layer: Callable[[LayerEnd], None] | None = None,
+        feeds: Sequence[Feed] = (),
+    ) -> list[int]:
+        """Run until the core is idle.
+
+        Parameters
+        ----------
+        limit : int
+            Cycles after which the core counts as hanging.
+        on_layer : callable, optional
+            Called at the end of every layer, with a copy of the memory.
+        feeds : sequence of Feed
+            What the host does meanwhile, one after the other.
+
+        Returns
+        -------
+        list of int
+            For each layer, the cycles from the start to its end.
+
+        Raises
+        ------
+        HangError
+            If the core is still busy after ``limit`` cycles.
+        FlashError
+            If it used the flash wrongly.
+        """
+        for feed in feeds:
+            halfwords = np.ascontiguousarray(feed.halfwords, np.uint16)
+            size = self.config.memory_depth * self.config.lanes
+            _check_range("halfwords", feed.address, len(halfwords), size)
+            self._library.board_feed(
+                self._board, feed.after, feed.pace, feed.address, halfwords.ctypes.data,
+                len(halfwords), Register.HOLD, feed.hold,
+            )  # fmt: skip
+        end = self.cycle + limit
+        ends: list[int] = []
+        while True:
+            status = self._library.board_wait(
+                self._board, max(end - self.cycle, 0), on_layer is not None
+            )
+            self._raise_if(status)
+            ends += self._take_layers()
+            if status == _LAYER and on_layer is not None:
+                on_layer(LayerEnd(len(ends) - 1, ends[-1], self.memory()))
+            elif status == _LIMIT:
+                raise HangError(
+                    f"the core is still busy after {limit} cycles, {len(ends)} layers done"
+                )
+            elif status == _OK:
+                return ends
+
+    def _take_layers(self) -> list[int]:
+        data = np.zeros(1024, np.uint64)
+        count = self._library.board_layers(self._board, data.ctypes.data, len(data))
+        if count > len(data):
+            data = np.zeros(count, np.uint64)
+            self._library.board_layers(self._board, data.ctypes.data, len(data))
+        return [int(cycle) - self._started for cycle in data[:count]]
+
+    # -- what only a simulation shows ------------------------------------------------------------
+
+    def memory(self) -> npt.NDArray[np.int8]:
+        """Return a copy of the activation memory, int8(words, word bytes), at no cost of time."""
+        slices = np.zeros((self.config.lanes, self.config.memory_depth), np.uint16)
+        self._library.board_memory(self._board, slices.ctypes.data)
+        return np.ascontiguousarray(slices.T).view(np.int8)
+
+    def replace_memory(self, words: npt.NDArray[np.int8]) -> None:
+        """Replace the activation memory, as :meth:`memory` returns it, at no cost of time."""
+        shape = (self.config.memory_depth, 2 * self.config.lanes)
+        if words.shape != shape:
+            raise ValueError(f"words must have the shape {shape}, not {words.shape}")
+        slices = np.ascontiguousarray(np.ascontiguousarray(words, np.int8).view(np.uint16).T)
+        self._library.board_memory_replace(self._board, slices.ctypes.data)
+
+    def _raise_if(self, status: int) -> None:
+        if status == _FAILED:
+            text = self._library.board_error(self._board).decode()
+            kind: type[SimulationError] = (
+                FlashError if text.startswith("flash: ") else SimulationError
+            )
+            raise kind(text)
+
+
+def _check_range(
+    what: Literal["flash bytes", "halfwords", "registers"], first: int, count: int, size: int
+) -> None:
+    if first < 0 or count < 0 or first + count > size:
+        raise ValueError(
+            f"{what} {first} to {first + count - 1} are not all within 0 to {size - 1}"
+        )

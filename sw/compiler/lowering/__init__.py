@@ -1,0 +1,1 @@
+"""Lowering: operators to descriptors, weights and parameters, and the order of channels."""

@@ -1,0 +1,217 @@
+"""Lowering of 3×3 depthwise convolutions to the DEPTHWISE modes."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.contract.modes import Mode, minimum_steps
+from hw.contract.taps import window_steps
+from sw import ir
+from sw.compiler.exact.requantisation import Codes
+from sw.compiler.graph.partition import Place
+from sw.compiler.lowering.context import Context
+from sw.compiler.lowering.layers import (
+    Block,
+    Command,
+    Geometry,
+    Layer,
+    Trail,
+    blocks_of,
+    distribute,
+)
+
+__all__ = ["lower_depthwise", "place", "supports"]
+
+Ints = npt.NDArray[np.int64]
+
+
+def supports(op: ir.DepthwiseConv2D, kernel: tuple[int, ...]) -> str | None:
+    """Return the rule that a depthwise convolution breaks, or ``None``."""
+    if op.depth_multiplier != 1:
+        return f"a depth multiplier of {op.depth_multiplier} runs only on the network's input"
+    if tuple(kernel) != (3, 3):
+        return f"a depthwise kernel of {kernel[0]}x{kernel[1]} is not 3x3"
+    if op.dilation != (1, 1):
+        return f"a dilation of {op.dilation[0]}x{op.dilation[1]} is not 1x1"
+    if op.stride not in ((1, 1), (2, 2)):
+        return f"a stride of {op.stride[0]}x{op.stride[1]} is neither 1x1 nor 2x2"
+    if max(max(pair) for pair in op.padding) > 1:
+        return "more than one row or column of padding"
+    return None
+
+
+def _edges(size: int, stride: int, before: int, output: int) -> tuple[int, bool, bool, bool]:
+    """Return how the windows of one row lie, which the hardware always starts at the edge.
+
+    Returns
+    -------
+    windows : int
+        With those that give no output.
+    reaches : bool
+        The last window that gives output reaches one column into the padding.
+    skip_first, skip_last : bool
+    """
+    windows = -(-size // stride)
+    skip_first = stride == 1 and before == 0
+    skip_last = windows - skip_first > output
+    last_column = (output - 1) * stride - before + 2
+    return windows, last_column >= size, skip_first, skip_last
+
+
+def _slots(mode: Mode, odd: bool, steps: int) -> npt.NDArray[np.intp]:
+    """Return the tap (row × 3 + column) that each array row sees in each step; −1 for none."""
+    ages = (2, 1, 0) if mode == Mode.DEPTHWISE or odd else (1, 0, -1)
+    base = minimum_steps(mode)
+    result = np.full((steps, 2), -1, np.intp)
+    for step, taps in enumerate(window_steps(mode)[:steps]):
+        for row, (age, kernel_row) in enumerate(taps):
+            # Optional steps are for array row 0 alone.
+            if age in ages and (row == 0 or step < base):
+                result[step, row] = kernel_row * 3 + ages.index(age)
+    return result
+
+
+def lower_depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Layer:
+    """Lower a 3×3 depthwise convolution with stride 1 or 2."""
+    view, y = ctx.view(op.input), ctx.graph.tensors[op.output]
+    raw = ctx.weights(op)[0]
+    rule = supports(op, raw.shape[:2])
+    if rule is not None:
+        raise ctx.refuse(op, rule, "use 3x3 depthwise convolutions with stride 1 or 2")
+    height, width, channels = view.tensor.shape[1:]
+    if max(height, width) > 256:
+        raise ctx.refuse(
+            op, f"its input is {height}x{width}, larger than 256x256", "use smaller images"
+        )
+    weights = raw.reshape(9, channels).T
+    codes = ctx.codes(op, weights, ctx.range_of(op.input)[:, :, None])
+    weights = weights * codes.factor[:, None]
+    (top, _), (left, _) = op.padding
+    stride = op.stride[0]
+    windows, reaches, skip_first, skip_last = _edges(width, stride, left, y.shape[2])
+    words = ctx.words(channels)
+    pitch = width * words
+    fields = {
+        "mode": Mode.DEPTHWISE if stride == 1 else Mode.DEPTHWISE2,
+        "pad_left": left == 1,
+        "pad_right": reaches,
+        "pad_top": top == 1,
+        "pad_bottom": (y.shape[1] - 1) * stride - top + 2 >= height,
+        "skip_first": skip_first,
+        "skip_last": skip_last,
+        "odd": stride == 2 and left == 1,
+        "inner": 3,
+        "middle": width,
+        "width": windows,
+        "height": y.shape[1],
+        "step_inner": pitch,
+        "step_middle": words - 2 * pitch,
+        "step_row": (stride - 2) * pitch - (width - 1) * words,
+        "output_step": words,
+        **ctx.output_fields(op),
+    }
+    columns = ctx.config.columns
+    padded = np.zeros((words * columns, 9), np.int64)
+    padded[:channels] = weights
+    groups = padded.reshape(words, columns, 3, 3)
+
+    # Every third row has the same one.
+    @cache
+    def rotated(shift: int) -> tuple[Command, ...]:
+        """Return the commands for a window whose rows lie in memory turned by ``shift``."""
+        kernels = np.roll(groups, shift, axis=2).reshape(words, columns, 9)
+        return _commands(ctx, op, fields, kernels, codes, -top * pitch)
+
+    return Layer(
+        name=op.name,
+        kind=op.kind,
+        macs=ctx.macs(op),
+        inputs=(view.place,),
+        output=Place(op.output),
+        output_rows=y.shape[1],
+        commands=rotated(0),
+        geometry=Geometry(
+            kernel=3,
+            stride=stride,
+            top=top,
+            input_rows=height,
+            output_rows=y.shape[1],
+            input_pitch=pitch,
+            output_pitch=y.shape[2] * words,
+        ),
+        rotated=rotated,
+        in_place=Trail(
+            words * _trail((height, width), (y.shape[1], y.shape[2]), stride, (top, left)), words
+        ),
+    )
+
+
+def _trail(
+    size: tuple[int, int], output: tuple[int, int], stride: int, padding: tuple[int, int]
+) -> int:
+    """Return how many pixels before the input the output has to begin in order to lie over it.
+
+    Blocks of channels follow each other, and each is read and written by itself: so pixels count.
+    The one that is overwritten must have been read for the last time, by windows up to the one
+    that is written.
+    """
+    row, column = (np.arange(length) for length in size)
+    last_row = np.minimum((row + padding[0]) // stride, output[0] - 1)
+    # Columns are read once for a row of windows, at the latest with the window that they begin.
+    last_column = np.minimum((column + padding[1]) // stride, output[1] - 1)
+    last = last_row[:, None] * output[1] + last_column
+    here = row[:, None] * size[1] + column
+    return max(0, int((last - here).max()))
+
+
+def _commands(
+    ctx: Context,
+    op: ir.DepthwiseConv2D,
+    fields: dict[str, Any],
+    kernels: Ints,
+    codes: Codes,
+    offset: int,
+) -> tuple[Command, ...]:
+    """Make commands of ranges of blocks with equal numbers of steps."""
+    blocks = []
+    for group, code in zip(kernels, blocks_of(codes, ctx.config.columns), strict=True):
+        placed = place(Mode(fields["mode"]), bool(fields["odd"]), group)
+        if placed is None:
+            raise ctx.refuse(
+                op,
+                "a weight less its zero point is further beyond int8 than the device can split",
+                "quantise the network with symmetric (int8) weights",
+            )
+        blocks.append(
+            Block(multiplier=code.multiplier, shift=code.shift, bias=code.bias, weights=placed)
+        )
+    commands = []
+    first = 0
+    for steps, run in groupby(blocks, key=lambda block: len(block.weights)):
+        part = tuple(run)
+        commands.append(
+            Command(
+                fields={**fields, "steps": steps, "blocks": len(part)},
+                input=ctx.part.place(op.input),
+                input_offset=first + offset,
+                output=Place(op.output),
+                output_offset=first,
+                blocks=part,
+            )
+        )
+        first += len(part)
+    return tuple(commands)
+
+
+def place(mode: Mode, odd: bool, weights: Ints) -> npt.NDArray[np.int8] | None:
+    """Place the weights of a block in the fewest steps that hold them."""
+    for steps in range(minimum_steps(mode), len(window_steps(mode)) + 1):
+        placed = distribute(weights, _slots(mode, odd, steps))
+        if placed is not None:
+            return placed
+    return None

@@ -1,0 +1,247 @@
+"""What lowering produces: layers of descriptors and blocks, still without addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.contract.descriptors import Descriptor
+from hw.contract.modes import Mode
+from hw.contract.words import ADDRESS_BITS
+from sw.compiler.exact.requantisation import Codes
+from sw.compiler.graph.partition import Place
+
+__all__ = ["Block", "Command", "Geometry", "Layer", "Trail", "blocks_of", "distribute"]
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Block:
+    """What the array needs for one word of output channels.
+
+    Attributes
+    ----------
+    multiplier, shift, bias : (columns,) int64
+    weights : (steps, rows, columns) int8
+    """
+
+    multiplier: Ints
+    shift: Ints
+    bias: Ints
+    weights: npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Command:
+    """One descriptor and its blocks; addresses are relative to tensors.
+
+    Attributes
+    ----------
+    fields : dict
+        Of :class:`hw.contract.descriptors.Descriptor`, without bases.
+    input, output : Place
+    input_offset, output_offset : int
+        Words from the places' beginnings.
+    second : Place or None
+        ADD: the second operand; the increments of the address generator lead there and back.
+    blocks : tuple of Block
+    """
+
+    fields: dict[str, Any]
+    input: Place
+    output: Place
+    input_offset: int = 0
+    output_offset: int = 0
+    second: Place | None = None
+    second_offset: int = 0
+    blocks: tuple[Block, ...]
+
+    @property
+    def mode(self) -> Mode:
+        """How activations reach the array."""
+        return Mode(self.fields["mode"])
+
+    @property
+    def steps(self) -> int:
+        """Steps per output."""
+        return int(self.fields["steps"])
+
+    @property
+    def windows(self) -> int:
+        """Windows per block, with those that give no output."""
+        return int(self.fields["width"] * self.fields["height"])
+
+    @property
+    def passes(self) -> int:
+        """Blocks that are run, each over all windows."""
+        return int(self.fields["blocks"])
+
+    def descriptor(self, addresses: Mapping[int, int], *, last: bool = False) -> Descriptor:
+        """Return the descriptor for given addresses of tensors."""
+        fields = dict(self.fields)
+        base = addresses[self.input] + self.input_offset
+        if self.second is not None:
+            there = addresses[self.second] + self.second_offset - base
+            fields |= {"step_inner": there, "step_column": 1 - there, "step_row": 1 - there}
+        return Descriptor(
+            last=last,
+            input_base=base % (1 << ADDRESS_BITS),
+            output_base=addresses[self.output] + self.output_offset,
+            **fields,
+        )
+
+
+@dataclass(frozen=True)
+class Trail:
+    """An output that is written over an input, where that has been read for the last time.
+
+    Attributes
+    ----------
+    gap : int
+        Words before the input at which the output has to begin at least.
+    unit : int
+        The distance has to be a multiple of so many words.
+    """
+
+    gap: int
+    unit: int = 1
+
+    def allows(self, distance: int) -> bool:
+        """Whether the output may begin so many words before the input."""
+        return distance >= self.gap and distance % self.unit == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """How rows of a layer's output follow from rows of its inputs.
+
+    Attributes
+    ----------
+    kernel : int
+        Rows of a window.
+    stride : int
+    top : int
+        Rows of padding above the first row, that are not in memory.
+    input_rows, output_rows : int
+    input_pitch, output_pitch : int
+        Words from one row to the next.
+    """
+
+    kernel: int = 1
+    stride: int = 1
+    top: int = 0
+    input_rows: int
+    output_rows: int
+    input_pitch: int
+    output_pitch: int
+
+    def needs(self, row: int) -> tuple[int, int]:
+        """Return the rows of the input, first and end, that an output row is made of."""
+        first = row * self.stride - self.top
+        return max(0, first), min(self.input_rows, first + self.kernel)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """One operator on the device.
+
+    Attributes
+    ----------
+    name, kind : str
+        Of the operator.
+    macs : int
+        Multiplications of the operator as the network defines it; 0 for pooling and ADD.
+    inputs : tuple of Place
+    output : Place
+    output_rows : int
+        Rows of the output, if it is an image; one otherwise.
+    commands : tuple of Command
+        One, or several where ranges of blocks differ.
+    scratch : dict
+        Words of memory that the layer needs besides: by a place of its own (negative).
+    geometry : Geometry or None
+        ``None`` if the layer can only be run as a whole.
+    rotated : callable or None
+        Depthwise layers: returns the commands with kernel row ``(q - k) mod 3`` where row ``q``
+        was, given ``k``.
+    in_place : Trail or None
+        How the output may lie over an input; ``None`` if it must not.
+    """
+
+    name: str
+    kind: str
+    macs: int
+    inputs: tuple[Place, ...]
+    output: Place
+    output_rows: int
+    commands: tuple[Command, ...]
+    scratch: dict[Place, int] = field(default_factory=dict)
+    geometry: Geometry | None = None
+    rotated: Callable[[int], tuple[Command, ...]] | None = None
+    in_place: Trail | None = None
+
+    @property
+    def steps(self) -> int:
+        """Cycles that the array needs for the whole layer."""
+        return sum(c.steps * c.windows * c.passes for c in self.commands)
+
+
+def blocks_of(codes: Codes, columns: int) -> list[Codes]:
+    """Split per-channel codes into blocks; channels of padding are constant 0 plus zero point."""
+    count = -(-len(codes.bias) // columns)
+
+    def split(values: Ints, fill: int) -> list[Ints]:
+        padded = np.full(count * columns, fill, np.int64)
+        padded[: len(values)] = values
+        return list(padded.reshape(count, columns))
+
+    ranges = codes.output_range[:, :1].repeat(columns, axis=1)
+    return [
+        Codes(multiplier=m, shift=s, bias=b, factor=f, output_range=ranges)
+        for m, s, b, f in zip(
+            split(codes.multiplier, 1 << 30),
+            split(codes.shift, 0),
+            split(codes.bias, 0),
+            split(codes.factor, 0),
+            strict=True,
+        )
+    ]
+
+
+def distribute(weights: Ints, slots: npt.NDArray[np.intp]) -> npt.NDArray[np.int8] | None:
+    """Put weights where the array wants them.
+
+    Parameters
+    ----------
+    weights : (columns, K) int64
+        Possibly beyond int8.
+    slots : (steps, rows) int
+        Which of the K weights belongs there; −1 for none.  A weight that has several places is
+        split over as many of them as it needs.
+
+    Returns
+    -------
+    (steps, rows, columns) int8, or None
+        ``None`` if a weight needs more places than it has.
+    """
+    rest = weights.T.copy()
+    result = np.zeros((slots.size, len(weights)), np.int8)
+    places = np.flatnonzero(slots.ravel() >= 0)
+    taps = slots.ravel()[places]
+    # How many places of the same weight come before each.
+    order = np.argsort(taps, kind="stable")
+    starts = np.searchsorted(taps[order], taps[order])
+    visit = np.empty_like(order)
+    visit[order] = np.arange(len(order)) - starts
+    for number in range(int(visit.max(initial=-1)) + 1):
+        now = visit == number
+        part = np.clip(rest[taps[now]], -128, 127)
+        result[places[now]] = part
+        rest[taps[now]] -= part
+    result = result.reshape(*slots.shape, -1)
+    return None if rest.any() else result

@@ -1,0 +1,1 @@
+"""Program: the compiler's result as data, and files of it."""

@@ -1,0 +1,1 @@
+"""Explorer: which width and resolution multipliers fit a board, how fast, how accurate."""

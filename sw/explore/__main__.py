@@ -1,0 +1,141 @@
+"""Which MobileNets fit a board, how fast they are there, and how accurate.
+
+Compiles the networks of a grid of width multipliers α and resolutions ρ with random weights: the
+cycles are the compiler's, which are the core's, exactly.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+import boards
+from sw import report
+from sw.errors import InputError
+from sw.explore import plot
+from sw.explore.accuracy import SOURCES, published
+from sw.explore.sweep import ARCHITECTURES, Point, Request, default_jobs, front, sweep
+from sw.explore.tables import markdown, table, write_csv
+
+__all__ = ["main"]
+
+
+def _parser() -> report.Parser:
+    parser = report.Parser(prog="python -m sw.explore", description=__doc__)
+    parser.add_argument(
+        "--arch", nargs="+", choices=sorted(ARCHITECTURES), default=["v1"],
+        help="MobileNet V1 (default) or V2, or both",
+    )
+    parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
+    parser.add_argument(
+        "--alphas", metavar="A", nargs="+", type=float,
+        help="width multipliers; default: those that were published",
+    )
+    parser.add_argument(
+        "--sizes", metavar="N", nargs="+", type=int,
+        help="height and width of the input; default: those that were published",
+    )
+    parser.add_argument(
+        "--classes", metavar="N", type=int, default=1001,
+        help="of the classifier (default: 1001, ImageNet and background)",
+    )
+    parser.add_argument(
+        "--jobs", metavar="N", type=int, default=default_jobs(),
+        help="processes (default: one per processor)",
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the table as Markdown and nothing else"
+    )
+    parser.add_argument("--csv", metavar="FILE", help="write the points as CSV")
+    parser.add_argument("--json", metavar="FILE", help="write the points as JSON")
+    parser.add_argument(
+        "--plot", metavar="FILE", help="draw accuracy against speed, as .svg or .png"
+    )
+    return parser
+
+
+def _requests(options: Any) -> list[Request]:
+    """Return the grid of every architecture that was asked for."""
+    requests = []
+    for arch in dict.fromkeys(options.arch):
+        grid = list(published(arch))
+        alphas = options.alphas or list(dict.fromkeys(alpha for alpha, _ in grid))
+        sizes = options.sizes or list(dict.fromkeys(size for _, size in grid))
+        requests += [
+            Request(arch=arch, alpha=alpha, size=size, classes=options.classes)
+            for alpha in dict.fromkeys(alphas)
+            for size in dict.fromkeys(sizes)
+        ]
+    for request in requests:
+        request.network()
+    return requests
+
+
+def _run(requests: Sequence[Request], board: boards.Board, jobs: int) -> list[Point]:
+    """Evaluate all points, with a bar that disappears when they are done."""
+    found: dict[int, Point] = {}
+    ready = sweep(requests, board, jobs=jobs)
+    progress = track(
+        ready,
+        total=len(requests),
+        description=f"{len(requests)} networks",
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    for number, point in progress:
+        found[number] = point
+    return [found[number] for number in range(len(requests))]
+
+
+def _show(points: Sequence[Point], title: str, *, as_markdown: bool) -> None:
+    """Print the table, and of each network that does not fit what is missing."""
+    if as_markdown:
+        print(markdown(points))
+        return
+    output = report.console()
+    output.print(table(points, title))
+    for point in points:
+        if not point.fits:
+            output.print(f"{point.arch.upper()} {point.label}: {point.missing}")
+
+
+@report.command
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command-line tool."""
+    options = _parser().parse_args(arguments)
+    board = boards.get(options.board)
+    if options.jobs < 1:
+        raise InputError(f"--jobs must be at least 1, not {options.jobs}")
+    requests = _requests(options)
+    if options.plot:
+        plot.check(options.plot)
+    points = _run(requests, board, options.jobs)
+    clock = f"{board.title} at {board.config.clock_mhz:g} MHz"
+    _show(points, f"{clock}, {options.classes} classes", as_markdown=options.markdown)
+    if options.csv:
+        write_csv(options.csv, points)
+    if options.json:
+        best = front(points)
+        data = {
+            "board": board.name,
+            "clock_mhz": board.config.clock_mhz,
+            "sources": SOURCES,
+            "points": [{**asdict(point), "front": point in best} for point in points],
+        }
+        report.write_json(options.json, data)
+    if options.plot:
+        plot.plot(
+            points, options.plot, title=f"MobileNets on the {board.title}",
+            speed=f"inferences per second on the {clock}",
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

