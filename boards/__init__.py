@@ -57,13 +57,13 @@ class Board:
         As its makers call it.
     platform_path : str
         Module and class of its Amaranth platform, with a colon between.
-    clock_mhz : float
+    oscillator_mhz : float
         The clock that comes in, on the resource that is the platform's default clock.
     baud : int
         Highest rate of the host link.
     flash : Flash
     config : CoreConfig
-        The core that is built for it; its ``clock_mhz`` is the PLL's output.
+        The core that is built for it; its ``core_mhz`` is the PLL's output.
     seed : int
         Of place and route: one that is known to reach the clock.
     """
@@ -71,7 +71,7 @@ class Board:
     name: str
     title: str
     platform_path: str
-    clock_mhz: float
+    oscillator_mhz: float
     baud: int
     flash: Flash
     config: CoreConfig = field(default_factory=CoreConfig)

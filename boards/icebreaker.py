@@ -7,11 +7,11 @@ BOARD = Board(
     name="icebreaker",
     title="1BitSquared iCEBreaker",
     platform_path="amaranth_boards.icebreaker:ICEBreakerPlatform",
-    clock_mhz=12.0,
+    oscillator_mhz=12.0,
     # The most that an FT2232H does; a bit is 3.3 cycles.
     baud=12_000_000,
     # The configuration takes 104 KB from address 0.
     flash=Flash(size=16 << 20, program_base=1 << 20),
-    config=CoreConfig(fraction_bits=17, clock_mhz=39.0),
+    config=CoreConfig(fraction_bits=17, core_mhz=39.0),
     seed=3,
 )

@@ -5,6 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.common.delay import delayed
+from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode
 from hw.contract.words import ADDRESS_BITS, HALFWORD_BITS
@@ -13,17 +14,14 @@ from hw.control.sequencer import Sequencer
 from hw.control.steps import StepDecoder
 from hw.memory.addresses import AddressGenerator
 from hw.memory.scratchpad import Scratchpad
-from hw.memory.word_reader import SerialReader, Target
-from hw.program.descriptor_queue import DescriptorMemory, LayerLayout
+from hw.memory.word_reader import Target, WordReader
+from hw.program.descriptor_queue import DescriptorQueue, LayerLayout
 from hw.program.loader import Loader
 from hw.program.ring import Ring
 from hw.requantise.drain import PARAMETER_DELAY, Drain
 from hw.requantise.parameters import ParameterMemory
 from hw.requantise.writeback import Writeback
 from hw.systolic.array import SystolicArray
-
-STEP_DELAY = 2
-"""Cycles from the sequencer's decision to the array's step: request and decoder."""
 
 
 class Core(wiring.Component):
@@ -84,13 +82,13 @@ class Core(wiring.Component):
         m.submodules.array = array = SystolicArray(config)
         m.submodules.drain = drain = fresh(Drain(config))
         m.submodules.parameters = parameters = fresh(ParameterMemory(config))
-        m.submodules.descriptors = descriptors = fresh(DescriptorMemory(config))
+        m.submodules.descriptors = descriptors = fresh(DescriptorQueue(config))
         m.submodules.sequencer = sequencer = fresh(Sequencer(config))
         m.submodules.decoder = decoder = StepDecoder(config, LayerLayout)
         m.submodules.addresses = addresses = AddressGenerator()
         m.submodules.ring = ring = Ring(config)
         m.submodules.loader = loader = fresh(Loader(config))
-        m.submodules.serial = serial = fresh(SerialReader(config))
+        m.submodules.serial = serial = fresh(WordReader(config))
         m.submodules.writeback = writeback = fresh(Writeback())
         layer = descriptors.layer
 
@@ -147,8 +145,8 @@ class Core(wiring.Component):
         Steps that are under way when a program starts do no harm; their outputs would.
         """
         m = Module()
-        output = delayed(m, sequencer.output, STEP_DELAY, name="output")
-        next_block = delayed(m, sequencer.next_block, STEP_DELAY, name="next_block")
+        output = delayed(m, sequencer.output, latency.STEP, name="output")
+        next_block = delayed(m, sequencer.next_block, latency.STEP, name="next_block")
         m.d.comb += [
             drain.output.eq(output),
             parameters.output.eq(delayed(m, output, PARAMETER_DELAY, name="parameters_output")),
@@ -213,9 +211,9 @@ class Core(wiring.Component):
         ]
         m.d.sync += [
             addresses.windows.eq(
-                (layer.mode == Mode.DEPTHWISE) | (layer.mode == Mode.DEPTHWISE2)),
-            addresses.double.eq(layer.mode == Mode.DEPTHWISE2),
-            addresses.next_block.eq(layer.mode != Mode.SERIAL),
+                (layer.mode == Mode.DEPTHWISE) | (layer.mode == Mode.DEPTHWISE_STRIDE2)),
+            addresses.double.eq(layer.mode == Mode.DEPTHWISE_STRIDE2),
+            addresses.next_block.eq(layer.mode != Mode.SYSTOLIC),
         ]
         for name in ("inner", "middle", "width", "height",
                      "step_inner", "step_middle", "step_column", "step_row"):

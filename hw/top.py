@@ -150,7 +150,7 @@ class Top(Elaboratable):
         board, config = self.board, self.board.config
         m.domains.capture = ClockDomain(reset_less=True)
         m.submodules.clock = ClockGenerator(
-            reference_mhz=board.clock_mhz, output_mhz=config.clock_mhz,
+            reference_mhz=board.oscillator_mhz, output_mhz=config.core_mhz,
             pin=platform.request(platform.default_clk, dir="-"))
         m.submodules.core = core = Core(config)
         m.submodules.flash = flash = FlashReader(word=config.lanes)

@@ -83,9 +83,9 @@ class FunctionalCore:
 
     def _layer(self, d: Descriptor, blocks: list[BlockData], ring: tuple[int, int]) -> None:
         kernel = {
-            Mode.SERIAL: self._serial,
+            Mode.SYSTOLIC: self._serial,
             Mode.DEPTHWISE: self._depthwise,
-            Mode.DEPTHWISE2: self._depthwise,
+            Mode.DEPTHWISE_STRIDE2: self._depthwise,
             Mode.POOL: self._pool,
             Mode.ADD: self._add,
         }[d.mode]
@@ -95,7 +95,7 @@ class FunctionalCore:
             block = blocks[0] if d.shared else blocks[number]
             if d.partial:
                 block = self._join(blocks[number * d.width : (number + 1) * d.width])
-            base = d.input_base + (0 if d.mode == Mode.SERIAL else number)
+            base = d.input_base + (0 if d.mode == Mode.SYSTOLIC else number)
             addresses = self._addresses(d, base)
             accumulator = kernel(d, addresses, block.weights.astype(np.int64))
             if d.partial:
@@ -115,7 +115,7 @@ class FunctionalCore:
 
     def _addresses(self, d: Descriptor, base: int) -> Ints:
         """Return all addresses that a block reads: (height, width, middle, inner)."""
-        windows = d.mode in (Mode.DEPTHWISE, Mode.DEPTHWISE2)
+        windows = d.mode in (Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2)
         shape = (d.height, 1 if windows else d.width, d.middle, d.inner)
         steps = np.full(shape, d.step_inner, np.int64)
         steps[:, :, :, -1] = d.step_middle
@@ -233,7 +233,7 @@ class FunctionalCore:
         # When each word is read last, and when it is written, counted in windows of the block.
         height, width = d.height, d.width
         turn = np.arange(height * width).reshape(height, width)
-        if d.mode in (Mode.DEPTHWISE, Mode.DEPTHWISE2):
+        if d.mode in (Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2):
             stride = 1 if d.mode == Mode.DEPTHWISE else 2
             column = np.minimum(np.arange(d.middle) // stride, width - 1)
             read = np.repeat(turn[:, column][:, None, :, None], 3, axis=3)
@@ -244,7 +244,7 @@ class FunctionalCore:
                 read[-1, :, :, 2] = -1
         else:
             read = np.broadcast_to(turn[:, :, None, None], addresses.shape)
-            if d.mode == Mode.SERIAL:
+            if d.mode == Mode.SYSTOLIC:
                 read = np.where(self._used_words(d, block), read, -1)
         last_read = np.full(1 << ADDRESS_BITS, -1, np.int64)
         np.maximum.at(last_read, addresses.ravel(), read.ravel())

@@ -152,7 +152,7 @@ def simulate(
         with tempfile.TemporaryDirectory(prefix="separable-") as name:
             folder = Path(name)
             for case in chain.from_iterable(todo.values()):
-                write_job(case, folder / f"{case.job}.npz", board.config.clock_mhz)
+                write_job(case, folder / f"{case.job}.npz", board.config.core_mhz)
             runner.run(simulation, "sim.benches.layers", folder, {"SEPARABLE_JOBS": name})
             for number, parts in todo.items():
                 done[number] = _layer_run(

@@ -39,7 +39,7 @@ def cycles_with_input(program: Program, baud: int) -> dict[str, int] | None:
     timings = descriptor_timings(program.work, program.ring_words, program.config)
     begun = timings[during[0].after_layer - 1].end
     bits = BYTE_BITS * program.config.word_bytes * sum(chunk.words for chunk in during)
-    line = begun + math.floor(bits * program.config.clock_mhz * 1e6 / baud)
+    line = begun + math.floor(bits * program.config.core_mhz * 1e6 / baud)
     return {
         "sim": sum(program.cycles(BUS_PACE)),
         "line_at_least": max(line, sum(program.cycles())),
@@ -51,7 +51,7 @@ def sentence(program: Program, baud: int) -> str:
     taken = cycles_with_input(program, baud)
     if taken is None:
         return ""
-    hertz = program.config.clock_mhz * 1e6
+    hertz = program.config.core_mhz * 1e6
     part = sum(chunk.words for chunk in program.chunks if chunk.after_layer)
     sim, line = taken["sim"], taken["line_at_least"]
     return (

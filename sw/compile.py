@@ -100,7 +100,7 @@ def _table(program: Program, reports: Sequence[LayerReport]) -> Table:
 
 
 def _summary(program: Program, baud: int) -> str:
-    cycles, clock = sum(program.cycles()), program.config.clock_mhz
+    cycles, clock = sum(program.cycles()), program.config.core_mhz
     word = program.config.word_bytes
     layouts = ", ".join(
         f"{layout.kind} ({layout.words * word / 1024:.1f} KB)"

@@ -309,7 +309,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     program: Program | None = None
 
     def show(result: Run) -> None:
-        for line in describe(result, labels, config.clock_mhz):
+        for line in describe(result, labels, config.core_mhz):
             output.print(printable(line))
 
     if options.backend == "golden":
@@ -336,7 +336,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.print(report.layer_table(layers, multipliers=config.multipliers))
     if program is not None and (late := arrival.sentence(program, board.baud)):
         output.print(late)
-    for line in summary(results, config.clock_mhz):
+    for line in summary(results, config.core_mhz):
         output.print(line)
     if options.json:
         data = report.network_report(
@@ -347,7 +347,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             multipliers=config.multipliers,
             layers=layers,
             backend=options.backend,
-            clock_mhz=config.clock_mhz,
+            clock_mhz=config.core_mhz,
             results=[result_json(result) for result in results],
             predicted_cycles=None if program is None else sum(program.cycles()),
             cycles_with_input=None

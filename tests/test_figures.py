@@ -40,7 +40,7 @@ def test_the_pictures_are_made_of_the_figures_of_the_file() -> None:
 
 def test_the_picture_of_the_page_is_right() -> None:
     stated = lookup(FIGURES, "pictures")["docs/stream.png"]
-    clock = boards.get(store.BOARD).config.clock_mhz
+    clock = boards.get(store.BOARD).config.core_mhz
     assert stated["clock"] == f"inferences/s at {clock:g} MHz"
     assert stated["answer"] == stated["truth"] and stated["exact"] == "exact"
     speed = lookup(FIGURES, f"networks/{pictures.SHOWN_NETWORK}/compact_input")
@@ -169,8 +169,8 @@ def test_markdown_of_the_explorer_is_the_documents(capsys: pytest.CaptureFixture
 
 def test_the_board_is_the_reports() -> None:
     board, report = boards.get(store.BOARD), lookup(FIGURES, "build")["clocks"]["core"]
-    assert report["target_mhz"] == board.config.clock_mhz
-    assert report["proven"] and report["achieved_mhz"] >= board.config.clock_mhz
+    assert report["target_mhz"] == board.config.core_mhz
+    assert report["proven"] and report["achieved_mhz"] >= board.config.core_mhz
     assert lookup(FIGURES, "build/seed") == board.seed
 
 

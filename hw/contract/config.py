@@ -36,7 +36,7 @@ class CoreConfig:
     fraction_bits : int
         Bits of the requantiser's products below the unit, odd, 9 to 31 (exact).  With fewer than 31
         the compiler proves for each channel that every output is right.
-    clock_mhz : float
+    core_mhz : float
         Core clock the board asks for, in MHz.
     technology : str
         ``"ice40"`` for vendor primitives, ``"portable"`` for behavioural ones.
@@ -50,7 +50,7 @@ class CoreConfig:
     parameter_slots: int = 64
     descriptor_slots: int = 8
     fraction_bits: int = 31
-    clock_mhz: float = 30.0
+    core_mhz: float = 30.0
     technology: str = "ice40"
 
     def __post_init__(self) -> None:
@@ -70,8 +70,8 @@ class CoreConfig:
             raise ValueError(f"fraction_bits must be odd, 9 to 31, not {self.fraction_bits!r}")
         if self.technology not in ("ice40", "portable"):
             raise ValueError(f"technology must be 'ice40' or 'portable', not {self.technology!r}")
-        if not 1 <= self.clock_mhz <= 200:
-            raise ValueError(f"clock_mhz must be 1 to 200, not {self.clock_mhz!r}")
+        if not 1 <= self.core_mhz <= 200:
+            raise ValueError(f"core_mhz must be 1 to 200, not {self.core_mhz!r}")
 
     @property
     def columns(self) -> int:

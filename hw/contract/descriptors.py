@@ -31,11 +31,11 @@ class Descriptor:
     skip_first, skip_last : bool
         The first (last) window of a row gives no output.
     partial : bool
-        SERIAL, one row: its windows are parts of one sum (see above).
+        SYSTOLIC, one row: its windows are parts of one sum (see above).
     odd : bool
-        DEPTHWISE2: windows start at odd columns (after one column of padding).
+        DEPTHWISE_STRIDE2: windows start at odd columns (after one column of padding).
     last_steps : int
-        SERIAL: steps taken from the last word of a kernel row, 1 to ``lanes``.
+        SYSTOLIC: steps taken from the last word of a kernel row, 1 to ``lanes``.
     steps : int
         Steps per output, 1 to 1024.
     inner : int
@@ -98,11 +98,11 @@ class Descriptor:
         if self.act_min > self.act_max:
             raise ValueError(f"act_min must be at most act_max ({self.act_max}), "
                              f"not {self.act_min!r}")
-        if self.mode == Mode.SERIAL and self.middle > 1 and self.inner == self.last_steps == 1:
+        if self.mode == Mode.SYSTOLIC and self.middle > 1 and self.inner == self.last_steps == 1:
             raise ValueError("last_steps must be at least 2 if kernel rows are one word, not 1")
-        if self.partial and (self.mode != Mode.SERIAL or self.height != 1 or self.shared
+        if self.partial and (self.mode != Mode.SYSTOLIC or self.height != 1 or self.shared
                              or self.skip_first or self.skip_last or self.input_zero_point):
-            raise ValueError("partial sums are for SERIAL layers of one row with an "
+            raise ValueError("partial sums are for SYSTOLIC layers of one row with an "
                              "input_zero_point of 0, which neither share their weights nor skip "
                              "windows")
         for name, layout in LAYOUT.items():

@@ -8,12 +8,12 @@ __all__ = ["Mode", "minimum_steps"]
 class Mode(IntEnum):
     """How a layer's activations reach the array.
 
-    SERIAL
+    SYSTOLIC
         Convolution: the words of a kernel row come one after another, ``rows`` channels a step,
         and every column sees the same channels.
     DEPTHWISE
         3×3 window, stride 1: five steps an output.  Column ``c`` sees channel ``c`` only.
-    DEPTHWISE2
+    DEPTHWISE_STRIDE2
         3×3 window, stride 2: eight steps an output.
     POOL
         One word a step straight from memory; one output per block.
@@ -21,13 +21,13 @@ class Mode(IntEnum):
         Two tensors read in turn; one output word per pair.
     """
 
-    SERIAL = 0
+    SYSTOLIC = 0
     DEPTHWISE = 1
-    DEPTHWISE2 = 2
+    DEPTHWISE_STRIDE2 = 2
     POOL = 3
     ADD = 4
 
 
 def minimum_steps(mode: Mode) -> int:
     """Return the fewest steps per output that a mode can take."""
-    return {Mode.SERIAL: 4, Mode.DEPTHWISE: 5, Mode.DEPTHWISE2: 8, Mode.POOL: 4, Mode.ADD: 4}[mode]
+    return {Mode.DEPTHWISE: 5, Mode.DEPTHWISE_STRIDE2: 8}.get(mode, 4)

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-__all__ = ["HOLD_NEVER", "IDENTITY", "LAYERS_BITS", "Cause", "Register"]
+__all__ = ["DESCRIPTORS_BITS", "HOLD_NEVER", "IDENTITY", "Cause", "Register"]
 
 
 class Register(IntEnum):
@@ -16,8 +16,8 @@ class Register(IntEnum):
     program that has come to its end was read correctly.
     CYCLES_LOW/HIGH count the cycles from START to the end of the last layer, or those of them that
     PROFILE selects (a :class:`Cause`; written before START, 0 after reset).
-    LAYERS: descriptors whose last step has been made since START (``LAYERS_BITS`` bits): whatever
-    they read may be overwritten.
+    DESCRIPTORS counts the descriptors whose last step has been made since START
+    (``DESCRIPTORS_BITS`` bits): whatever they read may be overwritten.
     HOLD: the core does not begin the descriptor with this number (0 is a program's first), until
     another number is written; HOLD_NEVER, as after reset, lets it run to the end.  A host that
     brings the input while the core runs holds it before the layer that would read too far.
@@ -30,13 +30,13 @@ class Register(IntEnum):
     STATUS = 4
     CYCLES_LOW = 5
     CYCLES_HIGH = 6
-    LAYERS = 7
+    DESCRIPTORS = 7
     PROFILE = 8
     HOLD = 9
 
 
-LAYERS_BITS = 12
-HOLD_NEVER = (1 << LAYERS_BITS) - 1
+DESCRIPTORS_BITS = 12
+HOLD_NEVER = (1 << DESCRIPTORS_BITS) - 1
 """A HOLD that no program's descriptor has for its number."""
 
 

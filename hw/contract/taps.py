@@ -14,7 +14,7 @@ _DEPTHWISE: tuple[tuple[Tap, Tap], ...] = (
     ((1, 0), (0, 2)),
     ((1, 1), (0, 2)),
 )
-_DEPTHWISE2: tuple[tuple[Tap, Tap], ...] = (
+_DEPTHWISE_STRIDE2: tuple[tuple[Tap, Tap], ...] = (
     ((2, 0), (0, 0)),
     ((2, 1), (0, 1)),
     ((2, 2), (0, 2)),
@@ -28,7 +28,7 @@ _DEPTHWISE2: tuple[tuple[Tap, Tap], ...] = (
 _DEPTHWISE_AGAIN: tuple[Tap, ...] = (
     (1, 1), (0, 1), (1, 0), (1, 2), (2, 1), (0, 0), (0, 2), (2, 0), (2, 2),
 )
-_DEPTHWISE2_AGAIN: tuple[Tap, ...] = (
+_DEPTHWISE_STRIDE2_AGAIN: tuple[Tap, ...] = (
     (0, 0), (0, 2), (1, 0), (1, 2), (-1, 1), (2, 1), (-1, 0), (-1, 2), (2, 0), (2, 2),
     (0, 1), (1, 1),
 )
@@ -39,15 +39,16 @@ def window_steps(mode: Mode) -> tuple[tuple[Tap, Tap], ...]:
 
     An entry is (tap of array row 0, tap of array row 1).  A tap is (age of the column, kernel
     row).  Column 0 is the one whose reading begins with the window, 1 the one read before it, 2
-    the one before that; DEPTHWISE2 reads two columns a window, 0 and then -1.
+    the one before that; DEPTHWISE_STRIDE2 reads two columns a window, 0 and then -1.
 
-    The first steps (5 or 8) are the ordinary ones; those of DEPTHWISE2 have room for a second visit
-    of the middle of the window, which is (0, 1) or (1, 1).  The steps after them are optional (a
-    descriptor's ``steps`` says how many are taken): array row 0 visits every tap once more, so that
-    a weight beyond int8 can be split over two visits; array row 1 wants zero weights there.
+    The first steps (5 or 8) are the ordinary ones; those of DEPTHWISE_STRIDE2 have room for a
+    second visit of the middle of the window, which is (0, 1) or (1, 1).  The steps after them are
+    optional (a descriptor's ``steps`` says how many are taken): array row 0 visits every tap once
+    more, so that a weight beyond int8 can be split over two visits; array row 1 wants zero weights
+    there.
     """
     base, again = {
         Mode.DEPTHWISE: (_DEPTHWISE, _DEPTHWISE_AGAIN),
-        Mode.DEPTHWISE2: (_DEPTHWISE2, _DEPTHWISE2_AGAIN),
+        Mode.DEPTHWISE_STRIDE2: (_DEPTHWISE_STRIDE2, _DEPTHWISE_STRIDE2_AGAIN),
     }[mode]
     return base + tuple((tap, base[-1][1]) for tap in again)

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.contract.config import CoreConfig
-from hw.contract.registers import HOLD_NEVER, IDENTITY, LAYERS_BITS, Cause, Register
+from hw.contract.registers import DESCRIPTORS_BITS, HOLD_NEVER, IDENTITY, Cause, Register
 from hw.contract.words import ADDRESS_BITS, HALFWORD_BITS
 
 
@@ -143,8 +143,8 @@ class HostPort(wiring.Component):
 
     def layers(self, m: Module):
         """Count layers, compare with HOLD; return the counter."""
-        layers = Signal(LAYERS_BITS)
-        self.hold_before = Signal(LAYERS_BITS, init=HOLD_NEVER)
+        layers = Signal(DESCRIPTORS_BITS)
+        self.hold_before = Signal(DESCRIPTORS_BITS, init=HOLD_NEVER)
         with m.If(self.clear_cycles):
             m.d.sync += [layers.eq(0), self.hold.eq(0)]
         with m.Else():
@@ -176,7 +176,7 @@ class HostPort(wiring.Component):
                     m.d.sync += self.response.payload.eq(cycles[:16])
                 with m.Case(Register.CYCLES_HIGH & 3):
                     m.d.sync += self.response.payload.eq(cycles[16:])
-                with m.Case(Register.LAYERS & 3):
+                with m.Case(Register.DESCRIPTORS & 3):
                     m.d.sync += self.response.payload.eq(layers)
                 with m.Default():
                     m.d.sync += self.response.payload.eq(status | IDENTITY << 8)

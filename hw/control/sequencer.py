@@ -96,7 +96,7 @@ class Sequencer(wiring.Component):
         mode = {kind: Signal(name=f"mode_{kind.name.lower()}") for kind in Mode}
         m.d.sync += [flag.eq(layer.mode == kind) for kind, flag in mode.items()]
         ahead = Signal()
-        m.d.sync += ahead.eq((layer.mode != Mode.SERIAL) & (layer.mode != Mode.POOL))
+        m.d.sync += ahead.eq((layer.mode != Mode.SYSTOLIC) & (layer.mode != Mode.POOL))
 
         ready = Signal(range(self.config.parameter_slots + 1))
         m.d.sync += ready.eq(ready + self.block_loaded - take)
@@ -223,13 +223,13 @@ class Sequencer(wiring.Component):
         # Whether a word of a window is due in the next cycle.
         window_due = (
             mode[Mode.DEPTHWISE] & (following[2:] == 0) & following[:2].any()  # 1 to 3
-            | mode[Mode.DEPTHWISE2] & (following[3:] == 0) & ~following[1:3].all()  # 0 to 5
+            | mode[Mode.DEPTHWISE_STRIDE2] & (following[3:] == 0) & ~following[1:3].all()  # 0 to 5
             | mode[Mode.ADD] & (following[1:] == 0)  # 0 and 1
         )
         return phase, window_due
 
     def fetches(self, m: Module, mode, run, prologue, window_due, window_end):
-        """Return whether a word is due in this cycle, and which lane's turn it is (SERIAL)."""
+        """Return whether a word is due in this cycle, and which lane's turn it is (SYSTOLIC)."""
         layer = self.layer
         lane, word_start, starts = Signal(range(self.config.lanes)), Signal(), Signal()
         tail, tail_kept, pooled, pools = Signal(), Signal(), Signal(), Signal()
@@ -253,7 +253,7 @@ class Sequencer(wiring.Component):
         m.d.sync += [
             word_start.eq(starts),
             pooled.eq(pools),
-            due.eq(mode[Mode.SERIAL] & starts | mode[Mode.POOL] & ~pools | window_due),
+            due.eq(mode[Mode.SYSTOLIC] & starts | mode[Mode.POOL] & ~pools | window_due),
         ]
         return prologue | run & due, lane
 
@@ -276,7 +276,7 @@ class Sequencer(wiring.Component):
         """Return the window memory's column for the newest column of the input."""
         slot = Signal(2)
         with m.If(window_end):
-            m.d.sync += slot.eq(slot + Mux(mode[Mode.DEPTHWISE2], 2, 1))
+            m.d.sync += slot.eq(slot + Mux(mode[Mode.DEPTHWISE_STRIDE2], 2, 1))
         with m.Elif(prologue & (self.inner_last | mode[Mode.ADD])):
             m.d.sync += slot.eq(slot + 1)
         return slot

@@ -30,7 +30,7 @@ class StepRequest(data.StructLayout):
     read, read_row : a word arrives with this step; its kernel row
     slot : column of the window memory for the newest column
     edges : Edges
-    word_phase : lane whose halfword is due (SERIAL)
+    word_phase : lane whose halfword is due (SYSTOLIC)
     weight_address
     """
 
@@ -71,9 +71,9 @@ class StepDecoder(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         ask, layer = self.request, self.layer
-        double = layer.mode == Mode.DEPTHWISE2
+        double = layer.mode == Mode.DEPTHWISE_STRIDE2
         adding = layer.mode == Mode.ADD
-        serial = layer.mode == Mode.SERIAL
+        serial = layer.mode == Mode.SYSTOLIC
 
         # ADD: the word of tensor 1 is for the window, that of tensor 2 for X.
         to_window = Mux(adding, ask.prologue | (ask.phase == 1), layer.mode != Mode.POOL)
@@ -101,7 +101,7 @@ class StepDecoder(wiring.Component):
         taps = [Signal(layout, name=f"tap_{row}") for row in range(2)]
         # ADD: tensor 1's word is the window's newest column.  POOL: any word, the weights are 0.
         m.d.comb += [taps[0].age.eq(1), taps[0].row.eq(0), taps[1].row.eq(1)]
-        for mode in (Mode.DEPTHWISE, Mode.DEPTHWISE2):
+        for mode in (Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2):
             with m.If(self.layer.mode == mode), m.Switch(self.request.phase):
                 for phase, step in enumerate(window_steps(mode)):
                     with m.Case(phase):
@@ -112,8 +112,8 @@ class StepDecoder(wiring.Component):
     def padding(self, m: Module, tap):
         """Return whether a tap of the current window is in the padding."""
         layer, edges = self.layer, self.request.edges
-        windows = (layer.mode == Mode.DEPTHWISE) | (layer.mode == Mode.DEPTHWISE2)
-        even = (layer.mode == Mode.DEPTHWISE2) & ~layer.odd
+        windows = (layer.mode == Mode.DEPTHWISE) | (layer.mode == Mode.DEPTHWISE_STRIDE2)
+        even = (layer.mode == Mode.DEPTHWISE_STRIDE2) & ~layer.odd
         left = tap.age == Mux(even, 1, 2)
         right = tap.age == Mux(even, 3, 0)
         return windows & (

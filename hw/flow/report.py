@@ -88,7 +88,7 @@ class BuildResult:
                     f"the {name} clock reaches {clock.achieved_mhz:.2f} MHz of "
                     f"{clock.target_mhz:g} MHz, {clock.target_mhz - clock.achieved_mhz:.2f} MHz "
                     f"too little{_limit(clock)}; try other seeds (--sweep 8), or a slower clock "
-                    f"(clock_mhz in boards/{self.board}.py)")
+                    f"(core_mhz in boards/{self.board}.py)")
 
     def json(self) -> dict[str, Any]:
         """Return the result as plain data."""

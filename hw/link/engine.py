@@ -326,7 +326,7 @@ class HostLink(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.line = line = SerialLine(clock_mhz=self.config.clock_mhz, baud=self.baud)
+        m.submodules.line = line = SerialLine(clock_mhz=self.config.core_mhz, baud=self.baud)
         m.submodules.engine = engine = LinkEngine(
             self.config, seed=digest(self.config, self.baud))
         m.d.comb += [

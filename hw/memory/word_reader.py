@@ -24,7 +24,7 @@ class Tag(data.Struct):
     index: 4
 
 
-class SerialReader(wiring.Component):
+class WordReader(wiring.Component):
     """A word of activation memory as one halfword per cycle, following the wavefront.
 
     Members

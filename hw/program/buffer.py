@@ -5,6 +5,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hw.contract import latency
+
 __all__ = ["HalfwordBuffer"]
 
 
@@ -39,7 +41,7 @@ class HalfwordBuffer(wiring.Component):
         was taken.
     """
 
-    DEPTH = 256
+    DEPTH = latency.FLASH_BUFFER
 
     def __init__(self, *, word=4):
         if word not in (2, 4, 8, 16, 32, 64):

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.common.block_memory import block_memory
+from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import DESCRIPTOR_HALFWORDS, LAYOUT
 from hw.contract.words import ADDRESS_BITS, HALFWORD_BITS
@@ -17,7 +18,7 @@ LayerLayout = data.StructLayout({
 """The fields of a descriptor that hold for a whole layer, as stored (counts less one)."""
 
 
-class DescriptorMemory(wiring.Component):
+class DescriptorQueue(wiring.Component):
     """Queue of descriptors, and the one that is in force.
 
     Members
@@ -40,8 +41,8 @@ class DescriptorMemory(wiring.Component):
         after ``fetch``.
     """
 
-    LATENCY = DESCRIPTOR_HALFWORDS + 2
-    RING_LATENCY = LAYOUT["ring_first"].halfword + 2
+    LATENCY = latency.DESCRIPTOR
+    RING_LATENCY = latency.DESCRIPTOR_RING
 
     def __init__(self, config: CoreConfig):
         self.config = config

@@ -12,6 +12,7 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.contract import latency
 from hw.contract.sections import CRC_LAST, CRC_MARK, CRC_START, SECTION_BYTES, crc_residue
 from hw.program.buffer import HalfwordBuffer
 
@@ -118,25 +119,25 @@ class FlashReader(wiring.Component):
         The flash.
     """
 
-    CYCLES_PER_HALFWORD = 2
+    CYCLES_PER_HALFWORD = latency.FLASH_HALFWORD
     """Cycles between two halfwords of an unpaused stream."""
 
     BUFFER_HALFWORDS = HalfwordBuffer.DEPTH - 4
     """Halfwords that may be begun and not yet taken."""
 
-    FIRST_TRANSFER = 24
+    FIRST_TRANSFER = latency.FLASH_FIRST
     """Cycles from ``start`` to the first data byte: 8 command, 6 address, 2 mode, 7 dummy."""
 
-    TRANSFER_LATENCY = 5
+    TRANSFER_LATENCY = latency.FLASH_TRANSFER
     """Cycles from the first byte of a halfword to ``data.valid`` (buffer empty)."""
 
     START_LATENCY = FIRST_TRANSFER + TRANSFER_LATENCY
     """Cycles from ``start`` to the first halfword on ``data``."""
 
-    TRAILER_LATENCY = 4
+    TRAILER_LATENCY = latency.FLASH_TRAILER
     """Cycles from the transfer of a checksum until it does not count any more."""
 
-    CHECK_LATENCY = 6
+    CHECK_LATENCY = latency.FLASH_CHECK
     """Cycles from the transfer of a checksum to ``verified`` or ``corrupt``."""
 
     RELEASE_CYCLES = HalfwordBuffer.DEPTH - 64

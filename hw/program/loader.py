@@ -7,13 +7,11 @@ from amaranth.lib.wiring import In, Out
 from hw.common.delay import delayed
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import DESCRIPTOR_HALFWORDS
+from hw.contract.latency import SPARE_SLOTS
 from hw.contract.records import COUNT_BITS, PARAMETER_FIELDS, Record
 from hw.contract.words import HALFWORD_BITS
 from hw.memory.word_reader import Tag, Target
 from hw.systolic.array import Load
-
-SPARE_SLOTS = 2
-"""Parameter slots kept free: a finished block's parameters are still wanted for a while."""
 
 
 class Loader(wiring.Component):

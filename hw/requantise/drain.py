@@ -6,17 +6,16 @@ from amaranth.lib.wiring import In, Out
 
 from hw.common.delay import taps
 from hw.common.select import select
+from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.records import PARAMETER_FIELDS
 from hw.contract.words import HALFWORD_BITS
-from hw.requantise.parameters import ParameterMemory
 from hw.requantise.requantiser import Requantiser
-from hw.systolic import array
 
-PARAMETER_DELAY = array.LATENCY + 1 - ParameterMemory.LEAD
+PARAMETER_DELAY = latency.ARRAY + 1 - latency.PARAMETERS
 """Cycles from the last step of an output to ``output`` of the parameter memory."""
 
-LATENCY = array.LATENCY + 2 + Requantiser.LATENCY
+LATENCY = latency.DRAIN
 """Cycles from the last step of an output to ``done``, when lane 0's result is in place."""
 
 
@@ -71,7 +70,7 @@ class Drain(wiring.Component):
 
         lane = Signal(range(config.lanes))
         m.d.sync += lane.eq(lane + 1)
-        with m.If(output[array.LATENCY - 1]):
+        with m.If(output[latency.ARRAY - 1]):
             m.d.sync += lane.eq(0)
 
         values = []

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.common.block_memory import block_memory
 from hw.common.delay import delayed
+from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.records import PARAMETER_FIELDS
 from hw.contract.words import HALFWORD_BITS
@@ -34,7 +35,7 @@ class ParameterMemory(wiring.Component):
     fields : Out(rows × PARAMETER_FIELDS × 16)
     """
 
-    LEAD = 2
+    LEAD = latency.PARAMETERS
     """Cycles from ``output`` to the data of a field of stage 0."""
 
     def __init__(self, config: CoreConfig):

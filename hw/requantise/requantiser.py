@@ -33,11 +33,12 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.contract import latency
 from hw.contract.requantiser import MAX_SHIFT
 
 __all__ = ["FIELD_STAGE", "LATENCY", "Requantiser"]
 
-LATENCY = 9
+LATENCY = latency.REQUANTISE
 """Cycles from ``acc`` to ``value``."""
 
 FIELD_STAGE = (1, 1, 0, 0)

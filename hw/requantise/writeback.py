@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.contract import latency
 from hw.contract.words import ADDRESS_BITS
-from hw.requantise import drain
 
 
 class Writeback(wiring.Component):
@@ -28,7 +28,7 @@ class Writeback(wiring.Component):
     grant : In(1)
     """
 
-    DELAY = drain.LATENCY
+    DELAY = latency.DRAIN
     """Cycles from an output's last step to ``done``."""
 
     load: In(1)

@@ -6,11 +6,12 @@ from amaranth.lib.wiring import In, Out
 
 from hw.common.delay import delayed
 from hw.common.select import select
+from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.words import HALFWORD_BITS
 from hw.systolic.lane import ACC_DELAY, WINDOW_BITS, Lane
 
-LATENCY = ACC_DELAY + 1
+LATENCY = latency.ARRAY
 """Cycles from a step to the accumulators of lane 0 that include it."""
 
 

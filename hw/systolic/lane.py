@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.common.block_memory import block_memory
+from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.words import HALFWORD_BITS
 from hw.technology import dual_multiplier
@@ -12,7 +13,7 @@ from hw.technology import dual_multiplier
 WINDOW_BITS = 4
 """Bits of an address of the window memory: two of the column's age, two of the kernel row."""
 
-ACC_DELAY = 4
+ACC_DELAY = latency.ACCUMULATE
 """Cycles from ``weight_address`` to ``first`` of the same step."""
 
 

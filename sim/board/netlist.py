@@ -103,7 +103,7 @@ class NetlistBoard(SimulatedBoard):
             ],
             compiler_flags=["-DPADS"],
         )
-        self.mhz = pll_mhz(text, board.clock_mhz)
+        self.mhz = pll_mhz(text, board.oscillator_mhz)
         self._power_on(board.config, library, seed, self.mhz)
 
 

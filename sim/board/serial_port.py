@@ -87,7 +87,7 @@ class SimulatedSerialPort:
 
     def __init__(self, board: SimulatedBoard, *, latency: float = 0.0) -> None:
         self.board = board
-        self._hertz = board.config.clock_mhz * 1e6
+        self._hertz = board.config.core_mhz * 1e6
         self._latency = int(latency * self._hertz)
         self.to_device, self.to_host = Faults(), Faults()
         self.cut = False

@@ -145,10 +145,10 @@ class SimulatedBoard:
         self.config = config
         self._board: int | None = None
         self._library = _load(library)
-        self._board = self._library.board_create(seed, config.clock_mhz)
+        self._board = self._library.board_create(seed, config.core_mhz)
         self._started = 0
         # The clock that there is, which need not be exactly the one that was asked for.
-        self._hertz = (mhz or config.clock_mhz) * 1e6
+        self._hertz = (mhz or config.core_mhz) * 1e6
 
     def __enter__(self) -> SimulatedBoard:
         return self

@@ -162,7 +162,7 @@ def read_clock(board: Board, build: str | None) -> BenchClock:
     InputError
         If the file is no report of a build of this board that fits.
     """
-    target = board.config.clock_mhz
+    target = board.config.core_mhz
     if build is None:
         return BenchClock(mhz=target)
     try:
@@ -203,7 +203,7 @@ def model_profile(program: Program) -> list[LayerProfile]:
     sums = np.zeros((len(program.layers), 5), np.int64)
     timings = descriptor_timings(program.work, program.ring_words, program.config)
     for work, t in zip(program.work, timings, strict=True):
-        sums[work.layer] += (t.steps, t.weights_wait, t.input_wait, t.drain, t.fill)
+        sums[work.layer] += (t.steps, t.weights, t.input, t.requantise, t.fill)
     return [
         LayerProfile(name=layer.name, steps=int(s[0]), weights=int(s[1]), input=int(s[2]),
                      requantise=int(s[3]), fill=int(s[4]))

@@ -365,7 +365,7 @@ class Device:
         return on_descriptor
 
     def _layer_cycles(self, cycles: int) -> list[int] | None:
-        ends = self.transport.layer_ends
+        ends = self.transport.descriptor_ends
         if ends is None:
             return None
         if len(ends) != len(self._program().work):

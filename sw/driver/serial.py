@@ -110,7 +110,7 @@ class SerialTransport(Transport):
         return int(packets.halfwords(operation)[0])
 
     def pause(self, cycles: int = Transport.PAUSE_CYCLES) -> None:
-        self._port.sleep(max(POLL_SECONDS, cycles / (self.config.clock_mhz * 1e6)))
+        self._port.sleep(max(POLL_SECONDS, cycles / (self.config.core_mhz * 1e6)))
 
     def now(self) -> float:
         return self._port.now()
@@ -125,7 +125,7 @@ class SerialTransport(Transport):
             raise DeviceError(f"{self.name}: a board does not show its layers")
         for feed in feeds:
             watch = self._watch(limit)
-            while self.read_register(Register.LAYERS) < feed.after:
+            while self.read_register(Register.DESCRIPTORS) < feed.after:
                 if watch.late():
                     raise DeviceTimeout(
                         f"{self.name}: after {watch.seconds:.2f} s not ready for more of the input"
@@ -138,7 +138,7 @@ class SerialTransport(Transport):
                 raise DeviceTimeout(f"{self.name}: still busy after {watch.seconds:.2f} s")
 
     def _watch(self, limit: int) -> Watch:
-        return Watch(self.link, limit, self.config.clock_mhz * 1e6)
+        return Watch(self.link, limit, self.config.core_mhz * 1e6)
 
     def close(self) -> None:
         self._port.close()
@@ -232,7 +232,7 @@ class SerialTransport(Transport):
             self.link,
             jobs,
             name=self.name,
-            clock_hz=self.config.clock_mhz * 1e6,
+            clock_hz=self.config.core_mhz * 1e6,
             lanes=self.config.lanes,
         )
         runs = pipeline.runs

@@ -94,7 +94,7 @@ class SimTransport(Transport):
         _store(self.board, address, data, progress)
 
     def now(self) -> float:
-        return self.board.cycle / (self.board.config.clock_mhz * 1e6)
+        return self.board.cycle / (self.board.config.core_mhz * 1e6)
 
     def wait_idle(
         self,
@@ -127,7 +127,7 @@ class SimTransport(Transport):
             self.board.run(cycles)
 
     @property
-    def layer_ends(self) -> list[int] | None:
+    def descriptor_ends(self) -> list[int] | None:
         return self._ends
 
     def close(self) -> None:

@@ -38,7 +38,7 @@ class Feed:
     Attributes
     ----------
     after : int
-        When LAYERS shows so many.
+        When DESCRIPTORS shows so many.
     address : int
     halfwords : ndarray
         Of activation memory.
@@ -137,7 +137,7 @@ def corrupt_program(job: Job) -> CorruptProgramError:
     """Return the error of a job whose program is damaged."""
     return CorruptProgramError(
         f"{job.program}: the program in the device's flash is damaged; load it again, and "
-        "if that does not help lower the board's clock_mhz"
+        "if that does not help lower the board's core_mhz"
     )
 
 
@@ -317,7 +317,7 @@ class Transport(ABC):
             raise corrupt_program(job)
 
     @property
-    def layer_ends(self) -> list[int] | None:
+    def descriptor_ends(self) -> list[int] | None:
         """Cycles from START to the end of each layer of the last run, if the device shows them."""
         return None
 

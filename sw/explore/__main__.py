@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.plot:
         plot.check(options.plot)
     points = _run(requests, board, options.jobs)
-    clock = f"{board.title} at {board.config.clock_mhz:g} MHz"
+    clock = f"{board.title} at {board.config.core_mhz:g} MHz"
     _show(points, f"{clock}, {options.classes} classes", as_markdown=options.markdown)
     if options.csv:
         write_csv(options.csv, points)
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         best = front(points)
         data = {
             "board": board.name,
-            "clock_mhz": board.config.clock_mhz,
+            "clock_mhz": board.config.core_mhz,
             "sources": SOURCES,
             "points": [{**asdict(point), "front": point in best} for point in points],
         }

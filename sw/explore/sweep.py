@@ -147,7 +147,7 @@ def evaluate(request: Request, board: boards.Board) -> Point:
         point,
         fits=True,
         cycles=cycles,
-        inferences_per_second=config.clock_mhz * 1e6 / cycles,
+        inferences_per_second=config.core_mhz * 1e6 / cycles,
         utilization=network.macs / (cycles * config.multipliers),
         memory_bytes=(config.memory_depth - program.ring_words) * config.word_bytes,
         flash_bytes=len(program.flash),

@@ -63,7 +63,7 @@ def design() -> str:
         _elaborate(folder)
         parts = [(folder / file).read_text() for file in ("top.il", "top.pcf", "device.json")]
     return digest([COMMENTS.sub("", part) for part in parts]
-                  + [flow.SYNTHESIS, board.config.clock_mhz, board.seed])
+                  + [flow.SYNTHESIS, board.config.core_mhz, board.seed])
 
 
 def same_tools(figures: Figures) -> bool:

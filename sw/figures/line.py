@@ -61,8 +61,8 @@ def measure_line(say: Callable[[str], None]) -> tuple[dict[str, str], dict[str, 
         "frames_per_second": 1e3 / ms,
         "bytes": figures["input_bytes"],
         "bytes_ms": 1e3 * figures["input_bytes"] * BITS / board.baud,
-        "core_ms": figures["cycles"] / board.config.clock_mhz / 1e3,
-        "next_input_ms": figures["next_input_cycle"] / board.config.clock_mhz / 1e3,
+        "core_ms": figures["cycles"] / board.config.core_mhz / 1e3,
+        "next_input_ms": figures["next_input_cycle"] / board.config.core_mhz / 1e3,
     }
 
 

@@ -64,7 +64,7 @@ def predict(path: Path, option: str) -> tuple[Graph, Program, dict[str, Any]]:
     graph = importer.load(path)
     program = compile_graph(graph, board.config, board=board.name,
                             flash_address=board.flash.program_base, **OPTIONS[option])
-    result = measure(program, board, BenchClock(mhz=board.config.clock_mhz))
+    result = measure(program, board, BenchClock(mhz=board.config.core_mhz))
     word = program.config.word_bytes
     figures = {
         "macs": program.macs,
@@ -106,7 +106,7 @@ def _flash_bound(program: Program) -> int:
 def _idle(program: Program) -> dict[str, float]:
     """Return the cycles' worth of multipliers that idle within steps, by kind of layer."""
     modes = {work.layer: work.descriptor.mode for work in program.work}
-    kinds = {Mode.DEPTHWISE: "depthwise_1", Mode.DEPTHWISE2: "depthwise_2"}
+    kinds = {Mode.DEPTHWISE: "depthwise_1", Mode.DEPTHWISE_STRIDE2: "depthwise_2"}
     idle: dict[str, float] = {}
     profile = model_profile(program)
     for number, (layer, timing) in enumerate(zip(program.layers, profile, strict=True)):

@@ -49,12 +49,12 @@ class Picture:
 
 
 def _explorer(figures: Figures) -> list[Any]:
-    return [vars(point) for point in points(figures)] + [boards.get(BOARD).config.clock_mhz]
+    return [vars(point) for point in points(figures)] + [boards.get(BOARD).config.core_mhz]
 
 
 def _draw_explorer(figures: Figures, path: Path) -> dict[str, Any]:
     board = boards.get(BOARD)
-    clock = f"{board.title} at {board.config.clock_mhz:g} MHz"
+    clock = f"{board.title} at {board.config.core_mhz:g} MHz"
     plot.plot(points(figures), str(path), title=f"MobileNets on the {board.title}",
               speed=f"inferences per second on the {clock}")
     return {}
@@ -67,7 +67,7 @@ def _measurement(figures: Figures) -> Measurement:
                            fill=0),)
     return Measurement(
         model=NETWORK, board=BOARD, source="counters", multipliers=config.multipliers,
-        clock=BenchClock(mhz=config.clock_mhz), macs=(found["macs"],), layers=layers)
+        clock=BenchClock(mhz=config.core_mhz), macs=(found["macs"],), layers=layers)
 
 
 def _bench(figures: Figures) -> list[Any]:
@@ -81,7 +81,7 @@ def _draw_bench(figures: Figures, path: Path) -> dict[str, Any]:
 
 
 def _page(figures: Figures) -> list[Any]:
-    return [file_digest(PAGE), boards.get(BOARD).config.clock_mhz,
+    return [file_digest(PAGE), boards.get(BOARD).config.core_mhz,
             lookup(figures, f"networks/{SHOWN_NETWORK}/compact_input/cycles")]
 
 

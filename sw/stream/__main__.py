@@ -257,7 +257,7 @@ def _run(options: argparse.Namespace) -> int:
     graph = model.graph
     about = About(
         model=graph.name, source=source.name, board=board.name, title=board.title,
-        backend=options.backend, clock_mhz=board.config.clock_mhz, verify=options.verify,
+        backend=options.backend, clock_mhz=board.config.core_mhz, verify=options.verify,
     )
     with ExitStack() as stack:
         page = None

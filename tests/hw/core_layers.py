@@ -97,7 +97,7 @@ class Maker:
         # (kernel rows, steps, rows of the array, blocks, columns)
         blocked = w.reshape(kernel * row_steps, 2, blocks, columns).transpose(2, 0, 1, 3)
         return self.finish(
-            acc, blocked, shift, changes, mode=Mode.SERIAL, last_steps=last_steps,
+            acc, blocked, shift, changes, mode=Mode.SYSTOLIC, last_steps=last_steps,
             steps=kernel * row_steps, inner=inner, middle=kernel, width=wide, height=rows,
             input_zero_point=5, input_base=input_base, output_base=output_base, step_inner=1,
             step_middle=row - inner + 1, step_column=per_pixel - back,
@@ -116,7 +116,7 @@ class Maker:
         blocked = w.reshape(parts, steps, 2, blocks, columns).transpose(3, 0, 1, 2, 4)
         layer = self.finish(
             acc, blocked.reshape(blocks, parts * steps, 2, columns), shift, changes,
-            mode=Mode.SERIAL, partial=True, last_steps=self.config.lanes, steps=steps,
+            mode=Mode.SYSTOLIC, partial=True, last_steps=self.config.lanes, steps=steps,
             inner=words_of_part, middle=1, width=parts, height=1, input_zero_point=0,
             input_base=input_base, output_base=output_base, step_inner=1, step_column=1,
             step_row=1, output_step=1,

@@ -19,7 +19,7 @@ from hw.contract.link import (
 from hw.contract.registers import Register
 from hw.link.engine import HostLink
 
-CONFIG = CoreConfig(clock_mhz=39.75)
+CONFIG = CoreConfig(core_mhz=39.75)
 BAUD = 12_000_000
 WATCHDOG = 400_000
 
@@ -79,7 +79,7 @@ class Line:
     def __init__(self, *, rate=0, memory_delay=lambda: 3, config=CONFIG, baud=BAUD):
         self.link = HostLink(config, baud=baud)
         self.seed = digest(config, baud)
-        self.highest = 2 * config.clock_mhz * 1e6 / baud
+        self.highest = 2 * config.core_mhz * 1e6 / baud
         self.line = HalfCycles(self.highest * 2**SAFE_RATE)
         self.rate = rate
         self.memory_delay = memory_delay

@@ -24,7 +24,7 @@ from hw.technology.ice40.timing import global_correction
 REPOSITORY = Path(__file__).resolve().parents[2]
 ICEBREAKER = boards.get("icebreaker")
 SLOW = dataclasses.replace(
-    ICEBREAKER, config=dataclasses.replace(ICEBREAKER.config, clock_mhz=12.0))
+    ICEBREAKER, config=dataclasses.replace(ICEBREAKER.config, core_mhz=12.0))
 
 
 class StandIn(Elaboratable):

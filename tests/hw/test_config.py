@@ -24,7 +24,7 @@ from hw.contract.words import HALFWORD_BITS
     ("acc_bits", 33, "acc_bits must be 16 to 32, not 33"),
     ("fraction_bits", 16, "fraction_bits must be odd, 9 to 31, not 16"),
     ("technology", "ecp5", "technology must be 'ice40' or 'portable', not 'ecp5'"),
-    ("clock_mhz", 0, "clock_mhz must be 1 to 200, not 0"),
+    ("core_mhz", 0, "core_mhz must be 1 to 200, not 0"),
 ])
 def test_bad_configuration(field, value, message):
     with pytest.raises(ValueError, match=message):
@@ -55,7 +55,7 @@ def test_nothing_shared_needs_amaranth():
 
 def descriptor(**changes):
     values = {
-        "mode": Mode.SERIAL, "steps": 8, "inner": 2, "middle": 1, "width": 3, "height": 4,
+        "mode": Mode.SYSTOLIC, "steps": 8, "inner": 2, "middle": 1, "width": 3, "height": 4,
         "blocks": 5, "input_zero_point": -128, "output_zero_point": 3, "act_min": -128,
         "act_max": 127, "input_base": 100, "output_base": 200, "output_step": 5, "last_steps": 4,
     }
@@ -106,10 +106,10 @@ def test_descriptor_clamp_order_and_kernel_rows():
     {"input_zero_point": 1},
 ])
 def test_partial_sums_of_other_layers(changes):
-    plain = {"partial": True, "mode": Mode.SERIAL, "height": 1, "width": 3, "blocks": 4,
+    plain = {"partial": True, "mode": Mode.SYSTOLIC, "height": 1, "width": 3, "blocks": 4,
              "input_zero_point": 0}
     assert descriptor(**plain).records == 12
-    with pytest.raises(ValueError, match="partial sums are for SERIAL layers of one row"):
+    with pytest.raises(ValueError, match="partial sums are for SYSTOLIC layers of one row"):
         descriptor(**plain | changes)
 
 
@@ -120,7 +120,8 @@ def test_headers():
 
 
 def test_ordinary_window_steps_cover_every_tap():
-    for mode, count, ages in ((Mode.DEPTHWISE, 5, (2, 1, 0)), (Mode.DEPTHWISE2, 8, (1, 0, -1)),
-                              (Mode.DEPTHWISE2, 8, (2, 1, 0))):
+    for mode, count, ages in ((Mode.DEPTHWISE, 5, (2, 1, 0)),
+                              (Mode.DEPTHWISE_STRIDE2, 8, (1, 0, -1)),
+                              (Mode.DEPTHWISE_STRIDE2, 8, (2, 1, 0))):
         seen = {tap for step in window_steps(mode)[:count] for tap in step}
         assert {(age, row) for age in ages for row in range(3)} <= seen

@@ -47,7 +47,7 @@ def test_pointwise(height, width, inputs, outputs, gap):
     multiplier, shift, bias = random_parameters(rng, blocks)
     expected = requantise(x @ w.T, multiplier, shift, bias, -3)
     layer = Descriptor(
-        mode=Mode.SERIAL, last=True, last_steps=CONFIG.lanes, steps=inputs // 2,
+        mode=Mode.SYSTOLIC, last=True, last_steps=CONFIG.lanes, steps=inputs // 2,
         inner=inputs // C, middle=1, width=width, height=height, blocks=blocks,
         input_zero_point=5, output_zero_point=-3, input_base=100, step_inner=1, step_column=1,
         step_row=1, output_step=blocks, **COMMON,
@@ -65,7 +65,7 @@ def test_pointwise(height, width, inputs, outputs, gap):
 
 def ages_of(mode, odd):
     """Return the ages of the window's columns."""
-    return {Mode.DEPTHWISE: (2, 1, 0), Mode.DEPTHWISE2: (2, 1, 0) if odd else (1, 0, -1)}[mode]
+    return (2, 1, 0) if odd or mode == Mode.DEPTHWISE else (1, 0, -1)
 
 
 def visits_of(mode, steps, odd):
@@ -114,7 +114,7 @@ def test_depthwise(height, width, channels, stride, padding, extra):
     x = rng.integers(-128, 128, (height, width, channels))
     (top, _bottom), (left, _right) = padding
     odd = stride == 2 and left == 1
-    mode = Mode.DEPTHWISE if stride == 1 else Mode.DEPTHWISE2
+    mode = Mode.DEPTHWISE if stride == 1 else Mode.DEPTHWISE_STRIDE2
     steps = minimum_steps(mode) if not extra else len(window_steps(mode))
     visits = visits_of(mode, steps, odd)[:, :, None]
     w = rng.integers(-128 * visits, 127 * visits + 1, (3, 3, channels))

@@ -30,7 +30,7 @@ def check(layers, inputs, *, config=CONFIG, **options):
 
 
 def chain(seed=1, config=CONFIG):
-    """SERIAL, DEPTHWISE, SERIAL, POOL, ADD: every mode works on what others wrote."""
+    """SYSTOLIC, DEPTHWISE, SYSTOLIC, POOL, ADD: every mode works on what others wrote."""
     make = Maker(config, seed)
     block = config.columns
     x = make.tensor(3, 4, block)

@@ -8,7 +8,7 @@ from block_bench import BlockBench
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import DESCRIPTOR_HALFWORDS, LAYOUT, Descriptor
 from hw.contract.modes import Mode
-from hw.program.descriptor_queue import DescriptorMemory
+from hw.program.descriptor_queue import DescriptorQueue
 
 CONFIG = CoreConfig(technology="portable", descriptor_slots=4)
 BASES = ("input_base", "output_base")
@@ -22,10 +22,10 @@ def random_descriptor(rng, pick=None):
     values = {name: pick(*at.range) for name, at in LAYOUT.items()}
     values["mode"] = rng.choice(list(Mode))
     values["act_min"], values["act_max"] = sorted((values["act_min"], values["act_max"]))
-    if values["mode"] == Mode.SERIAL and values["inner"] == 1:
+    if values["mode"] == Mode.SYSTOLIC and values["inner"] == 1:
         values["last_steps"] = max(2, values["last_steps"])
     if values["partial"]:
-        values |= {"mode": Mode.SERIAL, "height": 1, "shared": 0, "skip_first": 0, "skip_last": 0,
+        values |= {"mode": Mode.SYSTOLIC, "height": 1, "shared": 0, "skip_first": 0, "skip_last": 0,
                    "input_zero_point": 0}
         values["last_steps"] = max(2, values["last_steps"])
     return Descriptor(**values)
@@ -53,9 +53,9 @@ async def fetch(bench, descriptor):
     assert bench.get("available")
     await bench.pulse(fetch=1)
     bases = {}
-    for cycle in range(1, DescriptorMemory.LATENCY):
+    for cycle in range(1, DescriptorQueue.LATENCY):
         assert not bench.get("done")
-        moves = descriptor.ring_moves and cycle == DescriptorMemory.RING_LATENCY
+        moves = descriptor.ring_moves and cycle == DescriptorQueue.RING_LATENCY
         assert bench.get("ring_moves") == moves
         assert not moves or bench.get("base") & 0x3FFF == descriptor.ring_first
         for name in BASES:
@@ -85,7 +85,7 @@ def test_fields(extreme):
             await write(bench, descriptor)
             await fetch(bench, descriptor)
 
-    BlockBench(DescriptorMemory(CONFIG)).run(scenario)
+    BlockBench(DescriptorQueue(CONFIG)).run(scenario)
 
 
 def test_queue():
@@ -102,7 +102,7 @@ def test_queue():
                 await write(bench, queue[-1], lambda: rng.choice((0, 0, 3)))
             assert bench.get("available") == bool(queue)
 
-    BlockBench(DescriptorMemory(CONFIG)).run(scenario)
+    BlockBench(DescriptorQueue(CONFIG)).run(scenario)
 
 
 @pytest.mark.parametrize("lanes", [2, 4])
@@ -119,7 +119,7 @@ def test_fetch_as_early_as_possible(lanes):
             await bench.pulse(write_enable=1)
         # From the cycle after the last grant on: the pulse, and the word's halfwords.
         done = None
-        for k in range(DescriptorMemory.LATENCY + 2):
+        for k in range(DescriptorQueue.LATENCY + 2):
             bench.set(loaded=int(k == 0), fetch=int(k == 1), write_enable=int(k < lanes))
             if k < lanes:
                 index = DESCRIPTOR_HALFWORDS - lanes + k
@@ -127,12 +127,12 @@ def test_fetch_as_early_as_possible(lanes):
             if bench.get("done"):
                 done = k
             await bench.tick()
-        assert done == 1 + DescriptorMemory.LATENCY
+        assert done == 1 + DescriptorQueue.LATENCY
         for name in LAYOUT:
             if name not in PASSING:
                 assert bench.get("layer")[name] == stored(descriptor, name), name
 
-    BlockBench(DescriptorMemory(config)).run(scenario)
+    BlockBench(DescriptorQueue(config)).run(scenario)
 
 
 def test_fetch_while_the_next_one_is_written():
@@ -143,17 +143,17 @@ def test_fetch_while_the_next_one_is_written():
         await write(bench, first)
         halfwords = second.halfwords()
         done = False
-        for k in range(DescriptorMemory.LATENCY + 1):
+        for k in range(DescriptorQueue.LATENCY + 1):
             written = k < DESCRIPTOR_HALFWORDS
             bench.set(fetch=int(k == 0), write_enable=int(written), loaded=int(k == 15))
             if written:
                 bench.set(write_index=k, write_data=halfwords[k])
             done = bool(bench.get("done"))
-            assert done == (k == DescriptorMemory.LATENCY)
+            assert done == (k == DescriptorQueue.LATENCY)
             await bench.tick()
         for name in LAYOUT:
             if name not in PASSING:
                 assert bench.get("layer")[name] == stored(first, name), name
         await fetch(bench, second)
 
-    BlockBench(DescriptorMemory(CONFIG)).run(scenario)
+    BlockBench(DescriptorQueue(CONFIG)).run(scenario)

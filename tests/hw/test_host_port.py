@@ -166,7 +166,7 @@ def test_profile(selected):
 def test_layers_and_hold(before):
     """Held from the second cycle after the step that ends the layer before, and after a start."""
     async def layers(bench):
-        return await bench.request(write=0, register=1, address=Register.LAYERS)
+        return await bench.request(write=0, register=1, address=Register.DESCRIPTORS)
 
     async def scenario(bench):
         # Until then a core runs to its end.

@@ -16,7 +16,7 @@ from hw.contract.taps import window_steps
 from hw.control.sequencer import Sequencer
 from hw.program.descriptor_queue import LayerLayout
 
-WINDOWS = (Mode.DEPTHWISE, Mode.DEPTHWISE2)
+WINDOWS = (Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2)
 
 
 def config(lanes=4, **changes):
@@ -29,8 +29,8 @@ def layer(mode, **changes):
         "height": 1, "blocks": 1, "input_zero_point": 0, "output_zero_point": 0, "act_min": 0,
         "act_max": 0, "input_base": 0, "output_base": 0, "output_step": 0,
     }
-    values["inner"] = {Mode.SERIAL: 1, Mode.POOL: 1, Mode.ADD: 2}.get(mode, 3)
-    if mode == Mode.SERIAL:
+    values["inner"] = {Mode.SYSTOLIC: 1, Mode.POOL: 1, Mode.ADD: 2}.get(mode, 3)
+    if mode == Mode.SYSTOLIC:
         values["last_steps"] = 4
     return Descriptor(**values | changes)
 
@@ -40,24 +40,24 @@ def words(d, cfg):
     kinds = words_of(
         d.blocks + 1, base=0, inner=d.inner, middle=d.middle, width=d.width, height=d.height,
         step_inner=0, step_middle=0, step_column=0, step_row=0, windows=d.mode in WINDOWS,
-        double=d.mode == Mode.DEPTHWISE2)
+        double=d.mode == Mode.DEPTHWISE_STRIDE2)
     return [kind[1:] for kind in kinds]
 
 
 def prologue_words(d):
-    return {Mode.DEPTHWISE: 3, Mode.DEPTHWISE2: 3, Mode.ADD: 1}.get(d.mode, 0)
+    return {Mode.DEPTHWISE: 3, Mode.DEPTHWISE_STRIDE2: 3, Mode.ADD: 1}.get(d.mode, 0)
 
 
 def read_steps(d, cfg):
     """Return the steps of a window in which a word is due."""
     match d.mode:
-        case Mode.SERIAL:
+        case Mode.SYSTOLIC:
             row = cfg.lanes * (d.inner - 1) + d.last_steps
             assert d.steps == d.middle * row
             return {k for k in range(d.steps) if k % row % cfg.lanes == 0}
         case Mode.DEPTHWISE:
             return {1, 2, 3}
-        case Mode.DEPTHWISE2:
+        case Mode.DEPTHWISE_STRIDE2:
             return set(range(6))
         case Mode.POOL:
             return set(range(d.inner))
@@ -243,7 +243,7 @@ class Checker:
                         self.word(d, now + k)
                     self.step(d, now + k, x, y, k)
                 now += d.steps
-                self.slot += 2 if d.mode == Mode.DEPTHWISE2 else 1
+                self.slot += 2 if d.mode == Mode.DEPTHWISE_STRIDE2 else 1
                 skipped = (d.skip_first and x == 0) or (d.skip_last and x == d.width - 1)
                 if not skipped:
                     if not d.partial or x == d.width - 1:
@@ -272,7 +272,7 @@ class Checker:
         assert ask.running and not ask.prologue
         assert ask.phase == min(k, 31)
         assert ask.weight_address == (self.weight_base + k) % self.cfg.weight_depth
-        if d.mode == Mode.SERIAL:
+        if d.mode == Mode.SYSTOLIC:
             row = self.cfg.lanes * (d.inner - 1) + d.last_steps
             assert ask.word_phase == k % row % self.cfg.lanes
         elif d.mode != Mode.POOL:
@@ -290,29 +290,30 @@ def check(layers, *, cfg=None, **delays):
 
 
 LAYERS = {
-    "one window": layer(Mode.SERIAL),
-    "serial": layer(Mode.SERIAL, inner=3, middle=1, steps=12, width=3, height=2, blocks=2),
-    "rows of one word": layer(Mode.SERIAL, middle=3, steps=6, last_steps=2, width=2, blocks=2),
+    "one window": layer(Mode.SYSTOLIC),
+    "serial": layer(Mode.SYSTOLIC, inner=3, middle=1, steps=12, width=3, height=2, blocks=2),
+    "rows of one word": layer(Mode.SYSTOLIC, middle=3, steps=6, last_steps=2, width=2, blocks=2),
     "part of the last word": layer(
-        Mode.SERIAL, inner=2, middle=3, steps=15, last_steps=1, width=2, height=2),
+        Mode.SYSTOLIC, inner=2, middle=3, steps=15, last_steps=1, width=2, height=2),
     "two pairs of the last word": layer(
-        Mode.SERIAL, inner=3, middle=2, steps=20, last_steps=2, width=2, height=2, blocks=2),
+        Mode.SYSTOLIC, inner=3, middle=2, steps=20, last_steps=2, width=2, height=2, blocks=2),
     "three pairs of the last word": layer(
-        Mode.SERIAL, inner=2, middle=2, steps=14, last_steps=3, width=3),
+        Mode.SYSTOLIC, inner=2, middle=2, steps=14, last_steps=3, width=3),
     "parts of a sum": layer(
-        Mode.SERIAL, partial=True, inner=3, steps=12, width=3, blocks=2),
-    "a sum in one part": layer(Mode.SERIAL, partial=True, inner=2, steps=8, blocks=2),
-    "long": layer(Mode.SERIAL, inner=20, middle=1, steps=77, last_steps=1, width=2, blocks=2),
+        Mode.SYSTOLIC, partial=True, inner=3, steps=12, width=3, blocks=2),
+    "a sum in one part": layer(Mode.SYSTOLIC, partial=True, inner=2, steps=8, blocks=2),
+    "long": layer(Mode.SYSTOLIC, inner=20, middle=1, steps=77, last_steps=1, width=2, blocks=2),
     "depthwise": layer(Mode.DEPTHWISE, middle=4, width=4, height=3, blocks=2),
     "one pixel": layer(Mode.DEPTHWISE, middle=1, width=1, height=1, blocks=3),
     "valid": layer(Mode.DEPTHWISE, middle=5, width=5, height=2, skip_first=True, skip_last=True),
     "every step": layer(
         Mode.DEPTHWISE, middle=3, width=3, steps=len(window_steps(Mode.DEPTHWISE)), blocks=2),
     "empty columns": layer(Mode.DEPTHWISE, middle=2, width=5, height=2, blocks=2),
-    "stride 2": layer(Mode.DEPTHWISE2, middle=6, width=3, height=2, blocks=2),
-    "an empty column": layer(Mode.DEPTHWISE2, middle=5, width=3, height=2, blocks=2, odd=True),
+    "stride 2": layer(Mode.DEPTHWISE_STRIDE2, middle=6, width=3, height=2, blocks=2),
+    "an empty column": layer(
+        Mode.DEPTHWISE_STRIDE2, middle=5, width=3, height=2, blocks=2, odd=True),
     "stride 2, every step": layer(
-        Mode.DEPTHWISE2, middle=2, width=2, steps=len(window_steps(Mode.DEPTHWISE2)),
+        Mode.DEPTHWISE_STRIDE2, middle=2, width=2, steps=len(window_steps(Mode.DEPTHWISE_STRIDE2)),
         skip_last=True),
     "one word": layer(Mode.POOL, blocks=3),
     "pool": layer(Mode.POOL, inner=9, steps=12, blocks=3, shared=True),
@@ -340,11 +341,11 @@ def test_programs(lanes, seed):
     """All kinds of layers one after another, in any order, all at different paces."""
     rng = random.Random(seed)
     cfg = config(lanes, weight_depth=128)
-    layers = [d for d in LAYERS.values() if d.mode != Mode.SERIAL or lanes == 4]
+    layers = [d for d in LAYERS.values() if d.mode != Mode.SYSTOLIC or lanes == 4]
     if lanes == 2:
         layers += [
-            layer(Mode.SERIAL, inner=3, steps=6, last_steps=2, width=2, height=2, blocks=2),
-            layer(Mode.SERIAL, inner=3, middle=2, steps=10, last_steps=1, width=2, blocks=2),
+            layer(Mode.SYSTOLIC, inner=3, steps=6, last_steps=2, width=2, height=2, blocks=2),
+            layer(Mode.SYSTOLIC, inner=3, middle=2, steps=10, last_steps=1, width=2, blocks=2),
         ]
     rng.shuffle(layers)
     pace = rng.choice((10, 40, 80))
@@ -355,7 +356,7 @@ def test_programs(lanes, seed):
 @pytest.mark.parametrize("offset", range(-4, 5))
 def test_weights_arrive_at_the_end_of_a_block(offset):
     """No gap as long as the pulse comes before the block's last step."""
-    d = layer(Mode.SERIAL, inner=2, steps=8, width=2, blocks=2)
+    d = layer(Mode.SYSTOLIC, inner=2, steps=8, width=2, blocks=2)
     # Block 0 is there at once; descriptor at 0, in force at 5, window steps from 8 to 23.
     times = iter([0, 22 + offset, 1])
     waited = check([d], load=lambda: next(times))

@@ -7,7 +7,7 @@ import pytest
 from block_bench import BlockBench
 
 from hw.contract.config import CoreConfig
-from hw.memory.word_reader import SerialReader, Target
+from hw.memory.word_reader import Target, WordReader
 
 
 def follow(lanes, pauses, rng):
@@ -55,7 +55,7 @@ def follow(lanes, pauses, rng):
             bench.set(start_tag={"target": Target.HOST, "index": rng.randrange(16)})
 
     config = CoreConfig(technology="portable", lanes=lanes)
-    BlockBench(SerialReader(config)).run(scenario)
+    BlockBench(WordReader(config)).run(scenario)
     return starts
 
 

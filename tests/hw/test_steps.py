@@ -21,7 +21,7 @@ def padded(mode, layer, edges, tap):
     """Return whether a tap (age of the column, kernel row) is in the padding."""
     age, row = tap
     # Ages of the left, middle and right column of the window.
-    even = mode == Mode.DEPTHWISE2 and not layer["odd"]
+    even = mode == Mode.DEPTHWISE_STRIDE2 and not layer["odd"]
     left, _middle, right = (1, 0, -1) if even else (2, 1, 0)
     return any((
         age == left and layer["pad_left"] and edges["first_column"],
@@ -40,11 +40,11 @@ def expected(layer, ask):
     """Return what is defined of the decoded step."""
     mode, phase, slot = layer["mode"], ask["phase"], ask["slot"]
     begins = phase == 0 and (not layer.get("partial") or ask["edges"]["first_column"])
-    result = {"first": int(begins), "serial": int(mode == Mode.SERIAL and ask["running"]),
+    result = {"first": int(begins), "serial": int(mode == Mode.SYSTOLIC and ask["running"]),
               "weight_address": ask["weight_address"]}
-    if mode == Mode.SERIAL:
+    if mode == Mode.SYSTOLIC:
         return result | {"pick": 3, "word_phase": ask["word_phase"], "window_write_enable": 0}
-    to_window = mode in (Mode.DEPTHWISE, Mode.DEPTHWISE2)
+    to_window = mode in (Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2)
     to_x = True
     newest = slot
     result["pick"] = 0
@@ -57,7 +57,7 @@ def expected(layer, ask):
         else:
             del result["pick"]
         # The second of the two columns that a window reads.
-        if mode == Mode.DEPTHWISE2 and not ask["prologue"] and phase >= 3:
+        if mode == Mode.DEPTHWISE_STRIDE2 and not ask["prologue"] and phase >= 3:
             newest = slot + 1
     elif mode == Mode.ADD:
         # Tensor 1, a word ahead, goes to the window memory, tensor 2 straight to row 1.
@@ -100,7 +100,7 @@ def request(rng, phase, edges):
 
 
 @pytest.mark.parametrize(("mode", "odd"), [
-    (Mode.DEPTHWISE, 0), (Mode.DEPTHWISE2, 0), (Mode.DEPTHWISE2, 1),
+    (Mode.DEPTHWISE, 0), (Mode.DEPTHWISE_STRIDE2, 0), (Mode.DEPTHWISE_STRIDE2, 1),
 ])
 def test_windows(mode, odd):
     """Every step of windows at every edge, each padding alone and all of them."""
@@ -116,7 +116,7 @@ def test_windows(mode, odd):
     check(cases)
 
 
-@pytest.mark.parametrize("mode", [Mode.SERIAL, Mode.POOL, Mode.ADD])
+@pytest.mark.parametrize("mode", [Mode.SYSTOLIC, Mode.POOL, Mode.ADD])
 def test_other_modes(mode):
     """Flags of paddings have no effect."""
     rng = random.Random(mode)
@@ -124,12 +124,12 @@ def test_other_modes(mode):
     for _ in range(300):
         edges = {name: rng.randint(0, 1) for name in EDGES}
         layer = {"mode": mode, "odd": rng.randint(0, 1), **{n: rng.randint(0, 1) for n in PADS},
-                 "partial": rng.randint(0, 1) if mode == Mode.SERIAL else 0}
+                 "partial": rng.randint(0, 1) if mode == Mode.SYSTOLIC else 0}
         cases.append((layer, request(rng, rng.choice((0, 1, 2, 3, 4, 30, 31)), edges)))
     check(cases)
 
 
-@pytest.mark.parametrize("mode", [Mode.DEPTHWISE, Mode.DEPTHWISE2])
+@pytest.mark.parametrize("mode", [Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2])
 def test_beyond_the_optional_steps(mode):
     """Weights of later steps are 0; writes go on as they should."""
     rng = random.Random(mode)
@@ -138,7 +138,7 @@ def test_beyond_the_optional_steps(mode):
            for phase in range(32) for _ in range(4)])
 
 
-@pytest.mark.parametrize("mode", [Mode.DEPTHWISE, Mode.DEPTHWISE2])
+@pytest.mark.parametrize("mode", [Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2])
 def test_all_taps_are_visited(mode):
     """The ordinary steps see each tap of a window once, the optional ones once more."""
     taps = [tap for step in window_steps(mode) for tap in step]

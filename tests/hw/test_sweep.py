@@ -10,6 +10,7 @@ import boards
 import hw.build
 from hw.flow.report import BuildResult, Clock, Sweep, Usage
 from hw.flow.tools import BuildError
+from hw.technology.ice40 import flow as ice40_flow
 
 ICEBREAKER = boards.get("icebreaker")
 SPEEDS = {3: 38.0, 4: 41.5, 5: 40.0, 6: 39.0}
@@ -33,9 +34,9 @@ def flow(monkeypatch):
             (folder / name).write_text(str(seed) if name != "yosys.log" else "")
         return result(seed, SPEEDS[seed])
 
-    monkeypatch.setattr("hw.technology.ice40.flow.elaborate", lambda *arguments: None)
-    monkeypatch.setattr("hw.technology.ice40.flow.synthesize", lambda folder: None)
-    monkeypatch.setattr("hw.technology.ice40.flow.place_and_route", place_and_route)
+    monkeypatch.setattr(ice40_flow, "elaborate", lambda *arguments: None)
+    monkeypatch.setattr(ice40_flow, "synthesize", lambda folder: None)
+    monkeypatch.setattr(ice40_flow, "place_and_route", place_and_route)
     monkeypatch.setattr("hw.top.Top", lambda board: None)
     return asked
 
@@ -66,7 +67,7 @@ def test_one_seed_is_no_sweep(tmp_path, flow):
 
 
 def test_an_interrupt_keeps_the_best_so_far(tmp_path, flow, monkeypatch, capsys):
-    quick = flow.place_and_route
+    quick = ice40_flow.place_and_route
     reported = threading.Event()
 
     def place_and_route(board, folder, *, seed):
@@ -80,7 +81,7 @@ def test_an_interrupt_keeps_the_best_so_far(tmp_path, flow, monkeypatch, capsys)
             reported.set()
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("hw.technology.ice40.flow.place_and_route", place_and_route)
+    monkeypatch.setattr(ice40_flow, "place_and_route", place_and_route)
     monkeypatch.setattr(hw.build, "_progress", progress)
     best = hw.build.build(ICEBREAKER, None, output=tmp_path / "out", seeds=range(3, 7), jobs=1)
     assert best.seed == 4 and best.sweep is not None
@@ -93,7 +94,7 @@ def test_an_interrupt_before_the_first_seed(tmp_path, flow, monkeypatch):
     def interrupted(board, folder, *, seed):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hw.technology.ice40.flow.place_and_route", interrupted)
+    monkeypatch.setattr(ice40_flow, "place_and_route", interrupted)
     with pytest.raises(KeyboardInterrupt):
         hw.build.build(ICEBREAKER, None, output=tmp_path / "out", seeds=(3, 4))
     assert not list(tmp_path.iterdir())

@@ -18,7 +18,7 @@ CONFIG = CoreConfig(memory_depth=1024)
 def job(folder: Path, number: int, data: bytes, ring_first: int) -> None:
     np.savez(
         folder / f"{number}.npz",
-        clock_mhz=CONFIG.clock_mhz,
+        clock_mhz=CONFIG.core_mhz,
         write_0=np.arange(4 * 300, dtype=np.uint16),
         flash_address=0x20001,
         flash=np.frombuffer(seal(data), np.uint8),

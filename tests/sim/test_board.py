@@ -128,7 +128,7 @@ def test_watchdog(board: SimulatedBoard) -> None:
 def test_flash_errors_surface() -> None:
     # A start before the flash is ready is ignored by the reader; a core that drives the flash
     # too fast is what the model refuses: the minimum time of /CS high is a matter of the clock.
-    config = CoreConfig(memory_depth=1024, clock_mhz=130)
+    config = CoreConfig(memory_depth=1024, core_mhz=130)
     with (
         SimulatedBoard(config, core=StandIn(config)) as board,
         pytest.raises(FlashError, match=r"flash: cycle \d+: "),

@@ -38,8 +38,8 @@ def port(request: pytest.FixtureRequest) -> Iterator[SimulatedSerialPort]:
 
 
 def test_the_clock_is_the_boards() -> None:
-    mhz = netlist.pll_mhz(netlist.synthesized(BOARD), BOARD.clock_mhz)
-    assert mhz == pytest.approx(BOARD.config.clock_mhz, rel=1e-6)
+    mhz = netlist.pll_mhz(netlist.synthesized(BOARD), BOARD.oscillator_mhz)
+    assert mhz == pytest.approx(BOARD.config.core_mhz, rel=1e-6)
 
 
 def test_a_network(port: SimulatedSerialPort) -> None:

@@ -10,39 +10,34 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import repeat
 
+from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import DESCRIPTOR_HALFWORDS, Descriptor
 from hw.contract.modes import Mode
 from hw.contract.records import PARAMETER_FIELDS, Record
 from hw.contract.sections import SECTION_BYTES
-from hw.core import STEP_DELAY
-from hw.program.buffer import HalfwordBuffer
-from hw.program.descriptor_queue import DescriptorMemory
-from hw.program.flash_reader import FlashReader
-from hw.program.loader import SPARE_SLOTS
-from hw.requantise.drain import LATENCY as DRAIN_LATENCY
-from sw.compiler.timing.core import LayerTiming, Task
+from sw.compiler.timing.core import DescriptorTiming, Task
 
 NEVER = 1 << 60
 
-RESULT_DELAY = STEP_DELAY + DRAIN_LATENCY + 1
+RESULT_DELAY = latency.STEP + latency.DRAIN + 1
 """Cycles from the decision on an output's last step to the request to write the result."""
 
 
 def read_phases(descriptor: Descriptor, lanes: int) -> tuple[frozenset[int], ...]:
     """Return the steps of a window that read a word, by column of the window that they read.
 
-    One set for all modes but DEPTHWISE2, which has one for each of its two columns.
+    One set for all modes but DEPTHWISE_STRIDE2, which has one for each of its two columns.
     """
     d = descriptor
     match d.mode:
-        case Mode.SERIAL:
+        case Mode.SYSTOLIC:
             row = lanes * (d.inner - 1) + d.last_steps
             return (frozenset(k * row + lanes * j for k in range(d.middle)
                               for j in range(d.inner)),)
         case Mode.DEPTHWISE:
             return (frozenset((1, 2, 3)),)
-        case Mode.DEPTHWISE2:
+        case Mode.DEPTHWISE_STRIDE2:
             return frozenset((0, 1, 2)), frozenset((3, 4, 5))
         case Mode.POOL:
             return (frozenset(range(d.inner)),)
@@ -68,7 +63,7 @@ class Reads:
         stride = len(self.phases)
         # Columns are read one ahead; those beyond the input's are empty.
         self.row = stride * d.width
-        self.gaps = d.mode in (Mode.DEPTHWISE, Mode.DEPTHWISE2) and self.row > d.middle
+        self.gaps = d.mode in (Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2) and self.row > d.middle
 
     def block(self, start: int, length: int) -> None:
         """A block (or more that follow each other) runs in these cycles."""
@@ -111,7 +106,7 @@ class Flash:
         self.lanes = lanes
         self.left = -(-words * lanes // self.SECTION) * self.SECTION
         """Halfwords still to come."""
-        self.begun = FlashReader.FIRST_TRANSFER - FlashReader.CYCLES_PER_HALFWORD
+        self.begun = latency.FLASH_FIRST - latency.FLASH_HALFWORD
         """When the latest transfer began."""
         self.counted = 0
         """Transfers begun that count."""
@@ -126,9 +121,9 @@ class Flash:
         self._transfer_word()
 
     def _transfer(self) -> None:
-        self.begun += FlashReader.CYCLES_PER_HALFWORD
+        self.begun += latency.FLASH_HALFWORD
         # The buffer keeps one word's place free.
-        full = self.counted >= HalfwordBuffer.DEPTH - self.lanes
+        full = self.counted >= latency.FLASH_BUFFER - self.lanes
         if full:
             self.begun = max(self.begun, self.taken[0] + 1)
         if self.begun >= self.uncounted_from:
@@ -148,12 +143,12 @@ class Flash:
             if self.left % self.SECTION == 0 and self.verified == NEVER:
                 last = self.begun
                 self._transfer()
-                self.uncounted_from = self.begun + FlashReader.TRAILER_LATENCY
+                self.uncounted_from = self.begun + latency.FLASH_TRAILER
                 if self.left == 0:
-                    self.verified = self.begun + FlashReader.CHECK_LATENCY
-                self.ready = last + FlashReader.TRANSFER_LATENCY
+                    self.verified = self.begun + latency.FLASH_CHECK
+                self.ready = last + latency.FLASH_TRANSFER
                 return
-        self.ready = self.begun + FlashReader.TRANSFER_LATENCY
+        self.ready = self.begun + latency.FLASH_TRANSFER
 
     def take(self, cycle: int) -> None:
         """The next word is taken, a halfword per cycle."""
@@ -197,7 +192,7 @@ class Loader:
             case "descriptor":
                 return self.descriptors < self.config.descriptor_slots - 1
             case "parameters":
-                return self.blocks < self.config.parameter_slots - SPARE_SLOTS
+                return self.blocks < self.config.parameter_slots - latency.SPARE_SLOTS
             case "weights":
                 return self.odd_word or self.steps < self.config.weight_depth
             case _:
@@ -307,7 +302,7 @@ class Sequencer:
         """Cycles from which blocks are there."""
         self.outputs: deque[int] = deque()
         """Cycles from which results want to be written."""
-        self.done: list[LayerTiming] = []
+        self.done: list[DescriptorTiming] = []
         self.steps = self.wait = self.input = self.run_end = self.fill = 0
         self.ring = ring
 
@@ -334,13 +329,13 @@ class Sequencer:
             case "fetch":
                 self.queued.popleft()
                 # The cycle after the end of the descriptor before belongs to that one.
-                self.fill = cycle - self.next + 1 + DescriptorMemory.LATENCY
+                self.fill = cycle - self.next + 1 + latency.DESCRIPTOR
                 if d.ring_moves:
-                    self.ring.move(d.ring_first, cycle + DescriptorMemory.RING_LATENCY + 1)
-                self.state, self.next = "load", cycle + DescriptorMemory.LATENCY
+                    self.ring.move(d.ring_first, cycle + latency.DESCRIPTOR_RING + 1)
+                self.state, self.next = "load", cycle + latency.DESCRIPTOR
             case "load":
                 self.loader.descriptors -= 1
-                words = {Mode.DEPTHWISE: 3, Mode.DEPTHWISE2: 3, Mode.ADD: 1}.get(d.mode, 0)
+                words = {Mode.DEPTHWISE: 3, Mode.DEPTHWISE_STRIDE2: 3, Mode.ADD: 1}.get(d.mode, 0)
                 self.reads.layer(d, range(cycle + 1, cycle + 1 + words))
                 self.block = 0
                 self.steps = self.wait = 0
@@ -354,12 +349,12 @@ class Sequencer:
             case "run":
                 self._block_end(cycle)
             case "drain":
-                self.done.append(LayerTiming(
+                self.done.append(DescriptorTiming(
                     end=cycle,
                     steps=self.steps,
-                    weights_wait=self.wait,
-                    input_wait=self.input,
-                    drain=cycle - self.run_end,
+                    weights=self.wait,
+                    input=self.input,
+                    requantise=cycle - self.run_end,
                     fill=self.fill,
                 ))
                 self.number += 1
@@ -400,7 +395,7 @@ class Sequencer:
             self.state, self.next = "wait", cycle + 1
 
 
-def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list[LayerTiming]:
+def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list[DescriptorTiming]:
     """Return the timing of every descriptor of a program.
 
     Parameters
@@ -412,7 +407,7 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
 
     Returns
     -------
-    list of LayerTiming
+    list of DescriptorTiming
         The core's cycle counter shows the last ``end`` plus 1.
 
     Raises

@@ -61,8 +61,8 @@ def layer(mode: Mode, config: CoreConfig, **fields: Any) -> Descriptor:
         "act_max": 127, "input_base": 0, "output_base": 100, "step_inner": 1, "step_middle": 1,
         "step_column": 1, "step_row": 1, "output_step": 1,
     }
-    values["inner"] = {Mode.SERIAL: 1, Mode.POOL: 1, Mode.ADD: 2}.get(mode, 3)
-    values["last_steps"] = config.lanes if mode == Mode.SERIAL else 1
+    values["inner"] = {Mode.SYSTOLIC: 1, Mode.POOL: 1, Mode.ADD: 2}.get(mode, 3)
+    values["last_steps"] = config.lanes if mode == Mode.SYSTOLIC else 1
     return Descriptor(**values | fields)
 
 
@@ -72,7 +72,7 @@ def random_layer(rng: random.Random, config: CoreConfig) -> Descriptor:
         "width": rng.randint(1, 6), "height": rng.randint(1, 4), "blocks": rng.randint(1, 4),
     }
     match mode:
-        case Mode.SERIAL:
+        case Mode.SYSTOLIC:
             inner, middle, last, steps = 0, 0, 0, 0
             while not 4 <= steps <= config.weight_depth or (inner == last == 1 and middle > 1):
                 inner, middle = rng.choice((1, 2, 3, 9)), rng.randint(1, 3)
@@ -81,7 +81,7 @@ def random_layer(rng: random.Random, config: CoreConfig) -> Descriptor:
             fields |= {"inner": inner, "middle": middle, "last_steps": last, "steps": steps}
             if rng.random() < 0.3:
                 fields |= {"partial": True, "height": 1}
-        case Mode.DEPTHWISE | Mode.DEPTHWISE2:
+        case Mode.DEPTHWISE | Mode.DEPTHWISE_STRIDE2:
             columns = fields["width"] * (1 if mode == Mode.DEPTHWISE else 2)
             steps = len(window_steps(mode))
             fields |= {

@@ -31,8 +31,8 @@ from sw.errors import InputError
 from sw.fuzz.builder import NetworkBuilder
 
 BOARD = boards.get("icebreaker")
-MHZ = BOARD.config.clock_mhz
-CLOCK = BenchClock(mhz=BOARD.config.clock_mhz)
+MHZ = BOARD.config.core_mhz
+CLOCK = BenchClock(mhz=BOARD.config.core_mhz)
 LOST = {"idle", "input", "weights", "requantise", "fill"}
 
 
@@ -113,7 +113,7 @@ def test_agreement(program: Program) -> None:
 
 def build_report(**changes: object) -> dict[str, object]:
     return {"board": "icebreaker", "fits": True, "seed": 7, "clocks": {"core": {
-        "target_mhz": BOARD.config.clock_mhz, "achieved_mhz": MHZ + 0.23, "reported_mhz": 40.0,
+        "target_mhz": BOARD.config.core_mhz, "achieved_mhz": MHZ + 0.23, "reported_mhz": 40.0,
         "proven": True}}, **changes}
 
 

@@ -271,13 +271,13 @@ def test_an_input_that_comes_too_early(graph: Graph, program: Program) -> None:
 
 
 def test_layers_are_as_good_as_cycles(program: Program) -> None:
-    """A host that looks at LAYERS begins when what it replaces first has been read."""
+    """A host that looks at DESCRIPTORS begins when what it replaces first has been read."""
     overlap = program.overlap
     assert overlap is not None
     line = Line(program)
     begin = line.board.cycle
     line.board.write_register(Register.START, 1)
-    while line.board.read_register(Register.LAYERS) < overlap.layers:
+    while line.board.read_register(Register.DESCRIPTORS) < overlap.layers:
         pass
     assert -MARGIN <= line.board.cycle - begin - overlap.cycle < program.cycles()[0] // 2
 

@@ -150,7 +150,7 @@ def test_programs_for_something_else(
     board = boards.get("icebreaker")
     for changed, message in (
         (replace(original, board="icebrea\x1b[31mker2"), "for board 'icebrea"),
-        (replace(original, config=replace(board.config, clock_mhz=12)), "clock_mhz 12.0, and"),
+        (replace(original, config=replace(board.config, core_mhz=12)), "core_mhz 12.0, and"),
         (replace(original, config=replace(board.config, acc_bits=32)), "acc_bits 32, and"),
         (replace(original, flash_address=0x200000), "flash address 0x200000, and"),
     ):

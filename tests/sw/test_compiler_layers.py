@@ -55,7 +55,7 @@ def add(net: NetworkBuilder, a: int, b: int, activation: str = "NONE") -> int:
 )
 def test_pointwise(shape: tuple[int, ...], channels: int, dtype: str) -> None:
     program = check(build(lambda n: n.conv_2d(n.input(shape), channels), dtype=dtype))
-    assert all(work.descriptor.mode == Mode.SERIAL for work in program.work)
+    assert all(work.descriptor.mode == Mode.SYSTOLIC for work in program.work)
 
 
 @pytest.mark.parametrize("stride", [(1, 1), (2, 2), (1, 2)])
@@ -87,7 +87,7 @@ def test_depthwise(
     )
     program = check(data)
     modes = {work.descriptor.mode for work in program.work}
-    assert modes == {Mode.DEPTHWISE if stride == 1 else Mode.DEPTHWISE2}
+    assert modes == {Mode.DEPTHWISE if stride == 1 else Mode.DEPTHWISE_STRIDE2}
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -9,12 +9,12 @@ import pytest
 
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode, minimum_steps
-from sw.compiler.input.layout import SerialRead
+from sw.compiler.input.layout import SystolicRead
 from sw.compiler.lowering import turns
 from sw.compiler.lowering.turns import contiguous_read, fits, plain_read, read_in_parts
 
 
-def walk(read: SerialRead, windows: int) -> list[list[tuple[int, int]]]:
+def walk(read: SystolicRead, windows: int) -> list[list[tuple[int, int]]]:
     """Return the (word, pair of channels) of every step of windows that follow each other."""
     address, lanes = read.first, 4
     result = []
@@ -35,9 +35,9 @@ def walk(read: SerialRead, windows: int) -> list[list[tuple[int, int]]]:
     return result
 
 
-def check(read: SerialRead, words: int, again: dict[int, int], columns: int = 8) -> None:
+def check(read: SystolicRead, words: int, again: dict[int, int], columns: int = 8) -> None:
     steps, following = walk(read, 2)
-    assert len(steps) == read.steps >= minimum_steps(Mode.SERIAL)
+    assert len(steps) == read.steps >= minimum_steps(Mode.SYSTOLIC)
     assert following == [(word + words, pair) for word, pair in steps]
     assert read.inner > 1 or read.last_steps > 1 or read.middle == 1
     for (word, pair), taps in zip(steps, read.slots.tolist(), strict=True):

@@ -23,10 +23,11 @@ import sim.pty
 from hw import build
 from hw.flow.report import BuildResult
 from sw import compile as compile_tool
-from sw import explore, report, run
+from sw import report, run
 from sw.bench import chart
 from sw.bench.__main__ import main as bench
 from sw.errors import SeparableError
+from sw.explore import __main__ as explore
 from sw.files import write_bytes, write_text
 from sw.networks import published
 from sw.networks.architecture import mobilenet_v1

@@ -17,6 +17,7 @@ from test_run import model_bytes
 
 from sim import cache
 from sw import compile as sw_compile
+from sw import models
 from sw.errors import InputError
 from sw.networks import published
 from sw.networks.published import DownloadError, Network
@@ -244,7 +245,7 @@ def test_offline_is_one_line(
     other = Server()
     monkeypatch.setattr(published, "HOST", other.address)
     other.close()
-    assert published.main(["get", NAME]) == 2
+    assert models.main(["get", NAME]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     lines = captured.err.splitlines()
@@ -286,7 +287,7 @@ def test_unknown_names(capsys: pytest.CaptureFixture[str]) -> None:
         published.find("vww_96")
     with pytest.raises(InputError, match=r"no file and no known network 'x'; python -m sw.models"):
         published.find("x")
-    assert published.main(["get", NAME, "x"]) == 2
+    assert models.main(["get", NAME, "x"]) == 2
     assert "no known network 'x'; known: vww_96_int8" in capsys.readouterr().err
 
 
@@ -299,12 +300,12 @@ def test_get_prints_paths_and_list_says_where(
     known, data = network
     server.answers[at(known, "pinned")] = (200, data, len(data))
     report = tmp_path / "list.json"
-    assert published.main(["list", "--json", str(report)]) == 0
+    assert models.main(["list", "--json", str(report)]) == 0
     assert {entry["path"] for entry in json.loads(report.read_text())["networks"]} == {None}
-    assert published.main(["get", NAME]) == 0
+    assert models.main(["get", NAME]) == 0
     path = capsys.readouterr().out.splitlines()[-1]
     assert Path(path).read_bytes() == data
-    assert published.main(["list", "--json", str(report)]) == 0
+    assert models.main(["list", "--json", str(report)]) == 0
     entries = {entry["name"]: entry for entry in json.loads(report.read_text())["networks"]}
     assert entries[NAME]["path"] == path
     assert entries[NAME]["sha256"] == known.sha256

@@ -41,9 +41,9 @@ def check(device: Device, program: Program) -> None:
     for number, layer in enumerate(layers):
         own = [t for t, work in zip(timings, program.work, strict=True) if work.layer == number]
         assert layer.steps == sum(t.steps for t in own)
-        assert layer.weights == sum(t.weights_wait for t in own)
-        assert layer.input == sum(t.input_wait for t in own)
-        assert layer.requantise == sum(t.drain for t in own)
+        assert layer.weights == sum(t.weights for t in own)
+        assert layer.input == sum(t.input for t in own)
+        assert layer.requantise == sum(t.requantise for t in own)
         assert layer.fill == sum(t.fill for t in own)
     # Everything is as before.
     assert device.infer(FRAME).cycles == sum(program.cycles())

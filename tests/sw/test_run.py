@@ -110,7 +110,7 @@ def test_printed(
         ("zero", "one", "two", "three")[expected.argmax()],
     ]
     assert f"[{', '.join(map(str, expected))}]" in captured.out
-    clock = boards.get("icebreaker").config.clock_mhz
+    clock = boards.get("icebreaker").config.core_mhz
     assert f"inferences/s at {clock:g} MHz" in captured.out
 
 

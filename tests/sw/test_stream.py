@@ -79,7 +79,7 @@ def test_json_lines(model: str, folder: str, capsys: pytest.CaptureFixture[str])
     captured = capsys.readouterr()
     data = [json.loads(line) for line in captured.out.splitlines()]
     assert [entry["input"] for entry in data] == ["0.npy", "1.npy", "2.npy", "3.png"]
-    clock_mhz = boards.get("icebreaker").config.clock_mhz
+    clock_mhz = boards.get("icebreaker").config.core_mhz
     for number, entry in enumerate(data):
         assert list(entry) == list(KEYS)
         for key, kind in KEYS.items():

@@ -85,7 +85,7 @@ def test_on_the_simulated_core(graph: Graph) -> None:
     program = compile_graph(graph, CONFIG)
     with Device.open("sim", CONFIG) as device:
         device.load(program)
-        engine = Engine(graph, device, clock_mhz=CONFIG.clock_mhz, verify=True)
+        engine = Engine(graph, device, clock_mhz=CONFIG.core_mhz, verify=True)
         done = list(engine.run(Prefetch(frames(4, unusable=[2]))))
     assert [record.number for record in done] == [0, 1, 2, 3]
     for record in done:
@@ -96,7 +96,7 @@ def test_on_the_simulated_core(graph: Graph) -> None:
         assert record.json()["output"] == expected(graph, record.number)
         assert record.exact is True and not record.error
         assert record.cycles == sum(program.cycles())
-        assert record.board_seconds == record.cycles / (CONFIG.clock_mhz * 1e6)
+        assert record.board_seconds == record.cycles / (CONFIG.core_mhz * 1e6)
         assert record.prepare_seconds == 0.25
         assert record.compute_seconds == pytest.approx(record.board_seconds, rel=0.1)
 
@@ -341,7 +341,7 @@ def test_over_a_serial_line(graph: Graph) -> None:
     program = compile_graph(graph, board.config, flash_address=board.flash.program_base)
     with Device.open("sim:link", board.config, baud=board.baud) as device:
         device.load(program)
-        engine = Engine(graph, device, clock_mhz=board.config.clock_mhz, verify=True)
+        engine = Engine(graph, device, clock_mhz=board.config.core_mhz, verify=True)
         done = list(engine.run(Prefetch(frames(5, unusable=[2]))))
     assert [record.number for record in done] == list(range(5))
     for record in done:

@@ -18,7 +18,7 @@ from hw.contract.registers import HOLD_NEVER, Cause, Register
 from sim.board.simulated import SimulatedBoard
 from sw import importer
 from sw.compiler import compile_graph
-from sw.compiler.timing.core import LayerTiming
+from sw.compiler.timing.core import DescriptorTiming
 from sw.compiler.timing.cycles import descriptor_timings, predict
 from sw.driver import Device
 
@@ -63,13 +63,13 @@ class Bench:
             while not board.read_register(Register.STATUS) >> 3 & 1:
                 board.run(20)
                 assert board.busy
-            assert board.read_register(Register.LAYERS) == descriptors
+            assert board.read_register(Register.DESCRIPTORS) == descriptors
         cycles = self.cycles()
         board.write_register(Register.PROFILE, Cause.ALL)
         board.write_register(Register.HOLD, HOLD_NEVER)
         return cycles
 
-    def check_causes(self, timings: list[LayerTiming]) -> None:
+    def check_causes(self, timings: list[DescriptorTiming]) -> None:
         """Count every cause for every layer; the program is the last one that was run."""
         before = dict.fromkeys(Cause, 0)
         for number, timing in enumerate(timings, start=1):
@@ -80,9 +80,9 @@ class Bench:
             before = now
             assert got == {
                 Cause.STEPS: timing.steps,
-                Cause.WEIGHTS: timing.weights_wait,
-                Cause.INPUT: timing.input_wait,
-                Cause.REQUANTISE: timing.drain,
+                Cause.WEIGHTS: timing.weights,
+                Cause.INPUT: timing.input,
+                Cause.REQUANTISE: timing.requantise,
                 Cause.FILL: timing.fill,
                 Cause.NOT_HELD: timing.cycles,
             }, number
@@ -100,7 +100,7 @@ class Bench:
             board.write_register(register, value)
         ends = board.wait(LIMIT)
         cycles = self.cycles()
-        assert board.read_register(Register.LAYERS) == len(ends)
+        assert board.read_register(Register.DESCRIPTORS) == len(ends)
         return [end - ends[-1] + cycles for end in ends]
 
     def check(self, descriptors: list[Descriptor], ring_words: int, seed: int = 0,
@@ -130,12 +130,12 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 @pytest.mark.parametrize("ring_words", [1, 2, 5, 200])
 @pytest.mark.parametrize("mode", list(Mode))
 def test_one_layer(bench: Bench, mode: Mode, ring_words: int) -> None:
-    fields = {"last_steps": 2, "inner": 2} if mode == Mode.SERIAL else {}
-    if mode == Mode.SERIAL:
+    fields = {"last_steps": 2, "inner": 2} if mode == Mode.SYSTOLIC else {}
+    if mode == Mode.SYSTOLIC:
         fields["steps"] = bench.config.lanes + 2
-    if mode not in (Mode.POOL, Mode.SERIAL):
+    if mode not in (Mode.POOL, Mode.SYSTOLIC):
         fields |= {"width": 5, "height": 3, "blocks": 3}
-    if mode in (Mode.DEPTHWISE, Mode.DEPTHWISE2):
+    if mode in (Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2):
         fields["middle"] = 5
     bench.check([layer(mode, bench.config, **fields)], ring_words)
 
@@ -144,7 +144,7 @@ def test_one_layer(bench: Bench, mode: Mode, ring_words: int) -> None:
 def test_weights_that_fill_their_memory(bench: Bench, ring_words: int) -> None:
     config = bench.config
     full = layer(
-        Mode.SERIAL, config, inner=config.weight_depth // config.lanes, steps=config.weight_depth,
+        Mode.SYSTOLIC, config, inner=config.weight_depth // config.lanes, steps=config.weight_depth,
         width=2, blocks=3)
     bench.check([full, layer(Mode.ADD, config, width=3, blocks=4), full], ring_words)
 
@@ -154,10 +154,10 @@ def test_sums_in_parts(bench: Bench, ring_words: int) -> None:
     """Parts that fill the weight memory, and the smallest ones."""
     config = bench.config
     full = layer(
-        Mode.SERIAL, config, partial=True, inner=config.weight_depth // config.lanes,
+        Mode.SYSTOLIC, config, partial=True, inner=config.weight_depth // config.lanes,
         steps=config.weight_depth, width=3, blocks=2)
     small = layer(
-        Mode.SERIAL, config, partial=True, inner=4 // config.lanes, width=2, blocks=20)
+        Mode.SYSTOLIC, config, partial=True, inner=4 // config.lanes, width=2, blocks=20)
     bench.check([full, small, layer(Mode.ADD, config, width=3, blocks=4), full], ring_words,
                 causes=True)
 
@@ -177,7 +177,7 @@ def test_flash_is_far_ahead(bench: Bench) -> None:
     """A long layer first: ring and flash buffer are full when the others begin."""
     config = bench.config
     long = layer(Mode.ADD, config, width=100, height=7, output_step=0)
-    short = layer(Mode.SERIAL, config, inner=4, steps=4 * config.lanes, blocks=9)
+    short = layer(Mode.SYSTOLIC, config, inner=4, steps=4 * config.lanes, blocks=9)
     bench.check([long, short, short], 150)
 
 
@@ -187,7 +187,7 @@ def test_blocks_that_wait_for_weights(bench: Bench, ring_words: int, width: int)
     """The cycle before such a block reads nothing."""
     config = bench.config
     full = layer(
-        Mode.SERIAL, config, inner=config.weight_depth // config.lanes, steps=config.weight_depth,
+        Mode.SYSTOLIC, config, inner=config.weight_depth // config.lanes, steps=config.weight_depth,
         width=width)
     for blocks in (2, 4, 9):
         bench.check([full, layer(Mode.ADD, config, width=3, blocks=blocks)], ring_words)
@@ -217,7 +217,7 @@ def test_a_larger_ring_is_faster(bench: Bench) -> None:
     config = bench.config
     long = layer(Mode.ADD, config, width=200, height=30, output_step=0)
     full = layer(
-        Mode.SERIAL, config, inner=config.weight_depth // config.lanes, steps=config.weight_depth,
+        Mode.SYSTOLIC, config, inner=config.weight_depth // config.lanes, steps=config.weight_depth,
         blocks=2)
     small = layer(Mode.POOL, config)
     ends = []

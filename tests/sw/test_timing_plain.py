@@ -53,7 +53,7 @@ def test_random_programs(kind: str) -> None:
 @pytest.mark.parametrize("config", [ICEBREAKER, SMALL])
 def test_single_columns(config: CoreConfig) -> None:
     """Windows that are all at an edge."""
-    for mode in (Mode.DEPTHWISE, Mode.DEPTHWISE2):
+    for mode in (Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2):
         for middle in (1, 2):
             check(work_of([layer(mode, config, middle=middle, height=3, blocks=5)] * 3, config),
                   30, config)
@@ -70,7 +70,7 @@ def test_reads_that_leave_no_room_for_long(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_blocks_that_never_fit() -> None:
     """More steps than the weight memory holds: the loader waits for ever."""
-    d: Descriptor = layer(Mode.SERIAL, SMALL, inner=20, steps=40)
+    d: Descriptor = layer(Mode.SYSTOLIC, SMALL, inner=20, steps=40)
     work = work_of([d], SMALL)
     for simulate in (core.simulate, plain_timing.simulate):
         with pytest.raises(RuntimeError, match="does not fit weight memory"):

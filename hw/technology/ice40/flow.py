@@ -98,8 +98,8 @@ def _clocks(board: Board, fmax: dict[str, dict[str, float]], sdf: Path) -> dict[
         reported, target = numbers["achieved"], numbers["constraint"]
         name = net
         # The PLL has a second output, for the flash's input cells alone.
-        if abs(target / board.config.clock_mhz - 1) < 0.002 and not net.startswith("capture"):
-            name, target = "core", board.config.clock_mhz
+        if abs(target / board.config.core_mhz - 1) < 0.002 and not net.startswith("capture"):
+            name, target = "core", board.config.core_mhz
         # The clock's buffer is not named like the net, but its longest path is as long.
         agreeing = [pin for pin, path in routers.items()
                     if abs(path.mhz / reported - 1) < AGREEMENT]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sw.compiler.graph.partition import Place
-from sw.compiler.input.layout import FirstLayer, InputLayout, Pass, SerialRead, pixels, windows
+from sw.compiler.input.layout import FirstLayer, InputLayout, Pass, SystolicRead, pixels, windows
 from sw.compiler.input.rows import rows
 from sw.compiler.input.units import units
 
@@ -31,7 +31,7 @@ def candidates(
 
 def _read_at_once(
     first: FirstLayer, tensor: Place, zero_point: int, columns: int
-) -> Iterator[tuple[InputLayout, SerialRead]]:
+) -> Iterator[tuple[InputLayout, SystolicRead]]:
     yield windows(first, tensor, zero_point, columns)
     if first.dilation == (1, 1):
         row_bytes = first.kernel[1] * first.shape[2]

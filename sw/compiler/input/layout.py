@@ -1,6 +1,6 @@
 """How the host lays the network's input out in the device's memory.
 
-The SERIAL mode reads whole words in order and has no padding of its own, so the host writes the
+The SYSTOLIC mode reads whole words in order and has no padding of its own, so the host writes the
 input the way the first layer reads it: with physical padding, with pixels grouped so that windows
 start at words, and with bytes repeated where that saves steps.  A layout is nothing but a table
 that says which element of the tensor each byte of memory holds.
@@ -22,7 +22,7 @@ __all__ = [
     "FirstLayer",
     "InputLayout",
     "Pass",
-    "SerialRead",
+    "SystolicRead",
     "dense",
     "dense_read",
     "layout_of",
@@ -101,8 +101,8 @@ class InputLayout:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SerialRead:
-    """How a SERIAL layer walks over its input, and what it meets.
+class SystolicRead:
+    """How a SYSTOLIC layer walks over its input, and what it meets.
 
     Attributes
     ----------
@@ -140,14 +140,14 @@ class Pass:
 
     Attributes
     ----------
-    read : SerialRead
+    read : SystolicRead
     first, step, width : int
         Columns first, first + step …, so many of them.
     missing : tuple of int
         Taps that are padding and not in memory.
     """
 
-    read: SerialRead
+    read: SystolicRead
     first: int = 0
     step: int = 1
     width: int
@@ -256,7 +256,7 @@ def layout_of(
 
 def windows(
     first: FirstLayer, tensor: Place, zero_point: int, columns: int
-) -> tuple[InputLayout, SerialRead]:
+) -> tuple[InputLayout, SystolicRead]:
     taps = _taps(first, range(first.kernel[0])) + sorted(first.again)
     words = -(-len(taps) // columns)
     rows = []
@@ -271,7 +271,7 @@ def windows(
             )
     lanes = columns // 2
     steps = max(-(-len(taps) // 2), lanes)
-    read = SerialRead(
+    read = SystolicRead(
         inner=words,
         middle=1,
         last_steps=steps - lanes * (words - 1),
@@ -289,7 +289,7 @@ def windows(
 
 def pixels(
     first: FirstLayer, tensor: Place, zero_point: int, columns: int
-) -> tuple[InputLayout, SerialRead]:
+) -> tuple[InputLayout, SystolicRead]:
     height = (first.output[0] - 1) * first.stride[0] + first.kernel[0]
     width = (first.output[1] - 1) * first.stride[1] + first.kernel[1]
     channels = first.shape[2]
@@ -313,7 +313,7 @@ def dense_read(
     stride: tuple[int, int],
     output_width: int,
     columns: int,
-) -> SerialRead:
+) -> SystolicRead:
     """Return how a convolution without padding reads a dense tensor.
 
     Parameters
@@ -342,7 +342,7 @@ def dense_read(
         taps += line[: 2 * row_steps]
     last_word = (kernel[0] - 1) * pitch + inner - 1
     step = stride[1] * words
-    return SerialRead(
+    return SystolicRead(
         inner=inner,
         middle=kernel[0],
         last_steps=last_steps,

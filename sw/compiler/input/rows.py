@@ -19,7 +19,7 @@ from math import gcd
 import numpy as np
 
 from sw.compiler.graph.partition import Place
-from sw.compiler.input.layout import NOTHING, FirstLayer, InputLayout, Pass, SerialRead, row_steps
+from sw.compiler.input.layout import NOTHING, FirstLayer, InputLayout, Pass, SystolicRead, row_steps
 
 __all__ = ["rows"]
 
@@ -51,7 +51,7 @@ class _Image:
         kernel = range(self.first.kernel[1])
         return [j for j in kernel if 0 <= self.start(x) + j * dilation < width]
 
-    def read(self, x: int, kernel: list[int], width: int, step: int) -> SerialRead:
+    def read(self, x: int, kernel: list[int], width: int, step: int) -> SystolicRead:
         """Return how the windows of columns x, x + period … are read, ``width`` of them.
 
         Parameters
@@ -78,7 +78,7 @@ class _Image:
                 taps[i, place - word * columns] = first.tap_index((i, j, c))
         down = first.dilation[0] * self.pitch
         last_word = (first.kernel[0] - 1) * down + inner - 1
-        return SerialRead(
+        return SystolicRead(
             inner=inner,
             middle=first.kernel[0],
             last_steps=steps - lanes * (inner - 1),
@@ -141,7 +141,7 @@ def _span(windows: int, stride: int, kernel: int, dilation: int) -> int:
     return (windows - 1) * stride + (kernel - 1) * dilation + 1
 
 
-def _end(read: SerialRead, width: int, height: int) -> int:
+def _end(read: SystolicRead, width: int, height: int) -> int:
     """Return where the last window of all ends, in words."""
     window = (read.middle - 1) * (read.step_middle + read.inner - 1) + read.inner - 1
     row = (width - 1) * (read.step_column + window)

@@ -14,7 +14,7 @@ from sw.compiler.input.layout import (
     NOTHING,
     FirstLayer,
     InputLayout,
-    SerialRead,
+    SystolicRead,
     layout_of,
     row_steps,
     slots_of,
@@ -103,7 +103,7 @@ def _unit_classes(first: FirstLayer, size: int) -> tuple[list[list[Byte]], int] 
 
 def units(
     first: FirstLayer, words: int, tensor: Place, zero_point: int, columns: int
-) -> tuple[InputLayout, SerialRead] | None:
+) -> tuple[InputLayout, SystolicRead] | None:
     size = words * columns
     chosen = _unit_classes(first, size)
     if chosen is None:
@@ -139,7 +139,7 @@ def units(
         ]
         taps += line_taps + [NOTHING] * (steps * 2 - len(line_taps))
     last_word = (first.kernel[0] - 1) * pitch + inner - 1
-    read = SerialRead(
+    read = SystolicRead(
         inner=inner,
         middle=first.kernel[0],
         last_steps=steps - lanes * (inner - 1),

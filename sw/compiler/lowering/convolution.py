@@ -1,4 +1,4 @@
-"""Lowering of convolutions and fully connected layers to the SERIAL mode."""
+"""Lowering of convolutions and fully connected layers to the SYSTOLIC mode."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sw import ir
 from sw.compiler.exact.requantisation import Codes
 from sw.compiler.graph.partition import Place, zero_point
 from sw.compiler.input.candidates import candidates
-from sw.compiler.input.layout import FirstLayer, InputLayout, Pass, SerialRead, dense_read
+from sw.compiler.input.layout import FirstLayer, InputLayout, Pass, SystolicRead, dense_read
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Block, Command, Geometry, Layer, blocks_of, distribute
 from sw.compiler.lowering.turns import contiguous_read, fits, read_in_parts, step_limit
@@ -59,7 +59,7 @@ def _beyond_int8(weights: Ints) -> npt.NDArray[np.bool_]:
 def _command(
     ctx: Context,
     op: ir.WeightedOp,
-    read: SerialRead,
+    read: SystolicRead,
     size: tuple[int, int],
     blocks: list[Block],
     first_block: int,
@@ -82,7 +82,7 @@ def _command(
         )
     return Command(
         fields={
-            "mode": Mode.SERIAL,
+            "mode": Mode.SYSTOLIC,
             "single_rounding": isinstance(op, ir.FullyConnected),
             "last_steps": read.last_steps,
             "steps": read.steps,
@@ -113,7 +113,7 @@ def _layer(
     codes: Codes,
     weights: Ints,
     size: tuple[int, int],
-    read_for: Callable[[Ints], SerialRead],
+    read_for: Callable[[Ints], SystolicRead],
     geometry: Geometry | None = None,
 ) -> Layer:
     """Make commands of ranges of blocks that read alike.
@@ -153,7 +153,7 @@ def _commands(
     codes: Codes,
     weights: Ints,
     size: tuple[int, int],
-    read_for: Callable[[Ints], SerialRead],
+    read_for: Callable[[Ints], SystolicRead],
 ) -> list[Command]:
     """Make commands of ranges of blocks that read alike; arguments as for :func:`_layer`."""
     columns = ctx.config.columns
@@ -196,7 +196,7 @@ def _pixels(command: Command, size: tuple[int, int], words: int) -> list[Command
     ]
 
 
-def _runs(parts: list[tuple[Ints, SerialRead, Codes]]) -> Iterator[tuple[int, list[int]]]:
+def _runs(parts: list[tuple[Ints, SystolicRead, Codes]]) -> Iterator[tuple[int, list[int]]]:
     """Group neighbouring blocks that share one way of reading, at most 256 in a group."""
     for _, run in groupby(range(len(parts)), key=lambda i: id(parts[i][1])):
         indices = list(run)
@@ -330,7 +330,7 @@ def _dense_layer(
     codes: Codes,
     weights: Ints,
     size: tuple[int, int],
-    plain: SerialRead,
+    plain: SystolicRead,
     geometry: Geometry | None = None,
 ) -> Layer:
     """Lower a product with consecutive words, reading some twice where weights need it."""
@@ -344,9 +344,9 @@ def _dense_layer(
     spread = spread.reshape(len(weights), -1)
     taps = np.arange(len(plain.slots) * 2, dtype=np.intp).reshape(-1, 2)
     plain = replace(plain, slots=taps)
-    reads: dict[tuple[tuple[int, int], ...], SerialRead | None] = {}
+    reads: dict[tuple[tuple[int, int], ...], SystolicRead | None] = {}
 
-    def find(again: dict[int, int]) -> SerialRead | None:
+    def find(again: dict[int, int]) -> SystolicRead | None:
         read = contiguous_read(pixels * words, again, columns) if again else plain
         if read is not None and fits(read, ctx.config):
             return read
@@ -356,7 +356,7 @@ def _dense_layer(
             return read_in_parts(pixels * words, again, ctx.config)
         return read
 
-    def read_for(group: Ints) -> SerialRead:
+    def read_for(group: Ints) -> SystolicRead:
         # Pairs of channels up to the last one that has a weight beyond int8, by word.
         again = {
             int(k) // columns: int(k) % columns // 2 + 1

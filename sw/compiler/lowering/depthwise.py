@@ -97,7 +97,7 @@ def lower_depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Layer:
     words = ctx.words(channels)
     pitch = width * words
     fields = {
-        "mode": Mode.DEPTHWISE if stride == 1 else Mode.DEPTHWISE2,
+        "mode": Mode.DEPTHWISE if stride == 1 else Mode.DEPTHWISE_STRIDE2,
         "pad_left": left == 1,
         "pad_right": reaches,
         "pad_top": top == 1,

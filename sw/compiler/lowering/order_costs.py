@@ -314,8 +314,8 @@ def _depthwise(
     weights = raw.reshape(9, -1).T
     factor = ctx.factors(op, weights, ctx.range_of(op.input)[:, :, None])
     weights = weights * factor[:, None]
-    mode = Mode.DEPTHWISE if op.stride[0] == 1 else Mode.DEPTHWISE2
-    odd = mode == Mode.DEPTHWISE2 and op.padding[1][0] == 1
+    mode = Mode.DEPTHWISE if op.stride[0] == 1 else Mode.DEPTHWISE_STRIDE2
+    odd = mode == Mode.DEPTHWISE_STRIDE2 and op.padding[1][0] == 1
     extra = {}
     for channel in np.flatnonzero(_beyond(weights).any(axis=1)).tolist():
         placed = place(mode, odd, weights[channel : channel + 1])

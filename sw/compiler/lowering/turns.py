@@ -1,4 +1,4 @@
-"""Orders in which a SERIAL layer reads consecutive words, some of them twice.
+"""Orders in which a SYSTOLIC layer reads consecutive words, some of them twice.
 
 A weight beyond int8 is split over two visits of its channel.  The two inner levels of the address
 generator make turns of words; which turns read everything once, and what is wanted again twice, in
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode, minimum_steps
-from sw.compiler.input.layout import SerialRead
+from sw.compiler.input.layout import SystolicRead
 
 __all__ = ["contiguous_read", "fits", "plain_read", "read_in_parts", "step_limit"]
 
@@ -37,7 +37,7 @@ def step_limit(config: CoreConfig) -> int:
     return min(MAX_STEPS, config.weight_depth)
 
 
-def fits(read: SerialRead, config: CoreConfig) -> bool:
+def fits(read: SystolicRead, config: CoreConfig) -> bool:
     """Whether a descriptor and the weight memory have room for a window."""
     return read.steps <= step_limit(config) and max(read.inner, read.middle) <= MAX_COUNT
 
@@ -61,7 +61,7 @@ class _Turns:
     hop: int
     pairs: int
 
-    def read(self, words: int, columns: int) -> SerialRead:
+    def read(self, words: int, columns: int) -> SystolicRead:
         order = (
             self.first
             + self.hop * np.arange(self.turns)[:, None]
@@ -73,7 +73,7 @@ class _Turns:
         used = columns * (self.inner - 1) + 2 * self.pairs
         slots = taps.reshape(self.turns, -1)[:, :used].reshape(-1, 2)
         back = words + int(order[0, 0] - order[-1, -1])
-        return SerialRead(
+        return SystolicRead(
             inner=self.inner,
             middle=self.turns,
             last_steps=self.pairs,
@@ -86,13 +86,13 @@ class _Turns:
         )
 
 
-def plain_read(words: int, columns: int) -> SerialRead:
+def plain_read(words: int, columns: int) -> SystolicRead:
     """Return how to read consecutive words once."""
     turns = _Turns(first=0, inner=words, step=1, turns=1, hop=0, pairs=columns // 2)
     return turns.read(words, columns)
 
 
-def contiguous_read(words: int, again: Mapping[int, int], columns: int) -> SerialRead:
+def contiguous_read(words: int, again: Mapping[int, int], columns: int) -> SystolicRead:
     """Return how to read consecutive words, some of them twice, in the fewest steps.
 
     Turns take neighbouring words, and overlap; or every n-th word; or one word and its first pairs
@@ -110,7 +110,7 @@ def contiguous_read(words: int, again: Mapping[int, int], columns: int) -> Seria
 
     Returns
     -------
-    SerialRead
+    SystolicRead
         For windows that follow each other directly, with one tap per byte: K = words × columns.
         If none :func:`fits`, one that does not.
     """
@@ -119,7 +119,7 @@ def contiguous_read(words: int, again: Mapping[int, int], columns: int) -> Seria
 
 @lru_cache(maxsize=1 << 16)
 def _search(words: int, again: tuple[tuple[int, int], ...], lanes: int) -> _Turns:
-    fewest = minimum_steps(Mode.SERIAL)
+    fewest = minimum_steps(Mode.SYSTOLIC)
     most = max(pairs for _, pairs in again)
     # Two lanes and one word: a window has to take four steps.
     taken = max(most, fewest - lanes) if words == 1 else most
@@ -331,7 +331,7 @@ def _place(
     return -low - int(found[0]) if len(found) else None
 
 
-def read_in_parts(words: int, again: Mapping[int, int], config: CoreConfig) -> SerialRead | None:
+def read_in_parts(words: int, again: Mapping[int, int], config: CoreConfig) -> SystolicRead | None:
     """Return how to read consecutive words, some of them twice, in as few parts as fit.
 
     The parts are alike, so each reads twice what one of them has to; what is behind the last word

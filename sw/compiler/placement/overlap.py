@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
 from hw.contract.words import ADDRESS_BITS
-from hw.program.flash_reader import FlashReader
 from sw.compiler.input.layout import InputLayout
 from sw.compiler.lowering.layers import Command, Layer
 from sw.compiler.placement.descriptors import Item
@@ -44,8 +44,8 @@ class Overlap:
     """From when on the next input may be written while the core runs, and the last result be read.
 
     Word *k* of those that have to be sent, counted from 0 in ascending order, must not be written
-    before ``cycle + k * pace`` cycles have passed since START, or ``k * pace`` cycles since LAYERS
-    was ``layers`` or more.
+    before ``cycle + k * pace`` cycles have passed since START, or ``k * pace`` cycles since
+    DESCRIPTORS was ``layers`` or more.
 
     Attributes
     ----------
@@ -71,10 +71,10 @@ def first_rows_early(layer: Layer, layout: InputLayout, config: CoreConfig) -> L
     is worth.
     """
     geometry = layer.geometry
-    if geometry is None or any(c.mode != Mode.SERIAL for c in layer.commands):
+    if geometry is None or any(c.mode != Mode.SYSTOLIC for c in layer.commands):
         return layer
     height = geometry.output_rows
-    word = FlashReader.CYCLES_PER_HALFWORD * config.lanes
+    word = latency.FLASH_HALFWORD * config.lanes
 
     def cycles(rows: int) -> int:
         """Return about what so many rows of the output take."""
@@ -137,10 +137,10 @@ def find(
     ends = []
     for item, one, timing in zip(items, work, timings, strict=True):
         # No later than this its last step was decided on.
-        end = timing.end - timing.drain
+        end = timing.end - timing.requantise
         ends.append(end)
         command, d = item.command, one.descriptor
-        if d.mode == Mode.SERIAL and command.input in tensors:
+        if d.mode == Mode.SYSTOLIC and command.input in tensors:
             addresses, ages = _serial_reads(d, config)
             np.maximum.at(last_read, addresses, end - ages)
         else:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from hw.contract import latency
 from hw.contract.config import CoreConfig
-from hw.program.flash_reader import FlashReader
 from sw.compiler.graph.partition import Place
 from sw.compiler.lowering.layers import Layer
 from sw.compiler.placement import encode
@@ -154,7 +154,7 @@ class Division:
             times = rows if rolls else 1
             array += steps + BETWEEN_DESCRIPTORS * times * descriptors
             words += times * from_flash
-        return max(array, words * FlashReader.CYCLES_PER_HALFWORD * self.config.lanes)
+        return max(array, words * latency.FLASH_HALFWORD * self.config.lanes)
 
     def _rolls(self, first: int, end: int) -> bool:
         """Whether a segment runs row by row: it is a chain, or reads what is never whole."""

@@ -14,19 +14,17 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
-from hw.core import STEP_DELAY
-from hw.program.descriptor_queue import DescriptorMemory
-from hw.requantise.drain import LATENCY as DRAIN_LATENCY
 from sw.compiler.timing.arrivals import Arrivals, HostedFeeder
 from sw.compiler.timing.feeder import NEVER, Feeder, Task
 from sw.compiler.timing.port import Port, read_pattern
 
-__all__ = ["LayerTiming", "Task", "simulate"]
+__all__ = ["DescriptorTiming", "Task", "simulate"]
 
-RESULT_DELAY = STEP_DELAY + DRAIN_LATENCY + 1
+RESULT_DELAY = latency.STEP + latency.DRAIN + 1
 """Cycles from the decision on an output's last step to the request to write the result."""
 
 READ_DELAY = 4
@@ -35,12 +33,12 @@ READ_DELAY = 4
 PATIENCE = 4096
 """Cycles of idleness that are looked at together."""
 
-PROLOGUE = {Mode.DEPTHWISE: 3, Mode.DEPTHWISE2: 3, Mode.ADD: 1}
+PROLOGUE = {Mode.DEPTHWISE: 3, Mode.DEPTHWISE_STRIDE2: 3, Mode.ADD: 1}
 """Words that are read before the first step."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class LayerTiming:
+class DescriptorTiming:
     """Where a descriptor's cycles went.
 
     Attributes
@@ -49,11 +47,11 @@ class LayerTiming:
         Cycle in which it is done.
     steps : int
         Cycles in which the array made steps.
-    weights_wait : int
+    weights : int
         Cycles in which the array waited for a block's weights.
-    input_wait : int
+    input : int
         Cycles in which words were read before the first step.
-    drain : int
+    requantise : int
         Cycles from the last step to the last result's being written.
     fill : int
         Cycles in which the descriptor was waited for and read, or held back because of its input,
@@ -66,15 +64,15 @@ class LayerTiming:
 
     end: int
     steps: int
-    weights_wait: int
-    input_wait: int
-    drain: int
+    weights: int
+    input: int
+    requantise: int
     fill: int
 
     @property
     def cycles(self) -> int:
         """All cycles."""
-        return self.steps + self.weights_wait + self.input_wait + self.drain + self.fill
+        return self.steps + self.weights + self.input + self.requantise + self.fill
 
 
 class _Sequencer:
@@ -91,23 +89,23 @@ class _Sequencer:
         self.number = 0
         """Of the descriptor."""
 
-    def run(self, d: Descriptor, free: int) -> LayerTiming:
+    def run(self, d: Descriptor, free: int) -> DescriptorTiming:
         """Run a descriptor, the cycle ``free`` being the first in which it can be fetched."""
         port, feeder = self.port, self.feeder
         loaded = self._fetch(d, free)
         words = PROLOGUE.get(d.mode, 0)
-        input_wait = max(words, 1)
+        read_ahead = max(words, 1)
         # The access is in the cycle after a read's.
         port.read(b"\1", words)
-        last = loaded + input_wait
+        last = loaded + read_ahead
         port.idle(last + 2)
         fill = loaded - free + 1
-        steps = weights_wait = 0
+        steps = waited = 0
         for number in range(1 if d.shared else d.blocks * (d.width if d.partial else 1)):
             start = last + 1
             if not number or not feeder.loader.blocks or feeder.loader.blocks[0] > last:
                 ready = max(last + 1, self._wait(feeder.loader.blocks))
-                weights_wait += ready - last - 1
+                waited += ready - last - 1
                 fill += 1
                 start = ready + 1
             feeder.loader.blocks.popleft()
@@ -121,8 +119,8 @@ class _Sequencer:
         self.number += 1
         if self.hosted:
             self.hosted.host.layer_done(end)
-        return LayerTiming(end=end, steps=steps, weights_wait=weights_wait,
-                           input_wait=input_wait, drain=end - last, fill=fill)
+        return DescriptorTiming(end=end, steps=steps, weights=waited, input=read_ahead,
+                                requantise=end - last, fill=fill)
 
     def _fetch(self, d: Descriptor, free: int) -> int:
         """Wait for a descriptor and read it; return the cycle in which that is done."""
@@ -131,11 +129,11 @@ class _Sequencer:
         feeder.loader.descriptors.popleft()
         if self.hosted:
             fetched = self._held(self.hosted, fetched)
-        loaded = fetched + DescriptorMemory.LATENCY
+        loaded = fetched + latency.DESCRIPTOR
         port.idle(loaded + 2)
         if d.ring_moves:
             feeder.advance(fetched)
-            feeder.ring.move(d.ring_first, fetched + DescriptorMemory.RING_LATENCY + 1)
+            feeder.ring.move(d.ring_first, fetched + latency.DESCRIPTOR_RING + 1)
         feeder.advance(loaded)
         feeder.free(loaded, descriptors=1)
         return loaded
@@ -187,7 +185,7 @@ class _Sequencer:
 
 def simulate(
     tasks: Sequence[Task], ring_words: int, config: CoreConfig, host: Arrivals | None = None
-) -> list[LayerTiming]:
+) -> list[DescriptorTiming]:
     """Return the timing of every descriptor of a program.
 
     Parameters
@@ -201,7 +199,7 @@ def simulate(
 
     Returns
     -------
-    list of LayerTiming
+    list of DescriptorTiming
         The core's cycle counter shows the last ``end`` plus 1.
 
     Raises
@@ -213,7 +211,7 @@ def simulate(
     hosted = None if host is None else HostedFeeder(tasks, ring_words, config, port, host)
     feeder = hosted or Feeder(tasks, ring_words, config, port)
     sequencer = _Sequencer(port, feeder, config.lanes, hosted)
-    done: list[LayerTiming] = []
+    done: list[DescriptorTiming] = []
     for task in tasks:
         done.append(sequencer.run(task.descriptor, done[-1].end + 1 if done else 0))
     # What is left of the last section fits the buffer, if the ring is full.

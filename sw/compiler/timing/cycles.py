@@ -10,7 +10,7 @@ from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
 from hw.contract.records import PARAMETER_FIELDS
 from sw.compiler.timing.arrivals import Arrivals
-from sw.compiler.timing.core import LayerTiming, Task, simulate
+from sw.compiler.timing.core import DescriptorTiming, Task, simulate
 
 __all__ = ["Work", "by_layer", "descriptor_timings", "predict", "tasks_of"]
 
@@ -43,7 +43,7 @@ class Work:
 
 def descriptor_timings(
     work: Sequence[Work], ring_words: int, config: CoreConfig, host: Arrivals | None = None
-) -> list[LayerTiming]:
+) -> list[DescriptorTiming]:
     """Return the timing of every descriptor; see :func:`sw.compiler.timing.core.simulate`."""
     return list(_timings(tuple(work), ring_words, config, host))
 
@@ -52,7 +52,7 @@ def descriptor_timings(
 @lru_cache(maxsize=8)
 def _timings(
     work: tuple[Work, ...], ring_words: int, config: CoreConfig, host: Arrivals | None
-) -> tuple[LayerTiming, ...]:
+) -> tuple[DescriptorTiming, ...]:
     return tuple(simulate(tasks_of(work, config), ring_words, config, host))
 
 

@@ -11,13 +11,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import DESCRIPTOR_HALFWORDS, Descriptor
 from hw.contract.records import PARAMETER_FIELDS, Record
 from hw.contract.sections import SECTION_BYTES
-from hw.program.buffer import HalfwordBuffer
-from hw.program.flash_reader import FlashReader
-from hw.program.loader import SPARE_SLOTS
 from sw.compiler.timing.port import Port
 
 __all__ = ["NEVER", "Feeder", "Task"]
@@ -56,7 +54,7 @@ class Flash:
     """
 
     def __init__(self, lanes: int, words: int) -> None:
-        self.halfword = FlashReader.CYCLES_PER_HALFWORD
+        self.halfword = latency.FLASH_HALFWORD
         self.lanes = lanes
         self.rest_of_word = (lanes - 1) * self.halfword
         self.section = SECTION_BYTES // 2 // lanes
@@ -65,10 +63,10 @@ class Flash:
         """Words of sections that are not yet complete."""
         self.in_section = self.section
         """Words until the next checksum."""
-        self.begun = FlashReader.FIRST_TRANSFER - self.halfword
+        self.begun = latency.FLASH_FIRST - self.halfword
         """When the latest transfer began."""
         # The buffer keeps one word's place free.
-        self.taken = deque([-NEVER] * ((HalfwordBuffer.DEPTH - lanes) // lanes))
+        self.taken = deque([-NEVER] * ((latency.FLASH_BUFFER - lanes) // lanes))
         """When the words were taken that transfers may still wait for."""
         self.ready = 0
         """From when on the next word can be taken."""
@@ -92,7 +90,7 @@ class Flash:
             # The halfword that does not count waits for room, too: for the next word's.
             begun = max(begun, self.taken[0] + 1)
         self.begun = begun
-        self.ready = begun + FlashReader.TRANSFER_LATENCY
+        self.ready = begun + latency.FLASH_TRANSFER
         self.in_section -= 1
         if not self.in_section:
             self._checksum()
@@ -104,7 +102,7 @@ class Flash:
         self.left -= self.section
         self.begun = max(self.begun + self.halfword, self.taken[0] + 1)
         if not self.left:
-            self.verified = self.begun + FlashReader.CHECK_LATENCY
+            self.verified = self.begun + latency.FLASH_CHECK
 
     def finish(self) -> None:
         """No more words are taken."""
@@ -181,7 +179,7 @@ class Loader:
         match self.kind:
             case "descriptor" if self.stored_descriptors >= config.descriptor_slots - 1:
                 return
-            case "parameters" if self.stored_blocks >= config.parameter_slots - SPARE_SLOTS:
+            case "parameters" if self.stored_blocks >= config.parameter_slots - latency.SPARE_SLOTS:
                 return
             case "weights":
                 # Two words are a step.

@@ -25,7 +25,7 @@ def _pattern(
     mode: Mode, lanes: int, steps: int, inner: int, middle: int, last_steps: int, width: int
 ) -> bytes:
     """Return :func:`read_pattern` of what matters for it."""
-    columns = {Mode.DEPTHWISE: 1, Mode.DEPTHWISE2: 2}.get(mode, 0)
+    columns = {Mode.DEPTHWISE: 1, Mode.DEPTHWISE_STRIDE2: 2}.get(mode, 0)
     if columns:
         alike = columns * width <= middle
         windows = 1 if alike else width
@@ -37,7 +37,7 @@ def _pattern(
                 result[first : first + 3] = TAKEN * 3
         return bytes(result)
     match mode:
-        case Mode.SERIAL:
+        case Mode.SYSTOLIC:
             row = lanes * (inner - 1) + last_steps
             read = [k * row + lanes * j for k in range(middle) for j in range(inner)]
         case Mode.POOL:

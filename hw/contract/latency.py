@@ -1,0 +1,51 @@
+"""Latencies of the core's parts, in cycles: what the exact timing model counts by.
+
+The parts of the core are written to them, and their tests hold them.
+"""
+
+from hw.contract.descriptors import DESCRIPTOR_HALFWORDS, LAYOUT
+
+STEP = 2
+"""From the sequencer's decision to the array's step: request and decoder."""
+
+ACCUMULATE = 4
+"""From a step of a lane to the cycle in which its accumulators take it."""
+
+ARRAY = ACCUMULATE + 1
+"""From a step to the accumulators of lane 0 that include it."""
+
+REQUANTISE = 9
+"""From an accumulator to its requantised value."""
+
+DRAIN = ARRAY + 2 + REQUANTISE
+"""From the last step of an output to its result's being in place, in lane 0."""
+
+PARAMETERS = 2
+"""From an output's mark at the parameter memory to the data of a field of stage 0."""
+
+DESCRIPTOR = DESCRIPTOR_HALFWORDS + 2
+"""From a descriptor's being fetched to its being in force."""
+
+DESCRIPTOR_RING = LAYOUT["ring_first"].halfword + 2
+"""From a descriptor's being fetched to the ring's new first word."""
+
+SPARE_SLOTS = 2
+"""Parameter slots kept free: a finished block's parameters are still wanted for a while."""
+
+FLASH_HALFWORD = 2
+"""Between two halfwords of an unpaused stream from the flash."""
+
+FLASH_FIRST = 24
+"""From the stream's start to its first data byte: 8 command, 6 address, 2 mode, 7 dummy."""
+
+FLASH_TRANSFER = 5
+"""From the first byte of a halfword to its being offered, with an empty buffer."""
+
+FLASH_TRAILER = 4
+"""From the transfer of a checksum until it does not count as buffered any more."""
+
+FLASH_CHECK = 6
+"""From the transfer of a checksum to its verdict."""
+
+FLASH_BUFFER = 256
+"""Halfwords that the flash reader's buffer holds."""
