@@ -1,6 +1,6 @@
 """iCEBreaker: iCE40UP5K, 16 MB QSPI flash, FT2232H, 12 MHz."""
 
-from boards import Board, Flash
+from hw.contract.board import Board, Flash
 from hw.contract.config import CoreConfig
 
 BOARD = Board(

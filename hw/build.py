@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import boards
-from boards import Board
+from hw.contract.board import Board
 from hw.flow.report import BuildResult, Sweep
 from hw.flow.tools import BuildError
 from hw.technology.ice40 import flow

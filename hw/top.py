@@ -15,7 +15,7 @@ from amaranth.lib import io, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In
 
-from boards import Board
+from hw.contract.board import Board
 from hw.core import Core
 from hw.link.engine import HostLink
 from hw.program.flash_reader import FlashPins, FlashReader, connect_core

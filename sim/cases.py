@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from boards import Board
+from common.errors import UnsupportedError
+from hw.contract.board import Board
 from sw import ir
 from sw.compiler import Program, compile_layer
 from sw.compiler.graph.crop import Band, band_of
 from sw.compiler.graph.passes import run as run_passes
-from sw.errors import UnsupportedError
 
 __all__ = ["Case", "Outcome", "cases", "judge", "write_job"]
 

@@ -1,7 +1,9 @@
 """Errors of the simulation whose message is meant for the person at the command line."""
 
+from common.errors import SeparableError
 
-class SimulationError(Exception):
+
+class SimulationError(SeparableError):
     """Base of the simulation's errors."""
 
 
@@ -15,7 +17,3 @@ class HangError(SimulationError):
 
 class FlashError(SimulationError):
     """The core used the flash in a way that the real chip does not answer."""
-
-
-class CacheError(SimulationError):
-    """What is to be built cannot be written."""

@@ -19,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from sim import cache
+from common import cache
+from common.errors import InputError, UnsupportedError
+from hw.contract.board import Board
 from sim.benches import runner
 from sim.board.top import SimTop
 from sim.cases import Case, cases, judge, write_job
@@ -27,7 +29,6 @@ from sim.errors import SimulationError
 from sw import golden, ir, report
 from sw.compiler.graph.partition import partition
 from sw.compiler.graph.passes import run as run_passes
-from sw.errors import InputError, UnsupportedError
 from sw.model_file import open_network
 
 __all__ = ["LayerRun", "device_layers", "main", "simulate"]
@@ -112,7 +113,7 @@ def _layer_run(number: int, op: ir.Operator, cases: Sequence[Case], folder: Path
 
 
 def simulate(
-    graph: ir.Graph, numbers: Sequence[int], board: boards.Board, *, seed: int = 0
+    graph: ir.Graph, numbers: Sequence[int], board: Board, *, seed: int = 0
 ) -> list[LayerRun]:
     """Simulate layers of a network.
 

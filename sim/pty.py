@@ -22,10 +22,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import boards
+from common import files
+from common.errors import SeparableError
 from sim.board.simulated import FLASH_SIZE, SimulatedBoard
 from sim.errors import SimulationError
-from sw import files
-from sw.errors import SeparableError
 from sw.report import complain
 
 __all__ = ["PseudoTerminal", "main"]
@@ -269,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _serve(options)
     except KeyboardInterrupt:
         return 0
-    except (SeparableError, SimulationError) as error:
+    except SeparableError as error:
         complain(str(error))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 import boards
+from common.terminal import printable
 from sw import arrival
 from sw.compiler import Program, compile_graph, save_program
 from sw.model_file import open_network
@@ -24,7 +25,6 @@ from sw.report import (
     utilization,
     write_json,
 )
-from sw.terminal import printable
 
 __all__ = ["layer_reports", "main"]
 

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from sw import reading
-from sw.errors import InputError
+from common import reading
+from common.errors import InputError
 from sw.ir import Graph, Tensor
 
 __all__ = [

@@ -18,7 +18,7 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from sw.errors import GraphError
+from common.errors import GraphError
 
 __all__ = [
     "Activation",

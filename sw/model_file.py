@@ -6,11 +6,11 @@ import argparse
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from boards import Board
+from common.errors import InputError
+from hw.contract.board import Board
 from hw.contract.config import CoreConfig
 from sw import importer, report
 from sw.compiler import Program, compile_graph, is_program, load_program
-from sw.errors import InputError
 from sw.ir import Graph
 from sw.networks import published
 from sw.networks.shipped import default_model

@@ -10,8 +10,8 @@ from typing import Any
 
 from rich.table import Table
 
+from common.errors import InputError
 from sw import report
-from sw.errors import InputError
 from sw.networks.published import NETWORKS, find, where
 
 __all__ = ["main"]

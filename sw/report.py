@@ -12,10 +12,9 @@ from typing import Any, NoReturn
 
 from rich.table import Table
 
-from sim.errors import SimulationError
-from sw import files
-from sw.errors import SeparableError
-from sw.terminal import OUTPUT, Screen, any_encoding, output_errors, printable
+from common import files
+from common.errors import SeparableError
+from common.terminal import OUTPUT, Screen, any_encoding, output_errors, printable
 
 __all__ = [
     "MODEL",
@@ -100,7 +99,7 @@ def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
             with output_errors():
                 sys.stdout.flush()
             return code
-        except (SeparableError, SimulationError) as error:
+        except SeparableError as error:
             complain(str(error))
         except KeyboardInterrupt:
             complain("interrupted")

@@ -16,16 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from sw import arrival, golden, images, ir, reading, report
+from common import reading
+from common.errors import InputError
+from common.terminal import printable
+from sw import arrival, golden, images, ir, report
 from sw.compiler import Program, is_program
 from sw.driver import Device, DeviceError
-from sw.errors import InputError
 from sw.ir import Graph
 from sw.model_file import open_model
 from sw.networks import samples
 from sw.networks.samples import Sample
 from sw.networks.shipped import default_labels
-from sw.terminal import printable
 
 __all__ = ["Difference", "Run", "main", "run"]
 

@@ -13,8 +13,8 @@ import pytest
 from conftest import SHARED
 
 import boards
-from sim import cache
-from sw.errors import InputError
+from common import cache
+from common.errors import InputError
 from sw.explore import tables
 from sw.explore.sweep import Request
 from sw.figures import __main__ as command

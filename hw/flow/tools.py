@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sw.errors import SeparableError
+from common.errors import SeparableError
 
 __all__ = ["BuildError", "run_tool", "tool_versions"]
 

@@ -13,7 +13,7 @@ from typing import Any
 import cocotb_tools.config
 from cocotb_tools.runner import Verilator
 
-from sim import cache
+from common import cache
 from sim.board import verilate
 from sim.errors import SimulationError
 

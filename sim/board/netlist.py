@@ -13,9 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from boards import Board
+from common import cache
+from hw.contract.board import Board
 from hw.technology.ice40 import flow
-from sim import cache
 from sim.board import verilate
 from sim.board.serial_port import SimulatedSerialPort
 from sim.board.simulated import SimulatedBoard

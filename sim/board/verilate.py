@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sim import cache
+from common import cache
 from sim.errors import BuildError
 
 __all__ = [

@@ -12,7 +12,9 @@ from pathlib import Path
 from rich.text import Text
 
 import boards
-from boards import Board
+from common.errors import InputError, UnsupportedError
+from common.terminal import printable
+from hw.contract.board import Board
 from sw import images
 from sw.bench import tables
 from sw.bench.measure import (
@@ -25,7 +27,6 @@ from sw.bench.measure import (
 )
 from sw.bench.rivals import RIVALS
 from sw.driver import Device
-from sw.errors import InputError, UnsupportedError
 from sw.model_file import open_model
 from sw.report import (
     VERIFICATION_FAILED,
@@ -36,7 +37,6 @@ from sw.report import (
     console,
     write_json,
 )
-from sw.terminal import printable
 
 __all__ = ["default_models", "main"]
 

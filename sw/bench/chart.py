@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sw import files
+from common import files
+from common.errors import InputError, SeparableError
 from sw.bench.measure import Measurement
 from sw.bench.rivals import RIVALS, VISUAL_WAKE_WORDS, rivals_of
-from sw.errors import InputError, SeparableError
 
 __all__ = ["draw"]
 

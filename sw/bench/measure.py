@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from boards import Board
-from sw import reading
+from common import reading
+from common.errors import InputError
+from hw.contract.board import Board
 from sw.compiler import Program
 from sw.compiler.timing.cycles import descriptor_timings
 from sw.driver import Device, LayerProfile, profile
-from sw.errors import InputError
 from sw.ir import Graph
 
 __all__ = [

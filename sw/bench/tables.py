@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from common.terminal import printable
 from sw.bench.measure import CAUSES, Measurement
 from sw.bench.rivals import RIVALS, rivals_of
-from sw.terminal import printable
 
 __all__ = ["layer_table", "lost_table", "rivals_table", "summary_table"]
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 
+from common.errors import GraphError, SeparableError, UnsupportedError
 from hw.contract.config import CoreConfig
 from hw.contract.sections import seal
 from sw import ir
@@ -21,7 +22,6 @@ from sw.compiler.lowering.dispatch import first_layer_options, lower
 from sw.compiler.lowering.layers import Layer
 from sw.compiler.placement import encode
 from sw.compiler.program.program import DeviceTensor, Program, ProgramLayer
-from sw.errors import GraphError, SeparableError, UnsupportedError
 
 __all__ = ["FLASH_ADDRESS", "REMOVE_CONSTANT_CHANNELS", "compile_graph", "compile_layer"]
 

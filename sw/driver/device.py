@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.errors import InputError
 from hw.contract.config import CoreConfig
 from hw.contract.registers import HOLD_NEVER, IDENTITY, Register
 from sw.compiler import Collector, InputChunk, Program
@@ -17,7 +18,6 @@ from sw.compiler.timing.cycles import by_layer
 from sw.driver.errors import CorruptProgramError, DeviceError, DeviceTimeout
 from sw.driver.results import Result, StreamResult
 from sw.driver.transport import Feed, Halfwords, Job, Memory, Outcome, Progress, Transport
-from sw.errors import InputError
 
 __all__ = ["Device", "TensorObserver"]
 

@@ -1,6 +1,6 @@
 """Errors of talking to a device."""
 
-from sw.errors import SeparableError
+from common.errors import SeparableError
 
 __all__ = [
     "ConfigurationMismatch",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from sw.errors import SeparableError
+from common.errors import SeparableError
 
 __all__ = ["Result", "StreamResult"]
 

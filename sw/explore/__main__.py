@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.progress import track
 
 import boards
+from common.errors import InputError
+from hw.contract.board import Board
 from sw import report
-from sw.errors import InputError
 from sw.explore import plot
 from sw.explore.accuracy import SOURCES, published
 from sw.explore.sweep import ARCHITECTURES, Point, Request, default_jobs, front, sweep
@@ -76,7 +77,7 @@ def _requests(options: Any) -> list[Request]:
     return requests
 
 
-def _run(requests: Sequence[Request], board: boards.Board, jobs: int) -> list[Point]:
+def _run(requests: Sequence[Request], board: Board, jobs: int) -> list[Point]:
     """Evaluate all points, with a bar that disappears when they are done."""
     found: dict[int, Point] = {}
     ready = sweep(requests, board, jobs=jobs)

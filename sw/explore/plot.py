@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sw import files
-from sw.errors import InputError
+from common import files
+from common.errors import InputError
 from sw.explore.sweep import Point, front
 
 if TYPE_CHECKING:

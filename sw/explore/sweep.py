@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
-import boards
+from common.errors import InputError, UnsupportedError
 from hw.contract.requantiser import MULTIPLIER_BITS
 from sw.compiler import compile_graph
-from sw.errors import InputError, UnsupportedError
 from sw.explore.accuracy import top1, top1_quantized
 from sw.explore.graphs import random_graph
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
@@ -107,7 +106,7 @@ class Point:
         return f"{self.alpha:g}/{self.size}"
 
 
-def evaluate(request: Request, board: boards.Board) -> Point:
+def evaluate(request: Request, board: Board) -> Point:
     """Compile one network with random weights.
 
     The core is the board's, with products that are not cut off: whether a trained network's
@@ -160,7 +159,7 @@ def default_jobs() -> int:
 
 
 def sweep(
-    requests: Sequence[Request], board: boards.Board, *, jobs: int = 1
+    requests: Sequence[Request], board: Board, *, jobs: int = 1
 ) -> Iterator[tuple[int, Point]]:
     """Evaluate networks, the largest first.
 
@@ -193,7 +192,7 @@ def sweep(
             raise
 
 
-def _evaluate(request: Request, board: boards.Board) -> Point:
+def _evaluate(request: Request, board: Board) -> Point:
     """Evaluate in another process; a defect's traceback says which network it was."""
     try:
         return evaluate(request, board)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from sw import files
+from common import files
 from sw.explore.sweep import Point, front
 
 __all__ = ["markdown", "table", "write_csv"]

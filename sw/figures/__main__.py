@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from common.errors import InputError
 from sw import report
-from sw.errors import InputError
 from sw.figures import accuracy, build, explorer, line, networks, pictures, store
 from sw.figures.documents import check, write_documents
 from sw.figures.store import Figures

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from common.errors import SeparableError
 from sw import importer
-from sw.errors import SeparableError
 from sw.figures.networks import SHIPPED
 from sw.figures.store import BOARD, file_digest
 from sw.networks import fashion_mnist, shipped

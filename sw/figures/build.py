@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import boards
+from common.errors import SeparableError
 from hw.flow.tools import tool_versions
 from hw.technology.ice40 import flow
-from sw.errors import SeparableError
 from sw.figures.store import BOARD, Figures, digest
 
 __all__ = ["HOW", "PARTS", "cells_by_part", "design", "measure_build", "same_tools"]

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from sw.errors import InputError
+from common.errors import InputError
+from common.files import write_text
 from sw.figures.claims import CLAIMS, OTHERS
 from sw.figures.store import FILE, ROOT, Figures, lookup
 from sw.figures.tables import TABLES
-from sw.files import write_text
 
 __all__ = ["check", "documents", "render", "unclaimed", "write_documents"]
 

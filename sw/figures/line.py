@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 import boards
+from common.errors import SeparableError
 from sw import golden
 from sw.driver import Device, StreamResult
-from sw.errors import SeparableError
 from sw.figures.networks import path_of, predict
 from sw.figures.store import BOARD, file_digest
 from sw.ir import Graph

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 import boards
+from common.errors import SeparableError
 from hw.contract.modes import Mode
 from hw.contract.sections import SECTION_BYTES, TRAILER_BYTES
 from sw import golden, importer
 from sw.bench.measure import BenchClock, measure, model_profile, random_inputs
 from sw.compiler import Program, compile_graph
 from sw.driver import Device
-from sw.errors import SeparableError
 from sw.figures.store import BOARD, file_digest
 from sw.ir import Graph
 from sw.networks import published, shipped

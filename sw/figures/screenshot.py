@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sw.errors import InputError, SeparableError
+from common.errors import InputError, SeparableError
+from common.files import write_bytes
 from sw.figures.store import BOARD, ROOT
-from sw.files import write_bytes
 
 __all__ = ["PAGE", "take"]
 

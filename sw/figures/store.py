@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sw.errors import InputError
-from sw.files import write_text
+from common.errors import InputError
+from common.files import write_text
 
 __all__ = [
     "BOARD",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import boards
-from sw.errors import InputError
+from common.errors import InputError
 from sw.fuzz.campaign import Campaign, Progress, outcome_table, reason_table
 from sw.fuzz.judge import check_available
 from sw.fuzz.trial import CAMPAIGNS

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from rich.table import Table
 
-from sw.errors import SeparableError
+from common.errors import SeparableError
 from sw.fuzz.trial import CAMPAIGNS, Trial, shrink
 from sw.fuzz.verdict import FAILURES, Outcome, Verdict
 from sw.fuzz.workers import Worker, examine_all

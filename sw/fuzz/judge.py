@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sw.errors import SeparableError
+from common.errors import SeparableError
 from sw.ir import Graph
 
 __all__ = ["CONTEXT", "Judge", "JudgeCrash", "JudgeRefuses", "check_available"]

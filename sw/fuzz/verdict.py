@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.errors import SeparableError
 from hw.contract.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, importer
@@ -22,7 +23,6 @@ from sw.compiler import Program, compile_graph
 from sw.compiler.timing.arrivals import BUS_PACE
 from sw.driver import Device
 from sw.driver.simulation import SimTransport
-from sw.errors import SeparableError
 from sw.fuzz.judge import Judge, JudgeCrash, JudgeRefuses
 from sw.ir import Graph
 

@@ -8,8 +8,8 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from common.errors import InputError, UnsupportedError
 from sw import ir
-from sw.errors import InputError, UnsupportedError
 from sw.golden import kernels
 from sw.golden.params import arguments
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.errors import UnsupportedError
 from sw import ir
-from sw.errors import UnsupportedError
 from sw.golden.primitives import activation_range as primitive_activation_range
 from sw.golden.primitives import quantize_multiplier
 from sw.golden.rounding import equivalent_multiplier

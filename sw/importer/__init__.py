@@ -5,8 +5,8 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
-from sw import reading
-from sw.errors import ModelFormatError, SeparableError
+from common import reading
+from common.errors import ModelFormatError, SeparableError
 from sw.importer.constraints import supported_operators
 from sw.importer.convert import convert
 from sw.importer.read import read

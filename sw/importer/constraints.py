@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 
-from sw.errors import UnsupportedError
+from common.errors import UnsupportedError
 from sw.importer import data_rules as data
 from sw.importer import shape_rules as shape
 from sw.importer import weight_rules as weights

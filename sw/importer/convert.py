@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from common.errors import GraphError, ModelFormatError, UnsupportedError
 from sw import ir
-from sw.errors import GraphError, ModelFormatError, UnsupportedError
 from sw.importer.constraints import check
 from sw.importer.data_rules import activation_name
 from sw.importer.read import RawModel, RawOperator

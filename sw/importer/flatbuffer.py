@@ -16,7 +16,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from sw.errors import ModelFormatError
+from common.errors import ModelFormatError
 
 IDENTIFIER = b"TFL3"
 MAX_NAME = 4096

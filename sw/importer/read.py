@@ -13,7 +13,7 @@ import numpy.typing as npt
 import tflite
 from flatbuffers.number_types import Int32Flags
 
-from sw.errors import ModelFormatError, UnsupportedError
+from common.errors import ModelFormatError, UnsupportedError
 from sw.importer.flatbuffer import verify, verify_options
 from sw.ir import Quantization, Tensor
 

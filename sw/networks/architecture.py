@@ -15,7 +15,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from sw.errors import InputError
+from common.errors import InputError
 
 __all__ = ["Architecture", "Kind", "Layer", "Padding", "divisible", "mobilenet_v1", "mobilenet_v2"]
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sw import reading
-from sw.errors import InputError
+from common import reading
+from common.errors import InputError
 
 __all__ = ["LABELS", "SIZE", "Split", "load", "split"]
 

@@ -18,8 +18,8 @@ from difflib import get_close_matches
 from http.client import HTTPException
 from pathlib import Path
 
-from sim import cache
-from sw.errors import InputError, SeparableError
+from common import cache
+from common.errors import InputError, SeparableError
 
 __all__ = ["NETWORKS", "DownloadError", "Network", "find", "where"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from common.errors import InputError
 from sw import images, ir
-from sw.errors import InputError
 from sw.networks.shipped import default_images, default_labels
 
 __all__ = ["FEW", "Sample", "fits", "samples", "verdict"]

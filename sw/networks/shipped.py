@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sw.errors import InputError
+from common.errors import InputError
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
 from sw.networks.fashion_mnist import LABELS
 

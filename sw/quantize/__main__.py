@@ -16,8 +16,10 @@ import numpy.typing as npt
 from PIL import Image
 
 import boards
-from sw import files, images, importer, report
-from sw.errors import InputError
+from common import files
+from common.errors import InputError
+from common.terminal import printable
+from sw import images, importer, report
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
 from sw.quantize import states
 from sw.quantize.accuracy import accuracy, float_predictions, golden_outputs
@@ -30,7 +32,6 @@ from sw.quantize.reference import (
     Preprocessing,
     check_images,
 )
-from sw.terminal import printable
 
 __all__ = ["main"]
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from common.errors import InputError
 from sw import golden, ir
-from sw.errors import InputError
 from sw.golden.model import Array
 from sw.quantize.reference import FloatNetwork
 

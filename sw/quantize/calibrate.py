@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sw.errors import InputError
+from common.errors import InputError
 from sw.networks.architecture import Architecture
 from sw.quantize.arithmetic import average
 from sw.quantize.reference import POOL, FloatNetwork, sum_name

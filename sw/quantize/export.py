@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from boards import Board
+from common.errors import UnsupportedError
+from hw.contract.board import Board
 from hw.contract.config import CoreConfig
-from sw.errors import UnsupportedError
 from sw.ir import Activation
 from sw.networks.architecture import Layer
 from sw.quantize import fit

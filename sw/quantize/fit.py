@@ -13,12 +13,12 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from boards import Board
+from common.errors import UnsupportedError
+from hw.contract.board import Board
 from hw.contract.config import CoreConfig
 from sw import importer
 from sw.compiler import compile_graph
 from sw.compiler.exact.requantisation import Reference, encode
-from sw.errors import UnsupportedError
 from sw.golden.primitives import activation_range, quantize_multiplier
 from sw.ir import Activation
 from sw.networks.architecture import Architecture

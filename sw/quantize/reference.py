@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sw.errors import InputError
+from common.errors import InputError
 from sw.ir import NO_PADDING, Padding
 from sw.networks.architecture import Architecture, Layer
 from sw.quantize import arithmetic

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from sw import reading
-from sw.errors import InputError
+from common import reading
+from common.errors import InputError
 from sw.networks.architecture import Architecture, Layer
 from sw.quantize import weights
 from sw.quantize.weights import LayerWeights, Norm, Weights
@@ -38,7 +38,7 @@ def read(path: str | PathLike[str]) -> dict[str, npt.NDArray[np.generic]]:
     ----------
     path
         ``.npz``, or ``.pt`` / ``.pth`` with a state dictionary (needs PyTorch); at most
-        :data:`sw.reading.LIMIT` bytes, as they are and unpacked.
+        :data:`common.reading.LIMIT` bytes, as they are and unpacked.
 
     Raises
     ------

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from sw import files
-from sw.errors import InputError
+from common import files
+from common.errors import InputError
 from sw.networks.architecture import Architecture, Layer
 
 __all__ = ["LayerWeights", "Norm", "Weights", "check", "fold", "load", "save"]

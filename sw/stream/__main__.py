@@ -18,11 +18,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 import boards
-from boards import Board
-from sw import reading, report
+from common import reading
+from common.errors import InputError
+from common.terminal import output_errors
+from hw.contract.board import Board
+from sw import report
 from sw.compiler import Program, is_program
 from sw.driver import Device
-from sw.errors import InputError
 from sw.model_file import Model, open_model
 from sw.networks import shipped
 from sw.stream.engine import Engine, GoldenDevice, Streams
@@ -31,7 +33,6 @@ from sw.stream.records import Statistics
 from sw.stream.sources import ArraySource, Preparer, Source, frames, open_source
 from sw.stream.view import About, JsonLines, LiveView, PlainLines, View
 from sw.stream.web import DEFAULT_ADDRESS, Page, parse_address
-from sw.terminal import output_errors
 
 __all__ = ["INTERRUPTED", "main"]
 

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from common.errors import SeparableError
 from sw import golden
 from sw.driver import StreamResult
-from sw.errors import SeparableError
 from sw.ir import Graph
 from sw.run import Difference, compare
 from sw.stream.prefetch import Prefetch

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from common.errors import InputError
 from sw import images
-from sw.errors import InputError
 from sw.ir import Graph
 
 __all__ = [

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from sw.errors import InputError
+from common.errors import InputError
 from sw.stream.sources import Item, Loaded, Preparer, Source
 
 __all__ = ["CameraSource", "VideoSource"]

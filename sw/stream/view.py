@@ -16,8 +16,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from common.terminal import output_errors, printable
 from sw.stream.records import TOP, Record, Snapshot
-from sw.terminal import output_errors, printable
 
 __all__ = ["About", "JsonLines", "LiveView", "PlainLines", "View"]
 

@@ -19,8 +19,8 @@ from typing import Any, cast
 
 from PIL import Image
 
+from common.errors import InputError, SeparableError
 from sw import images
-from sw.errors import InputError, SeparableError
 from sw.ir import Tensor
 from sw.stream.records import Record, Snapshot
 from sw.stream.view import About

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sw import files, importer, report
+from common import files
+from sw import importer, report
 from sw.networks import fashion_mnist, shipped
 from sw.networks.fashion_mnist import Split
 from sw.networks.fashion_mnist import split as divide

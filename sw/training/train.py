@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from common.errors import InputError
 from sw import report
-from sw.errors import InputError
 from sw.networks import fashion_mnist
 from sw.networks.fashion_mnist import Split
 from sw.networks.shipped import NETWORKS

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from standin import LAYERS, NEVER, WORDS, StandIn
 
+from common import cache
 from hw.contract.config import CoreConfig
 from hw.contract.registers import IDENTITY, Register
 from hw.contract.sections import seal
 from hw.program.flash_reader import FlashReader
-from sim import cache
 from sim.board import verilate
 from sim.board.simulated import FLASH_SIZE, LayerEnd, SimulatedBoard
 from sim.errors import BuildError, FlashError, HangError

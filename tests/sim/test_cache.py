@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 from standin import StandIn
 
+from common import cache
+from common.errors import CacheError
 from hw.contract.config import CoreConfig
-from sim import cache
 from sim.board import verilate
 from sim.board.simulated import SimulatedBoard
 from sim.board.top import SimTop
-from sim.errors import BuildError, CacheError
+from sim.errors import BuildError
 
 LINES = b"".join(b"%d\n" % n for n in range(400))
 FILES = {"library": bytes(range(256)) * 20, "design": LINES, "empty": b""}

@@ -12,6 +12,7 @@ import boards
 import sw.bench.__main__
 import sw.bench.measure
 import sw.driver
+from common.errors import InputError
 from sw import importer
 from sw.bench.__main__ import default_models, main
 from sw.bench.measure import (
@@ -27,7 +28,6 @@ from sw.bench.measure import (
 from sw.bench.rivals import RIVALS, VISUAL_WAKE_WORDS, rivals_of
 from sw.compiler import Program, compile_graph
 from sw.driver import Device
-from sw.errors import InputError
 from sw.fuzz.builder import NetworkBuilder
 
 BOARD = boards.get("icebreaker")

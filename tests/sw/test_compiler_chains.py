@@ -9,6 +9,7 @@ import random
 import pytest
 from compiled import check_program, random_inputs
 
+from common.errors import UnsupportedError
 from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode
@@ -19,7 +20,6 @@ from sw.compiler.placement import encode
 from sw.compiler.placement.addresses import Buffer, plan
 from sw.compiler.placement.chains import Segment
 from sw.compiler.placement.segments import BETWEEN_DESCRIPTORS, Division, Needs
-from sw.errors import UnsupportedError
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 

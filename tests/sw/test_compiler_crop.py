@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, importer, ir
 from sw.compiler import compile_layer
 from sw.compiler.graph import passes
 from sw.compiler.graph.crop import band_of
-from sw.errors import UnsupportedError
 from sw.fuzz.builder import NetworkBuilder
 
 CONFIG = CoreConfig()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from compiled import check, check_program, random_inputs
 
+from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode
 from hw.contract.requantiser import u_limit
@@ -23,7 +24,6 @@ from sw.compiler.lowering import depthwise
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.dispatch import first_layer_options
 from sw.compiler.lowering.pooling import find_code
-from sw.errors import UnsupportedError
 from sw.fuzz.builder import NetworkBuilder
 
 Network = Callable[[NetworkBuilder], int]

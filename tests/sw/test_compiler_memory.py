@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
+from common.errors import UnsupportedError
 from sw.compiler.lowering.layers import Trail
 from sw.compiler.placement import addresses
 from sw.compiler.placement.addresses import Buffer, MemoryPlan, NoArrangement, plan
-from sw.errors import UnsupportedError
 
 
 def buffer(tensor: int, words: int, first: int, last: int) -> Buffer:

@@ -9,10 +9,10 @@ import pytest
 from compiled import check_program
 
 import boards
+from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from sw import images, importer
 from sw.compiler import compile_graph, compile_layer
-from sw.errors import UnsupportedError
 from sw.ir import Graph
 
 INPUTS = {

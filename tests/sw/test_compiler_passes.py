@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from compiled import check, random_inputs
 
+from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from sw import golden, importer, ir
 from sw.compiler import compile_graph
 from sw.compiler.graph import passes
 from sw.compiler.graph.partition import partition
-from sw.errors import UnsupportedError
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 

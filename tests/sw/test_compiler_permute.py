@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from compiled import check, check_program, random_inputs
 
+from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, importer
@@ -18,7 +19,6 @@ from sw.compiler import Program, compile_graph, compile_layer, load_program, pip
 from sw.compiler.graph.partition import partition
 from sw.compiler.lowering import channel_order
 from sw.compiler.lowering.channel_order import order_channels
-from sw.errors import UnsupportedError
 from sw.fuzz.builder import NetworkBuilder
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from compiled import check_program, random_inputs
 
+from common.errors import InputError
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import DESCRIPTOR_HALFWORDS
 from hw.contract.records import Record, header
@@ -20,7 +21,6 @@ from sw import compile as tool
 from sw import importer
 from sw.compiler import compile_graph, load_program, save_program
 from sw.compiler.placement.encode import descriptor_words
-from sw.errors import InputError
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 

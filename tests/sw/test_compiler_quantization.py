@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from common.errors import UnsupportedError
 from hw.contract.requantiser import MAX_SHIFT
 from sw.compiler.exact.lines import step_positions
 from sw.compiler.exact.requantisation import (
@@ -16,7 +17,6 @@ from sw.compiler.exact.requantisation import (
     hardware_requantize,
     preview,
 )
-from sw.errors import UnsupportedError
 from sw.golden.primitives import rounding_divide_by_pot
 
 Ints = npt.NDArray[np.int64]

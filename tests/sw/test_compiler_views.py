@@ -10,12 +10,12 @@ import pytest
 from compiled import check, random_inputs
 
 import boards
+from common.errors import UnsupportedError
 from sim.functional import run_program
 from sw import golden, importer
 from sw.compiler import compile_graph, load_program, save_program
 from sw.driver import Device
 from sw.driver.simulation import SimTransport
-from sw.errors import UnsupportedError
 from sw.fuzz.builder import NetworkBuilder
 
 CONFIG = boards.get("icebreaker").config

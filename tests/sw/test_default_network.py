@@ -12,11 +12,11 @@ from PIL import Image
 from test_run import BOARD, error_of
 
 import boards
+from common.errors import InputError
 from sim import layer
 from sw import compile as compile_tool
 from sw import golden, importer, run
 from sw.compiler import compile_graph
-from sw.errors import InputError
 from sw.figures import store
 from sw.figures.store import lookup
 from sw.fuzz.builder import NetworkBuilder

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import boards
+from common.errors import InputError
 from hw.contract.registers import HOLD_NEVER, IDENTITY, Register
 from sw import golden, importer
 from sw.compiler import Program, compile_graph
@@ -22,7 +23,6 @@ from sw.driver import (
 )
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import Feed, Halfwords, LayerObserver, Progress
-from sw.errors import InputError
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 

@@ -10,6 +10,7 @@ import pytest
 from test_driver import frame, small_network
 
 import boards
+from common.errors import InputError
 from hw.contract.link import SEQUENCES
 from hw.contract.registers import IDENTITY, Register
 from sim.board.serial_port import SimulatedSerialPort
@@ -26,7 +27,6 @@ from sw.driver import (
 )
 from sw.driver.serial import SerialTransport
 from sw.driver.spi_flash import RECORD_BYTES, SECTOR, Command, SpiFlash
-from sw.errors import InputError
 from sw.ir import Graph
 
 BOARD = boards.get("icebreaker")

@@ -14,10 +14,11 @@ import pytest
 from compiled import check_program, random_inputs
 
 import boards
+from common.errors import InputError
+from hw.contract.board import Board
 from hw.contract.config import CoreConfig
 from sw import importer
 from sw.compiler import choice, compile_graph
-from sw.errors import InputError
 from sw.explore import __main__ as explore
 from sw.explore import accuracy, plot
 from sw.explore import sweep as sweeps
@@ -186,7 +187,7 @@ def run(*arguments: str) -> int:
 def instant(monkeypatch: pytest.MonkeyPatch) -> None:
     """Points without the compiler: those of α = 1 do not fit."""
 
-    def made(request: Request, board: boards.Board) -> Point:
+    def made(request: Request, board: Board) -> Point:
         network = request.network()
         fits = request.alpha < 1
         return Point(

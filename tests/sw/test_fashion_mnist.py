@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sw.errors import InputError
+from common.errors import InputError
 from sw.networks.fashion_mnist import LABELS, Split, load, split
 
 

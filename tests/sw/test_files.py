@@ -20,15 +20,15 @@ from matplotlib.figure import Figure
 from test_compiled_models import SHAPE, model_bytes
 
 import sim.pty
+from common.errors import SeparableError
+from common.files import write_bytes, write_text
 from hw import build
 from hw.flow.report import BuildResult
 from sw import compile as compile_tool
 from sw import report, run
 from sw.bench import chart
 from sw.bench.__main__ import main as bench
-from sw.errors import SeparableError
 from sw.explore import __main__ as explore
-from sw.files import write_bytes, write_text
 from sw.networks import published
 from sw.networks.architecture import mobilenet_v1
 from sw.quantize import weights
@@ -151,7 +151,8 @@ def test_pipes_and_devices_are_written_to(tmp_path: Path) -> None:
 
 
 def test_standard_output_keeps_what_was_printed(tmp_path: Path) -> None:
-    code = "from sw.files import write_text; print('first'); write_text('/dev/stdout', 'second\\n')"
+    code = ("from common.files import write_text; "
+            "print('first'); write_text('/dev/stdout', 'second\\n')")
     target = tmp_path / "out"
     with target.open("wb") as file:
         subprocess.run([sys.executable, "-c", code], stdout=file, check=True, cwd=REPOSITORY)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import boards
-from sw.errors import SeparableError
+from common.errors import SeparableError
 from sw.fuzz import __main__ as tool
 from sw.fuzz import campaign, judge, workers
 from sw.fuzz.campaign import Campaign

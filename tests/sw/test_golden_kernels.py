@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from judges import Array, LiteRT, Micro, constants
 
+from common.errors import UnsupportedError
 from sw import golden, importer
-from sw.errors import UnsupportedError
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 

@@ -11,8 +11,8 @@ import pytest
 import tflite
 from judges import Array, LiteRT, Micro, constants
 
+from common.errors import InputError
 from sw import golden, images, importer, ir
-from sw.errors import InputError
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 

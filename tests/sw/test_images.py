@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from common.errors import InputError
 from sw import images, importer
-from sw.errors import InputError
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tflite
 
+from common.errors import ModelFormatError, UnsupportedError
 from sw import importer, ir
-from sw.errors import ModelFormatError, UnsupportedError
 from sw.fuzz.builder import FileBuilder, NetworkBuilder, single
 from sw.importer.flatbuffer import Scalar, Schema, _Walker
 from sw.importer.read import read

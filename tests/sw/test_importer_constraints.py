@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from common.errors import UnsupportedError
 from sw import importer
-from sw.errors import UnsupportedError
 from sw.fuzz.builder import NetworkBuilder, TensorSpec
 from sw.importer import data_rules as data
 from sw.importer import shape_rules as shape

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from common.errors import GraphError
 from sw import importer, ir
-from sw.errors import GraphError
 from sw.fuzz.builder import NetworkBuilder
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import boards
+from common.errors import InputError, UnsupportedError
 from hw.contract.registers import HOLD_NEVER, Register
 from hw.contract.sections import seal, unseal
 from sim.functional import run_program
@@ -19,7 +20,6 @@ from sw.compiler.placement.encode import descriptor_words
 from sw.driver import Device, DeviceError, DeviceTimeout, profile
 from sw.driver.simulation import SimLinkTransport, SimTransport
 from sw.driver.transport import Feed, LayerObserver
-from sw.errors import InputError, UnsupportedError
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 

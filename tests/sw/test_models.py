@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from test_run import model_bytes
 
-from sim import cache
+from common import cache
+from common.errors import InputError
 from sw import compile as sw_compile
 from sw import models
-from sw.errors import InputError
 from sw.networks import published
 from sw.networks.published import DownloadError, Network
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sw.errors import InputError
+from common.errors import InputError
 from sw.networks.architecture import Architecture, divisible, mobilenet_v1, mobilenet_v2
 
 MILLION = 1_000_000

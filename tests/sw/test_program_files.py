@@ -18,11 +18,11 @@ import pytest
 from compiled import check_program, random_inputs
 
 import boards
+from common.errors import InputError
 from sw import golden, importer
 from sw.compiler import Program, compile_graph, is_program, load_program, save_program
 from sw.compiler.program import storage
 from sw.compiler.program.schema import Reader, SchemaError, Writer, fingerprint
-from sw.errors import InputError
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 

@@ -10,9 +10,9 @@ from float_networks import random_images, random_weights
 from judges import LiteRT, Micro
 
 import boards
+from common.errors import InputError
 from sw import golden, importer
 from sw.compiler import compile_graph
-from sw.errors import InputError
 from sw.networks.architecture import Architecture, Layer, mobilenet_v1, mobilenet_v2
 from sw.quantize.accuracy import accuracy, batched, float_predictions, golden_outputs
 from sw.quantize.calibrate import ActivationQuantization, calibrate, choose

@@ -10,8 +10,8 @@ import pytest
 from float_networks import random_images, random_weights
 from PIL import Image
 
+from common.errors import InputError
 from sw import golden, importer
-from sw.errors import InputError
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
 from sw.quantize import states, weights
 from sw.quantize.__main__ import main

@@ -16,8 +16,9 @@ import pytest
 from float_networks import random_images, random_weights
 from PIL import Image
 
-from sw import images, importer, reading, run
-from sw.errors import InputError, ModelFormatError
+from common import reading
+from common.errors import InputError, ModelFormatError
+from sw import images, importer, run
 from sw.fuzz.builder import NetworkBuilder
 from sw.networks import shipped
 from sw.networks.architecture import mobilenet_v1

@@ -14,6 +14,7 @@ from rich.console import Console
 from test_run import model_bytes
 
 import boards
+from common.terminal import printable
 from sw import golden, importer
 from sw.compiler import compile_graph
 from sw.driver import Device, DeviceError, StreamResult
@@ -25,7 +26,6 @@ from sw.stream.prefetch import Prefetch
 from sw.stream.records import Record, Snapshot, Statistics, Top
 from sw.stream.sources import Frame
 from sw.stream.view import About, JsonLines, LiveView, PlainLines
-from sw.terminal import printable
 
 CONFIG = boards.get("icebreaker").config
 SHAPE = (1, 12, 12, 3)

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from test_run import model_bytes
 
+from common.errors import InputError
 from sw import images, importer
-from sw.errors import InputError
 from sw.ir import Graph
 from sw.stream import sources
 from sw.stream.prefetch import Prefetch

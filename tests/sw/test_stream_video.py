@@ -13,8 +13,8 @@ import pytest
 from conftest import REPOSITORY
 from test_run import model_bytes
 
+from common.errors import InputError
 from sw import images, importer, report
-from sw.errors import InputError
 from sw.stream import sources, video
 from sw.stream.__main__ import main
 from sw.stream.sources import Preparer, open_source

@@ -22,8 +22,8 @@ from test_run import model_bytes
 from test_stream_engine import ABOUT, BAD, GOOD, NOW, tensor
 from test_stream_sources import picture
 
+from common.errors import InputError, SeparableError
 from sw import importer
-from sw.errors import InputError, SeparableError
 from sw.stream.records import Record, Top
 from sw.stream.sources import Preparer
 from sw.stream.web import HISTORY, Page, parse_address

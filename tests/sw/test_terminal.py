@@ -16,11 +16,11 @@ from rich.table import Table
 from test_compiled_models import BOARD, SHAPE, model_bytes
 
 import sim.pty
+from common.terminal import Screen, printable
 from sw import compile as compile_tool
 from sw import report, run
 from sw.bench.__main__ import main as bench
 from sw.stream.__main__ import main as stream
-from sw.terminal import Screen, printable
 
 # Clears the screen, turns the direction of writing, a C1 command, sets the title, ends the line.
 EVIL = "e\x1b[2Jv\u202ei\x9b31ml\x1b]0;t\x07\n\r\b\x00\x7f\u2028\u2066error: no"

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from boards import Board
+from hw.contract.board import Board
 from hw.flow.report import RESOURCES, BuildResult, Clock, Usage
 from hw.flow.rtlil import allow_collisions
 from hw.flow.tools import BuildError, run_tool, tool_versions

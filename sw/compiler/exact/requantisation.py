@@ -16,9 +16,9 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from common.errors import UnsupportedError
 from hw.contract.requantiser import DIGITS, MAX_SHIFT, MULTIPLIER_BITS, u_limit
 from sw.compiler.exact.lines import scalings, separating_line, step_positions
-from sw.errors import UnsupportedError
 from sw.golden import primitives
 
 __all__ = ["Codes", "Reference", "encode", "equal_steps", "hardware_requantize", "preview"]

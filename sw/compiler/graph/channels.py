@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.errors import UnsupportedError
 from sw import ir
 from sw.compiler.graph.partition import Partition, Place, activations, partition, zero_point
-from sw.errors import UnsupportedError
 from sw.golden.primitives import INT32_MAX, INT32_MIN
 
 __all__ = ["Channels", "fixed", "removable", "rewrite", "tied"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from common.errors import UnsupportedError
 from sw import ir
 from sw.compiler.graph.partition import Partition
-from sw.errors import UnsupportedError
 
 __all__ = ["Band", "band_of", "crop"]
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NewType
 
+from common.errors import UnsupportedError
 from sw import ir
-from sw.errors import UnsupportedError
 
 __all__ = [
     "Partition",

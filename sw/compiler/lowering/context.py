@@ -10,12 +10,12 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from sw import golden, ir
 from sw.compiler.exact.requantisation import Codes, Reference, encode, preview
 from sw.compiler.graph.channels import Channels
 from sw.compiler.graph.partition import Partition, Place, View, offset, refusal, zero_point
-from sw.errors import UnsupportedError
 
 __all__ = ["Context", "Ints"]
 

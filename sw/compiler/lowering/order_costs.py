@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode, minimum_steps
 from sw import golden, ir
@@ -24,7 +25,6 @@ from sw.compiler.lowering.context import Context, Ints
 from sw.compiler.lowering.convolution import PIXELS_IN_PARTS
 from sw.compiler.lowering.depthwise import place, supports
 from sw.compiler.lowering.turns import contiguous_read, fits, plain_read, read_in_parts
-from sw.errors import UnsupportedError
 
 __all__ = ["CostlyLayer", "Order", "Places", "Work", "costly_layers", "may_be_beyond"]
 

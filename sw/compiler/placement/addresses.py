@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from common.errors import UnsupportedError
 from sw.compiler.lowering.layers import Trail
-from sw.errors import UnsupportedError
 
 __all__ = ["Buffer", "MemoryPlan", "NoArrangement", "plan"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from common.errors import UnsupportedError
 from sw.compiler.graph.partition import Place
 from sw.compiler.input.layout import InputLayout
 from sw.compiler.lowering.context import Context
@@ -12,7 +13,6 @@ from sw.compiler.lowering.layers import Layer, Trail
 from sw.compiler.placement.addresses import Buffer, MemoryPlan, NoArrangement, plan
 from sw.compiler.placement.chains import Segment
 from sw.compiler.placement.segments import Division, Needs
-from sw.errors import UnsupportedError
 
 __all__ = ["Arrangement", "Arranger", "stored_rows"]
 

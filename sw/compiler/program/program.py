@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from common.errors import InputError, UnsupportedError
 from hw.contract.config import CoreConfig
 from hw.contract.registers import HOLD_NEVER
 from sw import golden, ir
@@ -18,7 +19,6 @@ from sw.compiler.placement.overlap import Overlap
 from sw.compiler.program.chunks import InputChunk
 from sw.compiler.timing.arrivals import arrivals
 from sw.compiler.timing.cycles import Work, predict
-from sw.errors import InputError, UnsupportedError
 
 __all__ = ["DeviceTensor", "Program", "ProgramLayer"]
 

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common import files, reading
+from common.errors import InputError, SeparableError
 from hw.contract.registers import IDENTITY
-from sw import files, reading
 from sw.compiler.program.program import Program
 from sw.compiler.program.schema import DTYPES, Reader, SchemaError, Writer, fingerprint
 from sw.compiler.program.validation import check
-from sw.errors import InputError, SeparableError
 
 __all__ = ["is_program", "load", "loads", "save"]
 

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
+from common.errors import GraphError
 from hw.contract.records import PARAMETER_FIELDS, Record, header
 from hw.contract.sections import unseal
 from hw.contract.words import ADDRESS_BITS
@@ -16,7 +17,6 @@ from sw.compiler.graph.partition import Place
 from sw.compiler.input.layout import NOTHING
 from sw.compiler.placement.encode import descriptor_words
 from sw.compiler.program.program import DeviceTensor, Program
-from sw.errors import GraphError
 
 __all__ = ["check"]
 

@@ -17,7 +17,7 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from sw.errors import InputError, SeparableError
+from common.errors import InputError, SeparableError
 
 __all__ = ["LIMIT", "TEXT_LIMIT", "open_file", "read", "read_lines", "read_npy"]
 

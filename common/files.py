@@ -12,7 +12,7 @@ import stat
 import sys
 from pathlib import Path
 
-from sw.errors import SeparableError
+from common.errors import SeparableError
 
 __all__ = ["write_bytes", "write_text"]
 

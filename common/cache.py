@@ -23,7 +23,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
-from sim.errors import CacheError
+from common.errors import CacheError
 
 try:
     import fcntl

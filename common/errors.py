@@ -24,3 +24,7 @@ class InputError(SeparableError):
 
 class GraphError(SeparableError):
     """A graph broke one of its own rules; raised by :meth:`sw.ir.Graph.check`."""
+
+
+class CacheError(SeparableError):
+    """What is to be built cannot be written."""

@@ -1,0 +1,1 @@
+"""Common: what every package and every tool uses; it imports none of them."""
