@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
 from common.errors import InputError, UnsupportedError
+from hw.contract.board import Board
 from hw.contract.requantiser import MULTIPLIER_BITS
 from sw.compiler import compile_graph
 from sw.explore.accuracy import top1, top1_quantized

@@ -288,6 +288,12 @@ def fully_connected(
     -------
     (elements of x / C, K) of the type of ``x``
 
+    Raises
+    ------
+    OverflowError
+        If a sum, or a scaled one with the zero point, is beyond int32: what the reference's kernel
+        makes of it depends on the processor.
+
     Notes
     -----
     ``FullyConnected`` and ``FullyConnectedPerChannel`` in reference/integer_ops/fully_connected.h,
@@ -301,7 +307,9 @@ def fully_connected(
         input_zero_point=input_zero_point,
         weights_zero_point=weights_zero_point,
     )
-    # Saturated before the zero point is added, as no scaled value beyond 32 bits is defined.
-    scaled = np.clip(accumulator.astype(np.float64) * real_multiplier, INT32_MIN, INT32_MAX)
+    # 2^40: beyond int32 in any case, and still exact.
+    scaled = np.clip(accumulator.astype(np.float64) * real_multiplier, -(2.0**40), 2.0**40)
     output = round_half_away(scaled) + output_zero_point
+    if output.min() < INT32_MIN or output.max() > INT32_MAX:
+        raise OverflowError("scaled sums overflow int32")
     return np.clip(output, activation_min, activation_max).astype(x.dtype)

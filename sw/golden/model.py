@@ -62,7 +62,7 @@ def compute(graph: ir.Graph, op: ir.Operator, operands: Sequence[Array]) -> Arra
     except OverflowError as error:
         raise UnsupportedError(
             f"{graph.name}: operator {op.name!r} ({op.kind}): {error} with this input, and the "
-            "reference is undefined there; use smaller biases"
+            "reference is undefined there; use smaller biases or a larger output scale"
         ) from None
     # A fully connected layer may keep leading dimensions; the elements are the same.
     return result.reshape(graph.tensors[op.output].shape)

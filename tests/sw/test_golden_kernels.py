@@ -408,19 +408,35 @@ def test_the_multiplier_of_a_fully_connected_layer_is_proven_for_all_channels() 
         np.testing.assert_array_equal(got, golden.run(graph, x)[op.output][0])
 
 
-def test_fully_connected_saturates_beyond_64_bits() -> None:
-    for x, expected in ((127, 100), (-127, -100)):
-        y = golden.kernels.fully_connected(
-            np.array([[x]], np.int8),
-            np.array([[127]], np.int8),
-            None,
-            input_zero_point=0,
-            output_zero_point=3,
-            real_multiplier=1e30,
-            activation_min=-100,
-            activation_max=100,
-        )
-        assert y.tolist() == [[expected]]
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("real", [1e6, 1e30, 1e300])
+def test_fully_connected_scaled_beyond_int32_is_refused(real: float, sign: int) -> None:
+    """A double that int32 cannot hold becomes another number on each processor."""
+    with pytest.raises(OverflowError, match="scaled sums overflow int32"):
+        fully_connected_of_one(sign * 127, 127 * 127, real)
+
+
+def test_fully_connected_scaled_to_the_ends_of_int32() -> None:
+    for x, room in ((1, (1 << 31) - 1 - 3), (-1, (1 << 31) + 3)):
+        assert fully_connected_of_one(x, 1, float(room)) == (100 if x > 0 else -100)
+        with pytest.raises(OverflowError, match="scaled sums overflow int32"):
+            fully_connected_of_one(x, 1, float(room + 1))
+
+
+def fully_connected_of_one(x: int, total: int, real: float) -> int:
+    """Return the output for an accumulator of ± ``total``; x has its sign."""
+    bias = np.array([total - abs(x) if x > 0 else abs(x) - total], np.int32)
+    y = golden.kernels.fully_connected(
+        np.array([[x]], np.int8),
+        np.array([[1]], np.int8),
+        bias,
+        input_zero_point=0,
+        output_zero_point=3,
+        real_multiplier=real,
+        activation_min=-100,
+        activation_max=100,
+    )
+    return int(y.item())
 
 
 def test_accumulators_wrap_like_int32() -> None:
