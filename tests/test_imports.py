@@ -42,7 +42,8 @@ def test_contracts() -> None:
 
 
 def test_every_package_has_a_layer() -> None:
-    layered = {name for layer in contract("layers")["layers"] for name in re.split(r" [|:] ", layer)}
+    layers = contract("layers")["layers"]
+    layered = {name for layer in layers for name in re.split(r" [|:] ", layer)}
     for root in ROOTS:
         if root not in layered:
             for module in pkgutil.iter_modules([str(REPOSITORY / root)], f"{root}."):
@@ -58,7 +59,9 @@ def test_doors_are_the_files_with_a_main() -> None:
     assert doors == set(contract("protected")["protected_modules"])
 
 
-@pytest.mark.parametrize("module", ["boards", "hw.contract", "sw.compiler", "sw.driver", "sw.golden"])
+@pytest.mark.parametrize(
+    "module", ["boards", "hw.contract", "sw.compiler", "sw.driver", "sw.golden"]
+)
 def test_nothing_shared_needs_amaranth(module: str) -> None:
     """With everything that is below the module."""
     code = (
