@@ -12,6 +12,7 @@ import boards
 from common.terminal import printable
 from sw import arrival
 from sw.compiler import Program, compile_graph, save_program
+from sw.compiler.timing import predict
 from sw.model_file import open_network
 from sw.report import (
     MODEL,
@@ -60,7 +61,7 @@ def layer_reports(program: Program) -> list[LayerReport]:
             utilization=utilization(layer.macs, cycles, multipliers),
             proven=True,
         )
-        for layer, cycles in zip(program.layers, program.cycles(), strict=True)
+        for layer, cycles in zip(program.layers, predict(program), strict=True)
     ]
 
 
@@ -84,7 +85,7 @@ def _table(program: Program, reports: Sequence[LayerReport]) -> Table:
             f"{tensor.words * word / 1024:.1f}",
             f"{layer.words * word / 1024:.1f}",
         )
-    cycles = sum(program.cycles())
+    cycles = sum(predict(program))
     table.add_section()
     table.add_row(
         "total",
@@ -100,7 +101,7 @@ def _table(program: Program, reports: Sequence[LayerReport]) -> Table:
 
 
 def _summary(program: Program, baud: int) -> str:
-    cycles, clock = sum(program.cycles()), program.config.core_mhz
+    cycles, clock = sum(predict(program)), program.config.core_mhz
     word = program.config.word_bytes
     layouts = ", ".join(
         f"{layout.kind} ({layout.words * word / 1024:.1f} KB)"
@@ -143,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             model=program.model,
             board=options.board,
             macs=program.macs,
-            cycles=sum(program.cycles()),
+            cycles=sum(predict(program)),
             multipliers=program.config.multipliers,
             layers=reports,
             flash_bytes=len(program.flash),

@@ -21,6 +21,7 @@ from common.errors import InputError
 from common.terminal import printable
 from sw import arrival, golden, images, ir, report
 from sw.compiler import Program, is_program
+from sw.compiler.timing import predict
 from sw.driver import Device, DeviceError
 from sw.ir import Graph
 from sw.model_file import open_model
@@ -350,7 +351,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             backend=options.backend,
             clock_mhz=config.core_mhz,
             results=[result_json(result) for result in results],
-            predicted_cycles=None if program is None else sum(program.cycles()),
+            predicted_cycles=None if program is None else sum(predict(program)),
             cycles_with_input=None
             if program is None
             else arrival.cycles_with_input(program, board.baud),

@@ -13,6 +13,7 @@ from common.errors import InputError, UnsupportedError
 from hw.contract.board import Board
 from hw.contract.requantiser import MULTIPLIER_BITS
 from sw.compiler import compile_graph
+from sw.compiler.timing import predict
 from sw.explore.accuracy import top1, top1_quantized
 from sw.explore.graphs import random_graph
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
@@ -142,7 +143,7 @@ def evaluate(request: Request, board: Board) -> Point:
             missing=f"the program takes {len(program.flash) / 1024:,.0f} KB of flash and the board "
             f"has {room / 1024:,.0f} KB for it; use a smaller width multiplier",
         )
-    cycles = sum(program.cycles())
+    cycles = sum(predict(program))
     return replace(
         point,
         fits=True,
