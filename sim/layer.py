@@ -8,7 +8,6 @@ run as bands of rows, each a program of its own; its cycles are the sum of their
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
+from common import door
 from sim import cache
 from sim.benches import runner
 from sim.cases import Case, cases, judge, write_job
@@ -230,4 +230,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

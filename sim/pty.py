@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import boards
+from common import door
 from sim.board import FLASH_SIZE, SimulatedBoard
 from sim.errors import SimulationError
 from sw import files
@@ -278,4 +279,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

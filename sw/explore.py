@@ -10,6 +10,7 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -18,6 +19,7 @@ from rich.progress import track
 from rich.table import Table
 
 import boards
+from common import door
 from sw import files, report
 from sw.errors import InputError
 from sw.exploration import plot
@@ -88,17 +90,18 @@ def _requests(options: Any) -> list[Request]:
 def _run(requests: Sequence[Request], board: boards.Board, jobs: int) -> list[Point]:
     """Evaluate all points, with a bar that disappears when they are done."""
     found: dict[int, Point] = {}
-    ready = sweep(requests, board, jobs=jobs)
-    progress = track(
-        ready,
-        total=len(requests),
-        description=f"{len(requests)} networks",
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    for number, point in progress:
-        found[number] = point
+    # Closed whatever comes: processes of its own end with it.
+    with closing(sweep(requests, board, jobs=jobs)) as ready:
+        progress = track(
+            ready,
+            total=len(requests),
+            description=f"{len(requests)} networks",
+            console=Console(stderr=True),
+            transient=True,
+            disable=not sys.stderr.isatty(),
+        )
+        for number, point in progress:
+            found[number] = point
     return [found[number] for number in range(len(requests))]
 
 
@@ -198,4 +201,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

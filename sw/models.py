@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import tempfile
 import urllib.error
 import urllib.request
@@ -25,6 +24,7 @@ from typing import Any
 
 from rich.table import Table
 
+from common import door
 from sim import cache
 from sw import report
 from sw.errors import InputError, SeparableError
@@ -335,4 +335,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from rich.table import Table
 
+from common.door import INTERRUPTED
 from sim.errors import SimulationError
 from sw import files
 from sw.errors import SeparableError
@@ -104,6 +105,7 @@ def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
             complain(str(error))
         except KeyboardInterrupt:
             complain("interrupted")
+            return INTERRUPTED
         except BrokenPipeError:
             # Whoever read our output has seen enough.
             _give_up_output()

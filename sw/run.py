@@ -7,7 +7,6 @@ ship, whose classes are known.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
+from common import door
 from sw import arrival, golden, images, ir, reading, report, samples
 from sw.compiler import Program, is_program
 from sw.driver import Device, DeviceError
@@ -361,4 +361,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.text import Text
 
 import boards
 from boards import Board
+from common import door
 from sw import images
 from sw.bench import tables
 from sw.bench.measure import (
@@ -169,4 +169,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

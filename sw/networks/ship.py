@@ -8,13 +8,13 @@ float and in int8 (the golden model).
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from common import door
 from sw import files, importer, report
 from sw.networks import default, fashion_mnist
 from sw.networks.fashion_mnist import Split
@@ -85,4 +85,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -7,7 +7,6 @@ project's own training.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 import boards
+from common import door
 from sw import files, images, importer, report
 from sw.errors import InputError
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
@@ -165,4 +165,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -19,6 +19,8 @@ from rich.progress import Progress
 
 import boards
 from boards import Board
+from common import door
+from common.door import INTERRUPTED
 from sw import reading, report
 from sw.compiler import Program, is_program
 from sw.driver import Device
@@ -33,11 +35,10 @@ from sw.stream.view import About, JsonLines, LiveView, PlainLines, View
 from sw.stream.web import DEFAULT_ADDRESS, Page, parse_address
 from sw.terminal import output_errors
 
-__all__ = ["INTERRUPTED", "main"]
+__all__ = ["main"]
 
-INTERRUPTED = 130
-"""What shells report of a command that Ctrl-C has ended."""
 TERMINATED = 143
+"""What shells report of a command that SIGTERM has ended."""
 
 
 def _parser() -> report.Parser:
@@ -296,9 +297,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_intermixed_args(arguments)
     try:
         return _run(options)
-    except KeyboardInterrupt:
-        report.complain("interrupted")
-        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; nothing may be written when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -306,4 +304,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -1,0 +1,1 @@
+"""What hardware, software and simulation share, and what knows none of them."""
