@@ -18,11 +18,13 @@ from typing import Any
 
 import boards
 from common import door, process
+from common.files import write_json
+from common.terminal import console
+from common.tool import Parser, command
 from hw.contract.board import Board
 from hw.flow.report import BuildResult, Sweep
 from hw.flow.tools import BuildError
 from hw.technology.ice40 import flow
-from sw.report import Parser, command, console, write_json
 
 __all__ = ["build", "main"]
 

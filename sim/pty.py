@@ -24,9 +24,9 @@ from pathlib import Path
 import boards
 from common import door, files
 from common.errors import SeparableError
+from common.tool import complain
 from sim.board.simulated import FLASH_SIZE, SimulatedBoard
 from sim.errors import SimulationError
-from sw.report import complain
 
 __all__ = ["PseudoTerminal", "main"]
 

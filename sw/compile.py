@@ -9,7 +9,9 @@ from rich.table import Table
 
 import boards
 from common import door
-from common.terminal import printable
+from common.files import write_json
+from common.terminal import console, printable
+from common.tool import Parser, command
 from sw import arrival
 from sw.compiler import Program, compile_graph, save_program
 from sw.compiler.timing import predict
@@ -17,14 +19,10 @@ from sw.model_file import open_network
 from sw.report import (
     MODEL,
     LayerReport,
-    Parser,
     add_compiler_options,
-    command,
     compiler_options,
-    console,
     network_report,
     utilization,
-    write_json,
 )
 
 __all__ = ["layer_reports", "main"]

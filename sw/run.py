@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from common import door, reading
+from common import door, files, reading, terminal, tool
 from common.errors import InputError
 from common.terminal import printable
 from sw import arrival, golden, images, ir, report
@@ -264,8 +264,8 @@ def _labels(path: str | None) -> list[str]:
     return [] if path is None else reading.read_lines(path)
 
 
-def _parser() -> report.Parser:
-    parser = report.Parser(prog="python -m sw.run", description=__doc__)
+def _parser() -> tool.Parser:
+    parser = tool.Parser(prog="python -m sw.run", description=__doc__)
     parser.add_argument("model", metavar="MODEL", **report.MODEL)
     parser.add_argument(
         "inputs", metavar="INPUT", nargs="*",
@@ -289,7 +289,7 @@ def _parser() -> report.Parser:
     return parser
 
 
-@report.command
+@tool.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     # Not parse_args: it would take a MODEL before an option for all there is.
@@ -305,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     frames = _frames(graph, options.inputs, options.images)
     labels = _labels(options.labels) or ([] if options.model else default_labels())
 
-    output = report.console()
+    output = terminal.console()
     results: list[Run] = []
     program: Program | None = None
 
@@ -355,10 +355,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if program is None
             else arrival.cycles_with_input(program, board.baud),
         )
-        report.write_json(options.json, data)
+        files.write_json(options.json, data)
     if results[-1].difference:
-        report.complain(results[-1].difference)
-        return report.VERIFICATION_FAILED
+        tool.complain(results[-1].difference)
+        return tool.VERIFICATION_FAILED
     return 0
 
 

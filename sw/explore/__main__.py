@@ -16,10 +16,9 @@ from rich.console import Console
 from rich.progress import track
 
 import boards
-from common import door
+from common import door, files, terminal, tool
 from common.errors import InputError
 from hw.contract.board import Board
-from sw import report
 from sw.explore import plot
 from sw.explore.accuracy import SOURCES, published
 from sw.explore.sweep import ARCHITECTURES, Point, Request, default_jobs, front, sweep
@@ -28,8 +27,8 @@ from sw.explore.tables import markdown, table, write_csv
 __all__ = ["main"]
 
 
-def _parser() -> report.Parser:
-    parser = report.Parser(prog="python -m sw.explore", description=__doc__)
+def _parser() -> tool.Parser:
+    parser = tool.Parser(prog="python -m sw.explore", description=__doc__)
     parser.add_argument(
         "--arch", nargs="+", choices=sorted(ARCHITECTURES), default=["v1"],
         help="MobileNet V1 (default) or V2, or both",
@@ -102,14 +101,14 @@ def _show(points: Sequence[Point], title: str, *, as_markdown: bool) -> None:
     if as_markdown:
         print(markdown(points))
         return
-    output = report.console()
+    output = terminal.console()
     output.print(table(points, title))
     for point in points:
         if not point.fits:
             output.print(f"{point.arch.upper()} {point.label}: {point.missing}")
 
 
-@report.command
+@tool.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     options = _parser().parse_args(arguments)
@@ -132,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "sources": SOURCES,
             "points": [{**asdict(point), "front": point in best} for point in points],
         }
-        report.write_json(options.json, data)
+        files.write_json(options.json, data)
     if options.plot:
         plot.plot(
             points, options.plot, title=f"MobileNets on the {board.title}",

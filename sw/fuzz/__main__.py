@@ -9,12 +9,14 @@ from pathlib import Path
 import boards
 from common import door
 from common.errors import InputError
+from common.files import write_json
+from common.terminal import console
+from common.tool import VERIFICATION_FAILED, Parser, command, complain
 from sw.fuzz.campaign import Campaign, Progress, outcome_table, reason_table
 from sw.fuzz.judge import check_available
 from sw.fuzz.trial import CAMPAIGNS
 from sw.fuzz.verdict import FAILURES
 from sw.fuzz.workers import Worker
-from sw.report import VERIFICATION_FAILED, Parser, command, complain, console, write_json
 
 __all__ = ["main"]
 
