@@ -6,15 +6,18 @@ when all of it is on the disk.  Pictures and archives are made in memory first.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import stat
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from common.errors import SeparableError
 
-__all__ = ["write_bytes", "write_text"]
+__all__ = ["write_bytes", "write_json", "write_text"]
 
 NEW_FILE = 0o666
 """Permissions of a new file, less what the umask takes away."""
@@ -26,6 +29,17 @@ OPEN_FILES = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text as UTF-8; see :func:`write_bytes`."""
     write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
+    """Write JSON; the file appears complete or not at all.
+
+    Raises
+    ------
+    SeparableError
+        If it cannot be written.
+    """
+    write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["OUTPUT", "Screen", "any_encoding", "output_errors", "printable"]
+__all__ = ["OUTPUT", "Screen", "any_encoding", "console", "output_errors", "printable"]
 
 
 def printable(text: str) -> str:
@@ -60,3 +60,11 @@ def any_encoding() -> None:
     """Let standard output take any text: what its encoding lacks becomes a question mark."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+
+
+def console() -> Screen:
+    """Return the console for tables and text; redirected output is wide enough for a table."""
+    output = Screen(highlight=False, emoji=False, markup=False, soft_wrap=True)
+    if not output.is_terminal:
+        output.width = 160
+    return output

@@ -24,6 +24,7 @@ from sw import ir
 from sw.compiler import Program, compile_layer
 from sw.compiler.graph.crop import Band, band_of
 from sw.compiler.graph.passes import run as run_passes
+from sw.compiler.timing import predict
 
 __all__ = ["Case", "Outcome", "cases", "judge", "write_job"]
 
@@ -164,7 +165,7 @@ def write_job(case: Case, path: Path, clock_mhz: float) -> None:
         flash_address=program.flash_address,
         flash=np.frombuffer(program.flash, np.uint8),
         ring_first=program.ring[0],
-        limit=4 * sum(program.cycles()) + 100_000,
+        limit=4 * sum(predict(program)) + 100_000,
         output_address=output.address * lanes,
         output_count=output.words * lanes,
         **writes,

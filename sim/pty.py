@@ -22,11 +22,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import boards
-from common import files
+from common import door, files
 from common.errors import SeparableError
+from common.tool import complain
 from sim.board.simulated import FLASH_SIZE, SimulatedBoard
 from sim.errors import SimulationError
-from sw.report import complain
 
 __all__ = ["PseudoTerminal", "main"]
 
@@ -278,4 +278,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -7,7 +7,6 @@ ship, whose classes are known.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from common import reading
+from common import door, files, reading, terminal, tool
 from common.errors import InputError
 from common.terminal import printable
 from sw import arrival, golden, images, ir, report
 from sw.compiler import Program, is_program
+from sw.compiler.timing import predict
 from sw.driver import Device, DeviceError
 from sw.ir import Graph
 from sw.model_file import open_model
@@ -264,8 +264,8 @@ def _labels(path: str | None) -> list[str]:
     return [] if path is None else reading.read_lines(path)
 
 
-def _parser() -> report.Parser:
-    parser = report.Parser(prog="python -m sw.run", description=__doc__)
+def _parser() -> tool.Parser:
+    parser = tool.Parser(prog="python -m sw.run", description=__doc__)
     parser.add_argument("model", metavar="MODEL", **report.MODEL)
     parser.add_argument(
         "inputs", metavar="INPUT", nargs="*",
@@ -289,7 +289,7 @@ def _parser() -> report.Parser:
     return parser
 
 
-@report.command
+@tool.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     # Not parse_args: it would take a MODEL before an option for all there is.
@@ -305,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     frames = _frames(graph, options.inputs, options.images)
     labels = _labels(options.labels) or ([] if options.model else default_labels())
 
-    output = report.console()
+    output = terminal.console()
     results: list[Run] = []
     program: Program | None = None
 
@@ -350,17 +350,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             backend=options.backend,
             clock_mhz=config.core_mhz,
             results=[result_json(result) for result in results],
-            predicted_cycles=None if program is None else sum(program.cycles()),
+            predicted_cycles=None if program is None else sum(predict(program)),
             cycles_with_input=None
             if program is None
             else arrival.cycles_with_input(program, board.baud),
         )
-        report.write_json(options.json, data)
+        files.write_json(options.json, data)
     if results[-1].difference:
-        report.complain(results[-1].difference)
-        return report.VERIFICATION_FAILED
+        tool.complain(results[-1].difference)
+        return tool.VERIFICATION_FAILED
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

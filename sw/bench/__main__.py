@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,8 +11,11 @@ from pathlib import Path
 from rich.text import Text
 
 import boards
+from common import door
 from common.errors import InputError, UnsupportedError
-from common.terminal import printable
+from common.files import write_json
+from common.terminal import console, printable
+from common.tool import VERIFICATION_FAILED, Parser, command, complain
 from hw.contract.board import Board
 from sw import images
 from sw.bench import tables
@@ -28,15 +30,7 @@ from sw.bench.measure import (
 from sw.bench.rivals import RIVALS
 from sw.driver import Device
 from sw.model_file import open_model
-from sw.report import (
-    VERIFICATION_FAILED,
-    Parser,
-    add_compiler_options,
-    command,
-    complain,
-    console,
-    write_json,
-)
+from sw.report import add_compiler_options
 
 __all__ = ["default_models", "main"]
 
@@ -169,4 +163,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

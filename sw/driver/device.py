@@ -14,7 +14,7 @@ from common.errors import InputError
 from hw.contract.config import CoreConfig
 from hw.contract.registers import HOLD_NEVER, IDENTITY, Register
 from sw.compiler import Collector, InputChunk, Program
-from sw.compiler.timing.cycles import by_layer
+from sw.compiler.timing import by_layer, predict
 from sw.driver.errors import CorruptProgramError, DeviceError, DeviceTimeout
 from sw.driver.results import Result, StreamResult
 from sw.driver.transport import Feed, Halfwords, Job, Memory, Outcome, Progress, Transport
@@ -306,7 +306,7 @@ class Device:
         program, lanes = self._program(), self.config.lanes
         places = [program.tensors[index] for index in program.outputs]
         if self._limit is None:
-            self._limit = 4 * sum(program.cycles()) + 100_000
+            self._limit = 4 * sum(predict(program)) + 100_000
         uploads, chunks = program.uploads(inputs, constants=False)
         overlap = program.overlap
         return Job(

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import boards
+from common import door
 from common.errors import InputError
+from common.files import write_json
+from common.terminal import console
+from common.tool import VERIFICATION_FAILED, Parser, command, complain
 from sw.fuzz.campaign import Campaign, Progress, outcome_table, reason_table
 from sw.fuzz.judge import check_available
 from sw.fuzz.trial import CAMPAIGNS
 from sw.fuzz.verdict import FAILURES
 from sw.fuzz.workers import Worker
-from sw.report import VERIFICATION_FAILED, Parser, command, complain, console, write_json
 
 __all__ = ["main"]
-
-INTERRUPTED = 130
 
 
 def _parser() -> Parser:
@@ -66,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         interrupted = True
     output = console()
-    output.print(outcome_table(campaign))
+    if campaign.done:
+        output.print(outcome_table(campaign))
     if campaign.reasons:
         output.print(reason_table(campaign))
     if options.json:
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.print(f"--reproduce {failure['number']}: {failure['outcome']}, {failure['reason']}")
     if interrupted:
         complain("interrupted" + ("; the same command goes on" if options.state else ""))
-        return INTERRUPTED
+        return door.INTERRUPTED
     return VERIFICATION_FAILED if campaign.failures else 0
 
 
@@ -94,4 +95,4 @@ def _reproduce(name: str, number: int, board: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -14,10 +14,10 @@ from typing import Any, TextIO
 from rich.table import Table
 
 from common.errors import SeparableError
+from common.files import write_json
 from sw.fuzz.trial import CAMPAIGNS, Trial, shrink
 from sw.fuzz.verdict import FAILURES, Outcome, Verdict
 from sw.fuzz.workers import Worker, examine_all
-from sw.report import write_json
 
 __all__ = ["Campaign", "outcome_table", "reason_table"]
 

@@ -29,6 +29,7 @@ from sim.errors import SimulationError
 from sim.pty import PseudoTerminal
 from sw import importer
 from sw.compiler import Program, compile_graph
+from sw.compiler.timing import predict
 from sw.driver import Device, DeviceBusy, DeviceError, DeviceLost
 from sw.driver.spi_flash import record
 from sw.ir import Graph
@@ -76,7 +77,7 @@ def test_a_network(board: SimulatedBoard, graph: Graph, program: Program) -> Non
             for x, result in zip(frames, device.stream(frames), strict=True):
                 assert result.error is None
                 check(graph, x, result.tensors)
-                assert result.cycles == sum(program.cycles())
+                assert result.cycles == sum(predict(program))
             # One driver at a time.
             with pytest.raises(DeviceBusy, match="another driver has this port"):
                 Device.open(terminal.name, CONFIG, baud=BAUD)
@@ -204,7 +205,7 @@ def test_a_stream_over_the_command(tmp_path: Path) -> None:
         assert [entry["frame"] for entry in records] == [0, 1]
         for entry in records:
             assert entry["exact"] is True and entry["error"] is None
-            assert entry["cycles"] == sum(program.cycles())
+            assert entry["cycles"] == sum(predict(program))
             assert entry["upload_ms"] > 0 and entry["download_ms"] > 0
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=LONG)

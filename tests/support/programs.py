@@ -15,7 +15,7 @@ from hw.contract.modes import Mode, minimum_steps
 from hw.contract.records import PARAMETER_FIELDS, Record, header
 from hw.contract.sections import seal
 from hw.contract.taps import window_steps
-from sw.compiler.timing.cycles import Work
+from sw.compiler.program.work import Work
 
 ICEBREAKER = boards.get("icebreaker").config
 SMALL = CoreConfig(lanes=2, weight_depth=32, parameter_slots=4, descriptor_slots=4)

@@ -19,6 +19,7 @@ from sw import compile as compile_tool
 from sw import golden, importer, run
 from sw.bench.__main__ import main as bench
 from sw.compiler import load_program, save_program
+from sw.compiler.timing import predict
 from sw.driver.simulation import SimTransport
 from sw.stream.__main__ import main as stream
 
@@ -57,7 +58,7 @@ def test_run_verifies_it(program: Path, frame: Path, tmp_path: Path, backend: st
     expected = golden.run(graph, np.load(frame))[graph.outputs[0]].ravel().tolist()
     assert data["model"] == "small" and data["results"][0]["output"] == expected
     device = backend == "sim"
-    assert data["cycles"] == (sum(load_program(program).cycles()) if device else None)
+    assert data["cycles"] == (sum(predict(load_program(program))) if device else None)
     for layer in data["layers"]:
         assert layer["exact"] is (True if device else None)
         assert layer["proven"] is (True if device else None)
@@ -107,7 +108,7 @@ def test_bench_measures_it(program: Path, tmp_path: Path) -> None:
     assert bench([str(program), *BOARD, "--json", str(target)]) == 0
     (result,) = json.loads(target.read_text())["networks"]
     assert result["model"] == "small" and result["source"] == "counters"
-    assert result["cycles"] == sum(load_program(program).cycles())
+    assert result["cycles"] == sum(predict(load_program(program)))
 
 
 def error_of(capsys: pytest.CaptureFixture[str], path: Path) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import NewType
 
 from common.errors import UnsupportedError
 from sw import ir
+from sw.compiler.program.tensors import Place
 
 __all__ = [
     "Partition",
@@ -25,9 +25,6 @@ __all__ = [
     "subgraph",
     "zero_point",
 ]
-
-Place = NewType("Place", int)
-"""Number of the tensor that is written to a place in memory: not of all that lies there."""
 
 DEVICE_OPERATORS = (
     ir.Conv2D,

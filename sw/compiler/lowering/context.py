@@ -15,7 +15,8 @@ from hw.contract.config import CoreConfig
 from sw import golden, ir
 from sw.compiler.exact.requantisation import Codes, Reference, encode, preview
 from sw.compiler.graph.channels import Channels
-from sw.compiler.graph.partition import Partition, Place, View, offset, refusal, zero_point
+from sw.compiler.graph.partition import Partition, View, offset, refusal, zero_point
+from sw.compiler.program.tensors import Place
 
 __all__ = ["Context", "Ints"]
 

@@ -20,11 +20,12 @@ from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode, minimum_steps
 from sw import golden, ir
-from sw.compiler.graph.partition import Partition, Place
+from sw.compiler.graph.partition import Partition
 from sw.compiler.lowering.context import Context, Ints
 from sw.compiler.lowering.convolution import PIXELS_IN_PARTS
 from sw.compiler.lowering.depthwise import place, supports
 from sw.compiler.lowering.turns import contiguous_read, fits, plain_read, read_in_parts
+from sw.compiler.program.tensors import Place
 
 __all__ = ["CostlyLayer", "Order", "Places", "Work", "costly_layers", "may_be_beyond"]
 

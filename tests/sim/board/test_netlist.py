@@ -16,6 +16,7 @@ from sim.board import netlist
 from sim.board.serial_port import SimulatedSerialPort
 from sw import golden, importer
 from sw.compiler import compile_graph
+from sw.compiler.timing import predict
 from sw.driver import Device
 from sw.driver.serial import SerialTransport
 from sw.driver.transport import Feed, Halfwords, LayerObserver
@@ -67,7 +68,7 @@ def test_a_network(port: SimulatedSerialPort) -> None:
             expected = golden.run(graph, x)
             for index in graph.outputs:
                 np.testing.assert_array_equal(result.tensors[index], expected[index])
-            assert result.cycles == sum(program.cycles())
+            assert result.cycles == sum(predict(program))
 
 
 SETTLED = 12
@@ -134,11 +135,11 @@ def test_a_frame(port: SimulatedSerialPort, shared: Path) -> None:
         np.testing.assert_array_equal(value, expected[output], graph.tensors[output].name)
 
     transport = Impatient(port, BOARD.config, baud=BOARD.baud)
-    transport.ends = np.cumsum(program.cycles()).tolist()
+    transport.ends = np.cumsum(predict(program)).tolist()
     with Device(transport, BOARD.config) as device:
         device.load(program)
         result = device.infer(x, observe)
     assert seen == list(range(len(program.layers)))
     for index in graph.outputs:
         np.testing.assert_array_equal(result.tensors[index], expected[index])
-    assert result.cycles == sum(program.cycles())
+    assert result.cycles == sum(predict(program))

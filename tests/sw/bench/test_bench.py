@@ -27,6 +27,7 @@ from sw.bench.measure import (
 )
 from sw.bench.rivals import RIVALS, VISUAL_WAKE_WORDS, rivals_of
 from sw.compiler import Program, compile_graph
+from sw.compiler.timing import predict
 from sw.driver import Device
 from sw.fuzz.builder import NetworkBuilder
 
@@ -58,10 +59,10 @@ def program() -> Program:
 
 def test_causes_add_up(program: Program) -> None:
     layers = model_profile(program)
-    assert [layer.cycles for layer in layers] == program.cycles()
+    assert [layer.cycles for layer in layers] == predict(program)
     result = measure(program, BOARD, CLOCK)
     assert result.source == "model" and set(result.lost()) == LOST
-    assert result.limit + sum(result.lost().values()) == result.cycles == sum(program.cycles())
+    assert result.limit + sum(result.lost().values()) == result.cycles == sum(predict(program))
     assert result.utilization == program.macs / 16 / result.cycles
     assert result.inferences_per_second == CLOCK.mhz * 1e6 / result.cycles
     data = result.json()
@@ -224,4 +225,4 @@ def test_networks(shared: Path, name: str) -> None:
         result: Measurement = measure(
             program, BOARD, CLOCK, device=device, frame=random_inputs(graph, 0))
     assert result.source == "counters"
-    assert [layer.cycles for layer in result.layers] == program.cycles()
+    assert [layer.cycles for layer in result.layers] == predict(program)

@@ -14,6 +14,7 @@ from common.errors import InputError
 from hw.contract.registers import HOLD_NEVER, IDENTITY, Register
 from sw import golden, importer
 from sw.compiler import Program, compile_graph
+from sw.compiler.timing import predict
 from sw.driver import (
     CorruptProgramError,
     Device,
@@ -87,7 +88,7 @@ def test_a_stream(device: Device, graph: Graph, program: Program) -> None:
         expected = golden.run(graph, x)
         for index in graph.outputs:
             np.testing.assert_array_equal(result.tensors[index], expected[index])
-        assert result.cycles == sum(program.cycles())
+        assert result.cycles == sum(predict(program))
         assert result.layer_cycles is not None and sum(result.layer_cycles) == result.cycles
         assert result.upload_seconds > 0 and result.compute_seconds > 0
     times = [result.finished for result in results]
@@ -103,7 +104,7 @@ def test_a_stream_of_a_damaged_program(device: Device, graph: Graph, program: Pr
     assert all(not result.tensors and result.cycles is None for result in results)
     device.load(program)
     (result,) = device.stream([frame(graph, 0)])
-    assert result.error is None and result.cycles == sum(program.cycles())
+    assert result.error is None and result.cycles == sum(predict(program))
 
 
 def test_what_was_in_memory_does_not_matter(graph: Graph, program: Program) -> None:
@@ -132,7 +133,7 @@ def test_a_run_that_was_left_behind(
         for index, value in golden.run(graph, x).items():
             if index in graph.outputs:
                 np.testing.assert_array_equal(result.tensors[index], value)
-        assert result.cycles == sum(program.cycles())
+        assert result.cycles == sum(predict(program))
     device.transport.write_register(Register.HOLD, 0)
     device.transport.write_register(Register.START, 1)
     device.load(program)
@@ -179,7 +180,7 @@ def test_sums_in_parts(device: Device, channels: int) -> None:
     x = frame(network, 1)
     result = device.infer(x)
     np.testing.assert_array_equal(result.tensors[y], golden.run(network, x)[y])
-    assert result.layer_cycles == program.cycles()
+    assert result.layer_cycles == predict(program)
 
 
 def test_errors_before_the_device_is_touched(
@@ -393,7 +394,7 @@ def test_long_runs_are_counted(program: Program) -> None:
 def test_a_hold_from_before_is_undone(device: Device, graph: Graph, program: Program) -> None:
     device.transport.write_register(Register.HOLD, 0)
     device.load(program)
-    assert device.infer(frame(graph, 0)).cycles == sum(program.cycles())
+    assert device.infer(frame(graph, 0)).cycles == sum(predict(program))
 
 
 def test_the_limit_is_that_of_the_program(program: Program) -> None:
@@ -403,5 +404,5 @@ def test_the_limit_is_that_of_the_program(program: Program) -> None:
     device = Device(Recorder(), CONFIG)
     for one, shape in ((program, (1, 12, 12, 3)), (larger, (1, 40, 40, 8))):
         device.load(one)
-        assert device._job(np.zeros(shape, np.int8)).limit > 3 * sum(one.cycles())
-    assert sum(larger.cycles()) > 40_000
+        assert device._job(np.zeros(shape, np.int8)).limit > 3 * sum(predict(one))
+    assert sum(predict(larger)) > 40_000

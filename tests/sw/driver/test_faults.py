@@ -78,7 +78,7 @@ def test_another_board_in_the_place_of_the_first(fresh: int, expected: int) -> N
     transport = SerialTransport(port, CONFIG, baud=BAUD)
     data = np.arange(50, dtype=np.uint16)
     transport.write_memory(0, data)
-    while transport.link._sequence:
+    while transport.link.line.sequence:
         transport.write_register(Register.RING_FIRST, 1)
     port.board = ModelBoard(seed, BOARD.baud)
     port.board.fresh, port.board.expected = fresh, expected

@@ -11,7 +11,7 @@ import boards
 from hw.contract.registers import Register
 from sw import importer
 from sw.compiler import Program, compile_graph
-from sw.compiler.timing.cycles import descriptor_timings
+from sw.compiler.timing import descriptor_timings, predict
 from sw.driver import Device, DeviceError, DeviceTimeout, profile
 from sw.driver.simulation import SimTransport
 from sw.fuzz.builder import NetworkBuilder
@@ -36,8 +36,8 @@ def program() -> Program:
 def check(device: Device, program: Program) -> None:
     layers = profile(device, program, FRAME)
     assert [layer.name for layer in layers] == [layer.name for layer in program.layers]
-    assert [layer.cycles for layer in layers] == program.cycles()
-    timings = descriptor_timings(program.work, program.ring_words, CONFIG)
+    assert [layer.cycles for layer in layers] == predict(program)
+    timings = descriptor_timings(program)
     for number, layer in enumerate(layers):
         own = [t for t, work in zip(timings, program.work, strict=True) if work.layer == number]
         assert layer.steps == sum(t.steps for t in own)
@@ -46,7 +46,7 @@ def check(device: Device, program: Program) -> None:
         assert layer.requantise == sum(t.requantise for t in own)
         assert layer.fill == sum(t.fill for t in own)
     # Everything is as before.
-    assert device.infer(FRAME).cycles == sum(program.cycles())
+    assert device.infer(FRAME).cycles == sum(predict(program))
 
 
 def test_simulated_board(program: Program) -> None:
@@ -88,7 +88,7 @@ def test_a_device_that_does_not_get_there(program: Program) -> None:
         with pytest.raises(DeviceTimeout, match="does not get to descriptor 1"):
             profile(device, program, FRAME)
         # It can be used again.
-        assert device.infer(FRAME).cycles == sum(program.cycles())
+        assert device.infer(FRAME).cycles == sum(predict(program))
 
 
 def test_another_core(program: Program) -> None:

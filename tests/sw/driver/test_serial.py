@@ -16,6 +16,7 @@ from hw.contract.registers import IDENTITY, Register
 from sim.board.serial_port import SimulatedSerialPort
 from sim.board.simulated import SimulatedBoard
 from sw.compiler import Program, compile_graph
+from sw.compiler.timing import predict
 from sw.driver import (
     ConfigurationMismatch,
     CorruptProgramError,
@@ -114,7 +115,7 @@ def test_a_network(transport: SerialTransport, graph: Graph, program: Program) -
         result = device.infer(x)
         check(graph, x, result.tensors)
         assert result.layer_cycles is None
-        assert result.cycles == sum(program.cycles())
+        assert result.cycles == sum(predict(program))
     with pytest.raises(DeviceError, match="does not show its layers"):
         device.infer(x, lambda number, value: None)
     frames = [frame(graph, seed) for seed in range(5)]
@@ -122,7 +123,7 @@ def test_a_network(transport: SerialTransport, graph: Graph, program: Program) -
     for x, streamed in zip(frames, results, strict=True):
         assert streamed.error is None and streamed.retries == 0
         check(graph, x, streamed.tensors)
-        assert streamed.cycles == sum(program.cycles())
+        assert streamed.cycles == sum(predict(program))
 
 
 def test_a_stream_that_is_left(transport: SerialTransport, graph: Graph) -> None:
@@ -141,7 +142,7 @@ def test_a_stream_that_is_left(transport: SerialTransport, graph: Graph) -> None
         x = frame(graph, 20 + left)
         result = device.infer(x)
         check(graph, x, result.tensors)
-        assert result.cycles == sum(program.cycles())
+        assert result.cycles == sum(predict(program))
 
 
 def test_a_board_that_is_configured_again(

@@ -19,6 +19,7 @@ from hw.contract.board import Board
 from hw.contract.config import CoreConfig
 from sw import importer
 from sw.compiler import choice, compile_graph
+from sw.compiler.timing import predict
 from sw.explore import __main__ as explore
 from sw.explore import accuracy, plot
 from sw.explore import sweep as sweeps
@@ -55,7 +56,7 @@ def test_cycles_are_those_of_the_trained_network(shared: Path) -> None:
         importer.load(shared / "models" / "vww_96_int8.tflite"), BOARD.config, board=BOARD.name
     )
     found = evaluate(Request(arch="v1", alpha=0.25, size=96, classes=2), BOARD)
-    assert found.cycles == sum(trained.cycles())
+    assert found.cycles == sum(predict(trained))
     assert found.macs == trained.macs == 7_489_664
     assert found.flash_bytes == len(trained.flash)
     assert found.memory_bytes == 8 * (BOARD.config.memory_depth - trained.ring_words)
@@ -112,7 +113,7 @@ def test_layouts_that_are_not_tried_change_nothing(
     monkeypatch.setattr(choice.Choice, "spares", lambda *_: False)
     assert compile_graph(graph, config).flash == some.flash
     every = timed[few:]
-    assert len(every) > few and min(every) == sum(some.cycles())
+    assert len(every) > few and min(every) == sum(predict(some))
 
 
 def test_seeds() -> None:

@@ -18,6 +18,7 @@ import boards
 from common.terminal import printable
 from sw import golden, importer
 from sw.compiler import compile_graph
+from sw.compiler.timing import predict
 from sw.driver import Device, DeviceError, StreamResult
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
@@ -91,7 +92,7 @@ def test_on_the_simulated_core(graph: Graph) -> None:
             continue
         assert record.json()["output"] == expected(graph, record.number)
         assert record.exact is True and not record.error
-        assert record.cycles == sum(program.cycles())
+        assert record.cycles == sum(predict(program))
         assert record.board_seconds == record.cycles / (CONFIG.core_mhz * 1e6)
         assert record.prepare_seconds == 0.25
         assert record.compute_seconds == pytest.approx(record.board_seconds, rel=0.1)
@@ -322,7 +323,7 @@ def test_over_a_serial_line(graph: Graph) -> None:
     for record in done:
         if record.number != 2:
             assert record.json()["output"] == expected(graph, record.number)
-            assert record.exact is True and record.cycles == sum(program.cycles())
+            assert record.exact is True and record.cycles == sum(predict(program))
             # Ten bits a byte, and what surrounds them.
             assert record.upload_seconds > 432 * 10 / board.baud
             assert record.compute_seconds > record.board_seconds and record.download_seconds > 0

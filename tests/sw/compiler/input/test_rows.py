@@ -20,11 +20,12 @@ from sw import compile as compile_tool
 from sw import golden, images, importer
 from sw.compiler import Overlap, Program, compile_graph, load_program, pipeline, save_program
 from sw.compiler.graph.partition import partition
-from sw.compiler.input.layout import InputLayout
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.dispatch import first_layer_options
-from sw.compiler.placement import overlap as overlapping
-from sw.compiler.placement.overlap import MARGIN
+from sw.compiler.program.layout import InputLayout
+from sw.compiler.timing import overlap as overlapping
+from sw.compiler.timing import predict
+from sw.compiler.timing.overlap import MARGIN
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
@@ -229,7 +230,7 @@ def stream(program: Program, frames: list[Array], overlap: Overlap) -> list[Arra
     results = []
     for x in [*frames[1:], frames[0]]:
         line.send(x, overlap)
-        assert line.finish() == sum(program.cycles())
+        assert line.finish() == sum(predict(program))
         results.append(line.result())
     # The last input is there, and the result stays while the core runs on it.
     line.board.write_register(Register.START, 1)
@@ -251,9 +252,9 @@ def test_next_input_comes_while_the_core_runs(graph: Graph, program: Program) ->
     frames = [random_inputs(graph, seed)[0] for seed in range(3)]
     overlap = program.overlap
     assert overlap is not None and overlap.pace == 128
-    assert overlap.results > sum(program.cycles()[:-1]) - 50
+    assert overlap.results > sum(predict(program)[:-1]) - 50
     # Before a layer of so many cycles could be over.
-    assert overlap.cycle < program.cycles()[0] // 2
+    assert overlap.cycle < predict(program)[0] // 2
     for got, right in zip(stream(program, frames, overlap), expected(graph, frames), strict=True):
         np.testing.assert_array_equal(got, right)
 
@@ -279,7 +280,7 @@ def test_layers_are_as_good_as_cycles(program: Program) -> None:
     line.board.write_register(Register.START, 1)
     while line.board.read_register(Register.DESCRIPTORS) < overlap.layers:
         pass
-    assert -MARGIN <= line.board.cycle - begin - overlap.cycle < program.cycles()[0] // 2
+    assert -MARGIN <= line.board.cycle - begin - overlap.cycle < predict(program)[0] // 2
 
 
 def test_visual_wake_words(shared: Path) -> None:
@@ -288,7 +289,7 @@ def test_visual_wake_words(shared: Path) -> None:
     program = compile_graph(graph, CONFIG, compact_input=True)
     assert program.sent_words * 8 == 96 * 96 * 3
     assert program.overlap is not None and program.overlap.cycle < 4_000
-    assert sum(program.cycles()) < 500_000
+    assert sum(predict(program)) < 500_000
     names = ("no_0", "yes_1")
     frames = [images.load(shared / "images" / f"vww_quant_test_{n}.dat", graph) for n in names]
     results = stream(program, frames, program.overlap)
@@ -302,7 +303,7 @@ def test_what_does_not_fit_twice_runs_row_by_row(shared: Path) -> None:
     path = shared / "models" / "mobilenet_v1_0.25_128_quant.tflite"
     program = compile_graph(importer.load(path), CONFIG, compact_input=True)
     assert program.pinned and program.sent_words * 8 < 68_000
-    assert sum(program.cycles()) < 1_150_000
+    assert sum(predict(program)) < 1_150_000
 
 
 def test_no_room_for_the_next_input() -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from common.errors import UnsupportedError
+from hw.contract.config import CoreConfig
 from hw.contract.requantiser import u_limit
 from sw import golden, importer, ir
+from sw.compiler import compile_graph
 from sw.compiler.exact import sums
+from sw.compiler.exact.lines import separating_line, step_positions
+from sw.compiler.exact.ratios import Outline, Trials
 from sw.compiler.exact.requantisation import hardware_requantize
 from sw.compiler.graph.partition import offset
 from sw.compiler.lowering import addition
@@ -145,8 +151,9 @@ def test_systematic_ties_take_three_codes(output: float) -> None:
 
 def test_only_right_codes_are_proven() -> None:
     parameters, ratio, gain = sum_of(4, second=1.3, output=2.1)
-    code = sums.find_code(parameters, ratio, gain, 24)
-    assert code is not None
+    codes = sums.find_codes(parameters, ratio, gain, 24)
+    assert codes is not None and len(codes) == 1
+    ((code, _),) = codes
     table = sums.reference_table(parameters)
     assert sums._proven(code, table, (-128, 127), 24, 31)
     assert not sums._proven(code, table, (-128, 126), 24, 31)
@@ -154,3 +161,90 @@ def test_only_right_codes_are_proven() -> None:
         assert not sums._proven(wrong, table, (-128, 127), 24, 31)
     # Right, but wider than accumulators.
     assert not sums._proven(code, table, (-128, 127), 16, 31)
+
+
+@pytest.mark.parametrize(("second", "output"), [(0.31, 0.7), (1.3, 2.1), (9.0, 5.0)])
+def test_edges_of_outputs(second: float, output: float) -> None:
+    parameters, ratio, _ = sum_of(5, second=second, output=output)
+    table = sums.reference_table(parameters).astype(np.int64)
+    outline = Outline(sums.reference_table(parameters), ratio)
+    x = np.arange(-128, 128)
+    np.testing.assert_array_equal(outline.outputs, np.unique(table))
+    for b in (640, 1017):
+        for a in {math.ceil(b * (ratio - outline.reach)), math.floor(b * (ratio + outline.reach))}:
+            assert abs(a / b - ratio) <= outline.reach
+            plane = a * x[:, None] + b * x
+            below, above = outline.sums(a, b)
+            want = [plane[table == output].max() for output in outline.outputs[:-1]]
+            np.testing.assert_array_equal(below, want)
+            want = [plane[table == output].min() for output in outline.outputs[1:]]
+            np.testing.assert_array_equal(above, want)
+
+
+def test_edges_of_outputs_that_no_ratio_separates() -> None:
+    x = np.arange(-128, 128)
+    table = np.where(x[:, None] >= 0, 127, np.where(x >= 0, 0, -128)).astype(np.int8)
+    outline = Outline(table, 1.0)
+    assert outline.reach == 0
+    below, above = outline.sums(1, 1)
+    assert (below.tolist(), above.tolist()) == ([-2, 126], [-128, -128])
+
+
+@pytest.mark.parametrize(("second", "output"), [(0.83, 1.21), (1.3, 2.1), (0.9, 1.1)])
+def test_ratios_outside_the_interval_have_no_line(second: float, output: float) -> None:
+    parameters, ratio, gain = sum_of(6, second=second, output=output)
+    outline = Outline(sums.reference_table(parameters), ratio)
+    levels = step_positions(outline.outputs[1:] + 128, 12)
+    interval = outline.interval(levels, 1 / gain, Trials(left=100))
+    assert interval is not None
+    found = []
+    for b in range(500, 700):
+        a = round(b * ratio)
+        if abs(a / b - ratio) <= outline.reach:
+            line = separating_line(*outline.sums(a, b), levels, b / gain)
+            found.append((line is not None, interval[0] <= a / b - ratio <= interval[1]))
+    assert {there for there, _ in found} == {False, True}
+    assert all(there == inside for there, inside in found)
+
+
+def test_sums_without_a_line_are_known_at_once() -> None:
+    """Ties on both sides of steps: no A and B need be tried."""
+    parameters, ratio, gain = sum_of(1, second=1.25, output=1.0)
+    search = sums._Search(parameters, ratio, gain, (24, 31), 2000)
+    assert search.find(sums.STEPS[-1]) is None
+    assert not search.tried and search.trials.left > 1000
+    assert sums.find_codes(parameters, ratio, gain, 24) is None
+
+
+def test_trials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each table of outputs has its own share, however many codes look right and are not."""
+    parameters, ratio, gain = sum_of(4, second=1.3, output=2.1)
+    monkeypatch.setattr(sums, "_same", lambda *_: False)
+    search = sums._Search(parameters, ratio, gain, (24, 31), 500)
+    assert search.find(sums.STEPS[-1]) is None
+    assert search.tried and -50 < search.trials.left <= 0
+
+
+def test_networks_with_many_sums_share_the_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = NetworkBuilder(seed=7, dtype="uint8")
+    x = y = net.input((1, 2, 2, 8), scale=0.05)
+    for scale in net.rng.uniform(0.06, 0.08, 60):
+        y = net.add(y, x, output_scale=float(scale))
+    shares = []
+    search = sums.find_codes
+
+    def noted(*arguments: float) -> object:
+        shares.append(arguments[-1])
+        return search(*arguments)
+
+    monkeypatch.setattr(addition, "find_codes", noted)
+    compile_graph(importer.loads(net.build(outputs=[y])), CoreConfig())
+    assert len(shares) == 60 and max(shares) * len(shares) <= addition.TRIALS
+
+
+def test_sums_for_which_nothing_is_found_are_refused() -> None:
+    net = NetworkBuilder(seed=1)
+    x = net.input((1, 4), scale=0.02)
+    y = net.add(x, net.input((1, 4), scale=0.025), output_scale=0.02)
+    with pytest.raises(UnsupportedError, match="were found that give the reference's sum"):
+        compile_graph(importer.loads(net.build(outputs=[y])), CoreConfig())

@@ -17,6 +17,7 @@ from sim.functional import run_program
 from sw import golden, importer
 from sw.compiler import InputChunk, Program, compile_graph, load_program, save_program
 from sw.compiler.placement.encode import descriptor_words
+from sw.compiler.timing import predict
 from sw.driver import Device, DeviceError, DeviceTimeout, profile
 from sw.driver.simulation import SimLinkTransport, SimTransport
 from sw.driver.transport import Feed, LayerObserver
@@ -114,13 +115,13 @@ def test_simulated_board(graph: Graph, program: Program, pace: int) -> None:
             result = device.infer(x)
             np.testing.assert_array_equal(result.tensors[output], golden.run(graph, x)[output])
             cycles.append(result.cycles)
-            assert result.layer_cycles == [result.cycles] == program.cycles(pace)
+            assert result.layer_cycles == [result.cycles] == predict(program, pace)
         if pace == 200:
             assert min(cycles) > (ROWS - PLACES) * WIDTH * 2 * 4 * pace
         # Whoever comes afterwards is not held.
         other = compile_graph(graph, CONFIG)
         device.load(other)
-        assert device.infer(x).cycles == sum(other.cycles())
+        assert device.infer(x).cycles == sum(predict(other))
 
 
 def test_a_stream(graph: Graph, program: Program) -> None:
@@ -180,7 +181,7 @@ def test_a_core_that_waits_for_ever(graph: Graph, program: Program) -> None:
         assert isinstance(result.error, DeviceTimeout)
         other = compile_graph(graph, CONFIG)
         device.load(other)
-        assert device.infer(frame(0)).cycles == sum(other.cycles())
+        assert device.infer(frame(0)).cycles == sum(predict(other))
 
 
 def test_a_line_on_which_the_core_gets_nowhere(program: Program) -> None:

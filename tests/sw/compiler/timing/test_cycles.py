@@ -18,8 +18,9 @@ from hw.contract.registers import HOLD_NEVER, Cause, Register
 from sim.board.simulated import SimulatedBoard
 from sw import importer
 from sw.compiler import compile_graph
+from sw.compiler.timing import predict
 from sw.compiler.timing.core import DescriptorTiming
-from sw.compiler.timing.cycles import descriptor_timings, predict
+from sw.compiler.timing.cycles import layer_cycles, work_timings
 from sw.driver import Device
 
 PROGRAMS = 60
@@ -106,11 +107,11 @@ class Bench:
     def check(self, descriptors: list[Descriptor], ring_words: int, seed: int = 0,
               causes: bool = False) -> None:
         work = work_of(descriptors, self.config)
-        timings = descriptor_timings(work, ring_words, self.config)
+        timings = work_timings(work, ring_words, self.config)
         expected = [timing.end + 1 for timing in timings]
         got = self.ends(stream(work, self.config, random.Random(seed)), ring_words)
         assert got == expected, (ring_words, descriptors)
-        assert sum(predict(work, ring_words, self.config)) == got[-1]
+        assert sum(layer_cycles(work, ring_words, self.config)) == got[-1]
         for d, timing in zip(descriptors, timings, strict=True):
             assert timing.steps == d.steps * d.width * d.height * d.blocks
         starts = [0, *expected[:-1]]
@@ -232,7 +233,7 @@ def test_a_ring_must_not_shrink() -> None:
     layers = [layer(Mode.POOL, ICEBREAKER, ring_moves=True, ring_first=first)
               for first in (16000, 16001)]
     with pytest.raises(ValueError, match=r"ring_first must be at most 16000, .* not 16001"):
-        descriptor_timings(work_of(layers, ICEBREAKER), 100, ICEBREAKER)
+        work_timings(work_of(layers, ICEBREAKER), 100, ICEBREAKER)
 
 
 # -- networks ------------------------------------------------------------------------------------
@@ -251,5 +252,5 @@ def test_networks(shared: Path, name: str) -> None:
     with Device.open("sim", ICEBREAKER) as device:
         device.load(program)
         result = device.infer(x)
-    assert result.layer_cycles == program.cycles()
-    assert result.cycles == sum(program.cycles())
+    assert result.layer_cycles == predict(program)
+    assert result.cycles == sum(predict(program))

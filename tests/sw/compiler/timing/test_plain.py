@@ -15,8 +15,9 @@ from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
 from sw import importer
 from sw.compiler import compile_graph
+from sw.compiler.program.work import Work
 from sw.compiler.timing import core, port
-from sw.compiler.timing.cycles import Work, tasks_of
+from sw.compiler.timing.cycles import tasks_of
 from sw.explore.graphs import random_graph
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
 from sw.networks.shipped import default_model
