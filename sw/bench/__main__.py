@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
-
-from rich.text import Text
 
 import boards
 from common import door
 from common.errors import InputError, UnsupportedError
 from common.files import write_json
+from common.progress import waiting
 from common.terminal import console, printable
 from common.tool import VERIFICATION_FAILED, Parser, command, complain
 from hw.contract.board import Board
@@ -106,11 +104,8 @@ def _all(options: argparse.Namespace, board: Board, clock: BenchClock) -> list[M
     results = []
     for path in options.models or default_models():
         try:
-            with ExitStack() as stack:
-                if screen.is_terminal:
-                    what = "cycle model" if options.model else "counters, five runs a layer"
-                    line = Text(printable(f"{Path(path).stem}: {what}"))
-                    stack.enter_context(screen.status(line))
+            what = "cycle model" if options.model else "counters, five runs a layer"
+            with waiting(f"{Path(path).stem}: {what}", screen):
                 result = _one(path, board, clock, options)
         except UnsupportedError as error:
             if options.models:

@@ -10,9 +10,10 @@ import boards
 from common import door
 from common.errors import InputError
 from common.files import write_json
+from common.progress import Line
 from common.terminal import console
 from common.tool import VERIFICATION_FAILED, Parser, command, complain
-from sw.fuzz.campaign import Campaign, Progress, outcome_table, reason_table
+from sw.fuzz.campaign import Campaign, outcome_table, reason_table
 from sw.fuzz.judge import check_available
 from sw.fuzz.trial import CAMPAIGNS
 from sw.fuzz.verdict import FAILURES
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     interrupted = False
     try:
-        campaign.run(options.jobs, Progress())
+        campaign.run(options.jobs, Line())
     except KeyboardInterrupt:
         interrupted = True
     output = console()

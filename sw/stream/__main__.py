@@ -15,10 +15,9 @@ from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
-from rich.progress import Progress
 
 import boards
-from common import door, reading, tool
+from common import door, progress, reading, tool
 from common.door import INTERRUPTED
 from common.errors import InputError
 from common.terminal import output_errors
@@ -170,10 +169,8 @@ def _device(
 
 def _load(device: Device, program: Program) -> None:
     """Load a program; a board's flash takes seconds, which a terminal shows."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("writing the flash", total=None)
-        device.load(program, lambda done, size: progress.update(task, completed=done, total=size))
+    with progress.counting("writing the flash") as show:
+        device.load(program, show)
 
 
 def _views(options: argparse.Namespace, about: About, page: Page | None) -> list[View]:
