@@ -26,11 +26,10 @@ from common.files import write_bytes, write_text
 from hw import build
 from hw.flow.report import BuildResult
 from sw import compile as compile_tool
-from sw import run
+from sw import models, run
 from sw.bench import chart
 from sw.bench.__main__ import main as bench
 from sw.explore import __main__ as explore
-from sw.networks import published
 from sw.networks.architecture import mobilenet_v1
 from sw.quantize import weights
 from sw.quantize.__main__ import main as quantize
@@ -189,7 +188,7 @@ def _tools(folder: Path) -> dict[str, Tool]:
         "explore --csv": lambda name: explore.main([*sweep, "--csv", name]),
         "explore --json": lambda name: explore.main([*sweep, "--json", name]),
         "explore --plot": lambda name: explore.main([*sweep, "--plot", name]),
-        "models --json": lambda name: published.main(["list", "--json", name]),
+        "models --json": lambda name: models.main(["list", "--json", name]),
         "quantize --output": lambda name: quantize(
             [str(folder / "w.npz"), "--network", "v1", *shape, *images, "--output", name]),
         "chart": tool.command(lambda _: chart._save(Figure(), Path(str(_))) or 0),
