@@ -27,7 +27,7 @@ from sim.board import FLASH_SIZE, SimulatedBoard
 from sim.errors import SimulationError
 from sw import files
 from sw.errors import SeparableError
-from sw.report import complain
+from sw.report import Parser, complain
 
 __all__ = ["PseudoTerminal", "main"]
 
@@ -252,7 +252,7 @@ def _serve(options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
-    parser = argparse.ArgumentParser(prog="python -m sim.pty", description=__doc__)
+    parser = Parser(prog="python -m sim.pty", description=__doc__)
     parser.add_argument(
         "--board", default="icebreaker", help="a board's name (default: %(default)s)"
     )

@@ -17,6 +17,7 @@ from sw.report import (
     LayerReport,
     Parser,
     add_compiler_options,
+    check_outputs,
     command,
     compiler_options,
     console,
@@ -124,6 +125,7 @@ def _summary(program: Program, baud: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; returns the exit code."""
     options = _parser().parse_args(arguments)
+    check_outputs((options.output, options.json), (options.model,))
     board = boards.get(options.board)
     program = compile_graph(
         open_network(options.model),

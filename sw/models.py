@@ -276,6 +276,7 @@ def _where(network: Network) -> str:
 
 
 def _list(options: Any) -> None:
+    report.check_outputs([options.json])
     table = Table()
     for name in ("network", "what", "KB", "licence", "from", "here"):
         table.add_column(

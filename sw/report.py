@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 
@@ -15,7 +15,7 @@ from rich.table import Table
 from common.door import INTERRUPTED
 from sim.errors import SimulationError
 from sw import files
-from sw.errors import SeparableError
+from sw.errors import InputError, SeparableError
 from sw.terminal import OUTPUT, Screen, any_encoding, output_errors, printable
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "LayerReport",
     "Parser",
     "add_compiler_options",
+    "check_outputs",
     "command",
     "compiler_options",
     "complain",
@@ -48,6 +49,15 @@ USER_ERROR = 2
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, like all others."""
+
+    def parse_known_args(  # type: ignore[override]  # overloads of a namespace's type
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Refuse empty arguments: a default would run something else than was meant."""
+        args = sys.argv[1:] if args is None else args
+        if any(not arg or (arg.startswith("--") and arg.endswith("=")) for arg in args):
+            self.error("an argument is empty, such as a variable that is not set")
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print the error and leave."""
@@ -241,6 +251,37 @@ def layer_table(
             "total", "", f"{macs:,}", f"{cycles:,}", f"{macs / (cycles * multipliers):.1%}"
         )
     return table
+
+
+def check_outputs(
+    outputs: Iterable[str | None], inputs: Iterable[str | None] = ()
+) -> None:
+    """Refuse files to write before the work that they are for.
+
+    Parameters
+    ----------
+    outputs, inputs : iterable of str or None
+        Names of files; ``None`` for what was not given.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be where it is to be, or would replace one that is read or another one
+        that is written.
+    """
+    taken = {os.path.realpath(name): f"{name!r} is read" for name in inputs if name is not None}
+    for name in outputs:
+        if name is None:
+            continue
+        path = os.path.realpath(name)
+        if os.path.isdir(path):
+            raise InputError(f"{name}: cannot be written, it is a folder; name a file in it")
+        if not os.path.isdir(os.path.dirname(path)):
+            raise InputError(f"{name}: cannot be written, its folder is missing; make it first")
+        if os.path.isfile(path) or not os.path.exists(path):
+            if path in taken:
+                raise InputError(f"{name}: cannot be written, {taken[path]}; use another name")
+            taken[path] = f"{name!r} is written"
 
 
 def write_json(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:

@@ -31,6 +31,7 @@ from sw.report import (
     VERIFICATION_FAILED,
     Parser,
     add_compiler_options,
+    check_outputs,
     command,
     complain,
     console,
@@ -55,7 +56,8 @@ def default_models() -> list[str]:
     InputError
         If there are none.
     """
-    folder, shared = os.environ.get("SEPARABLE_MODELS"), os.environ.get("SEPARABLE_SHARED")
+    # Empty is as good as not set.
+    folder, shared = (os.environ.get(f"SEPARABLE_{name}") or None for name in ("MODELS", "SHARED"))
     if folder is None and shared is not None:
         folder = str(Path(shared) / "models")
     if folder is None and SHIPPED.is_dir():
@@ -150,6 +152,9 @@ def _write(options: argparse.Namespace, results: list[Measurement]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; returns the exit code."""
     options = _parser().parse_args(arguments)
+    check_outputs((options.json, options.chart), (*options.models, options.input, options.build))
+    if options.seed < 0:
+        raise InputError(f"--seed must not be negative, not {options.seed}")
     board = boards.get(options.board)
     clock = read_clock(board, options.build)
     try:

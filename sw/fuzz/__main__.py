@@ -14,7 +14,15 @@ from sw.fuzz.judge import check_available
 from sw.fuzz.trial import CAMPAIGNS
 from sw.fuzz.verdict import FAILURES
 from sw.fuzz.workers import Worker
-from sw.report import VERIFICATION_FAILED, Parser, command, complain, console, write_json
+from sw.report import (
+    VERIFICATION_FAILED,
+    Parser,
+    check_outputs,
+    command,
+    complain,
+    console,
+    write_json,
+)
 
 __all__ = ["main"]
 
@@ -49,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     options = _parser().parse_args(arguments)
     boards.get(options.board)
+    check_outputs((options.json,), () if options.state is None else (str(options.state),))
     check_available()
     if options.count < 1 or options.jobs < 1 or options.seed < 0:
         raise InputError("--count and --jobs must be at least 1, --seed at least 0")
