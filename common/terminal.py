@@ -5,7 +5,9 @@ Names of files, tensors and classes come from others.  JSON and CSV have them as
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +52,10 @@ class Screen(Console):
         """Print what :class:`rich.console.Console` prints."""
         with output_errors():
             super().print(*objects, **options)
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command how it ends; rich ends it with the code of a difference."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return what is drawn for a string."""

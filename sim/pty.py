@@ -24,7 +24,7 @@ from pathlib import Path
 import boards
 from common import door, files
 from common.errors import SeparableError
-from common.tool import complain
+from common.tool import Parser, complain
 from sim.board.simulated import FLASH_SIZE, SimulatedBoard
 from sim.errors import SimulationError
 
@@ -251,7 +251,7 @@ def _serve(options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
-    parser = argparse.ArgumentParser(prog="python -m sim.pty", description=__doc__)
+    parser = Parser(prog="python -m sim.pty", description=__doc__)
     parser.add_argument(
         "--board", default="icebreaker", help="a board's name (default: %(default)s)"
     )

@@ -9,7 +9,7 @@ from rich.table import Table
 
 import boards
 from common import door
-from common.files import write_json
+from common.files import check_outputs, write_json
 from common.terminal import console, printable
 from common.tool import Parser, command
 from sw import arrival
@@ -123,6 +123,7 @@ def _summary(program: Program, baud: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; returns the exit code."""
     options = _parser().parse_args(arguments)
+    check_outputs((options.output, options.json), (options.model,))
     board = boards.get(options.board)
     program = compile_graph(
         open_network(options.model),

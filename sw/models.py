@@ -17,6 +17,7 @@ __all__ = ["main"]
 
 
 def _list(options: Any) -> None:
+    files.check_outputs([options.json])
     table = Table()
     for name in ("network", "what", "KB", "licence", "from", "here"):
         table.add_column(

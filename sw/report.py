@@ -1,4 +1,4 @@
-"""What the command-line tools share: arguments, tables, JSON, and how they fail."""
+"""Reports of networks: layers, tables, JSON, and the compiler's options that tools share."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ MODEL: dict[str, Any] = {
     "help": "a quantised network (default: the MobileNet V1 that ships with the project)",
 }
 """What every tool says of its MODEL.tflite."""
+
 
 def add_compiler_options(parser: argparse.ArgumentParser, *, compact: bool = False) -> None:
     """Add the options that every tool with a compiler in it takes.

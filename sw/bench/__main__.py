@@ -10,7 +10,7 @@ from pathlib import Path
 import boards
 from common import door
 from common.errors import InputError, UnsupportedError
-from common.files import write_json
+from common.files import check_outputs, write_json
 from common.progress import waiting
 from common.terminal import console, printable
 from common.tool import VERIFICATION_FAILED, Parser, command, complain
@@ -47,7 +47,8 @@ def default_models() -> list[str]:
     InputError
         If there are none.
     """
-    folder, shared = os.environ.get("SEPARABLE_MODELS"), os.environ.get("SEPARABLE_SHARED")
+    # Empty is as good as not set.
+    folder, shared = (os.environ.get(f"SEPARABLE_{name}") or None for name in ("MODELS", "SHARED"))
     if folder is None and shared is not None:
         folder = str(Path(shared) / "models")
     if folder is None and SHIPPED.is_dir():
@@ -139,6 +140,9 @@ def _write(options: argparse.Namespace, results: list[Measurement]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; returns the exit code."""
     options = _parser().parse_args(arguments)
+    check_outputs((options.json, options.chart), (*options.models, options.input, options.build))
+    if options.seed < 0:
+        raise InputError(f"--seed must not be negative, not {options.seed}")
     board = boards.get(options.board)
     clock = read_clock(board, options.build)
     try:

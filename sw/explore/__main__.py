@@ -104,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     board = boards.get(options.board)
     if options.jobs < 1:
         raise InputError(f"--jobs must be at least 1, not {options.jobs}")
+    files.check_outputs((options.csv, options.json, options.plot))
     requests = _requests(options)
     if options.plot:
         plot.check(options.plot)
