@@ -22,6 +22,7 @@ from sw.driver import (
     DeviceLost,
     DeviceTimeout,
     Transport,
+    open_device,
 )
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import Feed, Halfwords, LayerObserver, Progress
@@ -43,7 +44,7 @@ def program(graph: Graph) -> Program:
 
 @pytest.fixture
 def device() -> Iterator[Device]:
-    with Device.open("sim", CONFIG) as device:
+    with open_device("sim", CONFIG) as device:
         yield device
 
 
@@ -315,7 +316,7 @@ def test_strange_devices(program: Program) -> None:
 
 def test_no_such_port() -> None:
     with pytest.raises(DeviceError, match=r"/dev/nothing: cannot be opened .*--backend is sim"):
-        Device.open("/dev/nothing", CONFIG)
+        open_device("/dev/nothing", CONFIG)
 
 
 class Recorder(Dummy):
