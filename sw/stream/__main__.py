@@ -28,9 +28,10 @@ from sw.model_file import Model, open_model
 from sw.networks import shipped
 from sw.networks.labels import labels_of
 from sw.stream.engine import Engine, Streams
+from sw.stream.open import open_source
 from sw.stream.prefetch import Prefetch
 from sw.stream.records import Statistics
-from sw.stream.sources import ArraySource, Preparer, Source, frames, open_source
+from sw.stream.sources import ArraySource, Preparer, Source, frames
 from sw.stream.view import About, JsonLines, LiveView, PlainLines, View
 from sw.stream.web import DEFAULT_ADDRESS, Page, parse_address
 
