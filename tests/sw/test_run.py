@@ -164,7 +164,7 @@ def test_user_errors(
     target = tmp_path / "report.json"
     json_option = ["--json", str(target)]
     cases = {
-        (str(bad), inputs[0], *BOARD): "bad: this is not a TensorFlow Lite model",
+        (str(bad), inputs[0], *BOARD): "bad.tflite: this is not a TensorFlow Lite model",
         (str(tmp_path / "missing.tflite"), inputs[0], *BOARD): "missing.tflite",
         (model, str(picture), *BOARD): "picture.png",
         (model, inputs[0], str(tmp_path / "missing.npy"), *BOARD): "missing.npy",
