@@ -235,7 +235,7 @@ def test_damaged_under_two_readers(
 MAKER = """
 import sys, time
 from pathlib import Path
-from sim import cache
+from common import cache
 
 def make(folder):
     (folder / "half").write_text("x")
@@ -328,7 +328,7 @@ def test_a_folder_that_cannot_be_made(folder: Path, caplog: pytest.LogCaptureFix
 
 READER = """
 import os, sys
-from sim import cache
+from common import cache
 os.setuid(65534)
 calls = []
 
