@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import UnsupportedError
-from hw.contract.requantiser import DIGITS, MAX_SHIFT, MULTIPLIER_BITS, u_limit
+from hw.contract.requantiser import MAX_SHIFT, MULTIPLIER_BITS, truncated_product, u_limit
 from sw.compiler.exact.lines import scalings, separating_line, step_positions
 from sw.golden import primitives
 
@@ -27,23 +27,6 @@ Ints = npt.NDArray[np.int64]
 
 CONSTANT_MULTIPLIER = 1 << 30
 """One half: with a shift of 0, a bias of 2v is the output v, whichever way is rounded."""
-
-
-def truncated_products(u: Ints, multiplier: Ints, fraction_bits: int) -> Ints:
-    """Compute u × multiplier as a requantiser with fewer than 31 ``fraction_bits`` does.
-
-    The array form of :func:`hw.contract.requantiser.truncated_product`; operands broadcast.
-    """
-    drop = MULTIPLIER_BITS - fraction_bits
-    total = np.zeros(np.broadcast_shapes(u.shape, multiplier.shape), np.int64)
-    rest = multiplier
-    for digit_number in range(DIGITS):
-        digit = ((rest + 1) & 3) - 1
-        rest = (rest - digit) >> 2
-        cut = max(0, drop - 2 * digit_number)
-        multiple = np.where((digit < 0) & (cut > 0), ~u, digit * u)
-        total += multiple >> cut << cut + 2 * digit_number
-    return total
 
 
 def hardware_requantize(
@@ -76,7 +59,7 @@ def hardware_requantize(
         shift = np.asarray(shift, np.int64)
         second = np.where(single_rounding, 0, np.where(u < 0, -(1 << 30), 1 << 30))
         first = np.where(shift == 0, 1 << 30, second)
-        x = truncated_products(np.asarray(u), np.asarray(multiplier), fraction_bits) + first >> 31
+        x = truncated_product(u, multiplier, fraction_bits=fraction_bits) + first >> 31
         scaled = x + ((np.int64(1) << shift) >> 1) >> shift
     elif single_rounding:
         half = (np.int64(1) << np.asarray(shift, np.int64)) >> 1
