@@ -11,12 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import boards
+from common import door, process
 from hw.contract.board import Board
 from hw.flow.report import BuildResult, Sweep
 from hw.flow.tools import BuildError
@@ -104,6 +105,8 @@ def _route(board: Board, folder: Path, seeds: Sequence[int], stages: Stages,
                     _progress(stages, result, done.values(), len(seeds))
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
+            while wait(futures, timeout=0.1).not_done:
+                process.end_all()
             # Seeds that the interrupt ended look like failures of the tool.
             if not isinstance(error, KeyboardInterrupt | CancelledError) or not done:
                 raise
@@ -216,4 +219,4 @@ def _show(stages: Stages, result: BuildResult, path: str | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -8,7 +8,6 @@ run as bands of rows, each a program of its own; its cycles are the sum of their
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from common import cache
+from common import cache, door
 from common.errors import InputError, UnsupportedError
 from hw.contract.board import Board
 from sim.benches import runner
@@ -231,4 +230,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import boards
-from common import files
+from common import door, files
 from common.errors import SeparableError
 from sim.board.simulated import FLASH_SIZE, SimulatedBoard
 from sim.errors import SimulationError
@@ -278,4 +278,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from rich.table import Table
 
 import boards
+from common import door
 from common.terminal import printable
 from sw import arrival
 from sw.compiler import Program, compile_graph, save_program
@@ -158,4 +158,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

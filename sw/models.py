@@ -4,12 +4,12 @@
     python -m sw.models get vww_96_int8
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
 
+from common import door
 from common.errors import InputError
 from sw import report
 from sw.networks.published import NETWORKS, find, where
@@ -77,4 +77,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from rich.table import Table
 
 from common import files
+from common.door import INTERRUPTED
 from common.errors import SeparableError
 from common.terminal import OUTPUT, Screen, any_encoding, output_errors, printable
 
@@ -103,6 +104,7 @@ def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
             complain(str(error))
         except KeyboardInterrupt:
             complain("interrupted")
+            return INTERRUPTED
         except BrokenPipeError:
             # Whoever read our output has seen enough.
             _give_up_output()

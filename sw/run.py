@@ -7,7 +7,6 @@ ship, whose classes are known.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from common import reading
+from common import door, reading
 from common.errors import InputError
 from common.terminal import printable
 from sw import arrival, golden, images, ir, report
@@ -364,4 +363,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -2,10 +2,10 @@
 
 import importlib.metadata
 import re
-import subprocess
 import sys
 from pathlib import Path
 
+from common import process
 from common.errors import SeparableError
 
 __all__ = ["BuildError", "run_tool", "tool_versions"]
@@ -37,9 +37,7 @@ def run_tool(name: str, arguments: list[str], *, folder: Path, check: bool = Tru
     """
     module, function, package = PACKAGES[name]
     code = f"import sys; from {module} import {function} as run; sys.exit(run(sys.argv[1:]) or 0)"
-    result = subprocess.run([sys.executable, "-c", code, *arguments], cwd=folder,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            errors="replace", check=False)
+    result = process.run([sys.executable, "-c", code, *arguments], folder=folder, merge=True)
     if "ModuleNotFoundError" in result.stdout and module in result.stdout:
         raise BuildError(f"{name} is not installed: pip install {package}")
     if result.returncode and check:

@@ -4,7 +4,8 @@
 - :mod:`sw.driver.profiling`: where the cycles of an inference go;
 - :mod:`sw.driver.transport`: what a device must be able to do;
 - :mod:`sw.driver.simulation`, :mod:`sw.driver.serial`: simulated boards, boards;
-- :mod:`sw.driver.link`, ``packets``, ``port``: the line to a board; ``pipeline``: streams over it;
+- :mod:`sw.driver.link`: operations, each exactly once; ``line``, ``window``, ``rates``,
+  ``packets``, ``port``: what it is made of; ``pipeline``: streams over it;
 - :mod:`sw.driver.spi_flash`: a board's flash.
 """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 import boards
+from common import door
 from common.errors import InputError
 from hw.contract.board import Board
 from sw import report
@@ -80,17 +82,18 @@ def _requests(options: Any) -> list[Request]:
 def _run(requests: Sequence[Request], board: Board, jobs: int) -> list[Point]:
     """Evaluate all points, with a bar that disappears when they are done."""
     found: dict[int, Point] = {}
-    ready = sweep(requests, board, jobs=jobs)
-    progress = track(
-        ready,
-        total=len(requests),
-        description=f"{len(requests)} networks",
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    for number, point in progress:
-        found[number] = point
+    # Closed whatever comes: processes of its own end with it.
+    with closing(sweep(requests, board, jobs=jobs)) as ready:
+        progress = track(
+            ready,
+            total=len(requests),
+            description=f"{len(requests)} networks",
+            console=Console(stderr=True),
+            transient=True,
+            disable=not sys.stderr.isatty(),
+        )
+        for number, point in progress:
+            found[number] = point
     return [found[number] for number in range(len(requests))]
 
 
@@ -139,4 +142,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

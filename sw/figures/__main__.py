@@ -5,12 +5,12 @@ Without options everything is measured again: what differs is printed, and the e
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from common import door
 from common.errors import InputError
 from sw import report
 from sw.figures import accuracy, build, explorer, line, networks, pictures, store
@@ -130,4 +130,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import boards
+from common import door
 from common.errors import InputError
 from sw.fuzz.campaign import Campaign, Progress, outcome_table, reason_table
 from sw.fuzz.judge import check_available
@@ -17,8 +17,6 @@ from sw.fuzz.workers import Worker
 from sw.report import VERIFICATION_FAILED, Parser, command, complain, console, write_json
 
 __all__ = ["main"]
-
-INTERRUPTED = 130
 
 
 def _parser() -> Parser:
@@ -66,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         interrupted = True
     output = console()
-    output.print(outcome_table(campaign))
+    if campaign.done:
+        output.print(outcome_table(campaign))
     if campaign.reasons:
         output.print(reason_table(campaign))
     if options.json:
@@ -75,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.print(f"--reproduce {failure['number']}: {failure['outcome']}, {failure['reason']}")
     if interrupted:
         complain("interrupted" + ("; the same command goes on" if options.state else ""))
-        return INTERRUPTED
+        return door.INTERRUPTED
     return VERIFICATION_FAILED if campaign.failures else 0
 
 
@@ -94,4 +93,4 @@ def _reproduce(name: str, number: int, board: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -7,7 +7,6 @@ project's own training.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 import boards
-from common import files
+from common import door, files
 from common.errors import InputError
 from common.terminal import printable
 from sw import images, importer, report
@@ -166,4 +165,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

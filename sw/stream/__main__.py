@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 import boards
-from common import reading
+from common import door, reading
+from common.door import INTERRUPTED
 from common.errors import InputError
 from common.terminal import output_errors
 from hw.contract.board import Board
@@ -34,11 +35,10 @@ from sw.stream.sources import ArraySource, Preparer, Source, frames, open_source
 from sw.stream.view import About, JsonLines, LiveView, PlainLines, View
 from sw.stream.web import DEFAULT_ADDRESS, Page, parse_address
 
-__all__ = ["INTERRUPTED", "main"]
+__all__ = ["main"]
 
-INTERRUPTED = 130
-"""What shells report of a command that Ctrl-C has ended."""
 TERMINATED = 143
+"""What shells report of a command that SIGTERM has ended."""
 
 
 def _parser() -> report.Parser:
@@ -297,9 +297,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_intermixed_args(arguments)
     try:
         return _run(options)
-    except KeyboardInterrupt:
-        report.complain("interrupted")
-        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; nothing may be written when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -307,4 +304,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -8,14 +8,13 @@ float and in int8 (the golden model).
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from common import files
+from common import door, files
 from sw import importer, report
 from sw.networks import fashion_mnist, shipped
 from sw.networks.fashion_mnist import Split
@@ -86,4 +85,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

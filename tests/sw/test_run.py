@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY
-from test_driver import frame, small_network
+from support.command import BOARD, error_of
+from support.networks import SCORES, frame, small_model, small_network
+from support.places import REPOSITORY
 
 import boards
 from hw.contract.sections import seal, unseal
@@ -19,33 +20,19 @@ from sw import golden, importer, report, run
 from sw.compiler import compile_graph
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import Progress
-from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
-
-BOARD = ["--board", "icebreaker"]
 
 WHOLE_NETWORKS = {
     "vww_96_int8": ("vww_quant_test_{}.dat", ("no_0", "no_1", "yes_0", "yes_1")),
     "person_detect": ("{}.png", ("person", "no_person")),
     "mobilenet_v1_0.25_128_quant": ("{}.bmp", ("cat", "bird", "grace_hopper")),
 }
-SCORES = {
-    "vww_96_int8": [-238, -150, 120, 146],
-    "person_detect": [226, -154],
-}
-
-
-def model_bytes() -> bytes:
-    net = NetworkBuilder(seed=3)
-    y = net.conv_2d(net.input((1, 12, 12, 3)), 8, kernel=(3, 3), activation="RELU6")
-    y = net.depthwise_conv_2d(y, kernel=(3, 3))
-    return net.build(outputs=[net.fully_connected(net.reshape(net.mean(y), (1, 8)), 4)])
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[str, list[str]]:
     model = tmp_path / "small.tflite"
-    model.write_bytes(model_bytes())
+    model.write_bytes(small_model())
     names = []
     for seed in range(2):
         path = tmp_path / f"{seed}.npy"
@@ -53,14 +40,6 @@ def files(tmp_path: Path) -> tuple[str, list[str]]:
         np.save(path, rng.integers(-128, 128, (1, 12, 12, 3)).astype(np.int8))
         names.append(str(path))
     return str(model), names
-
-
-def error_of(capsys: pytest.CaptureFixture[str]) -> str:
-    captured = capsys.readouterr()
-    lines = captured.err.splitlines()
-    assert len(lines) == 1, captured.err
-    assert lines[0].startswith("error: ")
-    return lines[0]
 
 
 @pytest.mark.parametrize("backend", ["sim", "golden"])

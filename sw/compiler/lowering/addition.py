@@ -19,6 +19,12 @@ __all__ = ["lower_add", "rectangles"]
 SCRATCH = -1
 """Numbers of scratch places start here and go down with the output's number."""
 
+TRIALS = 50_000
+"""Lines and codes that are tried for all ADDs of a network: some seconds at most."""
+
+MOST_TRIALS, LEAST_TRIALS = 1000, 100
+"""Those for each, which hardly ever takes more than a hundred."""
+
 
 def _weights(code: AddCode, columns: int) -> npt.NDArray[np.int8]:
     """Split A and B over the steps: row 0 sees the first operand, row 1 the second."""
@@ -63,11 +69,14 @@ def lower_add(ctx: Context, op: ir.Add) -> Layer:
     settings["activation_max"] -= offset(y)
     parameters = tuple(sorted((key, int(value)) for key, value in settings.items()))
     core = (min(ctx.config.acc_bits, 24), ctx.config.fraction_bits)
-    codes = find_codes(parameters, a.q.scale / b.q.scale, b.q.scale / y.q.scale, *core)
+    sums = sum(isinstance(other, ir.Add) for other in ctx.part.device)
+    trials = max(LEAST_TRIALS, min(MOST_TRIALS, TRIALS // sums))
+    codes = find_codes(parameters, a.q.scale / b.q.scale, b.q.scale / y.q.scale, *core, trials)
     if codes is None:
         raise ctx.refuse(
             op,
-            f"no integers with up to {STEPS[-1]} steps give the reference's sum for every pair",
+            f"no integers with up to {STEPS[-1]} steps were found that give the reference's sum "
+            "for every pair",
             "change one of the three scales slightly",
         )
     table = reference_table(parameters)
