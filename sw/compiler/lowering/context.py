@@ -141,7 +141,7 @@ class Context:
         reference = Reference(
             multiplier=multiplier.astype(np.int64),
             shift=shift.astype(np.int64),
-            single_rounding=golden.rounds_once(op),
+            single_rounding=golden.requantisation(self.graph, op).single_rounding,
             zero_point=zero_point(y),
             act_min=low - offset(y),
             act_max=high - offset(y),
