@@ -13,7 +13,7 @@ from hw.contract.blocks import Block
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
 from hw.contract.words import ADDRESS_BITS
-from sw.compiler.exact.requantisation import Codes
+from sw.compiler.exact.requantiser import Codes
 from sw.compiler.program.tensors import Place
 
 __all__ = ["Block", "Command", "Geometry", "Layer", "Trail", "blocks_of", "distribute"]
