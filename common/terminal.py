@@ -5,7 +5,9 @@ Names of files, tensors and classes come from others.  JSON and CSV have them as
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["OUTPUT", "Screen", "any_encoding", "output_errors", "printable"]
+__all__ = ["OUTPUT", "Screen", "any_encoding", "console", "output_errors", "printable"]
 
 
 def printable(text: str) -> str:
@@ -51,6 +53,10 @@ class Screen(Console):
         with output_errors():
             super().print(*objects, **options)
 
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command how it ends; rich ends it with the code of a difference."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
     def render_str(self, text: str, **options: Any) -> Text:
         """Return what is drawn for a string."""
         return super().render_str("\n".join(map(printable, text.split("\n"))), **options)
@@ -60,3 +66,11 @@ def any_encoding() -> None:
     """Let standard output take any text: what its encoding lacks becomes a question mark."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+
+
+def console() -> Screen:
+    """Return the console for tables and text; redirected output is wide enough for a table."""
+    output = Screen(highlight=False, emoji=False, markup=False, soft_wrap=True)
+    if not output.is_terminal:
+        output.width = 160
+    return output

@@ -9,7 +9,9 @@ from rich.table import Table
 
 import boards
 from common import door
-from common.terminal import printable
+from common.files import check_outputs, write_json
+from common.terminal import console, printable
+from common.tool import Parser, command
 from sw import arrival
 from sw.compiler import Program, compile_graph, save_program
 from sw.compiler.timing import predict
@@ -17,14 +19,10 @@ from sw.model_file import open_network
 from sw.report import (
     MODEL,
     LayerReport,
-    Parser,
     add_compiler_options,
-    command,
     compiler_options,
-    console,
     network_report,
     utilization,
-    write_json,
 )
 
 __all__ = ["layer_reports", "main"]
@@ -125,6 +123,7 @@ def _summary(program: Program, baud: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; returns the exit code."""
     options = _parser().parse_args(arguments)
+    check_outputs((options.output, options.json), (options.model,))
     board = boards.get(options.board)
     program = compile_graph(
         open_network(options.model),

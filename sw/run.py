@@ -7,7 +7,8 @@ ship, whose classes are known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from common import door, reading
+from common import door, files, reading, terminal, tool
 from common.errors import InputError
 from common.terminal import printable
+from hw.contract.board import Board
 from sw import arrival, golden, images, ir, report
 from sw.compiler import Program, is_program
 from sw.compiler.timing import predict
@@ -264,8 +266,8 @@ def _labels(path: str | None) -> list[str]:
     return [] if path is None else reading.read_lines(path)
 
 
-def _parser() -> report.Parser:
-    parser = report.Parser(prog="python -m sw.run", description=__doc__)
+def _parser() -> tool.Parser:
+    parser = tool.Parser(prog="python -m sw.run", description=__doc__)
     parser.add_argument("model", metavar="MODEL", **report.MODEL)
     parser.add_argument(
         "inputs", metavar="INPUT", nargs="*",
@@ -289,15 +291,67 @@ def _parser() -> report.Parser:
     return parser
 
 
-@report.command
+def _run_frames(
+    options: argparse.Namespace, board: Board, graph: Graph, program: Program | None,
+    frames: Sequence[_Frame], show: Callable[[Run], None],
+) -> list[Run]:
+    """Run inputs on a device, or without a program with the golden model; show each result.
+
+    Stops behind the first difference.
+    """
+    results: list[Run] = []
+
+    def add(frame: _Frame, result: Run) -> None:
+        result.sample = frame.sample
+        results.append(result)
+        show(result)
+
+    if program is None:
+        for frame in frames:
+            add(frame, run_golden(graph, frame.name, frame.input))
+        return results
+    with Device.open(options.backend, board.config, baud=board.baud) as device:
+        device.load(program)
+        for frame in frames:
+            add(frame, run(graph, program, device, frame.name, frame.input,
+                           verify=options.verify))
+            if results[-1].difference:
+                break
+    return results
+
+
+def _json(
+    options: argparse.Namespace, board: Board, graph: Graph, program: Program | None,
+    layers: Sequence[report.LayerReport], results: Sequence[Run],
+) -> dict[str, Any]:
+    """Return the report of all results."""
+    return report.network_report(
+        model=graph.name,
+        board=board.name,
+        macs=sum(layer.macs for layer in layers),
+        cycles=results[0].cycles,
+        multipliers=board.config.multipliers,
+        layers=layers,
+        backend=options.backend,
+        clock_mhz=board.config.core_mhz,
+        results=[result_json(result) for result in results],
+        predicted_cycles=None if program is None else sum(predict(program)),
+        cycles_with_input=None
+        if program is None
+        else arrival.cycles_with_input(program, board.baud),
+    )
+
+
+@tool.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     # Not parse_args: it would take a MODEL before an option for all there is.
     options = _parser().parse_intermixed_args(arguments)
     if options.model and images.is_input(options.model) and not is_program(options.model):
         options.model, options.inputs = None, [options.model, *options.inputs]
+    files.check_outputs([options.json], [options.model, *options.inputs, options.labels])
     board = boards.get(options.board)
-    config = board.config
+    clock_mhz, multipliers = board.config.core_mhz, board.config.multipliers
     model = open_model(options.model, board, options)
     graph = model.graph
     if len(graph.inputs) != 1:
@@ -305,60 +359,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     frames = _frames(graph, options.inputs, options.images)
     labels = _labels(options.labels) or ([] if options.model else default_labels())
 
-    output = report.console()
-    results: list[Run] = []
-    program: Program | None = None
+    output = terminal.console()
 
     def show(result: Run) -> None:
-        for line in describe(result, labels, config.core_mhz):
+        for line in describe(result, labels, clock_mhz):
             output.print(printable(line))
 
-    if options.backend == "golden":
-        for frame in frames:
-            results.append(run_golden(graph, frame.name, frame.input))
-            results[-1].sample = frame.sample
-            show(results[-1])
+    program = None if options.backend == "golden" else model.program()
+    results = _run_frames(options, board, graph, program, frames, show)
+    if program is None:
         layers = golden_reports(graph)
     else:
-        program = model.program()
-        with Device.open(options.backend, config, baud=board.baud) as device:
-            device.load(program)
-            for frame in frames:
-                results.append(
-                    run(
-                        graph, program, device, frame.name, frame.input, verify=options.verify
-                    )
-                )
-                results[-1].sample = frame.sample
-                show(results[-1])
-                if results[-1].difference:
-                    break
-        layers = layer_reports(program, results, config.multipliers)
-        output.print(report.layer_table(layers, multipliers=config.multipliers))
-    if program is not None and (late := arrival.sentence(program, board.baud)):
-        output.print(late)
-    for line in summary(results, config.core_mhz):
+        layers = layer_reports(program, results, multipliers)
+        output.print(report.layer_table(layers, multipliers=multipliers))
+        if late := arrival.sentence(program, board.baud):
+            output.print(late)
+    for line in summary(results, clock_mhz):
         output.print(line)
     if options.json:
-        data = report.network_report(
-            model=graph.name,
-            board=board.name,
-            macs=sum(layer.macs for layer in layers),
-            cycles=results[0].cycles,
-            multipliers=config.multipliers,
-            layers=layers,
-            backend=options.backend,
-            clock_mhz=config.core_mhz,
-            results=[result_json(result) for result in results],
-            predicted_cycles=None if program is None else sum(predict(program)),
-            cycles_with_input=None
-            if program is None
-            else arrival.cycles_with_input(program, board.baud),
-        )
-        report.write_json(options.json, data)
+        files.write_json(options.json, _json(options, board, graph, program, layers, results))
     if results[-1].difference:
-        report.complain(results[-1].difference)
-        return report.VERIFICATION_FAILED
+        tool.complain(results[-1].difference)
+        return tool.VERIFICATION_FAILED
     return 0
 
 

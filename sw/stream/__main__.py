@@ -15,10 +15,9 @@ from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
-from rich.progress import Progress
 
 import boards
-from common import door, reading
+from common import door, progress, reading, tool
 from common.door import INTERRUPTED
 from common.errors import InputError
 from common.terminal import output_errors
@@ -41,8 +40,8 @@ TERMINATED = 143
 """What shells report of a command that SIGTERM has ended."""
 
 
-def _parser() -> report.Parser:
-    parser = report.Parser(
+def _parser() -> tool.Parser:
+    parser = tool.Parser(
         prog="python -m sw.stream",
         description=__doc__,
         usage="%(prog)s [[MODEL] SOURCE] --board BOARD [options]",
@@ -170,10 +169,8 @@ def _device(
 
 def _load(device: Device, program: Program) -> None:
     """Load a program; a board's flash takes seconds, which a terminal shows."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("writing the flash", total=None)
-        device.load(program, lambda done, size: progress.update(task, completed=done, total=size))
+    with progress.counting("writing the flash") as show:
+        device.load(program, show)
 
 
 def _views(options: argparse.Namespace, about: About, page: Page | None) -> list[View]:
@@ -245,10 +242,10 @@ def _stream(
 
 def _code(statistics: Statistics, signals: _Signals) -> int:
     if statistics.now.different:
-        return report.VERIFICATION_FAILED
+        return tool.VERIFICATION_FAILED
     if signals.code is not None:
         return signals.code
-    return report.USER_ERROR if statistics.now.errors else 0
+    return tool.USER_ERROR if statistics.now.errors else 0
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -291,7 +288,7 @@ def _run(options: argparse.Namespace) -> int:
         return code
 
 
-@report.command
+@tool.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool; returns the exit code."""
     options = _parser().parse_intermixed_args(arguments)

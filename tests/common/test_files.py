@@ -20,16 +20,16 @@ from support.networks import TINY_SHAPE, tiny_model
 from support.places import REPOSITORY
 
 import sim.pty
+from common import tool
 from common.errors import SeparableError
 from common.files import write_bytes, write_text
 from hw import build
 from hw.flow.report import BuildResult
 from sw import compile as compile_tool
-from sw import report, run
+from sw import models, run
 from sw.bench import chart
 from sw.bench.__main__ import main as bench
 from sw.explore import __main__ as explore
-from sw.networks import published
 from sw.networks.architecture import mobilenet_v1
 from sw.quantize import weights
 from sw.quantize.__main__ import main as quantize
@@ -188,12 +188,12 @@ def _tools(folder: Path) -> dict[str, Tool]:
         "explore --csv": lambda name: explore.main([*sweep, "--csv", name]),
         "explore --json": lambda name: explore.main([*sweep, "--json", name]),
         "explore --plot": lambda name: explore.main([*sweep, "--plot", name]),
-        "models --json": lambda name: published.main(["list", "--json", name]),
+        "models --json": lambda name: models.main(["list", "--json", name]),
         "quantize --output": lambda name: quantize(
             [str(folder / "w.npz"), "--network", "v1", *shape, *images, "--output", name]),
-        "chart": report.command(lambda _: chart._save(Figure(), Path(str(_))) or 0),
-        "build --json": report.command(lambda _: build._show(build.Stages(), built, str(_)) or 0),
-        "weights": report.command(lambda _: weights.save(str(_), random_weights(net)) or 0),
+        "chart": tool.command(lambda _: chart._save(Figure(), Path(str(_))) or 0),
+        "build --json": tool.command(lambda _: build._show(build.Stages(), built, str(_)) or 0),
+        "weights": tool.command(lambda _: weights.save(str(_), random_weights(net)) or 0),
     }
 
 

@@ -17,6 +17,7 @@ from support.networks import TINY_SHAPE, tiny_model
 from support.places import REPOSITORY
 
 import sim.pty
+from common import tool
 from common.terminal import Screen, printable
 from sw import compile as compile_tool
 from sw import report, run
@@ -57,7 +58,7 @@ def test_printable() -> None:
 
 
 def test_errors(capsys: pytest.CaptureFixture[str]) -> None:
-    report.complain(EVIL)
+    tool.complain(EVIL)
     text = capsys.readouterr().err
     assert text.count("\n") == 1 and text.startswith("error: e\ufffd[2Jv")
     check(text)

@@ -15,8 +15,9 @@ from support.networks import SCORES, frame, small_model, small_network
 from support.places import REPOSITORY
 
 import boards
+from common import tool
 from hw.contract.sections import seal, unseal
-from sw import golden, importer, report, run
+from sw import golden, importer, run
 from sw.compiler import compile_graph
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import Progress
@@ -114,7 +115,7 @@ def test_the_first_difference_is_named(
     monkeypatch.setattr(SimTransport, "program_flash", damaged)
     target = tmp_path / "report.json"
     arguments = [model, *inputs, *BOARD, "--verify", "--json", str(target)]
-    assert run.main(arguments) == report.VERIFICATION_FAILED
+    assert run.main(arguments) == tool.VERIFICATION_FAILED
     message = error_of(capsys)
     data = json.loads(target.read_text())
     layer = data["layers"][0]
@@ -177,11 +178,11 @@ def test_user_errors(
             code: object = run.main([*arguments, *json_option])
         except SystemExit as leaving:
             code = leaving.code
-        assert code == report.USER_ERROR, arguments
+        assert code == tool.USER_ERROR, arguments
         assert expected in error_of(capsys)
         assert not target.exists()
     unwritable = str(tmp_path / "no" / "report.json")
-    assert run.main([model, inputs[0], *BOARD, "--json", unwritable]) == report.USER_ERROR
+    assert run.main([model, inputs[0], *BOARD, "--json", unwritable]) == tool.USER_ERROR
     assert "report.json: cannot be written" in error_of(capsys)
 
 
@@ -195,7 +196,7 @@ def test_no_compiler(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr("sim.board.verilate.find_spec", lambda name: None)
-    assert run.main([model, inputs[0], *BOARD]) == report.USER_ERROR
+    assert run.main([model, inputs[0], *BOARD]) == tool.USER_ERROR
     assert "install g++" in error_of(capsys)
 
 

@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from hw.contract.modes import Mode, minimum_steps
 from hw.contract.requantiser import MAX_SHIFT, MULTIPLIER_BITS, u_limit
+from sw.compiler.exact.budget import Budget
 from sw.compiler.exact.lines import scalings, separating_line, step_positions
-from sw.compiler.exact.ratios import Outline, Trials
+from sw.compiler.exact.ratios import LINE_WORK, Outline
 from sw.compiler.exact.requantisation import hardware_requantize
 from sw.golden import kernels
 
@@ -107,7 +108,7 @@ class _Search:
 
     Parameters
     ----------
-    parameters, ratio, gain, trials
+    parameters, ratio, gain, work
         See :func:`find_codes`.
     core : (acc_bits, fraction_bits)
     """
@@ -118,14 +119,14 @@ class _Search:
         ratio: float,
         gain: float,
         core: tuple[int, int],
-        trials: int,
+        work: int,
     ) -> None:
         settings = dict(parameters)
         self.table = reference_table(parameters)
         self.clamp = settings["activation_min"], settings["activation_max"]
         self.zero_point = settings["output_zero_point"]
         self.ratio, self.gain, self.core = ratio, gain, core
-        self.trials = Trials(left=trials)
+        self.work = Budget(left=work)
         self.tried: set[tuple[int, int]] = set()
         self.intervals: dict[int | None, tuple[float, float] | None] = {}
 
@@ -177,7 +178,7 @@ class _Search:
                 possible |= now & self._inside(away, shift)
         possible &= np.abs(away) <= self.outline.reach
         for pair in zip(first[possible].tolist(), second[possible].tolist(), strict=True):
-            if self.trials.left <= 0:
+            if self.work.left <= 0:
                 return
             if pair not in self.tried:
                 self.tried.add(pair)
@@ -193,7 +194,7 @@ class _Search:
             levels = step_positions(
                 self.outline.outputs[1:] - zero, MAX_SHIFT if shift is None else shift
             )
-            self.intervals[shift] = self.outline.interval(levels, 1 / self.gain, self.trials)
+            self.intervals[shift] = self.outline.interval(levels, 1 / self.gain, self.work)
         interval = self.intervals[shift]
         if interval is None:
             return np.zeros(away.shape, np.bool_)
@@ -221,15 +222,15 @@ class _Search:
                     continue
                 levels = step_positions(level, shift)
                 if line is None or own:
-                    self.trials.left -= 1
+                    self.work.left -= LINE_WORK
                     line = separating_line(below, above, levels, nominal)
                 if line is None:
                     straight &= own
                     continue
                 for multiplier, bias in scalings(below, above, levels, shift, line):
-                    if self.trials.left <= 0:
+                    if self.work.left <= 0:
                         return
-                    self.trials.left -= 1
+                    self.work.left -= LINE_WORK
                     code = AddCode(
                         first=first,
                         second=second,
@@ -258,7 +259,7 @@ def find_codes(
     gain: float,
     acc_bits: int,
     fraction_bits: int = MULTIPLIER_BITS,
-    trials: int = 1000,
+    work: int = 50_000,
 ) -> tuple[tuple[AddCode, tuple[int, int]], ...] | None:
     """Find one code for an ADD, or three where the reference's double rounding forbids one.
 
@@ -277,8 +278,8 @@ def find_codes(
         Scale of the second operand by that of the output.
     acc_bits, fraction_bits : int
         Of the core.
-    trials : int
-        About how many lines and codes are tried at most: of one code, and of each of three.
+    work : int
+        See :class:`sw.compiler.exact.budget.Budget`: for one code, and for either half of three.
 
     Returns
     -------
@@ -290,7 +291,7 @@ def find_codes(
     low, high, zero = (
         settings[key] for key in ("activation_min", "activation_max", "output_zero_point")
     )
-    whole = _Search(parameters, ratio, gain, core, trials)
+    whole = _Search(parameters, ratio, gain, core, work)
     code = whole.find(ONE_CODE_STEPS)
     if code is not None:
         return ((code, (low, high)),)
@@ -298,7 +299,7 @@ def find_codes(
     for clamp in ((max(low, zero), high), (low, min(high, zero))):
         if clamp[0] <= clamp[1]:
             clamped = {**settings, "activation_min": clamp[0], "activation_max": clamp[1]}
-            search = _Search(tuple(sorted(clamped.items())), ratio, gain, core, trials)
+            search = _Search(tuple(sorted(clamped.items())), ratio, gain, core, work)
             if (part := search.find(STEPS[-1])) is not None:
                 halves.append((part, clamp))
     # (p − z) + (n − z) + z, in steps of one half.

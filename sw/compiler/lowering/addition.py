@@ -19,11 +19,11 @@ __all__ = ["lower_add", "rectangles"]
 SCRATCH = -1
 """Numbers of scratch places start here and go down with the output's number."""
 
-TRIALS = 50_000
-"""Lines and codes that are tried for all ADDs of a network: some seconds at most."""
+WORK = 2_500_000
+"""What the searches for the integers of all ADDs of a network may do, in equal parts."""
 
-MOST_TRIALS, LEAST_TRIALS = 1000, 100
-"""Those for each, which hardly ever takes more than a hundred."""
+MOST_WORK, LEAST_WORK = 50_000, 5_000
+"""Those for each, which hardly ever does more than the least."""
 
 
 def _weights(code: AddCode, columns: int) -> npt.NDArray[np.int8]:
@@ -70,8 +70,8 @@ def lower_add(ctx: Context, op: ir.Add) -> Layer:
     parameters = tuple(sorted((key, int(value)) for key, value in settings.items()))
     core = (min(ctx.config.acc_bits, 24), ctx.config.fraction_bits)
     sums = sum(isinstance(other, ir.Add) for other in ctx.part.device)
-    trials = max(LEAST_TRIALS, min(MOST_TRIALS, TRIALS // sums))
-    codes = find_codes(parameters, a.q.scale / b.q.scale, b.q.scale / y.q.scale, *core, trials)
+    work = max(LEAST_WORK, min(MOST_WORK, WORK // sums))
+    codes = find_codes(parameters, a.q.scale / b.q.scale, b.q.scale / y.q.scale, *core, work)
     if codes is None:
         raise ctx.refuse(
             op,

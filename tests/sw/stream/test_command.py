@@ -25,7 +25,8 @@ from support.places import REPOSITORY
 from support.streams import KEYS, picture, tensor
 
 import boards
-from sw import golden, importer, report
+from common import tool
+from sw import golden, importer
 from sw.driver import DeviceLost
 from sw.networks import shipped
 from sw.stream.__main__ import INTERRUPTED, main
@@ -162,7 +163,7 @@ def test_frames_without_results(
     model: str, folder: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (Path(folder) / "1.npy").write_bytes(b"damaged")
-    assert main([model, folder, *GOLDEN]) == report.USER_ERROR
+    assert main([model, folder, *GOLDEN]) == tool.USER_ERROR
     captured = capsys.readouterr()
     lines = captured.out.splitlines()
     assert len(lines) == 5
@@ -185,7 +186,7 @@ def test_differences_are_reported(
 
     monkeypatch.setattr(GoldenDevice, "stream", wrong)
     code = main([model, folder, *GOLDEN, "--verify", "--json-lines"])
-    assert code == report.VERIFICATION_FAILED
+    assert code == tool.VERIFICATION_FAILED
     captured = capsys.readouterr()
     data = [json.loads(line) for line in captured.out.splitlines()]
     assert [entry["exact"] for entry in data] == [True, False, True, True]
@@ -204,7 +205,7 @@ def test_a_lost_device_ends_the_stream(
         raise DeviceLost("the cable was pulled")
 
     monkeypatch.setattr(GoldenDevice, "stream", lost)
-    assert main([model, folder, *GOLDEN]) == report.USER_ERROR
+    assert main([model, folder, *GOLDEN]) == tool.USER_ERROR
     captured = capsys.readouterr()
     assert captured.out.splitlines()[-1].startswith("1 frame in ")
     assert captured.err == "error: the cable was pulled\n"
@@ -238,7 +239,7 @@ def test_user_errors(
             code: object = main(arguments)
         except SystemExit as leaving:
             code = leaving.code
-        assert code == report.USER_ERROR, arguments
+        assert code == tool.USER_ERROR, arguments
         assert expected in error_of(capsys), arguments
 
 
@@ -256,7 +257,7 @@ def test_a_missing_extra(
 
     monkeypatch.setattr(builtins, "__import__", without)
     for source in (str(clip), "0"):
-        assert main([model, source, *GOLDEN]) == report.USER_ERROR
+        assert main([model, source, *GOLDEN]) == tool.USER_ERROR
         assert "pip install 'separable[video]'" in error_of(capsys)
 
 
@@ -270,7 +271,7 @@ def test_standard_input(model: str) -> None:
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line["output"] for line in lines[:3]] == [output(model, seed) for seed in range(3)]
     assert lines[3]["error"].startswith("standard input ends within frame 3: 4 of 432 bytes")
-    assert process.returncode == report.USER_ERROR
+    assert process.returncode == tool.USER_ERROR
     assert err.startswith(b"3 frames in ")
 
 
@@ -367,7 +368,7 @@ def test_nobody_types_raw_frames(model: str) -> None:
     terminal = Terminal()
     process = terminal.run([model, "-", *GOLDEN])
     terminal.read_until(None)
-    assert process.wait(timeout=30) == report.USER_ERROR
+    assert process.wait(timeout=30) == tool.USER_ERROR
     os.close(terminal.ours)
     assert terminal.text.startswith("error: standard input is a terminal")
 

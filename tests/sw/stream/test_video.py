@@ -13,8 +13,9 @@ import pytest
 from support.networks import small_model
 from support.places import REPOSITORY
 
+from common import tool
 from common.errors import InputError
-from sw import images, importer, report
+from sw import images, importer
 from sw.stream import sources, video
 from sw.stream.__main__ import main
 from sw.stream.sources import Preparer, open_source
@@ -81,7 +82,7 @@ def test_a_file_that_is_no_video(tmp_path: Path) -> None:
     # In a process of its own: what OpenCV prints by itself is settled when it is first used.
     command = [sys.executable, "-m", "sw.stream", str(model), str(path), "--board", "icebreaker"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == report.USER_ERROR
+    assert done.returncode == tool.USER_ERROR
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert "clip.mp4: neither a picture nor a video that OpenCV opens" in line
@@ -102,7 +103,7 @@ def test_there_is_no_such_camera(
     model = tmp_path / "small.tflite"
     model.write_bytes(small_model())
     arguments = [str(model), "99", "--board", "icebreaker", "--backend", "golden"]
-    assert main(arguments) == report.USER_ERROR
+    assert main(arguments) == tool.USER_ERROR
     captured = capfd.readouterr()
     assert captured.err.startswith("error: camera 99: cannot be opened: is it plugged in")
     assert len(captured.err.splitlines()) == 1 and captured.out == ""

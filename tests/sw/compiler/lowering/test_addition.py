@@ -15,8 +15,9 @@ from hw.contract.requantiser import u_limit
 from sw import golden, importer, ir
 from sw.compiler import compile_graph
 from sw.compiler.exact import sums
+from sw.compiler.exact.budget import Budget
 from sw.compiler.exact.lines import separating_line, step_positions
-from sw.compiler.exact.ratios import Outline, Trials
+from sw.compiler.exact.ratios import LINE_WORK, Outline
 from sw.compiler.exact.requantisation import hardware_requantize
 from sw.compiler.graph.partition import offset
 from sw.compiler.lowering import addition
@@ -195,7 +196,7 @@ def test_ratios_outside_the_interval_have_no_line(second: float, output: float) 
     parameters, ratio, gain = sum_of(6, second=second, output=output)
     outline = Outline(sums.reference_table(parameters), ratio)
     levels = step_positions(outline.outputs[1:] + 128, 12)
-    interval = outline.interval(levels, 1 / gain, Trials(left=100))
+    interval = outline.interval(levels, 1 / gain, Budget(left=0))
     assert interval is not None
     found = []
     for b in range(500, 700):
@@ -210,22 +211,22 @@ def test_ratios_outside_the_interval_have_no_line(second: float, output: float) 
 def test_sums_without_a_line_are_known_at_once() -> None:
     """Ties on both sides of steps: no A and B need be tried."""
     parameters, ratio, gain = sum_of(1, second=1.25, output=1.0)
-    search = sums._Search(parameters, ratio, gain, (24, 31), 2000)
+    search = sums._Search(parameters, ratio, gain, (24, 31), 100_000)
     assert search.find(sums.STEPS[-1]) is None
-    assert not search.tried and search.trials.left > 1000
+    assert not search.tried and search.work.left > 50_000
     assert sums.find_codes(parameters, ratio, gain, 24) is None
 
 
-def test_trials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each table of outputs has its own share, however many codes look right and are not."""
     parameters, ratio, gain = sum_of(4, second=1.3, output=2.1)
     monkeypatch.setattr(sums, "_same", lambda *_: False)
-    search = sums._Search(parameters, ratio, gain, (24, 31), 500)
+    search = sums._Search(parameters, ratio, gain, (24, 31), 25_000)
     assert search.find(sums.STEPS[-1]) is None
-    assert search.tried and -50 < search.trials.left <= 0
+    assert search.tried and -50 * LINE_WORK < search.work.left <= 0
 
 
-def test_networks_with_many_sums_share_the_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_networks_with_many_sums_share_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     net = NetworkBuilder(seed=7, dtype="uint8")
     x = y = net.input((1, 2, 2, 8), scale=0.05)
     for scale in net.rng.uniform(0.06, 0.08, 60):
@@ -239,7 +240,7 @@ def test_networks_with_many_sums_share_the_trials(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(addition, "find_codes", noted)
     compile_graph(importer.loads(net.build(outputs=[y])), CoreConfig())
-    assert len(shares) == 60 and max(shares) * len(shares) <= addition.TRIALS
+    assert len(shares) == 60 and max(shares) * len(shares) <= addition.WORK
 
 
 def test_sums_for_which_nothing_is_found_are_refused() -> None:

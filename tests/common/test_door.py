@@ -12,10 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.places import REPOSITORY
 
 from common import door
 
-ROOT = Path(__file__).parent.parent
+ROOT = REPOSITORY
 LONG = 120
 """Seconds that something may take on a busy computer."""
 
@@ -170,6 +171,8 @@ door.run(main)
 
 LOST = """
 import signal, time
+from support.places import REPOSITORY
+
 from common import door
 
 class Thing:
