@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hw.contract.modes import Mode
 from sw import ir
-from sw.compiler.exact.requantisation import Codes
+from sw.compiler.exact.requantiser import Codes
 from sw.compiler.graph.partition import zero_point
 from sw.compiler.input.candidates import candidates
 from sw.compiler.input.layout import FirstLayer, Pass, SystolicRead, dense_read

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hw.contract.modes import Mode, minimum_steps
 from hw.contract.taps import window_steps
 from sw import ir
-from sw.compiler.exact.requantisation import Codes
+from sw.compiler.exact.requantiser import Codes
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import (
     Block,

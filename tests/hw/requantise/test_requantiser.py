@@ -13,7 +13,7 @@ from amaranth.sim import Simulator
 
 from hw.contract.requantiser import MAX_SHIFT, digits, encode_channel, truncated_product, u_limit
 from hw.requantise.requantiser import FIELD_STAGE, LATENCY, Requantiser
-from sw.compiler.exact.requantisation import hardware_requantize, truncated_products
+from sw.compiler.exact.requantisation import hardware_requantize
 from sw.golden.primitives import multiply_rounding_once, requantize
 
 Ints = npt.NDArray[np.int64]
@@ -194,10 +194,7 @@ def rounded(products: Ints, u: Ints, shift: Ints, *, single_rounding: bool) -> I
 def test_fraction_bits(fraction_bits: int, single_rounding: bool) -> None:
     """Truncated products are those of the compiler's model."""
     u, multiplier, shift = random_channels(np.random.default_rng(9), 3000, MAX_SHIFT, u_limit(24))
-    products = [
-        truncated_product(x, int(m), fraction_bits=fraction_bits)
-        for x, m in zip(u, multiplier, strict=True)
-    ]
+    products = truncated_product(u, multiplier, fraction_bits=fraction_bits)
     drop = 31 - fraction_bits
     error = u * multiplier - products
     assert error.min() >= 0 and error.max() <= drop * 2 ** (drop - 1)
@@ -206,8 +203,7 @@ def test_fraction_bits(fraction_bits: int, single_rounding: bool) -> None:
     np.testing.assert_array_equal(
         np.clip(exact, -128, 100), golden(u, multiplier, shift, **constants)
     )
-    np.testing.assert_array_equal(truncated_products(u, multiplier, fraction_bits), products)
-    expected = rounded(np.array(products), u, shift, single_rounding=single_rounding) - 20
+    expected = rounded(products, u, shift, single_rounding=single_rounding) - 20
     np.testing.assert_array_equal(
         hardware_requantize(u, multiplier, shift, fraction_bits=fraction_bits, **constants),
         np.clip(expected, -128, 100),
