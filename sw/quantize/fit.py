@@ -24,7 +24,6 @@ from sw.ir import Activation
 from sw.networks.architecture import Architecture
 from sw.quantize.calibrate import ActivationQuantization, groups
 from sw.quantize.flatbuffer import ACTIVATIONS, FileBuilder
-from sw.quantize.layer import ACC_BITS
 from sw.quantize.reference import POOL, sum_name
 
 __all__ = ["STRETCHES", "check", "refused_channels", "settle"]
@@ -88,7 +87,7 @@ def refused_channels(
                 biases[part].astype(np.int64),
                 input_zero_point=x.zero_point,
                 input_range=np.array([[[-128]], [[127]]], np.int64),
-                acc_bits=min(core.acc_bits, ACC_BITS),
+                acc_bits=core.acc_bits,
                 fraction_bits=core.fraction_bits,
                 where="a layer",
             )

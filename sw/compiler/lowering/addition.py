@@ -62,7 +62,7 @@ def lower_add(ctx: Context, op: ir.Add) -> Layer:
     settings["activation_min"] -= offset(y)
     settings["activation_max"] -= offset(y)
     parameters = tuple(sorted((key, int(value)) for key, value in settings.items()))
-    core = (min(ctx.config.acc_bits, 24), ctx.config.fraction_bits)
+    core = (ctx.config.acc_bits, ctx.config.fraction_bits)
     codes = find_codes(parameters, a.q.scale / b.q.scale, b.q.scale / y.q.scale, *core)
     if codes is None:
         raise ctx.refuse(

@@ -107,7 +107,7 @@ class Context:
             bias,
             input_zero_point=zero_point(x),
             input_range=input_range,
-            acc_bits=min(self.config.acc_bits, 24),
+            acc_bits=self.config.acc_bits,
             fraction_bits=self.config.fraction_bits,
             where=f"operator {op.name!r} ({op.kind})",
         )
