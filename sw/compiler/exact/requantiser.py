@@ -38,8 +38,7 @@ class RequantiserSpec:
     @classmethod
     def of(cls, config: CoreConfig) -> RequantiserSpec:
         """Return the requantiser of a core."""
-        acc_bits = min(config.acc_bits, MOST_ACC_BITS)
-        return cls(acc_bits=acc_bits, fraction_bits=config.fraction_bits)
+        return cls(acc_bits=config.acc_bits, fraction_bits=config.fraction_bits)
 
     @property
     def limit(self) -> int:

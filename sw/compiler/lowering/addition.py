@@ -68,7 +68,7 @@ def lower_add(ctx: Context, op: ir.Add) -> Layer:
     settings["activation_min"] -= offset(y)
     settings["activation_max"] -= offset(y)
     parameters = tuple(sorted((key, int(value)) for key, value in settings.items()))
-    core = (min(ctx.config.acc_bits, 24), ctx.config.fraction_bits)
+    core = (ctx.config.acc_bits, ctx.config.fraction_bits)
     sums = sum(isinstance(other, ir.Add) for other in ctx.part.device)
     work = max(LEAST_WORK, min(MOST_WORK, WORK // sums))
     codes = find_codes(parameters, a.q.scale / b.q.scale, b.q.scale / y.q.scale, *core, work)

@@ -170,7 +170,7 @@ def lower_pool(ctx: Context, op: ir.AveragePool2D | ir.Mean) -> Layer:
         gain,
         zero_point=fields["output_zero_point"],
         clamp=(fields["act_min"], fields["act_max"]),
-        acc_bits=min(ctx.config.acc_bits, 24),
+        acc_bits=ctx.config.acc_bits,
         fraction_bits=ctx.config.fraction_bits,
     )
     if code is None:

@@ -190,7 +190,7 @@ def test_errors_before_the_device_is_touched(
     with pytest.raises(DeviceError, match="no program is loaded"):
         device.infer(frame(graph, 0))
     with pytest.raises(DeviceError, match="compiled for another core"):
-        device.load(replace(program, config=replace(CONFIG, acc_bits=25)))
+        device.load(replace(program, config=replace(CONFIG, acc_bits=23)))
     device.load(program)
     with pytest.raises(InputError, match="must be int8"):
         device.infer(frame(graph, 0)[:, 1:])

@@ -96,4 +96,4 @@ def test_another_core(program: Program) -> None:
         open_device("sim", CONFIG) as device,
         pytest.raises(DeviceError, match="compiled for another core"),
     ):
-        profile(device, replace(program, config=replace(CONFIG, acc_bits=25)), FRAME)
+        profile(device, replace(program, config=replace(CONFIG, acc_bits=23)), FRAME)
