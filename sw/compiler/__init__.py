@@ -5,7 +5,8 @@
 - :mod:`sw.compiler.serial`, ``depthwise``, ``pooling``, ``addition``: operators to descriptors;
 - :mod:`sw.compiler.turns`: orders of reading words, some of them twice;
 - :mod:`sw.compiler.permute`, ``beyond``: orders of channels, and what weights beyond int8 cost;
-- :mod:`sw.compiler.quantization`: requantisation, proven; :mod:`sw.compiler.sums`: that of ADD;
+- :mod:`sw.compiler.quantization`: requantisation, proven; :mod:`sw.compiler.sums`: that of ADD,
+  with ``ratios`` and ``lines``; :mod:`sw.compiler.work`: how much is searched;
 - :mod:`sw.compiler.layouts`, ``inputs``, ``units``, ``rows``: layouts of the network's input;
 - :mod:`sw.compiler.segments`, ``chains``, ``bands``: what runs row by row, and how;
 - :mod:`sw.compiler.crop`: bands of single layers that do not fit, for tests;
