@@ -1,4 +1,4 @@
-"""What goes to the terminal: never anything that it might take for a command.
+"""Text for the terminal: never anything that it might take for a command.
 
 Names of files, tensors and classes come from others.  JSON and CSV have them as they are.
 """
