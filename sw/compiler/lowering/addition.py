@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from hw.contract.modes import Mode, minimum_steps
 from sw import golden, ir
+from sw.compiler.exact.requantiser import RequantiserSpec
 from sw.compiler.exact.sums import STEPS, AddCode, find_codes, reference_table
-from sw.compiler.graph.partition import Place, offset, zero_point
+from sw.compiler.graph.partition import Place, as_stored, zero_point
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Block, Command, Geometry, Layer, Trail
+from sw.golden.elementwise import Addition
 
 __all__ = ["lower_add", "rectangles"]
 
@@ -62,16 +65,17 @@ def lower_add(ctx: Context, op: ir.Add) -> Layer:
         raise ctx.refuse(
             op, f"its operands are {a.shape} and {b.shape}", "make both of the same shape"
         )
-    settings = dict(golden.arguments(ctx.graph, op))
-    for key, tensor in (("input1", a), ("input2", b), ("output", y)):
-        settings[f"{key}_zero_point"] = zero_point(tensor)
-    settings["activation_min"] -= offset(y)
-    settings["activation_max"] -= offset(y)
-    parameters = tuple(sorted((key, int(value)) for key, value in settings.items()))
-    core = (min(ctx.config.acc_bits, 24), ctx.config.fraction_bits)
+    reference: Addition = golden.arguments(ctx.graph, op)["addition"]
+    reference = replace(
+        reference,
+        first=replace(reference.first, zero_point=zero_point(a)),
+        second=replace(reference.second, zero_point=zero_point(b)),
+        requantisation=as_stored(reference.requantisation, y),
+    )
     sums = sum(isinstance(other, ir.Add) for other in ctx.part.device)
     work = max(LEAST_WORK, min(MOST_WORK, WORK // sums))
-    codes = find_codes(parameters, a.q.scale / b.q.scale, b.q.scale / y.q.scale, *core, work)
+    spec = RequantiserSpec.of(ctx.config)
+    codes = find_codes(reference, a.q.scale / b.q.scale, b.q.scale / y.q.scale, spec, work)
     if codes is None:
         raise ctx.refuse(
             op,
@@ -79,7 +83,7 @@ def lower_add(ctx: Context, op: ir.Add) -> Layer:
             "for every pair",
             "change one of the three scales slightly",
         )
-    table = reference_table(parameters)
+    table = reference_table(reference)
     # Outputs do not fall as operands grow.
     known1, known2 = ctx.range_of(op.input1), ctx.range_of(op.input2)
     ctx.ranges[Place(op.output)] = table[known1 + 128, known2 + 128].astype(np.int64)
@@ -109,7 +113,7 @@ def _geometry(ctx: Context, op: ir.Add) -> Geometry | None:
 
 
 def _all_commands(
-    ctx: Context, op: ir.Add, codes: Sequence[tuple[AddCode, tuple[int, int]]], a: Place, b: Place
+    ctx: Context, op: ir.Add, codes: Sequence[AddCode], a: Place, b: Place
 ) -> Iterator[Command]:
     output, scratch = Place(op.output), _scratch(op)
     if len(codes) == 1:
@@ -130,12 +134,11 @@ def _scratch(op: ir.Add) -> Place:
 def _commands(
     ctx: Context,
     op: ir.Add,
-    coded: tuple[AddCode, tuple[int, int]],
+    code: AddCode,
     first: Place,
     second: Place,
     output: Place,
 ) -> Iterator[Command]:
-    code, (act_min, act_max) = coded
     columns = ctx.config.columns
     total = ctx.tensor_words(op.output)
     block = Block(
@@ -156,9 +159,9 @@ def _commands(
                 "blocks": 1,
                 "output_step": 1,
                 **ctx.output_fields(op),
-                "output_zero_point": code.zero_point,
-                "act_min": act_min,
-                "act_max": act_max,
+                "output_zero_point": code.requantisation.zero_point,
+                "act_min": code.requantisation.act_min,
+                "act_max": code.requantisation.act_max,
             },
             input=first,
             input_offset=start,
