@@ -6,20 +6,34 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from importlib import metadata
+from typing import Any, NoReturn
 
 from common.door import INTERRUPTED
 from common.errors import SeparableError
 from common.terminal import OUTPUT, any_encoding, output_errors, printable
 
-__all__ = ["USER_ERROR", "VERIFICATION_FAILED", "Parser", "command", "complain"]
+__all__ = ["USER_ERROR", "VERIFICATION_FAILED", "Parser", "command", "complain", "version"]
 
 VERIFICATION_FAILED = 1
 USER_ERROR = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, like all others."""
+    """An argument parser whose errors are one line, like all others, and that knows ``--version``.
+
+    Parameters
+    ----------
+    **options
+        Those of :class:`argparse.ArgumentParser`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.add_argument(
+            "--version", action="version", version=f"Separable {version()}",
+            help="show the version and exit",
+        )
 
     def parse_known_args(  # type: ignore[override]  # overloads of a namespace's type
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -34,6 +48,15 @@ class Parser(argparse.ArgumentParser):
         """Print the error and leave."""
         complain(f"{message} (try --help)")
         raise SystemExit(USER_ERROR)
+
+
+def version() -> str:
+    """Return the version that is installed, such as ``0.1.0``; ``unknown`` if none is."""
+    try:
+        return metadata.version("separable")
+    except metadata.PackageNotFoundError:
+        # A checkout that runs without having been installed.
+        return "unknown"
 
 
 def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:

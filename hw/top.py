@@ -18,7 +18,7 @@ from amaranth.lib.wiring import In
 from hw.contract.board import Board
 from hw.core import Core
 from hw.link.engine import HostLink
-from hw.program.flash_reader import FlashPins, FlashReader, connect_core
+from hw.program.flash_reader import FlashPins, FlashReader
 from hw.technology.ice40.pll import pll_settings
 
 __all__ = ["ClockGenerator", "FlashCells", "Top"]
@@ -163,15 +163,10 @@ class Top(Elaboratable):
         m.submodules.led = led = io.FFBuffer("o", platform.request("led_g", dir="-"))
 
         wiring.connect(m, flash.pins, cells.pins)
-        connect_core(m, flash, core)
-        wiring.connect(m, link.request, core.host.request)
-        wiring.connect(m, link.response, core.host.response)
+        wiring.connect(m, flash.program, core.program)
+        wiring.connect(m, link.bus, core.host)
+        wiring.connect(m, link.raw, flash.raw)
         m.d.comb += [
-            flash.raw_select.eq(link.raw_select),
-            flash.raw_start.eq(link.raw_start),
-            flash.raw_tx.eq(link.raw_tx),
-            link.raw_busy.eq(flash.raw_busy),
-            link.raw_rx.eq(flash.raw_rx),
             link.busy.eq(core.busy),
             link.samples.eq(Cat(rx.i[0], rx.i[1])),
             Cat(tx.o[0], tx.o[1]).eq(link.levels),

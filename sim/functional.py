@@ -1,4 +1,4 @@
-"""What a program does, without cycles: an executable reading of ``docs/architecture.md``.
+"""Functional model of a program, without cycles: an executable reading of ``docs/architecture.md``.
 
 It shares nothing with the compiler but :mod:`hw.contract`.  What the hardware leaves undefined
 (columns outside the image that are not padding, rows of the array without a word) is filled with
@@ -19,7 +19,7 @@ from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
 from hw.contract.requantiser import MULTIPLIER_BITS, truncated_product
-from hw.contract.taps import window_steps
+from hw.contract.taps import STRIDES, window_steps
 from hw.contract.words import ADDRESS_BITS
 from sim.records import ProgramError, records
 from sw.compiler import Collector, Program
@@ -116,7 +116,7 @@ class FunctionalCore:
 
     def _addresses(self, d: Descriptor, base: int) -> Ints:
         """Return all addresses that a block reads: (height, width, middle, inner)."""
-        windows = d.mode in (Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2)
+        windows = d.mode.is_depthwise
         shape = (d.height, 1 if windows else d.width, d.middle, d.inner)
         steps = np.full(shape, d.step_inner, np.int64)
         steps[:, :, :, -1] = d.step_middle
@@ -131,7 +131,7 @@ class FunctionalCore:
         row_steps = self.config.lanes * (d.inner - 1) + d.last_steps
         if d.middle * row_steps != d.steps:
             raise ProgramError(f"{d.middle} kernel rows of {row_steps} steps are not {d.steps}")
-        rows = words.reshape(d.height, d.width, d.middle, -1)[..., : 2 * row_steps]
+        rows = words.reshape(d.height, d.width, d.middle, -1)[..., : self.config.rows * row_steps]
         flat = rows.reshape(d.height, d.width, -1).astype(np.float64)
         if d.partial:
             parts = weights.reshape(d.width, -1, self.config.columns)
@@ -139,7 +139,7 @@ class FunctionalCore:
         return np.rint(flat @ weights.reshape(-1, self.config.columns)).astype(np.int64)
 
     def _depthwise(self, d: Descriptor, addresses: Ints, weights: Ints) -> Ints:
-        stride = 1 if d.mode == Mode.DEPTHWISE else 2
+        stride = STRIDES[d.mode]
         even = stride == 2 and not d.odd
         # (height, column, kernel row, channel), with junk where no column is read.
         margin = 2 * stride + 2
@@ -169,7 +169,7 @@ class FunctionalCore:
     def _pool(self, d: Descriptor, addresses: Ints, weights: Ints) -> Ints:
         if d.steps < d.inner + 3:
             raise ProgramError(f"{d.steps} steps leave less than 3 idle ones after {d.inner}")
-        seen = self._junk(d.steps, 2, self.config.columns).astype(np.int64)
+        seen = self._junk(d.steps, self.config.rows, self.config.columns).astype(np.int64)
         seen[: d.inner, 1] = self.memory[addresses[0, 0, 0]]
         return cast(Ints, (seen * weights).sum(axis=(0, 1)).reshape(1, 1, -1))
 
@@ -230,8 +230,8 @@ class FunctionalCore:
         # When each word is read last, and when it is written, counted in windows of the block.
         height, width = d.height, d.width
         turn = np.arange(height * width).reshape(height, width)
-        if d.mode in (Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2):
-            stride = 1 if d.mode == Mode.DEPTHWISE else 2
+        if d.mode.is_depthwise:
+            stride = STRIDES[d.mode]
             column = np.minimum(np.arange(d.middle) // stride, width - 1)
             read = np.repeat(turn[:, column][:, None, :, None], 3, axis=3)
             # Rows of padding are read, but nothing is made of them.

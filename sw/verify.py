@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
-
-from sw.ir import Tensor
 
 __all__ = ["Difference", "check", "difference"]
 
 Array = npt.NDArray[np.integer]
 
 
+class Named(Protocol):
+    """Names of a tensor, for messages."""
+
+    @property
+    def index(self) -> int:
+        """Its number."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+
 class Difference(Exception):
     """A tensor of the device is not the golden model's; the message says where."""
 
 
-def difference(tensor: Tensor, actual: Array, expected: Array, *, first_row: int = 0) -> str:
+def difference(tensor: Named, actual: Array, expected: Array, *, first_row: int = 0) -> str:
     """Return where a tensor differs first, with both values; nothing if it does not.
 
     Parameters
     ----------
-    tensor : Tensor
-        For its number and name.
+    tensor : Tensor, or what has its number and name
     actual, expected : ndarray
         The device's and the golden model's; as many elements, in the same order.
     first_row : int
@@ -40,7 +51,7 @@ def difference(tensor: Tensor, actual: Array, expected: Array, *, first_row: int
     )
 
 
-def check(tensor: Tensor, actual: Array, expected: Array) -> None:
+def check(tensor: Named, actual: Array, expected: Array) -> None:
     """Raise :class:`Difference` if a tensor differs."""
     if text := difference(tensor, actual, expected):
         raise Difference(text)

@@ -7,21 +7,13 @@ import pkgutil
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.doors import DOORS, SETTINGS, contract
 from support.places import REPOSITORY
 
-SETTINGS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]
 ROOTS = SETTINGS["root_packages"]
-
-
-def contract(kind: str) -> dict[str, Any]:
-    """Return the only contract of a kind."""
-    (found,) = [c for c in SETTINGS["contracts"] if c["type"] == kind]
-    return found
 
 
 def has_main(path: Path) -> bool:
@@ -56,7 +48,7 @@ def test_doors_are_the_files_with_a_main() -> None:
         ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
         for path in files if has_main(path)
     }
-    assert doors == set(contract("protected")["protected_modules"])
+    assert doors == set(DOORS)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "ACC_BITS",
     "DIGITS",
+    "FRACTION_BITS",
     "MAX_SHIFT",
     "MULTIPLIER_BITS",
     "decode_channels",
@@ -24,6 +26,12 @@ Ints = npt.NDArray[np.int64]
 IntLike = int | Ints
 
 MULTIPLIER_BITS = 31
+ACC_BITS = range(18, 25)
+"""Widths of the accumulators that a requantiser can be generated for."""
+
+FRACTION_BITS = range(9, MULTIPLIER_BITS + 1, 2)
+"""Bits of its products below the unit that a requantiser can be generated with."""
+
 DIGITS = 16
 """Digits of a multiplier."""
 

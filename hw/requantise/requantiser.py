@@ -34,7 +34,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.contract import latency
-from hw.contract.requantiser import MAX_SHIFT
+from hw.contract.requantiser import ACC_BITS, FRACTION_BITS, MAX_SHIFT, MULTIPLIER_BITS
 
 __all__ = ["FIELD_STAGE", "LATENCY", "Requantiser"]
 
@@ -44,7 +44,7 @@ LATENCY = latency.REQUANTISE
 FIELD_STAGE = (1, 1, 0, 0)
 """Cycle in which each field is sampled, counted from that of its ``acc``."""
 
-PRODUCT_DROP = 31
+PRODUCT_DROP = MULTIPLIER_BITS
 """Bits of the product below the unit of x."""
 
 
@@ -133,11 +133,11 @@ class Requantiser(wiring.Component):
     def __init__(
         self, *, acc_bits: int = 24, max_shift: int = MAX_SHIFT, fraction_bits: int = PRODUCT_DROP
     ):
-        if acc_bits not in range(18, 25):
+        if acc_bits not in ACC_BITS:
             raise ValueError(f"acc_bits must be from 18 to 24, not {acc_bits!r}")
         if max_shift not in (15, 31):
             raise ValueError(f"max_shift must be 15 or 31, not {max_shift!r}")
-        if fraction_bits not in range(9, PRODUCT_DROP + 1, 2):
+        if fraction_bits not in FRACTION_BITS:
             raise ValueError(f"fraction_bits must be odd and from 9 to 31, not {fraction_bits!r}")
         self.acc_bits = acc_bits
         self.max_shift = max_shift

@@ -26,7 +26,7 @@ from sw.bench.measure import (
     read_clock,
 )
 from sw.bench.rivals import RIVALS
-from sw.driver import Device
+from sw.driver import open_device
 from sw.model_file import open_model
 from sw.report import add_compiler_options
 
@@ -95,7 +95,7 @@ def _one(path: str, board: Board, clock: BenchClock, options: argparse.Namespace
         return measure(program, board, clock)
     frame = [images.load(options.input, graph)] if options.input else random_inputs(
         graph, options.seed)
-    with Device.open(options.backend, board.config, baud=board.baud) as device:
+    with open_device(options.backend, board.config, baud=board.baud) as device:
         return measure(program, board, clock, device=device, frame=frame)
 
 

@@ -1,4 +1,4 @@
-"""What ``sw.bench`` prints."""
+"""Tables of ``sw.bench``."""
 
 from __future__ import annotations
 

@@ -16,9 +16,6 @@ __all__ = ["Codes", "RequantiserSpec"]
 
 Ints = npt.NDArray[np.int64]
 
-MOST_ACC_BITS = 24
-"""Of what a requantiser takes; accumulators may have more."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class RequantiserSpec:
@@ -32,14 +29,13 @@ class RequantiserSpec:
         Of products: 31, or less if they are cut off.
     """
 
-    acc_bits: int = MOST_ACC_BITS
+    acc_bits: int = 24
     fraction_bits: int = MULTIPLIER_BITS
 
     @classmethod
     def of(cls, config: CoreConfig) -> RequantiserSpec:
         """Return the requantiser of a core."""
-        acc_bits = min(config.acc_bits, MOST_ACC_BITS)
-        return cls(acc_bits=acc_bits, fraction_bits=config.fraction_bits)
+        return cls(acc_bits=config.acc_bits, fraction_bits=config.fraction_bits)
 
     @property
     def limit(self) -> int:

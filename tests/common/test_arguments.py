@@ -10,21 +10,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
-from sw.errors import ModelFormatError
-from sw.networks.default import default_model
+from support.places import REPOSITORY
 
 import hw.build
 import sim.layer
 import sim.pty
 import sw.compile
-import sw.explore
 import sw.models
 import sw.run
+from common.errors import ModelFormatError
 from sw import importer
 from sw.bench.__main__ import default_models
 from sw.bench.__main__ import main as bench
+from sw.explore.__main__ import main as explore
 from sw.fuzz.__main__ import main as fuzz
+from sw.networks.shipped import default_model
 from sw.quantize.__main__ import main as quantize
 from sw.stream.__main__ import main as stream
 
@@ -34,7 +34,7 @@ GOLDEN = [*BOARD, "--backend", "golden"]
 Main = Callable[[list[str]], int]
 
 DOORS: list[Main] = [
-    hw.build.main, sw.run.main, sw.compile.main, stream, bench, sw.explore.main, quantize, fuzz,
+    hw.build.main, sw.run.main, sw.compile.main, stream, bench, explore, quantize, fuzz,
     sw.models.main, sim.layer.main, sim.pty.main,
 ]  # fmt: skip
 
@@ -101,8 +101,8 @@ def test_inputs_of_others(
         (sw.compile.main, [*BOARD, "--json"]),
         (sw.compile.main, [*BOARD, "--output"]),
         (bench, [*BOARD, "--model", "--json"]),
-        (sw.explore.main, [*BOARD, "--csv"]),
-        (sw.explore.main, [*BOARD, "--plot"]),
+        (explore, [*BOARD, "--csv"]),
+        (explore, [*BOARD, "--plot"]),
         (sw.models.main, ["list", "--json"]),
         (sim.layer.main, [*BOARD, "--json"]),
         (fuzz, ["--json"]),
@@ -133,8 +133,8 @@ def test_one_output_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         (hw.build.main, [*BOARD, "--seed", "-1"], "seeds must be 0 to"),
         (hw.build.main, [*BOARD, "--seed", "9999999999"], "seeds must be 0 to"),
         (hw.build.main, [*BOARD, "--output", "/dev/null"], "/dev/null: is not a folder"),
-        (sw.explore.main, [*BOARD, "--sizes", "100000"], "more than 16,777,216 values"),
-        (sw.explore.main, [*BOARD, "--classes", "100000000"], "more than 16,777,216 values"),
+        (explore, [*BOARD, "--sizes", "100000"], "more than 16,777,216 values"),
+        (explore, [*BOARD, "--classes", "100000000"], "more than 16,777,216 values"),
     ],
 )
 def test_numbers_out_of_range(
