@@ -19,7 +19,7 @@ from sw.compiler.lowering.channel_order import order_channels
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.dispatch import first_layer_options, lower
 from sw.compiler.lowering.layers import Layer
-from sw.compiler.placement import encode
+from sw.compiler.program import encoding
 from sw.compiler.program.layout import InputLayout
 from sw.compiler.program.program import Program, ProgramLayer
 from sw.compiler.program.tensors import DeviceTensor, Place
@@ -202,7 +202,7 @@ def _compile(
             layers.append(lower(ctx, op))
     choice = choose(ctx, layers, options, compact_input)
     memory = choice.arrangement.memory
-    words, sizes = encode.stream(
+    words, sizes = encoding.stream(
         [(w.descriptor, i.command.blocks) for w, i in zip(choice.work, choice.items, strict=True)],
         config.word_bytes,
     )

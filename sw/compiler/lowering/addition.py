@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from hw.contract.blocks import Block
 from hw.contract.modes import Mode, minimum_steps
 from sw import ir
 from sw.compiler.exact.sums import STEPS, AddCode, find_codes
-from sw.compiler.graph.partition import Place
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Block, Command, Geometry, Layer, Trail
+from sw.compiler.lowering.layers import Command, Geometry, Layer, Trail
 from sw.compiler.lowering.site import SumSite
+from sw.compiler.program.tensors import Place
 
 __all__ = ["lower_add", "rectangles"]
 

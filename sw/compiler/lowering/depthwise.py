@@ -9,19 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hw.contract.blocks import Block
 from hw.contract.modes import Mode, minimum_steps
 from hw.contract.taps import window_steps
 from sw import ir
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import (
-    Block,
-    Command,
-    Geometry,
-    Layer,
-    Trail,
-    blocks_of,
-    distribute,
-)
+from sw.compiler.lowering.layers import Command, Geometry, Layer, Trail, blocks_of, distribute
 from sw.compiler.lowering.site import WeightedSite
 
 __all__ = ["lower_depthwise", "place", "supports"]
