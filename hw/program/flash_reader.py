@@ -14,35 +14,10 @@ from amaranth.lib.wiring import In, Out
 
 from hw.contract import latency
 from hw.contract.sections import CRC_LAST, CRC_MARK, CRC_START, SECTION_BYTES, crc_residue
-from hw.interfaces import ProgramSource, RawFlash
+from hw.interfaces import FlashPins, ProgramSource, RawFlash
 from hw.program.buffer import HalfwordBuffer
 
-__all__ = ["FlashPins", "FlashReader"]
-
-
-class FlashPins(wiring.Signature):
-    """Fabric side of the flash's IO cells; every pin is registered in its IO cell.
-
-    Members
-    -------
-    cs_n : Out(1)
-        /CS, straight.
-    sck : Out(2)
-        SCK in the first (bit 0) and the second half (bit 1) of the next core cycle: a
-        double-data-rate output.  It changes in the middle of cycles wherever the flash takes
-        ``o``, so that ``o`` is stable around the edge.
-    o, oe : Out(4)
-        Value and output enable of IO3..IO0.
-    i : In(8)
-        IO3..IO0 as the input registers captured them: at the last rising edge of the core clock
-        (bits 3:0) and half a cycle before that (bits 7:4).
-    """
-
-    def __init__(self):
-        super().__init__({"cs_n": Out(1), "sck": Out(2), "o": Out(4), "oe": Out(4), "i": In(8)})
-
-    def __eq__(self, other):
-        return isinstance(other, FlashPins)
+__all__ = ["FlashReader"]
 
 
 class FlashReader(wiring.Component):
