@@ -138,7 +138,6 @@ class FlashReader(wiring.Component):
         # is set.  The same counter times tRES1.
         level = Signal(range(HalfwordBuffer.DEPTH + 1), init=self.word)
         hold, begin, flush = Signal(), Signal(), Signal()
-        dropped = Signal()              # a checksum was begun but will not be taken
 
         boundary = data_phase & count[0]
         m.d.comb += [
@@ -179,6 +178,12 @@ class FlashReader(wiring.Component):
         with m.If(resting & self.program.start):
             m.d.sync += shift[:28].eq(Cat(C(0xF, 4), self.program.address))
 
+        self._count_level(m, level, begin, waiting, drop, flush)
+        return m
+
+    def _count_level(self, m, level, begin, waiting, drop, flush):
+        """Count what is begun and not yet taken, or the cycles of a wait."""
+        dropped = Signal()              # a checksum was begun but will not be taken
         with m.If(drop):
             m.d.sync += dropped.eq(1)
         with m.Elif(begin):
@@ -189,7 +194,6 @@ class FlashReader(wiring.Component):
             m.d.sync += [level.eq(self.word), dropped.eq(0)]
         with m.Elif(up ^ down):
             m.d.sync += level.eq(level + Cat(C(1, 1), down.replicate(len(level) - 1)))
-        return m
 
     def _next_step(self, m, step, exchanging, resting, waiting, *, quad_enabled):
         """At the end of a byte: go on with the start-up sequence, or rest."""

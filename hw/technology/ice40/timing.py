@@ -220,6 +220,13 @@ def longest_paths(delays: Delays, *, honest: bool) -> dict[Pin, PathEnd]:
             for clock, (before, launch) in arrival[wire[0]].items():
                 offer(pin, clock, before + wire[1] + time, launch)
 
+    return _worst(delays, arrival, honest=honest)
+
+
+def _worst(
+    delays: Delays, arrival: dict[Pin, dict[Pin, tuple[float, Pin]]], *, honest: bool
+) -> dict[Pin, PathEnd]:
+    """Return the longest path of each clock, from when everything arrives."""
     worst: dict[Pin, PathEnd] = {}
     for name, cell in delays.cells.items():
         setups = cell.setups + (UNTIMED.get(cell.kind, []) if honest else [])
