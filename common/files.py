@@ -6,15 +6,18 @@ when all of it is on the disk.  Pictures and archives are made in memory first.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import stat
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from common.errors import SeparableError
+from common.errors import InputError, SeparableError
 
-__all__ = ["write_bytes", "write_text"]
+__all__ = ["check_outputs", "write_bytes", "write_json", "write_text"]
 
 NEW_FILE = 0o666
 """Permissions of a new file, less what the umask takes away."""
@@ -26,6 +29,17 @@ OPEN_FILES = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text as UTF-8; see :func:`write_bytes`."""
     write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
+    """Write JSON; the file appears complete or not at all.
+
+    Raises
+    ------
+    SeparableError
+        If it cannot be written.
+    """
+    write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -86,3 +100,34 @@ def _replace(target: Path, data: bytes) -> None:
     except BaseException:
         partial.unlink()
         raise
+
+
+def check_outputs(
+    outputs: Iterable[str | None], inputs: Iterable[str | None] = ()
+) -> None:
+    """Refuse files to write before the work that they are for.
+
+    Parameters
+    ----------
+    outputs, inputs : iterable of str or None
+        Names of files; ``None`` for what was not given.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be where it is to be, or would replace one that is read or another one
+        that is written.
+    """
+    taken = {os.path.realpath(name): f"{name!r} is read" for name in inputs if name is not None}
+    for name in outputs:
+        if name is None:
+            continue
+        path = os.path.realpath(name)
+        if os.path.isdir(path):
+            raise InputError(f"{name}: cannot be written, it is a folder; name a file in it")
+        if not os.path.isdir(os.path.dirname(path)):
+            raise InputError(f"{name}: cannot be written, its folder is missing; make it first")
+        if os.path.isfile(path) or not os.path.exists(path):
+            if path in taken:
+                raise InputError(f"{name}: cannot be written, {taken[path]}; use another name")
+            taken[path] = f"{name!r} is written"

@@ -10,39 +10,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import boards
+from common import door, process
+from common.files import write_json
+from common.progress import Stages
+from common.tool import Parser, command
 from hw import technology
 from hw.contract.board import Board
 from hw.flow.report import BuildResult, Sweep
 from hw.flow.tools import BuildError
-from sw.report import Parser, command, console, write_json
 
 __all__ = ["build", "main"]
 
-
-class Stages:
-    """Shows which stage is under way: a spinner on a terminal, lines elsewhere."""
-
-    def __init__(self) -> None:
-        self.console = console()
-        self.began = time.monotonic()
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Show a stage while it runs, and its time when it is over."""
-        began = time.monotonic()
-        if self.console.is_terminal:
-            with self.console.status(name):
-                yield
-        else:
-            yield
-        self.console.print(f"{name:<24}{time.monotonic() - began:7.1f} s")
+MAX_SEED = 1 << 31
+"""The router's seeds are below it."""
 
 
 def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
@@ -100,6 +86,9 @@ def _route(board: Board, folder: Path, seeds: Sequence[int], stages: Stages,
                     _progress(stages, result, done.values(), len(seeds))
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
+            while not all(future.done() for future in futures):
+                process.end_all()
+                time.sleep(0.1)
             # Seeds that the interrupt ended look like failures of the tool.
             if not isinstance(error, KeyboardInterrupt | CancelledError) or not done:
                 raise
@@ -176,13 +165,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--jobs must be at least 1, not {options.jobs}")
     if options.first_seed is not None and (options.sweep == 1 or options.seed is not None):
         parser.error("--first-seed is for --sweep, without --seed: it says where the sweep begins")
+    seed = options.seed if options.first_seed is None else options.first_seed
+    if seed is not None and not 0 <= seed <= MAX_SEED - options.sweep:
+        parser.error(f"seeds must be 0 to {MAX_SEED - options.sweep}, not {seed}")
     board = boards.get(options.board)
     # Only now: it takes a while.
     from hw.top import Top
 
     output = Path(options.output or Path("build") / board.name)
-    given = options.seed if options.first_seed is None else options.first_seed
-    first = board.seed if given is None else given
+    if output.exists() and not output.is_dir():
+        raise BuildError(f"{output}: is not a folder; name one with --output")
+    first = board.seed if seed is None else seed
     seeds = range(first, first + options.sweep)
     stages = Stages()
     try:
@@ -212,4 +205,4 @@ def _show(stages: Stages, result: BuildResult, path: str | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -24,6 +24,8 @@ from sw import ir
 from sw.compiler import Program, compile_layer
 from sw.compiler.graph.crop import Band, band_of
 from sw.compiler.graph.passes import run as run_passes
+from sw.compiler.timing import predict
+from sw.verify import difference
 
 __all__ = ["Case", "Outcome", "cases", "judge", "write_job"]
 
@@ -164,7 +166,7 @@ def write_job(case: Case, path: Path, clock_mhz: float) -> None:
         flash_address=program.flash_address,
         flash=np.frombuffer(program.flash, np.uint8),
         ring_first=program.ring[0],
-        limit=4 * sum(program.cycles()) + 100_000,
+        limit=4 * sum(predict(program)) + 100_000,
         output_address=output.address * lanes,
         output_count=output.words * lanes,
         **writes,
@@ -180,15 +182,6 @@ def judge(case: Case, path: Path) -> Outcome:
             return Outcome(error=str(result["error"]))
         cycles = int(result["cycles"])
         words = result["memory"].astype("<u2").view(np.int8)
-    actual = output.unpack(words.reshape(output.words, -1)).reshape(case.expected.shape)
-    wrong = np.argwhere(actual != case.expected)
-    if not len(wrong):
-        return Outcome(cycles=cycles, exact=True)
-    at = tuple(int(i) for i in wrong[0])
-    place = [i + case.first * (k == 1) for k, i in enumerate(at)]
-    return Outcome(
-        cycles=cycles,
-        exact=False,
-        error=f"tensor {output.index} ({output.name!r}){place} is {actual[at]}, the golden "
-        f"model's {case.expected[at]}",
-    )
+    actual = output.unpack(words.reshape(output.words, -1))
+    error = difference(output, actual, case.expected, first_row=case.first)
+    return Outcome(cycles=cycles, exact=not error, error=error)

@@ -14,13 +14,14 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from hw.contract.blocks import Block
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
 from hw.contract.requantiser import MULTIPLIER_BITS, truncated_product
 from hw.contract.taps import STRIDES, window_steps
 from hw.contract.words import ADDRESS_BITS
-from sim.records import BlockData, ProgramError, records
+from sim.records import ProgramError, records
 from sw.compiler import Collector, Program
 
 __all__ = ["FunctionalCore", "run_program"]
@@ -81,7 +82,7 @@ class FunctionalCore:
             self._layer(descriptor, blocks, ring)
             yield descriptor
 
-    def _layer(self, d: Descriptor, blocks: list[BlockData], ring: tuple[int, int]) -> None:
+    def _layer(self, d: Descriptor, blocks: list[Block], ring: tuple[int, int]) -> None:
         kernel = {
             Mode.SYSTOLIC: self._serial,
             Mode.DEPTHWISE: self._depthwise,
@@ -108,7 +109,7 @@ class FunctionalCore:
             self._check_target(d, target, addresses, block, ring)
             self.memory[target] = output
 
-    def _join(self, parts: list[BlockData]) -> BlockData:
+    def _join(self, parts: list[Block]) -> Block:
         """Return the parts of a sum as one block, with the parameters of the last."""
         weights = np.concatenate([part.weights for part in parts])
         return replace(parts[-1], weights=weights)
@@ -176,7 +177,7 @@ class FunctionalCore:
         words = self.memory[addresses[:, :, 0]].astype(np.int64)
         return cast(Ints, (words * weights.sum(axis=0)).sum(axis=2))
 
-    def _requantize(self, d: Descriptor, block: BlockData, accumulator: Ints) -> Bytes:
+    def _requantize(self, d: Descriptor, block: Block, accumulator: Ints) -> Bytes:
         u = accumulator + block.bias
         limit = 1 << self.config.acc_bits - 1
         for value in (accumulator, u):
@@ -194,7 +195,7 @@ class FunctionalCore:
         result = np.clip(scaled + d.output_zero_point, d.act_min, d.act_max)
         return cast(Bytes, result.astype(np.int8))
 
-    def _used_words(self, d: Descriptor, block: BlockData) -> npt.NDArray[np.bool_]:
+    def _used_words(self, d: Descriptor, block: Block) -> npt.NDArray[np.bool_]:
         """Return which words of a window meet weights other than 0: (parts, middle, inner) bool."""
         row_steps = self.config.lanes * (d.inner - 1) + d.last_steps
         parts = d.width if d.partial else 1
@@ -202,13 +203,9 @@ class FunctionalCore:
         steps[:, :, :row_steps] = block.weights.any(axis=(1, 2)).reshape(parts, d.middle, row_steps)
         return np.asarray(steps.reshape(parts, d.middle, d.inner, -1).any(axis=3), np.bool_)
 
-    def _truncated(self, d: Descriptor, u: Ints, block: BlockData) -> Ints:
+    def _truncated(self, d: Descriptor, u: Ints, block: Block) -> Ints:
         """Return scaled values before the shift, of a requantiser with few fraction bits."""
-        product = np.empty_like(u)
-        for channel, multiplier in enumerate(block.multiplier):
-            product[..., channel] = truncated_product(
-                u[..., channel], int(multiplier), fraction_bits=self.config.fraction_bits
-            )
+        product = truncated_product(u, block.multiplier, fraction_bits=self.config.fraction_bits)
         nudge = np.where(u < 0, -(1 << 30), 1 << 30)
         if d.single_rounding:
             nudge = np.zeros_like(u)
@@ -219,7 +216,7 @@ class FunctionalCore:
         d: Descriptor,
         target: Ints,
         addresses: Ints,
-        block: BlockData,
+        block: Block,
         ring: tuple[int, int],
     ) -> None:
         if target.size == 0:

@@ -8,7 +8,6 @@ run as bands of rows, each a program of its own; its cycles are the sum of their
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from common import cache
+from common import cache, door, files, terminal, tool
 from common.errors import InputError, UnsupportedError
 from hw.contract.board import Board
 from sim.benches import runner
@@ -162,8 +161,8 @@ def simulate(
     return [done[number] for number in numbers]
 
 
-def _parser() -> report.Parser:
-    parser = report.Parser(prog="python -m sim.layer", description=__doc__)
+def _parser() -> tool.Parser:
+    parser = tool.Parser(prog="python -m sim.layer", description=__doc__)
     parser.add_argument("model", metavar="MODEL.tflite", **report.MODEL)
     parser.add_argument(
         "--layer", metavar="N", type=int, help="only operator N of the network, counted from 0"
@@ -191,12 +190,13 @@ def _chosen(graph: ir.Graph, layer: int | None) -> list[int]:
     return [layer]
 
 
-@report.command
+@tool.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     options = _parser().parse_args(arguments)
     if options.seed < 0:
         raise InputError(f"--seed must not be negative, not {options.seed}")
+    files.check_outputs([options.json], [options.model])
     board = boards.get(options.board)
     graph = open_network(options.model)
     runs = simulate(graph, _chosen(graph, options.layer), board, seed=options.seed)
@@ -205,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measured = [layer.cycles for layer in layers if layer.cycles is not None]
     multipliers = board.config.multipliers
     bands = [entry.bands for entry in runs]
-    report.console().print(report.layer_table(layers, multipliers=multipliers, bands=bands))
+    terminal.console().print(report.layer_table(layers, multipliers=multipliers, bands=bands))
     if options.json:
         data = report.network_report(
             model=graph.name,
@@ -220,15 +220,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             entry |= {"layer": source.number, "bands": source.bands}
             if source.error:
                 entry["error"] = source.error
-        report.write_json(options.json, data)
+        files.write_json(options.json, data)
     failed = [entry for entry in runs if entry.error]
     for entry in failed:
-        report.complain(f"layer {entry.number} ({entry.report.name!r}): {entry.error}")
+        tool.complain(f"layer {entry.number} ({entry.report.name!r}): {entry.error}")
     if not failed:
         return 0
     refused = all(entry.report.exact is None and not entry.report.macs for entry in failed)
-    return report.USER_ERROR if refused else report.VERIFICATION_FAILED
+    return tool.USER_ERROR if refused else tool.VERIFICATION_FAILED
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

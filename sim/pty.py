@@ -22,11 +22,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import boards
-from common import files
+from common import door, files
 from common.errors import SeparableError
+from common.tool import Parser, complain
 from sim.board.simulated import FLASH_SIZE, SimulatedBoard
 from sim.errors import SimulationError
-from sw.report import complain
 
 __all__ = ["PseudoTerminal", "main"]
 
@@ -251,7 +251,7 @@ def _serve(options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
-    parser = argparse.ArgumentParser(prog="python -m sim.pty", description=__doc__)
+    parser = Parser(prog="python -m sim.pty", description=__doc__)
     parser.add_argument(
         "--board", default="icebreaker", help="a board's name (default: %(default)s)"
     )
@@ -278,4 +278,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 
 from sw.compiler import Program
-from sw.compiler.timing.arrivals import BUS_PACE
-from sw.compiler.timing.cycles import descriptor_timings
+from sw.compiler.timing import BUS_PACE, descriptor_timings, predict
 
 __all__ = ["cycles_with_input", "sentence"]
 
@@ -36,13 +35,13 @@ def cycles_with_input(program: Program, baud: int) -> dict[str, int] | None:
     if not program.streams_input:
         return None
     during = [chunk for chunk in program.chunks if chunk.after_layer]
-    timings = descriptor_timings(program.work, program.ring_words, program.config)
+    timings = descriptor_timings(program)
     begun = timings[during[0].after_layer - 1].end
     bits = BYTE_BITS * program.config.word_bytes * sum(chunk.words for chunk in during)
     line = begun + math.floor(bits * program.config.core_mhz * 1e6 / baud)
     return {
-        "sim": sum(program.cycles(BUS_PACE)),
-        "line_at_least": max(line, sum(program.cycles())),
+        "sim": sum(predict(program, BUS_PACE)),
+        "line_at_least": max(line, sum(predict(program))),
     }
 
 
@@ -56,7 +55,7 @@ def sentence(program: Program, baud: int) -> str:
     sim, line = taken["sim"], taken["line_at_least"]
     return (
         f"the input does not fit into memory: {part * program.config.word_bytes:,} bytes are "
-        f"written while the core runs, and it waits for them. {sum(program.cycles()):,} cycles are "
+        f"written while the core runs, and it waits for them. {sum(predict(program)):,} cycles are "
         f"those with the input on the chip; with the host on the core's bus (sim) it takes {sim:,} "
         f"({hertz / sim:.1f} inferences per second), over the serial line at {baud / 1e6:g} Mbaud "
         f"at least {line:,} ({hertz / line:.1f})"

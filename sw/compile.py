@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from rich.table import Table
 
 import boards
-from common.terminal import printable
+from common import door
+from common.files import check_outputs, write_json
+from common.terminal import console, printable
+from common.tool import Parser, command
 from sw import arrival
 from sw.compiler import Program, compile_graph, save_program
+from sw.compiler.timing import predict
 from sw.model_file import open_network
 from sw.report import (
     MODEL,
     LayerReport,
-    Parser,
     add_compiler_options,
-    command,
     compiler_options,
-    console,
     network_report,
     utilization,
-    write_json,
 )
 
 __all__ = ["layer_reports", "main"]
@@ -60,7 +59,7 @@ def layer_reports(program: Program) -> list[LayerReport]:
             utilization=utilization(layer.macs, cycles, multipliers),
             proven=True,
         )
-        for layer, cycles in zip(program.layers, program.cycles(), strict=True)
+        for layer, cycles in zip(program.layers, predict(program), strict=True)
     ]
 
 
@@ -84,7 +83,7 @@ def _table(program: Program, reports: Sequence[LayerReport]) -> Table:
             f"{tensor.words * word / 1024:.1f}",
             f"{layer.words * word / 1024:.1f}",
         )
-    cycles = sum(program.cycles())
+    cycles = sum(predict(program))
     table.add_section()
     table.add_row(
         "total",
@@ -100,7 +99,7 @@ def _table(program: Program, reports: Sequence[LayerReport]) -> Table:
 
 
 def _summary(program: Program, baud: int) -> str:
-    cycles, clock = sum(program.cycles()), program.config.core_mhz
+    cycles, clock = sum(predict(program)), program.config.core_mhz
     word = program.config.word_bytes
     layouts = ", ".join(
         f"{layout.kind} ({layout.words * word / 1024:.1f} KB)"
@@ -124,6 +123,7 @@ def _summary(program: Program, baud: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; returns the exit code."""
     options = _parser().parse_args(arguments)
+    check_outputs((options.output, options.json), (options.model,))
     board = boards.get(options.board)
     program = compile_graph(
         open_network(options.model),
@@ -143,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             model=program.model,
             board=options.board,
             macs=program.macs,
-            cycles=sum(program.cycles()),
+            cycles=sum(predict(program)),
             multipliers=program.config.multipliers,
             layers=reports,
             flash_bytes=len(program.flash),
@@ -157,4 +157,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -4,20 +4,20 @@
     python -m sw.models get vww_96_int8
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
 
+from common import door, files, terminal, tool
 from common.errors import InputError
-from sw import report
 from sw.networks.published import NETWORKS, find, where
 
 __all__ = ["main"]
 
 
 def _list(options: Any) -> None:
+    files.check_outputs([options.json])
     table = Table()
     for name in ("network", "what", "KB", "licence", "from", "here"):
         table.add_column(
@@ -41,9 +41,9 @@ def _list(options: Any) -> None:
                 "path": path or None,
             }
         )
-    report.console().print(table)
+    terminal.console().print(table)
     if options.json:
-        report.write_json(options.json, {"networks": entries})
+        files.write_json(options.json, {"networks": entries})
 
 
 def _get(options: Any) -> None:
@@ -56,9 +56,9 @@ def _get(options: Any) -> None:
         print(find(name), flush=True)
 
 
-def _parser() -> report.Parser:
-    parser = report.Parser(prog="python -m sw.models", description="Public networks by name.")
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=report.Parser)
+def _parser() -> tool.Parser:
+    parser = tool.Parser(prog="python -m sw.models", description="Public networks by name.")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=tool.Parser)
     listing = commands.add_parser("list", help="show the networks and which are here")
     listing.add_argument("--json", metavar="FILE", help="write the list as JSON")
     listing.set_defaults(run=_list)
@@ -68,7 +68,7 @@ def _parser() -> report.Parser:
     return parser
 
 
-@report.command
+@tool.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     options = _parser().parse_args(arguments)
@@ -77,4 +77,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -1,37 +1,23 @@
-"""What the command-line tools share: arguments, tables, JSON, and how they fail."""
+"""Reports of networks: layers, tables, JSON, and the compiler's options that tools share."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.table import Table
 
-from common import files
-from common.errors import SeparableError
-from common.terminal import OUTPUT, Screen, any_encoding, output_errors, printable
-
 __all__ = [
     "MODEL",
-    "USER_ERROR",
-    "VERIFICATION_FAILED",
     "LayerReport",
-    "Parser",
     "add_compiler_options",
-    "command",
     "compiler_options",
-    "complain",
-    "console",
     "given_compiler_options",
     "layer_table",
     "network_report",
     "utilization",
-    "write_json",
 ]
 
 MODEL: dict[str, Any] = {
@@ -39,18 +25,6 @@ MODEL: dict[str, Any] = {
     "help": "a quantised network (default: the MobileNet V1 that ships with the project)",
 }
 """What every tool says of its MODEL.tflite."""
-
-VERIFICATION_FAILED = 1
-USER_ERROR = 2
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the error and leave."""
-        complain(f"{message} (try --help)")
-        raise SystemExit(USER_ERROR)
 
 
 def add_compiler_options(parser: argparse.ArgumentParser, *, compact: bool = False) -> None:
@@ -87,51 +61,6 @@ def given_compiler_options(options: argparse.Namespace) -> list[str]:
     if options.compact_input is not None:
         names.append("--compact-input" if options.compact_input else "--no-compact-input")
     return names
-
-
-def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
-    """Wrap a tool's ``main(arguments)``: errors that are the user's become one line and a code."""
-
-    def run(arguments: Sequence[str] | None = None) -> int:
-        any_encoding()
-        try:
-            code = main(arguments)
-            with output_errors():
-                sys.stdout.flush()
-            return code
-        except SeparableError as error:
-            complain(str(error))
-        except KeyboardInterrupt:
-            complain("interrupted")
-        except BrokenPipeError:
-            # Whoever read our output has seen enough.
-            _give_up_output()
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            if error.filename == OUTPUT:
-                _give_up_output()
-            complain(f"{where}{error.strerror or error}")
-        return USER_ERROR
-
-    return run
-
-
-def _give_up_output() -> None:
-    """Let nothing be written to standard output any more, not even when Python exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def complain(message: str) -> None:
-    """Print an error, on one line."""
-    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
-
-
-def console() -> Screen:
-    """Return the console for tables and text; redirected output is wide enough for a table."""
-    output = Screen(highlight=False, emoji=False, markup=False, soft_wrap=True)
-    if not output.is_terminal:
-        output.width = 160
-    return output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,14 +167,3 @@ def layer_table(
             "total", "", f"{macs:,}", f"{cycles:,}", f"{macs / (cycles * multipliers):.1%}"
         )
     return table
-
-
-def write_json(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
-    """Write JSON; the file appears complete or not at all.
-
-    Raises
-    ------
-    SeparableError
-        If it cannot be written.
-    """
-    files.write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")

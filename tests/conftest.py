@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-SHARED = Path(os.environ.get("SEPARABLE_SHARED") or REPOSITORY.parent / "shared")
-"""Networks (``models``) and images (``images``) that are not part of the project."""
+from support.places import SHARED
 
 
 def pytest_configure(config: pytest.Config) -> None:

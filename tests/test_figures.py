@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SHARED
+from support.places import SHARED
 
 import boards
 from common import cache
@@ -239,7 +239,7 @@ def test_networks(name: str, option: str) -> None:
     path = networks.path_of(name) if name in networks.SHIPPED else copy_of(name)
     if path is None:
         pytest.skip(f"{name} is not here: python -m sw.models get {name}")
-    graph, program, found = networks.predict(path, option)
+    graph, program, found = networks.predicted_figures(path, option)
     known = lookup(FIGURES, "networks")[name][option]
     assert list(store.differences(known, {**found, "counted": known["counted"]})) == []
     if name in networks.SHIPPED:

@@ -2,11 +2,11 @@
 
 import importlib.metadata
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from common import process
 from common.errors import SeparableError
 
 __all__ = ["YOSYS", "BuildError", "Tool", "run_tool", "tool_versions"]
@@ -44,9 +44,7 @@ def run_tool(tool: Tool, arguments: list[str], *, folder: Path, check: bool = Tr
     """
     code = (f"import sys; from {tool.module} import {tool.function} as run; "
             "sys.exit(run(sys.argv[1:]) or 0)")
-    result = subprocess.run([sys.executable, "-c", code, *arguments], cwd=folder,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            errors="replace", check=False)
+    result = process.run([sys.executable, "-c", code, *arguments], folder=folder, merge=True)
     if "ModuleNotFoundError" in result.stdout and tool.module in result.stdout:
         raise BuildError(f"{tool.name} is not installed: pip install {tool.package}")
     if result.returncode and check:

@@ -10,7 +10,6 @@ import ctypes
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -19,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from common import cache
+from common import cache, process
 from sim.errors import BuildError
 
 __all__ = [
@@ -313,15 +312,13 @@ def _run(
     command: Sequence[str],
     what: str,
     *,
-    input: str | None = None,
+    input: str = "",
     env: Any = None,
     folder: Path | None = None,
 ) -> str:
     """Run a tool and return what it prints; :class:`BuildError` if it fails."""
     try:
-        done = subprocess.run(
-            command, input=input, env=env, cwd=folder, capture_output=True, text=True
-        )
+        done = process.run(command, input=input, env=env, folder=folder)
     except OSError as error:
         raise BuildError(f"{what} cannot be run: {command[0]}: {error.strerror}") from None
     if done.returncode:

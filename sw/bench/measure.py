@@ -14,7 +14,7 @@ from common import reading
 from common.errors import InputError
 from hw.contract.board import Board
 from sw.compiler import Program
-from sw.compiler.timing.cycles import descriptor_timings
+from sw.compiler.timing import descriptor_timings
 from sw.driver import Device, LayerProfile, profile
 from sw.ir import Graph
 
@@ -201,7 +201,7 @@ def random_inputs(graph: Graph, seed: int) -> list[Array]:
 def model_profile(program: Program) -> list[LayerProfile]:
     """Return what the cycle model says of each layer, as the counters would."""
     sums = np.zeros((len(program.layers), 5), np.int64)
-    timings = descriptor_timings(program.work, program.ring_words, program.config)
+    timings = descriptor_timings(program)
     for work, t in zip(program.work, timings, strict=True):
         sums[work.layer] += (t.steps, t.weights, t.input, t.requantise, t.fill)
     return [

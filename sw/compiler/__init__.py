@@ -10,17 +10,20 @@ Its folders, in the order in which a network passes through them
 - :mod:`sw.compiler.placement`: what runs row by row, where tensors lie, descriptors in order;
 - :mod:`sw.compiler.program`: the result, as data and as a file;
 - :mod:`sw.compiler.timing`: how many cycles it takes, exactly.
+
+A folder imports from those above it, and all import from :mod:`sw.compiler.program`, which imports
+from none.
 """
 
-
 from sw.compiler.pipeline import compile_graph, compile_layer
-from sw.compiler.placement.overlap import Overlap
 from sw.compiler.program.chunks import InputChunk
 from sw.compiler.program.collector import Collector
-from sw.compiler.program.program import DeviceTensor, Program, ProgramLayer
+from sw.compiler.program.overlap import Overlap
+from sw.compiler.program.program import Program, ProgramLayer
 from sw.compiler.program.storage import is_program
 from sw.compiler.program.storage import load as load_program
 from sw.compiler.program.storage import save as save_program
+from sw.compiler.program.tensors import DeviceTensor
 
 __all__ = [
     "Collector",

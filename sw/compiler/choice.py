@@ -6,16 +6,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hw.contract.config import CoreConfig
-from sw.compiler.graph.partition import Place, zero_point
-from sw.compiler.input.layout import InputLayout, dense
+from sw.compiler.graph.partition import zero_point
+from sw.compiler.input.layout import dense
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Layer
 from sw.compiler.placement.arrange import Arrangement, Arranger
 from sw.compiler.placement.descriptors import Item, in_chunks, order, place
-from sw.compiler.placement.overlap import Overlap, find, first_rows_early
+from sw.compiler.placement.early_rows import first_rows_early
 from sw.compiler.program.chunks import InputChunk
-from sw.compiler.timing.arrivals import BUS_PACE, arrivals
-from sw.compiler.timing.cycles import Work, predict
+from sw.compiler.program.layout import InputLayout
+from sw.compiler.program.overlap import Overlap
+from sw.compiler.program.tensors import Place
+from sw.compiler.program.work import Work
+from sw.compiler.timing import BUS_PACE
+from sw.compiler.timing.arrivals import arrivals
+from sw.compiler.timing.cycles import layer_cycles
+from sw.compiler.timing.overlap import find_overlap
 
 __all__ = ["Choice", "choose"]
 
@@ -39,7 +45,7 @@ class Choice:
     def cycles(self, config: CoreConfig) -> int:
         """Predict the cycles of the whole program, with a host that brings input at full pace."""
         host = arrivals(self.chunks, BUS_PACE, config)
-        return sum(predict(self.work, self.arrangement.memory.ring_words, config, host))
+        return sum(layer_cycles(self.work, self.arrangement.memory.ring_words, config, host))
 
     def sent_words(self) -> int:
         """Return the words that the host has to send for each inference."""
@@ -129,7 +135,7 @@ def _pinned(
         layers = [early if layer.output == early.output else layer for layer in layers]
     choice = _schedule(layouts, layers, found)
     memory = found.memory
-    overlap = find(
+    overlap = find_overlap(
         choice.items,
         choice.work,
         [(memory.addresses[index], layouts[index]) for index in ctx.part.inputs],

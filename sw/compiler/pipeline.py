@@ -14,14 +14,15 @@ from sw.compiler.choice import choose
 from sw.compiler.graph import passes
 from sw.compiler.graph.channels import removable, rewrite
 from sw.compiler.graph.crop import Band, crop
-from sw.compiler.graph.partition import Partition, Place, activations, partition, subgraph
-from sw.compiler.input.layout import InputLayout
+from sw.compiler.graph.partition import Partition, activations, partition, subgraph
 from sw.compiler.lowering.channel_order import order_channels
 from sw.compiler.lowering.context import Context, Ints
 from sw.compiler.lowering.dispatch import first_layer_options, lower
 from sw.compiler.lowering.layers import Layer
 from sw.compiler.placement import encode
-from sw.compiler.program.program import DeviceTensor, Program, ProgramLayer
+from sw.compiler.program.layout import InputLayout
+from sw.compiler.program.program import Program, ProgramLayer
+from sw.compiler.program.tensors import DeviceTensor, Place
 
 __all__ = ["FLASH_ADDRESS", "REMOVE_CONSTANT_CHANNELS", "compile_graph", "compile_layer"]
 

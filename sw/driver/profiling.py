@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from hw.contract.registers import HOLD_NEVER, Cause, Register
 from sw.compiler import Program
-from sw.compiler.timing.cycles import descriptor_timings
+from sw.compiler.timing import descriptor_timings
 from sw.driver.device import Device
 from sw.driver.errors import DeviceError, DeviceTimeout
 
@@ -93,7 +93,7 @@ def profile(
     device.load(program)
     total = device.infer(frame).cycles
     stretches = _stretches(program)
-    timings = descriptor_timings(program.work, program.ring_words, program.config)
+    timings = descriptor_timings(program)
     counts = np.zeros((len(CAUSES), len(stretches) + 1), np.int64)
     try:
         for row, cause in enumerate(CAUSES):

@@ -22,14 +22,14 @@ class Result:
     ----------
     tensors : dict
         By number: the network's outputs, and what the host computed after the device.
-    cycles : int
-        Counted by the core, from the start to the end of the last layer.
+    cycles : int or None
+        Counted by the core, from the start to the end of the last layer; ``None`` if there is none.
     layer_cycles : list of int or None
         For each layer of the program, if the device shows them; they add up to ``cycles``.
     """
 
     tensors: dict[int, Array]
-    cycles: int
+    cycles: int | None
     layer_cycles: list[int] | None
 
 

@@ -11,7 +11,8 @@ from hw.contract.link import SAFE_RATE, Space, digest
 from hw.contract.registers import Register
 from sw.driver import packets
 from sw.driver.errors import DeviceError, DeviceLost, DeviceTimeout
-from sw.driver.link import DeviceRestarted, Link
+from sw.driver.line import DeviceRestarted
+from sw.driver.link import Link
 from sw.driver.packets import Operation
 from sw.driver.pipeline import POLL_SECONDS, Pipeline, Watch
 from sw.driver.port import HardwarePort, Port

@@ -6,18 +6,15 @@ cycles are the compiler's, which are the core's, exactly.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-
 import boards
+from common import door, files, progress, terminal, tool
 from common.errors import InputError
 from hw.contract.board import Board
-from sw import report
 from sw.explore import plot
 from sw.explore.accuracy import SOURCES, published
 from sw.explore.sweep import ARCHITECTURES, Point, Request, default_jobs, front, sweep
@@ -26,8 +23,8 @@ from sw.explore.tables import markdown, table, write_csv
 __all__ = ["main"]
 
 
-def _parser() -> report.Parser:
-    parser = report.Parser(prog="python -m sw.explore", description=__doc__)
+def _parser() -> tool.Parser:
+    parser = tool.Parser(prog="python -m sw.explore", description=__doc__)
     parser.add_argument(
         "--arch", nargs="+", choices=sorted(ARCHITECTURES), default=["v1"],
         help="MobileNet V1 (default) or V2, or both",
@@ -80,17 +77,11 @@ def _requests(options: Any) -> list[Request]:
 def _run(requests: Sequence[Request], board: Board, jobs: int) -> list[Point]:
     """Evaluate all points, with a bar that disappears when they are done."""
     found: dict[int, Point] = {}
-    ready = sweep(requests, board, jobs=jobs)
-    progress = track(
-        ready,
-        total=len(requests),
-        description=f"{len(requests)} networks",
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    for number, point in progress:
-        found[number] = point
+    # Closed whatever comes: processes of its own end with it.
+    with closing(sweep(requests, board, jobs=jobs)) as ready:
+        what = f"{len(requests)} networks"
+        for number, point in progress.bar(ready, total=len(requests), what=what):
+            found[number] = point
     return [found[number] for number in range(len(requests))]
 
 
@@ -99,20 +90,21 @@ def _show(points: Sequence[Point], title: str, *, as_markdown: bool) -> None:
     if as_markdown:
         print(markdown(points))
         return
-    output = report.console()
+    output = terminal.console()
     output.print(table(points, title))
     for point in points:
         if not point.fits:
             output.print(f"{point.arch.upper()} {point.label}: {point.missing}")
 
 
-@report.command
+@tool.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     options = _parser().parse_args(arguments)
     board = boards.get(options.board)
     if options.jobs < 1:
         raise InputError(f"--jobs must be at least 1, not {options.jobs}")
+    files.check_outputs((options.csv, options.json, options.plot))
     requests = _requests(options)
     if options.plot:
         plot.check(options.plot)
@@ -129,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "sources": SOURCES,
             "points": [{**asdict(point), "front": point in best} for point in points],
         }
-        report.write_json(options.json, data)
+        files.write_json(options.json, data)
     if options.plot:
         plot.plot(
             points, options.plot, title=f"MobileNets on the {board.title}",
@@ -139,4 +131,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
 from common.errors import InputError, UnsupportedError
+from common.process import beginning
 from hw.contract.board import Board
 from hw.contract.requantiser import MULTIPLIER_BITS
 from sw.compiler import compile_graph
+from sw.compiler.timing import predict
 from sw.explore.accuracy import top1, top1_quantized
 from sw.explore.graphs import random_graph
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
@@ -142,7 +145,7 @@ def evaluate(request: Request, board: Board) -> Point:
             missing=f"the program takes {len(program.flash) / 1024:,.0f} KB of flash and the board "
             f"has {room / 1024:,.0f} KB for it; use a smaller width multiplier",
         )
-    cycles = sum(program.cycles())
+    cycles = sum(predict(program))
     return replace(
         point,
         fits=True,
@@ -161,7 +164,7 @@ def default_jobs() -> int:
 
 def sweep(
     requests: Sequence[Request], board: Board, *, jobs: int = 1
-) -> Iterator[tuple[int, Point]]:
+) -> Generator[tuple[int, Point]]:
     """Evaluate networks, the largest first.
 
     Parameters
@@ -183,14 +186,32 @@ def sweep(
         return
     # A new interpreter each: a fork of a process with threads may hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(requests)), mp_context=context) as pool:
-        futures = {pool.submit(_evaluate, requests[number], board): number for number in order}
+    with ProcessPoolExecutor(
+        min(jobs, len(requests)), mp_context=context, initializer=_end_with_parent
+    ) as pool:
         try:
+            with beginning():
+                futures = {pool.submit(_evaluate, requests[n], board): n for n in order}
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            # What they compute nobody wants any more.
+            for process in multiprocessing.active_children():
+                process.terminate()
             raise
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that began it does, even if that one was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _evaluate(request: Request, board: Board) -> Point:

@@ -5,14 +5,13 @@ Without options everything is measured again: what differs is printed, and the e
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from common import door, progress, terminal, tool
 from common.errors import InputError
-from sw import report
 from sw.figures import accuracy, build, explorer, line, networks, pictures, store
 from sw.figures.documents import check, write_documents
 from sw.figures.store import Figures
@@ -32,8 +31,8 @@ MEASURES: dict[str, tuple[str, Measure]] = {
 TEST_SET = "test_set"
 
 
-def _parser() -> report.Parser:
-    parser = report.Parser(prog="python -m sw.figures", description=__doc__)
+def _parser() -> tool.Parser:
+    parser = tool.Parser(prog="python -m sw.figures", description=__doc__)
     parser.add_argument("--write", action="store_true",
                         help="write the file, the documents and stale pictures anew")
     parser.add_argument("--text", action="store_true",
@@ -102,7 +101,7 @@ def _write(figures: Figures, say: Callable[[str, str], None]) -> list[str]:
     return write_documents(figures)
 
 
-@report.command
+@tool.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; returns the exit code."""
     parser = _parser()
@@ -110,11 +109,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.text and (options.only or options.images):
         parser.error("--text measures nothing: leave out --only and --images")
     figures = store.read()
-    screen = report.console()
-    with screen.status("") as status:
+    screen = terminal.console()
+    with progress.waiting("", screen) as show:
 
         def say(topic: str, what: str) -> None:
-            status.update(f"{topic}: {what}")
+            show(f"{topic}: {what}")
             if not screen.is_terminal:
                 screen.print(f"{topic}: {what}")
 
@@ -126,8 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                  for picture, why in pictures.stale(figures)]
     for problem in problems:
         screen.print(problem)
-    return report.VERIFICATION_FAILED if problems else 0
+    return tool.VERIFICATION_FAILED if problems else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from common import process
 from common.errors import SeparableError
 from sw import importer
 from sw.figures.networks import SHIPPED
@@ -44,7 +44,7 @@ def measure_accuracy(say: Callable[[str], None]) -> tuple[dict[str, str], dict[s
             report = Path(folder) / "report.json"
             line = [sys.executable, "-m", "sw.run", str(shipped.default_model(short)), "--board",
                     BOARD, "--images", str(IMAGES), "--verify", "--json", str(report)]
-            done = subprocess.run(line, capture_output=True, text=True, check=False)
+            done = process.run(line)
             if done.returncode:
                 raise SeparableError(f"sw.run failed: {done.stderr.strip()}")
             results = json.loads(report.read_text())["results"]

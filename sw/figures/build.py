@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boards
+from common import process
 from common.errors import SeparableError
 from hw import technology
 from hw.technology import Flow
@@ -130,7 +130,7 @@ def measure_build(say: Callable[[str], None]) -> tuple[dict[str, str], dict[str,
         report = folder / "report.json"
         line = [sys.executable, "-m", "hw.build", "--board", BOARD, *SEEDS,
                 "--output", str(folder / "build"), "--json", str(report)]
-        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        done = process.run(line)
         if done.returncode:
             raise SeparableError(f"hw.build failed: {done.stderr.strip()}")
         data = json.loads(report.read_text())

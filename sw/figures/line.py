@@ -10,8 +10,8 @@ import numpy as np
 import boards
 from common.errors import SeparableError
 from sw import golden
-from sw.driver import Device, StreamResult
-from sw.figures.networks import path_of, predict
+from sw.driver import StreamResult, open_device
+from sw.figures.networks import path_of, predicted_figures
 from sw.figures.store import BOARD, file_digest
 from sw.ir import Graph
 
@@ -42,12 +42,12 @@ def measure_line(say: Callable[[str], None]) -> tuple[dict[str, str], dict[str, 
         If a result is not the golden model's, or a packet was sent again.
     """
     path, board = path_of(NETWORK), boards.get(BOARD)
-    graph, program, figures = predict(path, "compact_input")
+    graph, program, figures = predicted_figures(path, "compact_input")
     rng = np.random.default_rng(7)
     shape = graph.tensors[graph.inputs[0]].shape
     frames = [rng.integers(-128, 128, shape, np.int8) for _ in range(FRAMES)]
     results = []
-    with Device.open("sim:link", board.config, baud=board.baud) as device:
+    with open_device("sim:link", board.config, baud=board.baud) as device:
         device.load(program)
         for x, result in zip(frames, device.stream(frames), strict=True):
             say(f"frame {result.index + 1} of {FRAMES}")

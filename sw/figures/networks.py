@@ -15,12 +15,13 @@ from hw.contract.sections import SECTION_BYTES, TRAILER_BYTES
 from sw import golden, importer
 from sw.bench.measure import BenchClock, measure, model_profile, random_inputs
 from sw.compiler import Program, compile_graph
-from sw.driver import Device
+from sw.compiler.timing import predict
+from sw.driver import open_device
 from sw.figures.store import BOARD, file_digest
 from sw.ir import Graph
 from sw.networks import published, shipped
 
-__all__ = ["CASES", "HOW", "SHIPPED", "count", "measure_networks", "path_of", "predict"]
+__all__ = ["CASES", "HOW", "SHIPPED", "count", "measure_networks", "path_of", "predicted_figures"]
 
 HOW = "python -m sw.run NETWORK --board icebreaker; python -m sw.bench NETWORK --model"
 
@@ -50,7 +51,7 @@ def path_of(name: str) -> Path:
     return shipped.default_model(SHIPPED[name]) if name in SHIPPED else published.find(name)
 
 
-def predict(path: Path, option: str) -> tuple[Graph, Program, dict[str, Any]]:
+def predicted_figures(path: Path, option: str) -> tuple[Graph, Program, dict[str, Any]]:
     """Compile a network and return its figures by the cycle model.
 
     Parameters
@@ -127,17 +128,18 @@ def count(graph: Graph, program: Program) -> int:
     """
     board = boards.get(BOARD)
     frame = random_inputs(graph, 0)
-    with Device.open("sim", board.config, baud=board.baud) as device:
+    with open_device("sim", board.config, baud=board.baud) as device:
         device.load(program)
         result = device.infer(frame)
     expected = golden.run(graph, frame)
     for index in graph.outputs:
         if not np.array_equal(result.tensors[index], expected[index]):
             raise SeparableError(f"{graph.name}: output {index} is not the golden model's")
-    predicted = sum(program.cycles())
+    predicted = sum(predict(program))
     if result.cycles != predicted and not program.chunks:
         raise SeparableError(
             f"{graph.name}: the core counts {result.cycles:,} cycles, predicted {predicted:,}")
+    assert result.cycles is not None
     return result.cycles
 
 
@@ -157,6 +159,6 @@ def measure_networks(say: Callable[[str], None]) -> tuple[dict[str, str], dict[s
         figures[name] = {}
         for option in options:
             say(f"{name}, {option}")
-            graph, program, found = predict(path, option)
+            graph, program, found = predicted_figures(path, option)
             figures[name][option] = {**found, "counted": count(graph, program)}
     return needs, figures

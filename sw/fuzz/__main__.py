@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import boards
+from common import door
 from common.errors import InputError
-from sw.fuzz.campaign import Campaign, Progress, outcome_table, reason_table
+from common.files import check_outputs, write_json
+from common.progress import Line
+from common.terminal import console
+from common.tool import VERIFICATION_FAILED, Parser, command, complain
+from sw.fuzz.campaign import Campaign, outcome_table, reason_table
 from sw.fuzz.judge import check_available
 from sw.fuzz.trial import CAMPAIGNS
 from sw.fuzz.verdict import FAILURES
 from sw.fuzz.workers import Worker
-from sw.report import VERIFICATION_FAILED, Parser, command, complain, console, write_json
 
 __all__ = ["main"]
-
-INTERRUPTED = 130
 
 
 def _parser() -> Parser:
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     options = _parser().parse_args(arguments)
     boards.get(options.board)
+    check_outputs((options.json,), () if options.state is None else (str(options.state),))
     check_available()
     if options.count < 1 or options.jobs < 1 or options.seed < 0:
         raise InputError("--count and --jobs must be at least 1, --seed at least 0")
@@ -62,11 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     interrupted = False
     try:
-        campaign.run(options.jobs, Progress())
+        campaign.run(options.jobs, Line())
     except KeyboardInterrupt:
         interrupted = True
     output = console()
-    output.print(outcome_table(campaign))
+    if campaign.done:
+        output.print(outcome_table(campaign))
     if campaign.reasons:
         output.print(reason_table(campaign))
     if options.json:
@@ -75,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.print(f"--reproduce {failure['number']}: {failure['outcome']}, {failure['reason']}")
     if interrupted:
         complain("interrupted" + ("; the same command goes on" if options.state else ""))
-        return INTERRUPTED
+        return door.INTERRUPTED
     return VERIFICATION_FAILED if campaign.failures else 0
 
 
@@ -94,4 +97,4 @@ def _reproduce(name: str, number: int, board: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

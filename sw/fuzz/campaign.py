@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from rich.table import Table
 
 from common.errors import SeparableError
+from common.files import write_json
+from common.progress import Line
 from sw.fuzz.trial import CAMPAIGNS, Trial, shrink
 from sw.fuzz.verdict import FAILURES, Outcome, Verdict
 from sw.fuzz.workers import Worker, examine_all
-from sw.report import write_json
 
 __all__ = ["Campaign", "outcome_table", "reason_table"]
 
@@ -64,7 +64,7 @@ class Campaign:
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     failures: list[dict[str, Any]] = field(default_factory=list)
 
-    def run(self, jobs: int, progress: Progress) -> None:
+    def run(self, jobs: int, line: Line) -> None:
         """Examine what is not done yet.
 
         Raises
@@ -73,7 +73,8 @@ class Campaign:
             If the state cannot be read or written.
         """
         self._resume()
-        progress.begin(self)
+        before = len(self.done)
+        line.begin()
         workers = [Worker(self.board) for _ in range(jobs)]
         file = None if self.state is None else self.state.open("a", buffering=1)
 
@@ -85,7 +86,7 @@ class Campaign:
             self._count(entry)
             if file is not None:
                 file.write(json.dumps(entry) + "\n")
-            progress.show(self)
+            line.show(partial(progress_line, self, before))
 
         try:
             examine_all(self.name, self._numbers(), workers, each)
@@ -94,7 +95,7 @@ class Campaign:
                 worker.close()
             if file is not None:
                 file.close()
-            progress.end()
+            line.end()
 
     def _numbers(self) -> Iterator[int]:
         return (n for n in range(self.first, self.first + self.count) if n not in self.done)
@@ -168,41 +169,6 @@ class Campaign:
             ],
             "failures": self.failures,
         }
-
-
-class Progress:
-    """One line that says how far a campaign is: rewritten on a terminal, once a minute elsewhere.
-
-    Parameters
-    ----------
-    stream : file
-    """
-
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self.stream = stream
-        self.live = stream.isatty()
-        self._began = self._shown = time.monotonic()
-        self._before = 0
-
-    def begin(self, campaign: Campaign) -> None:
-        """Begin to count time."""
-        self._began = self._shown = time.monotonic()
-        self._before = len(campaign.done)
-
-    def show(self, campaign: Campaign) -> None:
-        """Show the line if it is time to."""
-        now = time.monotonic()
-        if now - self._shown < (0.5 if self.live else 60):
-            return
-        self._shown = now
-        line = progress_line(campaign, self._before, now - self._began)
-        self.stream.write(f"\r{line:<79.79}" if self.live else f"{line}\n")
-        self.stream.flush()
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self.live:
-            self.stream.write("\r" + " " * 79 + "\r")
 
 
 def progress_line(campaign: Campaign, before: int, seconds: float) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common import process
 from common.errors import SeparableError
 from sw.ir import Graph
 
@@ -134,7 +135,8 @@ class Judge:
         if self._connection is None:
             self._connection, other = CONTEXT.Pipe()
             self._process = CONTEXT.Process(target=_serve, args=(other,), daemon=True)
-            self._process.start()
+            with process.beginning():
+                self._process.start()
             other.close()
         return self._connection
 
@@ -150,7 +152,6 @@ def _serve(connection: Connection) -> None:
     """Answer questions until nobody asks any more."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What LiteRT says about damaged files is of no interest.
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)

@@ -20,7 +20,7 @@ from hw.contract.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, importer
 from sw.compiler import Program, compile_graph
-from sw.compiler.timing.arrivals import BUS_PACE
+from sw.compiler.timing import BUS_PACE, predict
 from sw.driver import Device
 from sw.driver.simulation import SimTransport
 from sw.fuzz.judge import Judge, JudgeCrash, JudgeRefuses
@@ -314,7 +314,7 @@ class Examiner:
             self._device = Device(SimTransport(self.config), self.config)
         self._device.load(program)
         # Where the input comes while the core runs, the host's pace counts too.
-        predicted = program.cycles(BUS_PACE if program.streams_input else None)
+        predicted = predict(program, BUS_PACE if program.streams_input else None)
         for frame, wanted in zip(frames, expected, strict=True):
             seen: dict[int, Array] = {}
 

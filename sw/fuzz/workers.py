@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 
 import boards
+from common import process
 from sw.fuzz.judge import CONTEXT, limit_memory
 from sw.fuzz.trial import CAMPAIGNS, Trial
 from sw.fuzz.verdict import SECONDS, Examiner, Outcome, Verdict
@@ -50,7 +51,8 @@ class Worker:
         self._process: ForkServerProcess = CONTEXT.Process(
             target=_serve, args=(other, self.board, self.seconds)
         )
-        self._process.start()
+        with process.beginning():
+            self._process.start()
         other.close()
 
     def close(self) -> None:
@@ -101,8 +103,6 @@ class Worker:
 
 def _serve(connection: Connection, board: str, seconds: float) -> None:
     """Examine files until nobody asks any more."""
-    # Ctrl-C is for the process that asks.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit_memory(MEMORY)
     examiner = Examiner(boards.get(board).config, seconds=seconds, on_stage=connection.send)
     while True:

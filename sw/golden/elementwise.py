@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sw.golden.primitives import Ints, multiply_by_quantized_multiplier, requantize
+from sw.golden.requantisation import Requantisation
 
 __all__ = ["add", "mul", "quantize", "sub"]
 
@@ -74,11 +75,9 @@ def mul(
     *,
     input1_zero_point: int,
     input2_zero_point: int,
-    output_zero_point: int,
     multiplier: int,
     shift: int,
-    activation_min: int,
-    activation_max: int,
+    requantisation: Requantisation,
 ) -> Array:
     """Multiply elementwise.
 
@@ -91,14 +90,7 @@ def mul(
     ``MulElementwise`` in integer_ops/mul.h and reference/mul.h.
     """
     product = (x1.astype(np.int64) - input1_zero_point) * (x2.astype(np.int64) - input2_zero_point)
-    return requantize(
-        product,
-        multiplier,
-        shift,
-        output_zero_point=output_zero_point,
-        activation_min=activation_min,
-        activation_max=activation_max,
-    ).astype(x1.dtype)
+    return requantisation.outputs(product, multiplier, shift).astype(x1.dtype)
 
 
 def quantize(
@@ -106,9 +98,9 @@ def quantize(
     *,
     dtype: str,
     input_zero_point: int,
-    output_zero_point: int,
     multiplier: int,
     shift: int,
+    requantisation: Requantisation,
 ) -> Array:
     """Requantise to another type, scale or zero point.
 
@@ -122,12 +114,5 @@ def quantize(
     -----
     ``Requantize`` in reference/requantize.h.
     """
-    limits = np.iinfo(dtype)
-    return requantize(
-        x.astype(np.int64) - input_zero_point,
-        multiplier,
-        shift,
-        output_zero_point=output_zero_point,
-        activation_min=int(limits.min),
-        activation_max=int(limits.max),
-    ).astype(dtype)
+    centred = x.astype(np.int64) - input_zero_point
+    return requantisation.outputs(centred, multiplier, shift).astype(dtype)

@@ -7,7 +7,6 @@ project's own training.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,10 +15,10 @@ import numpy.typing as npt
 from PIL import Image
 
 import boards
-from common import files
+from common import door, files, tool
 from common.errors import InputError
 from common.terminal import printable
-from sw import images, importer, report
+from sw import images, importer
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
 from sw.quantize import states
 from sw.quantize.accuracy import accuracy, float_predictions, golden_outputs
@@ -87,8 +86,8 @@ def _test(path: str, net: Architecture) -> tuple[Pixels, npt.NDArray[np.int64]]:
     return pixels, labels.astype(np.int64).ravel()
 
 
-def _parser() -> report.Parser:
-    parser = report.Parser(prog="python -m sw.quantize", description=__doc__)
+def _parser() -> tool.Parser:
+    parser = tool.Parser(prog="python -m sw.quantize", description=__doc__)
     parser.add_argument("weights", metavar="WEIGHTS")
     parser.add_argument("--network", choices=("v1", "v2"), required=True)
     parser.add_argument("--alpha", type=float, default=1.0, help="width multiplier (1)")
@@ -125,10 +124,11 @@ def _parser() -> report.Parser:
     return parser
 
 
-@report.command
+@tool.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     options = _parser().parse_args(arguments)
+    files.check_outputs([options.output], (options.weights, options.images, options.test))
     shape = {
         "classes": options.classes, "channels": options.channels,
         "stem_stride": options.stem_stride, "padding": options.padding,
@@ -166,4 +166,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -8,15 +8,14 @@ float and in int8 (the golden model).
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from common import files
-from sw import importer, report
+from common import door, files, tool
+from sw import importer
 from sw.networks import fashion_mnist, shipped
 from sw.networks.fashion_mnist import Split
 from sw.networks.fashion_mnist import split as divide
@@ -49,8 +48,8 @@ def shipped_images(test: Split) -> Split:
     return Split(images=test.images[chosen], labels=test.labels[chosen])
 
 
-def _parser() -> report.Parser:
-    parser = report.Parser(prog="python -m sw.training.ship", description=__doc__)
+def _parser() -> tool.Parser:
+    parser = tool.Parser(prog="python -m sw.training.ship", description=__doc__)
     parser.add_argument("network", choices=sorted(shipped.NETWORKS))
     parser.add_argument("--weights", required=True, metavar="FILE.npz")
     parser.add_argument("--data", required=True, metavar="DIR", help="the images")
@@ -61,7 +60,7 @@ def _parser() -> report.Parser:
     return parser
 
 
-@report.command
+@tool.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool."""
     options = _parser().parse_args(arguments)
@@ -86,4 +85,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -7,7 +7,6 @@ of the last ones.  The test set has no part in it.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from common import door, tool
 from common.errors import InputError
-from sw import report
 from sw.networks import fashion_mnist
 from sw.networks.fashion_mnist import Split
 from sw.networks.shipped import NETWORKS
@@ -148,8 +147,8 @@ def train(
         )
 
 
-def _parser() -> report.Parser:
-    parser = report.Parser(prog="python -m sw.training.train", description=__doc__)
+def _parser() -> tool.Parser:
+    parser = tool.Parser(prog="python -m sw.training.train", description=__doc__)
     parser.add_argument("network", choices=sorted(NETWORKS))
     parser.add_argument("--data", required=True, metavar="DIR", help="the images")
     parser.add_argument("--output", required=True, metavar="FILE.npz", help="the float weights")
@@ -166,7 +165,7 @@ def _parser() -> report.Parser:
     return parser
 
 
-@report.command
+@tool.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool."""
     options = _parser().parse_args(arguments)
@@ -196,4 +195,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    door.run(main)

@@ -10,6 +10,7 @@ import pytest
 from amaranth.hdl import C, ClockSignal, Elaboratable, Instance, Module, Signal
 from amaranth.lib import io
 from amaranth.lib.memory import Memory
+from support.places import REPOSITORY
 
 import boards
 import hw.build
@@ -21,7 +22,6 @@ from hw.technology.ice40 import flow
 from hw.technology.ice40.pll import pll_settings
 from hw.technology.ice40.timing import global_correction
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 ICEBREAKER = boards.get("icebreaker")
 SLOW = dataclasses.replace(
     ICEBREAKER, config=dataclasses.replace(ICEBREAKER.config, core_mhz=12.0))

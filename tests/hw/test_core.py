@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from core_bench import CoreBench, parameters, program, words
+from support.core_bench import CoreBench, parameters, program, words
 
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from core_bench import CoreBench, program
-from core_layers import Maker
+from support.core_bench import CoreBench, program
+from support.core_layers import Maker
 
 from hw.contract.config import CoreConfig
 

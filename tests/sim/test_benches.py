@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from standin import LAYERS, NEVER, StandIn
+from support.standin import LAYERS, NEVER, StandIn
 
 from hw.contract.config import CoreConfig
 from hw.contract.sections import seal

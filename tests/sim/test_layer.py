@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from common import tool
 from sim import layer
 from sim.cases import Case, cases
-from sw import importer, report
+from sw import importer
 from sw.fuzz.builder import NetworkBuilder
 
 BOARD = ["--board", "icebreaker"]
@@ -94,7 +95,7 @@ def test_a_layer_that_no_band_makes_fit(
     y = net.conv_2d(net.depthwise_conv_2d(x, kernel=(5, 5)), 8, kernel=(1, 1))
     path = tmp_path / "large.tflite"
     path.write_bytes(net.build(outputs=[y]))
-    assert layer.main([str(path), "--layer", "1", *BOARD]) == report.USER_ERROR
+    assert layer.main([str(path), "--layer", "1", *BOARD]) == tool.USER_ERROR
     error = capsys.readouterr().err
     assert re.search(r"error: layer 1 .* kernel of 5x5 is not 3x3; use 3x3", error)
     assert len(error.splitlines()) == 1
@@ -112,7 +113,7 @@ def test_a_difference(
     monkeypatch.setattr(
         layer, "cases", lambda *arguments: [spoil(case, 0, 1, 2, 3) for case in cases(*arguments)]
     )
-    assert layer.main([model, "--layer", "2", *BOARD]) == report.VERIFICATION_FAILED
+    assert layer.main([model, "--layer", "2", *BOARD]) == tool.VERIFICATION_FAILED
     error = capsys.readouterr().err
     assert error.startswith("error: layer 2 (")
     assert "[0, 1, 2, 3] is " in error
@@ -129,7 +130,7 @@ def test_a_difference_in_a_band(
         return [first, spoil(second, 0, 1, 2, 3)]
 
     monkeypatch.setattr(layer, "cases", wrong)
-    assert layer.main([large_model, "--layer", "0", *BOARD]) == report.VERIFICATION_FAILED
+    assert layer.main([large_model, "--layer", "0", *BOARD]) == tool.VERIFICATION_FAILED
     error = capsys.readouterr().err
     assert "[0, 31, 2, 3] is " in error
     assert len(error.splitlines()) == 1
@@ -153,7 +154,7 @@ def test_user_errors(
         code: object = layer.main([model, *arguments])
     except SystemExit as leaving:
         code = leaving.code
-    assert code == report.USER_ERROR
+    assert code == tool.USER_ERROR
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert re.search(f"error: .*{message}", error)

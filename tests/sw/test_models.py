@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from test_run import model_bytes
+from support.networks import small_model
 
 from common import cache
 from common.errors import InputError
@@ -80,7 +80,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> tuple[Network, bytes]:
     """A known network, with contents of our own."""
-    data = model_bytes()
+    data = small_model()
     made = replace(
         published.NETWORKS[NAME],
         revisions=("pinned", "branch"),

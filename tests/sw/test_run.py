@@ -10,42 +10,31 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY
-from test_driver import frame, small_network
+from support.command import BOARD, error_of
+from support.networks import SCORES, frame, small_model, small_network
+from support.places import REPOSITORY
 
 import boards
+from common import tool
 from hw.contract.sections import seal, unseal
-from sw import golden, importer, report, run
+from sw import golden, importer, inference, run
 from sw.compiler import compile_graph
+from sw.driver import open_device
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import Progress
-from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
-
-BOARD = ["--board", "icebreaker"]
 
 WHOLE_NETWORKS = {
     "vww_96_int8": ("vww_quant_test_{}.dat", ("no_0", "no_1", "yes_0", "yes_1")),
     "person_detect": ("{}.png", ("person", "no_person")),
     "mobilenet_v1_0.25_128_quant": ("{}.bmp", ("cat", "bird", "grace_hopper")),
 }
-SCORES = {
-    "vww_96_int8": [-238, -150, 120, 146],
-    "person_detect": [226, -154],
-}
-
-
-def model_bytes() -> bytes:
-    net = NetworkBuilder(seed=3)
-    y = net.conv_2d(net.input((1, 12, 12, 3)), 8, kernel=(3, 3), activation="RELU6")
-    y = net.depthwise_conv_2d(y, kernel=(3, 3))
-    return net.build(outputs=[net.fully_connected(net.reshape(net.mean(y), (1, 8)), 4)])
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[str, list[str]]:
     model = tmp_path / "small.tflite"
-    model.write_bytes(model_bytes())
+    model.write_bytes(small_model())
     names = []
     for seed in range(2):
         path = tmp_path / f"{seed}.npy"
@@ -53,14 +42,6 @@ def files(tmp_path: Path) -> tuple[str, list[str]]:
         np.save(path, rng.integers(-128, 128, (1, 12, 12, 3)).astype(np.int8))
         names.append(str(path))
     return str(model), names
-
-
-def error_of(capsys: pytest.CaptureFixture[str]) -> str:
-    captured = capsys.readouterr()
-    lines = captured.err.splitlines()
-    assert len(lines) == 1, captured.err
-    assert lines[0].startswith("error: ")
-    return lines[0]
 
 
 @pytest.mark.parametrize("backend", ["sim", "golden"])
@@ -135,7 +116,7 @@ def test_the_first_difference_is_named(
     monkeypatch.setattr(SimTransport, "program_flash", damaged)
     target = tmp_path / "report.json"
     arguments = [model, *inputs, *BOARD, "--verify", "--json", str(target)]
-    assert run.main(arguments) == report.VERIFICATION_FAILED
+    assert run.main(arguments) == tool.VERIFICATION_FAILED
     message = error_of(capsys)
     data = json.loads(target.read_text())
     layer = data["layers"][0]
@@ -162,12 +143,12 @@ def test_verify_looks_at_intermediate_tensors(
 
     graph = importer.load(model)
     program = compile_graph(graph, run.boards.get("icebreaker").config)
-    with run.Device.open("sim", program.config) as device:
+    with open_device("sim", program.config) as device:
         device.load(program)
         x = np.load(inputs[0])
-        assert run.run(graph, program, device, "x", x, verify=True).exact
+        assert inference.run(graph, program, device, "x", x, verify=True).exact
         monkeypatch.setattr(golden.model, "compute", wrong)
-        result = run.run(graph, program, device, "x", x, verify=True)
+        result = inference.run(graph, program, device, "x", x, verify=True)
     assert result.layers_exact == {0: False}
     assert "[0, 3, 2, 1] is " in result.difference
 
@@ -183,7 +164,7 @@ def test_user_errors(
     target = tmp_path / "report.json"
     json_option = ["--json", str(target)]
     cases = {
-        (str(bad), inputs[0], *BOARD): "bad: this is not a TensorFlow Lite model",
+        (str(bad), inputs[0], *BOARD): "bad.tflite: this is not a TensorFlow Lite model",
         (str(tmp_path / "missing.tflite"), inputs[0], *BOARD): "missing.tflite",
         (model, str(picture), *BOARD): "picture.png",
         (model, inputs[0], str(tmp_path / "missing.npy"), *BOARD): "missing.npy",
@@ -198,11 +179,11 @@ def test_user_errors(
             code: object = run.main([*arguments, *json_option])
         except SystemExit as leaving:
             code = leaving.code
-        assert code == report.USER_ERROR, arguments
+        assert code == tool.USER_ERROR, arguments
         assert expected in error_of(capsys)
         assert not target.exists()
     unwritable = str(tmp_path / "no" / "report.json")
-    assert run.main([model, inputs[0], *BOARD, "--json", unwritable]) == report.USER_ERROR
+    assert run.main([model, inputs[0], *BOARD, "--json", unwritable]) == tool.USER_ERROR
     assert "report.json: cannot be written" in error_of(capsys)
 
 
@@ -216,7 +197,7 @@ def test_no_compiler(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr("sim.board.verilate.find_spec", lambda name: None)
-    assert run.main([model, inputs[0], *BOARD]) == report.USER_ERROR
+    assert run.main([model, inputs[0], *BOARD]) == tool.USER_ERROR
     assert "install g++" in error_of(capsys)
 
 
@@ -233,7 +214,7 @@ def test_as_a_command(files: tuple[str, list[str]]) -> None:
 
 
 def test_top_is_stable() -> None:
-    result = run.Run(input="x", outputs=[np.array([[3, 9, -1, 9, 0, 3, 3]], np.int8)])
+    result = inference.Run(input="x", outputs=[np.array([[3, 9, -1, 9, 0, 3, 3]], np.int8)])
     assert result.top() == [1, 3, 0, 5, 6]
 
 

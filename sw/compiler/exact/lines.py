@@ -8,14 +8,16 @@ step, so finding integers for it is a linear programme in two variables, period 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["scalings", "separating_line", "step_positions"]
+__all__ = ["ROUNDS", "Obstacle", "obstacle", "scalings", "separating_line", "step_positions"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Sums = Ints | Floats
 
 WIDTH = 4e-3
 """How far from the nominal period others are looked for, relative to it."""
@@ -44,14 +46,82 @@ def step_positions(outputs: Ints, shift: int) -> Floats:
     return np.asarray(outputs - 0.5 + early * 2.0 ** (-shift - 1), np.float64)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Obstacle:
+    """Why no line separates sums.
+
+    Attributes
+    ----------
+    bound : float
+        No line has more room; not positive.
+    tangents : tuple of (weight, step, step)
+        The bound is a mean of the distances from the sum below the second step of each to the one
+        above the first, with these weights.
+    """
+
+    bound: float
+    tangents: tuple[tuple[float, int, int], ...]
+
+
+class _Room:
+    """The room that is left for c, as a function of P: concave, the least of some lines."""
+
+    def __init__(self, below: Sums, above: Sums, levels: Floats, nominal: float) -> None:
+        self.below, self.above, self.levels = below, above, levels
+        self.low, self.high = nominal * (1 - WIDTH), nominal * (1 + WIDTH)
+
+    def at(self, p: float) -> tuple[float, float, int, int]:
+        """Return the room at a period, its slope there, and the steps that it lies between."""
+        levels = self.levels
+        at = levels * p
+        over, under = self.above - at, self.below - at
+        i, j = int(over.argmin()), int(under.argmax())
+        return float(over[i] - under[j]), float(levels[j] - levels[i]), i, j
+
+    def obstacle(self) -> Obstacle | None:
+        """Return why there is no room at any period, if there is none."""
+        low, high = self.low, self.high
+        left, right = self.at(low), self.at(high)
+        for _ in range(ROUNDS):
+            if left[1] <= 0 or right[1] >= 0:
+                room, _, i, j = left if left[1] <= 0 else right
+                return None if room > 0 else Obstacle(bound=room, tangents=((1.0, i, j),))
+            # Where the tangents meet: nothing in between is higher.
+            top = (right[0] - right[1] * high - left[0] + left[1] * low) / (left[1] - right[1])
+            bound = left[0] + left[1] * (top - low)
+            if bound <= 0:
+                share = left[1] / (left[1] - right[1])
+                return Obstacle(
+                    bound=bound, tangents=((1 - share, *left[2:]), (share, *right[2:]))
+                )
+            between = self.at(top)
+            if between[0] > 0:
+                return None
+            if between[1] > 0:
+                low, left = top, between
+            else:
+                high, right = top, between
+        return None
+
+    def end(self, p: float) -> float:
+        """Return where the room begins, seen from a period that has none."""
+        # Newton's method comes from outside and never passes the zero of a concave function.
+        for _ in range(ROUNDS):
+            value, slope, *_ = self.at(p)
+            if value >= 0 or slope == 0:
+                break
+            p -= value / slope
+        return p
+
+
 def separating_line(
-    below: Ints, above: Ints, levels: Floats, nominal: float
+    below: Sums, above: Sums, levels: Floats, nominal: float
 ) -> tuple[float, float] | None:
     """Return the range of periods P for which a line ``levels × P + c`` can separate all sums.
 
     Parameters
     ----------
-    below, above : (N,) int64
+    below, above : (N,) int64 or float64
         The greatest sum that stays below each step, and the least that is above.
     levels : (N,) float64
         Positions of the steps, in periods.
@@ -63,45 +133,15 @@ def separating_line(
     (least, greatest) or None
         ``None`` if there is no such line.
     """
-
-    # The room left for c is a concave function of P: the least of some lines.
-
-    def room(p: float) -> tuple[float, float]:
-        """Return the room at a period and its slope there."""
-        over, under = above - levels * p, below - levels * p
-        i, j = int(np.argmin(over)), int(np.argmax(under))
-        return float(over[i] - under[j]), float(levels[j] - levels[i])
-
-    low, high = nominal * (1 - WIDTH), nominal * (1 + WIDTH)
-    top = low
-    for _ in range(ROUNDS):
-        (low_room, low_slope), (high_room, high_slope) = room(low), room(high)
-        if low_slope <= 0 or high_slope >= 0:
-            top = low if low_slope <= 0 else high
-            break
-        # Where the tangents meet: nothing in between is higher.
-        top = (high_room - high_slope * high - low_room + low_slope * low) / (
-            low_slope - high_slope
-        )
-        bound = low_room + low_slope * (top - low)
-        if bound <= 0:
-            return None
-        at_top, slope = room(top)
-        if at_top > 0.999 * bound:
-            break
-        low, high = (top, high) if slope > 0 else (low, top)
-    if room(top)[0] <= 0:
+    room = _Room(below, above, levels, nominal)
+    if room.obstacle() is not None:
         return None
-    ends = []
-    for end in (nominal * (1 - WIDTH), nominal * (1 + WIDTH)):
-        # Newton's method comes from outside and never passes the zero of a concave function.
-        for _ in range(ROUNDS):
-            value, slope = room(end)
-            if value >= 0 or slope == 0:
-                break
-            end -= value / slope
-        ends.append(end)
-    return ends[0], ends[1]
+    return room.end(room.low), room.end(room.high)
+
+
+def obstacle(below: Sums, above: Sums, levels: Floats, nominal: float) -> Obstacle | None:
+    """Return why there is no line, if there is none; see :func:`separating_line`."""
+    return _Room(below, above, levels, nominal).obstacle()
 
 
 def scalings(

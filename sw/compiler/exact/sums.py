@@ -12,8 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import chain, repeat
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,18 @@ import numpy.typing as npt
 
 from hw.contract.modes import Mode, minimum_steps
 from hw.contract.requantiser import MAX_SHIFT, MULTIPLIER_BITS, u_limit
+from sw.compiler.exact.budget import Budget
 from sw.compiler.exact.lines import scalings, separating_line, step_positions
+from sw.compiler.exact.ratios import LINE_WORK, Outline
 from sw.compiler.exact.requantisation import hardware_requantize
 from sw.golden import kernels
 
-__all__ = ["STEPS", "AddCode", "find_code", "find_codes", "reference_table"]
+__all__ = ["STEPS", "AddCode", "find_codes", "reference_table"]
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+Parameters = tuple[tuple[str, int], ...]
 
 STEPS = (*range(4, 17), 20, 24, 28, 32, 40, 48, 64, 96, 128)
 """Numbers of steps that are tried, fewest first."""
@@ -69,7 +73,7 @@ class AddCode:
     zero_point: int
 
 
-def reference_table(parameters: tuple[tuple[str, int], ...]) -> npt.NDArray[np.int8]:
+def reference_table(parameters: Parameters) -> npt.NDArray[np.int8]:
     """Return the outputs of all pairs of int8.
 
     Parameters
@@ -88,73 +92,6 @@ def reference_table(parameters: tuple[tuple[str, int], ...]) -> npt.NDArray[np.i
     return table.astype(np.int8)
 
 
-BATCHES = (4, 16, 64)
-"""Pairs A, B that are looked at together: few at first, as the first ones are often right."""
-
-
-class _Intervals:
-    """For candidates A, B: which sums lead to which output.
-
-    Only pairs whose real sum is near a step of the output are looked at; a ratio must be near
-    enough to the real one that no others can change places.
-    """
-
-    def __init__(self, table: npt.NDArray[np.int8], ratio: float) -> None:
-        x = np.arange(-128, 128, dtype=np.int64)
-        flat = table.ravel().astype(np.int64)
-        x1, x2 = np.repeat(x, 256), np.tile(x, 256)
-        real = x1 * ratio + x2
-        order = np.argsort(flat, kind="stable")
-        self.outputs, starts = np.unique(flat[order], return_index=True)
-        least = np.minimum.reduceat(real[order], starts)
-        greatest = np.maximum.reduceat(real[order], starts)
-        # Half the distance between two steps is as far as sums may move.
-        self.reach = float(np.min(np.diff(least))) / 8 if len(least) > 2 else 1.0
-        position = np.searchsorted(self.outputs, flat)
-        low = real <= least[position] + 2 * self.reach
-        high = real >= greatest[position] - 2 * self.reach
-        self.low, self.high = (_Group(x1[part], x2[part], flat[part]) for part in (low, high))
-        self.ratio = ratio
-
-    def apart(self, limit: int) -> Iterator[tuple[int, int, Ints, Ints]]:
-        """Yield pairs A, B up to a limit with which outputs have sums to themselves, best first.
-
-        Yields
-        ------
-        (A, B, greatest sums below, least sums at each output but the lowest)
-        """
-        first, second = _ratios(self.ratio, limit)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            near = 128 * np.abs(first / second - self.ratio) <= self.reach
-        first, second = first[near], second[near]
-        begin = 0
-        for size in chain(BATCHES, repeat(BATCHES[-1])):
-            a, b = first[begin : begin + size], second[begin : begin + size]
-            if not len(a):
-                return
-            below = self.high.extreme(np.maximum, a, b)[:, :-1]
-            above = self.low.extreme(np.minimum, a, b)[:, 1:]
-            for i in np.flatnonzero(np.all(below < above, axis=1)):
-                yield int(a[i]), int(b[i]), below[i], above[i]
-            begin += size
-
-
-class _Group:
-    """Pairs of operands, sorted by the output they have."""
-
-    def __init__(self, x1: Ints, x2: Ints, outputs: Ints) -> None:
-        order = np.argsort(outputs, kind="stable")
-        # Sums stay below 2^23.
-        self.x1, self.x2 = x1[order].astype(np.int32), x2[order].astype(np.int32)
-        _, self.starts = np.unique(outputs[order], return_index=True)
-
-    def extreme(self, ufunc: np.ufunc, first: Ints, second: Ints) -> Ints:
-        """Return the least or greatest sum of every output: a row for each A, B."""
-        a, b = first.astype(np.int32), second.astype(np.int32)
-        sums = a[:, None] * self.x1 + b[:, None] * self.x2
-        return np.asarray(ufunc.reduceat(sums, self.starts, axis=1), np.int64)
-
-
 def _ratios(ratio: float, limit: int) -> tuple[Ints, Ints]:
     """Return A and B with A / B near a ratio and the larger one above limit / 2, best first."""
     larger = np.arange(limit, limit // 2, -1)
@@ -166,46 +103,170 @@ def _ratios(ratio: float, limit: int) -> tuple[Ints, Ints]:
     return pair if ratio <= 1 else pair[::-1]
 
 
-def _scalings(
-    below: Ints, above: Ints, outputs: Ints, nominal: float, zero_point: int
-) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (multiplier, shift, bias, zero point) whose steps separate all sums.
+class _Search:
+    """A search for integers that give one table of outputs.
 
-    Rounding twice moves the steps of positive scaled values down and of others up, by half a
-    unit before the shift.  The reference does that too, with a smaller unit.  With a zero point
-    at an end of the range all values have one sign and all steps move alike, which the bias makes
-    up for: so one line is right for all shifts and both ends, or none is.  With the output's own
-    the steps move in the reference's direction.
+    Parameters
+    ----------
+    parameters, ratio, gain, work
+        See :func:`find_codes`.
+    core : (acc_bits, fraction_bits)
     """
-    longest = math.floor(math.log2(nominal))
-    straight = True
-    for zero in dict.fromkeys((-128, 127, zero_point)):
-        level = outputs - zero
-        own, line = zero == zero_point, None
-        for lost in range(OWN_DELTAS if own else DELTAS):
-            shift = longest - lost
-            if not 0 <= shift <= MAX_SHIFT or not (own or straight):
-                continue
-            levels = step_positions(level, shift)
-            if line is None or own:
-                line = separating_line(below, above, levels, nominal)
-            if line is not None:
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        ratio: float,
+        gain: float,
+        core: tuple[int, int],
+        work: int,
+    ) -> None:
+        settings = dict(parameters)
+        self.table = reference_table(parameters)
+        self.clamp = settings["activation_min"], settings["activation_max"]
+        self.zero_point = settings["output_zero_point"]
+        self.ratio, self.gain, self.core = ratio, gain, core
+        self.work = Budget(left=work)
+        self.tried: set[tuple[int, int]] = set()
+        self.intervals: dict[int | None, tuple[float, float] | None] = {}
+
+    @cached_property
+    def outline(self) -> Outline:
+        """The steps between outputs."""
+        return Outline(self.table, self.ratio)
+
+    def find(self, most: int) -> AddCode | None:
+        """Find integers that take as few steps as possible, and at most so many.
+
+        Returns
+        -------
+        AddCode or None
+            Equal to the reference for all pairs: that has been tried.
+        """
+        lowest = int(self.table.min())
+        if lowest == self.table.max():
+            return AddCode(
+                first=0,
+                second=0,
+                steps=minimum_steps(Mode.ADD),
+                multiplier=1 << 30,
+                shift=0,
+                bias=0,
+                zero_point=lowest,
+            )
+        for steps in (s for s in STEPS if s <= most):
+            for first, second in self._pairs(127 * steps):
+                for code in self._codes(first, second, steps):
+                    if _proven(code, self.table, self.clamp, *self.core):
+                        return code
+        return None
+
+    def _pairs(self, limit: int) -> Iterator[tuple[int, int]]:
+        """Yield pairs A, B up to a limit that were not tried yet, best first.
+
+        Those with which no line can separate all sums are left out.
+        """
+        first, second = _ratios(self.ratio, limit)
+        some = second > 0
+        first, second = first[some], second[some]
+        away = first / second - self.ratio
+        longest = np.floor(np.log2(second / self.gain))
+        possible = self._inside(away, None)
+        for shift in range(MAX_SHIFT + 1):
+            lost = longest - shift
+            if np.any(now := (lost >= 0) & (lost < OWN_DELTAS)):
+                possible |= now & self._inside(away, shift)
+        possible &= np.abs(away) <= self.outline.reach
+        for pair in zip(first[possible].tolist(), second[possible].tolist(), strict=True):
+            if self.work.left <= 0:
+                return
+            if pair not in self.tried:
+                self.tried.add(pair)
+                yield pair
+
+    def _inside(self, away: Floats, shift: int | None) -> npt.NDArray[np.bool_]:
+        """Return for which distances from the real ratio there is a line.
+
+        With the output's own zero point and a shift, or, without one, with a zero point at an end.
+        """
+        if shift not in self.intervals:
+            zero = -128 if shift is None else self.zero_point
+            levels = step_positions(
+                self.outline.outputs[1:] - zero, MAX_SHIFT if shift is None else shift
+            )
+            self.intervals[shift] = self.outline.interval(levels, 1 / self.gain, self.work)
+        interval = self.intervals[shift]
+        if interval is None:
+            return np.zeros(away.shape, np.bool_)
+        return np.asarray((away >= interval[0]) & (away <= interval[1]))
+
+    def _codes(self, first: int, second: int, steps: int) -> Iterator[AddCode]:
+        """Yield codes whose steps separate all sums.
+
+        Rounding twice moves the steps of positive scaled values down and of others up, by half a
+        unit before the shift.  The reference does that too, with a smaller unit.  With a zero point
+        at an end of the range all values have one sign and all steps move alike, which the bias
+        makes up for: so one line is right for all shifts and both ends, or none is.  With the
+        output's own the steps move in the reference's direction.
+        """
+        below, above = self.outline.sums(first, second)
+        nominal = second / self.gain
+        longest = math.floor(math.log2(nominal))
+        straight = True
+        for zero in dict.fromkeys((-128, 127, self.zero_point)):
+            level = self.outline.outputs[1:] - zero
+            own, line = zero == self.zero_point, None
+            for lost in range(OWN_DELTAS if own else DELTAS):
+                shift = longest - lost
+                if not 0 <= shift <= MAX_SHIFT or not (own or straight):
+                    continue
+                levels = step_positions(level, shift)
+                if line is None or own:
+                    self.work.left -= LINE_WORK
+                    line = separating_line(below, above, levels, nominal)
+                if line is None:
+                    straight &= own
+                    continue
                 for multiplier, bias in scalings(below, above, levels, shift, line):
-                    yield multiplier, shift, bias, zero
-            elif not own:
-                straight = False
+                    if self.work.left <= 0:
+                        return
+                    self.work.left -= LINE_WORK
+                    code = AddCode(
+                        first=first,
+                        second=second,
+                        steps=steps,
+                        multiplier=multiplier,
+                        shift=shift,
+                        bias=bias,
+                        zero_point=zero,
+                    )
+                    if self._steps_right(code, below, above):
+                        yield code
+
+    def _steps_right(self, code: AddCode, below: Ints, above: Ints) -> bool:
+        """Compare the sums next to steps, and the least and the greatest, with the reference."""
+        ends = np.array([-128, 127]) * (code.first + code.second)
+        outputs = self.outline.outputs
+        want = np.concatenate((outputs, outputs[:-1], outputs[-1:]))
+        sums = np.concatenate((ends[:1], above, below, ends[1:]))
+        return _same(code, sums, want, self.clamp, *self.core)
 
 
 @lru_cache(maxsize=256)
-def find_code(
-    parameters: tuple[tuple[str, int], ...],
+def find_codes(
+    parameters: Parameters,
     ratio: float,
     gain: float,
     acc_bits: int,
     fraction_bits: int = MULTIPLIER_BITS,
-    steps_limit: int = STEPS[-1],
-) -> AddCode | None:
-    """Find integers for an ADD in as few steps as possible.
+    work: int = 50_000,
+) -> tuple[tuple[AddCode, tuple[int, int]], ...] | None:
+    """Find one code for an ADD, or three where the reference's double rounding forbids one.
+
+    The reference moves steps away from zero by less than a millionth of an output, but where a
+    pair of operands is that near to a step on either side of zero, no straight line separates the
+    outputs.  Then what is above the zero point and what is below are computed apart, each with a
+    line of its own, and added.
 
     Parameters
     ----------
@@ -217,80 +278,30 @@ def find_code(
         Scale of the second operand by that of the output.
     acc_bits, fraction_bits : int
         Of the core.
-    steps_limit : int
+    work : int
+        See :class:`sw.compiler.exact.budget.Budget`: for one code, and for either half of three.
 
     Returns
     -------
-    AddCode or None
-        Equal to the reference for all pairs: that has been tried.
-    """
-    table = reference_table(parameters)
-    settings = dict(parameters)
-    low, high = settings["activation_min"], settings["activation_max"]
-    if table.min() == table.max():
-        return AddCode(
-            first=0,
-            second=0,
-            steps=minimum_steps(Mode.ADD),
-            multiplier=1 << 30,
-            shift=0,
-            bias=0,
-            zero_point=int(table.min()),
-        )
-    intervals = _Intervals(table, ratio)
-    outputs = intervals.outputs[1:]
-    for steps in (s for s in STEPS if s <= steps_limit):
-        for first, second, below, above in intervals.apart(127 * steps):
-            for multiplier, shift, bias, offset_zero in _scalings(
-                below, above, outputs, second / gain, settings["output_zero_point"]
-            ):
-                code = AddCode(
-                    first=first,
-                    second=second,
-                    steps=steps,
-                    multiplier=multiplier,
-                    shift=shift,
-                    bias=bias,
-                    zero_point=offset_zero,
-                )
-                if _proven(code, table, (low, high), acc_bits, fraction_bits):
-                    return code
-    return None
-
-
-def find_codes(
-    parameters: tuple[tuple[str, int], ...],
-    ratio: float,
-    gain: float,
-    acc_bits: int,
-    fraction_bits: int = MULTIPLIER_BITS,
-) -> list[tuple[AddCode, tuple[int, int]]] | None:
-    """Find one code for an ADD, or three where the reference's double rounding forbids one.
-
-    The reference moves steps away from zero by less than a millionth of an output, but where a
-    pair of operands is that near to a step on either side of zero, no straight line separates the
-    outputs.  Then what is above the zero point and what is below are computed apart, each with a
-    line of its own, and added.
-
-    Returns
-    -------
-    list of (AddCode, (least, greatest output)), or None
-        The third one of three adds the results of the first two.
+    tuple of (AddCode, (least, greatest output)), or None
+        As few steps as were found.  The third one of three adds the results of the first two.
     """
     core = (acc_bits, fraction_bits)
     settings = dict(parameters)
     low, high, zero = (
         settings[key] for key in ("activation_min", "activation_max", "output_zero_point")
     )
-    code = find_code(parameters, ratio, gain, *core, ONE_CODE_STEPS)
+    whole = _Search(parameters, ratio, gain, core, work)
+    code = whole.find(ONE_CODE_STEPS)
     if code is not None:
-        return [(code, (low, high))]
+        return ((code, (low, high)),)
     halves = []
     for clamp in ((max(low, zero), high), (low, min(high, zero))):
-        clamped = {**settings, "activation_min": clamp[0], "activation_max": clamp[1]}
-        part = find_code(tuple(sorted(clamped.items())), ratio, gain, *core)
-        if part is not None and clamp[0] <= clamp[1]:
-            halves.append((part, clamp))
+        if clamp[0] <= clamp[1]:
+            clamped = {**settings, "activation_min": clamp[0], "activation_max": clamp[1]}
+            search = _Search(tuple(sorted(clamped.items())), ratio, gain, core, work)
+            if (part := search.find(STEPS[-1])) is not None:
+                halves.append((part, clamp))
     # (p − z) + (n − z) + z, in steps of one half.
     total = AddCode(
         first=2,
@@ -301,11 +312,11 @@ def find_codes(
         bias=-4 * zero,
         zero_point=zero,
     )
-    three = [*halves, (total, (low, high))]
+    three = (*halves, (total, (low, high)))
     limit = sum(part.steps for part, _ in three) if len(halves) == 2 else STEPS[-1]
-    code = find_code(parameters, ratio, gain, *core, limit)
+    code = whole.find(limit)
     if code is not None:
-        return [(code, (low, high))]
+        return ((code, (low, high)),)
     return three if len(halves) == 2 else None
 
 
@@ -318,7 +329,20 @@ def _proven(
 ) -> bool:
     """Compare all pairs of operands with the reference."""
     x = np.arange(-128, 128, dtype=np.int64)
-    u = x[:, None] * code.first + x[None, :] * code.second + code.bias
+    sums = x[:, None] * code.first + x[None, :] * code.second
+    return _same(code, sums, table, clamp, acc_bits, fraction_bits)
+
+
+def _same(
+    code: AddCode,
+    sums: Ints,
+    outputs: npt.NDArray[np.integer],
+    clamp: tuple[int, int],
+    acc_bits: int,
+    fraction_bits: int,
+) -> bool:
+    """Compare the outputs of sums without bias with what they should be."""
+    u = sums + code.bias
     if max(np.abs(u).max(), abs(code.bias)) > u_limit(acc_bits):
         return False
     got = hardware_requantize(
@@ -331,4 +355,4 @@ def _proven(
         act_max=clamp[1],
         fraction_bits=fraction_bits,
     )
-    return np.array_equal(got, table)
+    return np.array_equal(got, outputs)

@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from common.errors import UnsupportedError
 from sw import ir
-from sw.compiler.graph.partition import Partition, Place, activations, partition, zero_point
+from sw.compiler.graph.partition import Partition, activations, partition, zero_point
+from sw.compiler.program.tensors import Place
 from sw.golden.primitives import INT32_MAX, INT32_MIN
 
 __all__ = ["Channels", "fixed", "removable", "rewrite", "tied"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sw.compiler.graph.partition import Place
-from sw.compiler.input.layout import FirstLayer, InputLayout, Pass, SystolicRead, pixels, windows
+from sw.compiler.input.layout import FirstLayer, Pass, SystolicRead, pixels, windows
 from sw.compiler.input.rows import rows
 from sw.compiler.input.units import units
+from sw.compiler.program.layout import InputLayout
+from sw.compiler.program.tensors import Place
 
 __all__ = ["candidates"]
 

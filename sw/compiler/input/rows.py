@@ -18,8 +18,9 @@ from math import gcd
 
 import numpy as np
 
-from sw.compiler.graph.partition import Place
-from sw.compiler.input.layout import NOTHING, FirstLayer, InputLayout, Pass, SystolicRead, row_steps
+from sw.compiler.input.layout import FirstLayer, Pass, SystolicRead, row_steps
+from sw.compiler.program.layout import NOTHING, InputLayout
+from sw.compiler.program.tensors import Place
 
 __all__ = ["rows"]
 

@@ -9,16 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from sw.compiler.graph.partition import Place
-from sw.compiler.input.layout import (
-    NOTHING,
-    FirstLayer,
-    InputLayout,
-    SystolicRead,
-    layout_of,
-    row_steps,
-    slots_of,
-)
+from sw.compiler.input.layout import FirstLayer, SystolicRead, layout_of, row_steps, slots_of
+from sw.compiler.program.layout import NOTHING, InputLayout
+from sw.compiler.program.tensors import Place
 
 __all__ = ["units"]
 

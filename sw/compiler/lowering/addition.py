@@ -19,6 +19,12 @@ __all__ = ["lower_add", "rectangles"]
 SCRATCH = -1
 """Numbers of scratch places start here and go down with the output's number."""
 
+WORK = 2_500_000
+"""What the searches for the integers of all ADDs of a network may do, in equal parts."""
+
+MOST_WORK, LEAST_WORK = 50_000, 5_000
+"""Those for each, which hardly ever does more than the least."""
+
 
 def _weights(code: AddCode, columns: int) -> npt.NDArray[np.int8]:
     """Split A and B over the steps: row 0 sees the first operand, row 1 the second."""
@@ -63,11 +69,14 @@ def lower_add(ctx: Context, op: ir.Add) -> Layer:
     settings["activation_max"] -= offset(y)
     parameters = tuple(sorted((key, int(value)) for key, value in settings.items()))
     core = (ctx.config.acc_bits, ctx.config.fraction_bits)
-    codes = find_codes(parameters, a.q.scale / b.q.scale, b.q.scale / y.q.scale, *core)
+    sums = sum(isinstance(other, ir.Add) for other in ctx.part.device)
+    work = max(LEAST_WORK, min(MOST_WORK, WORK // sums))
+    codes = find_codes(parameters, a.q.scale / b.q.scale, b.q.scale / y.q.scale, *core, work)
     if codes is None:
         raise ctx.refuse(
             op,
-            f"no integers with up to {STEPS[-1]} steps give the reference's sum for every pair",
+            f"no integers with up to {STEPS[-1]} steps were found that give the reference's sum "
+            "for every pair",
             "change one of the three scales slightly",
         )
     table = reference_table(parameters)

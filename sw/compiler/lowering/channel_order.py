@@ -13,19 +13,20 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from hw.contract.config import CoreConfig
 from sw.compiler.graph.channels import Channels, fixed, rewrite, tied
-from sw.compiler.graph.partition import Partition, Place
+from sw.compiler.graph.partition import Partition
 from sw.compiler.lowering.order_costs import (
     CostlyLayer,
     Order,
+    OrderWork,
     Places,
-    Work,
     costly_layers,
     may_be_beyond,
 )
+from sw.compiler.program.tensors import Place
 
 __all__ = ["order_channels"]
 
-WORK = 6_000_000
+WORK = 5_000_000
 """What the search may do: some seconds.  Tensors have equal parts of it."""
 
 ROUNDS = 2
@@ -86,7 +87,7 @@ def order_channels(
         leader: [layer for layer in layers if any(layer.marked(leader))] for leader in places
     }
     turns = [leader for leader in places if touching[leader] and leader not in stay] * ROUNDS
-    work = Work(left=0)
+    work = OrderWork(left=0)
     for leader in turns:
         # What one does not need is left to the next ones.
         work.left += WORK // len(turns)
@@ -104,7 +105,7 @@ def order_channels(
 
 
 def _improve(
-    places: Places, leader: int, layers: list[CostlyLayer], columns: int, work: Work
+    places: Places, leader: int, layers: list[CostlyLayer], columns: int, work: OrderWork
 ) -> None:
     """Find better places for the channels of one tensor and those tied to it."""
 
@@ -140,7 +141,7 @@ class _Moves:
     """Moves of one channel at a time, of which only what they change is computed."""
 
     def __init__(
-        self, places: Places, leader: int, layers: list[CostlyLayer], work: Work
+        self, places: Places, leader: int, layers: list[CostlyLayer], work: OrderWork
     ) -> None:
         self.places, self.leader, self.work = places, leader, work
         self.layers = [(layer, layer.kinds(places, work)) for layer in layers]

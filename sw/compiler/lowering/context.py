@@ -13,9 +13,12 @@ import numpy.typing as npt
 from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from sw import golden, ir
-from sw.compiler.exact.requantisation import Codes, Reference, encode, preview
+from sw.compiler.exact.reference import ChannelSums, Reference
+from sw.compiler.exact.requantisation import encode, nominal_codes
+from sw.compiler.exact.requantiser import Codes, RequantiserSpec
 from sw.compiler.graph.channels import Channels
-from sw.compiler.graph.partition import Partition, Place, View, offset, refusal, zero_point
+from sw.compiler.graph.partition import Partition, View, as_stored, offset, refusal, zero_point
+from sw.compiler.program.tensors import Place
 
 __all__ = ["Context", "Ints"]
 
@@ -99,18 +102,9 @@ class Context:
         weights : (C, K) int64
         input_range : (2, C or 1, K or 1) int64
         """
-        x = self.view(op.input).tensor
-        reference, bias = self._reference(op, len(weights))
-        codes = encode(
-            reference,
-            weights,
-            bias,
-            input_zero_point=zero_point(x),
-            input_range=input_range,
-            acc_bits=self.config.acc_bits,
-            fraction_bits=self.config.fraction_bits,
-            where=f"operator {op.name!r} ({op.kind})",
-        )
+        reference, sums = self._reference(op, weights, input_range)
+        where = f"operator {op.name!r} ({op.kind})"
+        codes = encode(reference, sums, RequantiserSpec.of(self.config), where)
         self.ranges[Place(op.output)] = codes.output_range
         return codes
 
@@ -119,37 +113,33 @@ class Context:
 
         Much faster, as nothing is proven.
         """
-        x = self.view(op.input).tensor
-        reference, bias = self._reference(op, len(weights))
-        factor, self.ranges[Place(op.output)] = preview(
-            reference,
-            weights,
-            bias,
-            input_zero_point=zero_point(x),
-            input_range=input_range,
-            where=f"operator {op.name!r} ({op.kind})",
-        )
-        return factor
+        reference, sums = self._reference(op, weights, input_range)
+        codes = nominal_codes(reference, sums, f"operator {op.name!r} ({op.kind})")
+        self.ranges[Place(op.output)] = codes.output_range
+        return codes.factor
 
-    def _reference(self, op: ir.WeightedOp, channels: int) -> tuple[Reference, Ints]:
-        """Return the reference's requantisation of a weighted operator, and its biases."""
+    def _reference(
+        self, op: ir.WeightedOp, weights: Ints, input_range: Ints
+    ) -> tuple[Reference, ChannelSums]:
+        """Return the reference's requantisation of a weighted operator, and what it sums."""
         y = self.graph.tensors[op.output]
         assert isinstance(op, ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected)
         multiplier, shift = golden.requantize_params(self.graph, op)
-        low, high = golden.activation_range(self.graph, op)
         reference = Reference(
             multiplier=multiplier.astype(np.int64),
             shift=shift.astype(np.int64),
-            single_rounding=golden.rounds_once(op),
-            zero_point=zero_point(y),
-            act_min=low - offset(y),
-            act_max=high - offset(y),
+            requantisation=as_stored(golden.requantisation(self.graph, op), y),
             names=None if (there := self.channels.get(Place(op.output))) is None else there.kept,
         )
-        bias = np.zeros(channels, np.int64)
+        bias = np.zeros(len(weights), np.int64)
         if op.bias is not None:
             bias += np.asarray(self.graph.tensors[op.bias].data, np.int64)
-        return reference, bias
+        return reference, ChannelSums(
+            weights=weights,
+            bias=bias,
+            input_zero_point=zero_point(self.view(op.input).tensor),
+            input_range=input_range,
+        )
 
     def output_fields(self, op: ir.Op) -> dict[str, int]:
         """Return the descriptor's zero points and clamps of an operator."""

@@ -11,13 +11,15 @@ import numpy.typing as npt
 
 from hw.contract.modes import Mode
 from sw import ir
-from sw.compiler.exact.requantisation import Codes
-from sw.compiler.graph.partition import Place, zero_point
+from sw.compiler.exact.requantiser import Codes
+from sw.compiler.graph.partition import zero_point
 from sw.compiler.input.candidates import candidates
-from sw.compiler.input.layout import FirstLayer, InputLayout, Pass, SystolicRead, dense_read
+from sw.compiler.input.layout import FirstLayer, Pass, SystolicRead, dense_read
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Block, Command, Geometry, Layer, blocks_of, distribute
 from sw.compiler.lowering.turns import contiguous_read, fits, read_in_parts, step_limit
+from sw.compiler.program.layout import InputLayout
+from sw.compiler.program.tensors import Place
 
 __all__ = ["first_layer", "lower_convolution", "lower_fully_connected"]
 

@@ -12,8 +12,7 @@ import numpy.typing as npt
 from hw.contract.modes import Mode, minimum_steps
 from hw.contract.taps import window_steps
 from sw import ir
-from sw.compiler.exact.requantisation import Codes
-from sw.compiler.graph.partition import Place
+from sw.compiler.exact.requantiser import Codes
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import (
     Block,
@@ -24,6 +23,7 @@ from sw.compiler.lowering.layers import (
     blocks_of,
     distribute,
 )
+from sw.compiler.program.tensors import Place
 
 __all__ = ["lower_depthwise", "place", "supports"]
 

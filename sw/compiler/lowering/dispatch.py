@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from sw import ir
 from sw.compiler.graph.partition import activations
-from sw.compiler.input.layout import InputLayout
 from sw.compiler.lowering.addition import lower_add
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.convolution import first_layer, lower_convolution, lower_fully_connected
 from sw.compiler.lowering.depthwise import lower_depthwise, supports
 from sw.compiler.lowering.layers import Layer
 from sw.compiler.lowering.pooling import lower_pool
+from sw.compiler.program.layout import InputLayout
 
 __all__ = ["first_layer_options", "lower"]
 

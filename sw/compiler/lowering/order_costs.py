@@ -20,22 +20,21 @@ from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode, minimum_steps
 from sw import golden, ir
-from sw.compiler.graph.partition import Partition, Place
+from sw.compiler.exact.budget import Budget
+from sw.compiler.graph.partition import Partition
 from sw.compiler.lowering.context import Context, Ints
 from sw.compiler.lowering.convolution import PIXELS_IN_PARTS
 from sw.compiler.lowering.depthwise import place, supports
 from sw.compiler.lowering.turns import contiguous_read, fits, plain_read, read_in_parts
+from sw.compiler.program.tensors import Place
 
-__all__ = ["CostlyLayer", "Order", "Places", "Work", "costly_layers", "may_be_beyond"]
+__all__ = ["CostlyLayer", "Order", "OrderWork", "Places", "costly_layers", "may_be_beyond"]
 
 COMMAND_CYCLES = 44
 """About what a descriptor more costs, which neighbouring blocks need that are read differently."""
 
 IMPOSSIBLE = 1 << 20
 """Steps of what the core cannot run: more than anything it can takes."""
-
-SEARCH_WORK = 200
-"""Work of a search for a way of reading, besides some for each word: see :class:`Work`."""
 
 
 class Order:
@@ -64,18 +63,15 @@ Places = dict[int, Order]
 
 
 @dataclass(kw_only=True)
-class Work:
-    """What has been done in searching: about a microsecond each, but the same everywhere.
+class OrderWork(Budget):
+    """Budget of comparing orders.
 
     Attributes
     ----------
-    left : int
-        What may still be done.
     steps : dict
         What is known of windows: a search is counted once, whatever other networks needed.
     """
 
-    left: int
     steps: dict[Hashable, int] = field(default_factory=dict)
 
 
@@ -104,24 +100,24 @@ class CostlyLayer(ABC):
         """Return the blocks that cost something else if a channel is moved."""
 
     @abstractmethod
-    def kind(self, block: int, places: Places, work: Work) -> Hashable:
+    def kind(self, block: int, places: Places, work: OrderWork) -> Hashable:
         """Return how a block is computed; ``None`` for as if no weight were beyond int8."""
 
     @abstractmethod
-    def extra(self, kind: Hashable, work: Work) -> int:
+    def extra(self, kind: Hashable, work: OrderWork) -> int:
         """Return the steps that a window of a block takes more than without such weights."""
 
-    def kinds(self, places: Places, work: Work) -> dict[int, Hashable]:
+    def kinds(self, places: Places, work: OrderWork) -> dict[int, Hashable]:
         """Return how blocks are computed, without those that are as usual."""
         found = ((block, self.kind(block, places, work)) for block in range(self.blocks))
         return {block: kind for block, kind in found if kind is not None}
 
-    def cost(self, kinds: Mapping[int, Hashable], work: Work) -> int:
+    def cost(self, kinds: Mapping[int, Hashable], work: OrderWork) -> int:
         """Return the cycles that the layer takes more than without weights beyond int8."""
         return self.part_of_cost(kinds, range(self.blocks), work)
 
     def part_of_cost(
-        self, kinds: Mapping[int, Hashable], blocks: Iterable[int], work: Work
+        self, kinds: Mapping[int, Hashable], blocks: Iterable[int], work: OrderWork
     ) -> int:
         """Return what some blocks, and that neighbours differ from them, add to the cost."""
         steps, borders = 0, set()
@@ -172,7 +168,7 @@ class _Product(CostlyLayer):
         place, columns = places[self.written].place, self.config.columns
         return {place[row] // columns for row in rows}
 
-    def kind(self, block: int, places: Places, work: Work) -> Hashable:
+    def kind(self, block: int, places: Places, work: OrderWork) -> Hashable:
         columns, read = self.config.columns, places[self.read].place
         again: dict[int, int] = {}
         for row in places[self.written].at[block * columns : (block + 1) * columns]:
@@ -185,16 +181,15 @@ class _Product(CostlyLayer):
         work.left -= 2
         return tuple(sorted(again.items())) or None
 
-    def extra(self, kind: Hashable, work: Work) -> int:
+    def extra(self, kind: Hashable, work: OrderWork) -> int:
         return self._steps(kind, work) - self._steps((), work)
 
-    def _steps(self, kind: Hashable, work: Work) -> int:
+    def _steps(self, kind: Hashable, work: OrderWork) -> int:
         words, few = self.words * self.pixels, self.windows <= PIXELS_IN_PARTS
         key = words, few, kind
         if key not in work.steps:
-            work.left -= SEARCH_WORK + 2 * words
             assert isinstance(kind, tuple)
-            work.steps[key] = _steps(words, dict(kind), few, self.config)
+            work.steps[key] = _steps(words, dict(kind), few, self.config, work)
         return work.steps[key]
 
 
@@ -223,24 +218,26 @@ class _Depthwise(CostlyLayer):
             return [places[tensor].place[channel] // self.config.columns]
         return []
 
-    def kind(self, block: int, places: Places, work: Work) -> Hashable:
+    def kind(self, block: int, places: Places, work: OrderWork) -> Hashable:
         columns = self.config.columns
         inside = places[self.tensor].at[block * columns : (block + 1) * columns]
         work.left -= 2
         return max((self.channels.get(channel, 0) for channel in inside), default=0) or None
 
-    def extra(self, kind: Hashable, work: Work) -> int:
+    def extra(self, kind: Hashable, work: OrderWork) -> int:
         assert isinstance(kind, int)
         return kind
 
 
-def _steps(words: int, again: Mapping[int, int], few: bool, config: CoreConfig) -> int:
+def _steps(
+    words: int, again: Mapping[int, int], few: bool, config: CoreConfig, work: Budget
+) -> int:
     """Return the steps that a window of so many words takes, some words of them twice."""
     columns = config.columns
-    read = contiguous_read(words, again, columns) if again else plain_read(words, columns)
+    read = contiguous_read(words, again, columns, work) if again else plain_read(words, columns)
     if fits(read, config):
         return read.steps
-    parts = read_in_parts(words, again, config) if few else None
+    parts = read_in_parts(words, again, config, work) if few else None
     return IMPOSSIBLE if parts is None else parts.steps * parts.parts
 
 

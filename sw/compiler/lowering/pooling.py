@@ -13,9 +13,10 @@ from hw.contract.modes import Mode, minimum_steps
 from hw.contract.requantiser import MAX_SHIFT, MULTIPLIER_BITS, u_limit
 from sw import golden, ir
 from sw.compiler.exact.requantisation import hardware_requantize
-from sw.compiler.graph.partition import Place, offset, zero_point
+from sw.compiler.graph.partition import offset, zero_point
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Block, Command, Layer
+from sw.compiler.program.tensors import Place
 from sw.golden.primitives import divide_round_half_away, multiply_by_quantized_multiplier
 
 __all__ = ["PoolCode", "find_code", "lower_pool"]

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field, replace
 
 from hw.contract.modes import Mode
 from hw.contract.words import ADDRESS_BITS
-from sw.compiler.graph.partition import Place
 from sw.compiler.lowering.addition import rectangles
 from sw.compiler.lowering.layers import Command, Geometry, Layer
+from sw.compiler.program.tensors import Place
 
 __all__ = ["WINDOW_SLOTS", "Places", "band", "can_read"]
 

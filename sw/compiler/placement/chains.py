@@ -16,9 +16,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from sw.compiler.graph.partition import Place
 from sw.compiler.lowering.layers import Command, Layer, Trail
 from sw.compiler.placement.bands import WINDOW_SLOTS, Places, band, can_read
+from sw.compiler.program.tensors import Place
 
 __all__ = ["Row", "Segment"]
 

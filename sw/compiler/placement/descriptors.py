@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from sw.compiler.input.layout import InputLayout
 from sw.compiler.lowering.layers import Command, Layer
 from sw.compiler.placement import encode
 from sw.compiler.placement.arrange import Arrangement, stored_rows
 from sw.compiler.placement.chains import Segment
 from sw.compiler.program.chunks import InputChunk
-from sw.compiler.timing.cycles import Work
+from sw.compiler.program.layout import InputLayout
+from sw.compiler.program.work import Work
 
 __all__ = ["Item", "in_chunks", "order", "place"]
 

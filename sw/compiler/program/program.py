@@ -13,84 +13,15 @@ from common.errors import InputError, UnsupportedError
 from hw.contract.config import CoreConfig
 from hw.contract.registers import HOLD_NEVER
 from sw import golden, ir
-from sw.compiler.graph.partition import Place
-from sw.compiler.input.layout import InputLayout
-from sw.compiler.placement.overlap import Overlap
 from sw.compiler.program.chunks import InputChunk
-from sw.compiler.timing.arrivals import arrivals
-from sw.compiler.timing.cycles import Work, predict
+from sw.compiler.program.layout import InputLayout
+from sw.compiler.program.overlap import Overlap
+from sw.compiler.program.tensors import DeviceTensor, Place
+from sw.compiler.program.work import Work
 
-__all__ = ["DeviceTensor", "Program", "ProgramLayer"]
+__all__ = ["Program", "ProgramLayer"]
 
 Array = npt.NDArray[np.integer]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeviceTensor:
-    """A tensor in activation memory: dense, pixel by pixel, channels padded to whole words.
-
-    Attributes
-    ----------
-    index : int
-        Number of the tensor in the network.
-    name : str
-    address : int
-        Word address.
-    shape : tuple of int
-    dtype : str
-        Of the network's tensor; uint8 is stored as int8 by subtracting 128.
-    columns : int
-        Channels in a word.
-    kept : tuple of int or None
-        The channels that are in memory, if not all are.
-    constants : tuple of int
-        What every channel is if it is not in memory, int8 as others are there.
-    """
-
-    index: int
-    name: str
-    address: int
-    shape: tuple[int, ...]
-    dtype: str
-    columns: int
-    kept: tuple[int, ...] | None = None
-    constants: tuple[int, ...] = ()
-
-    @property
-    def channels(self) -> int:
-        """Elements of a pixel that are in memory."""
-        if self.kept is not None:
-            return len(self.kept)
-        return self.shape[-1] if self.shape else 1
-
-    @property
-    def words(self) -> int:
-        """Size in memory."""
-        pixels = int(np.prod(self.shape[:-1]))
-        return pixels * -(-self.channels // self.columns)
-
-    @property
-    def rows(self) -> int:
-        """Rows of an image; one for anything else."""
-        return self.shape[1] if len(self.shape) == 4 else 1
-
-    def unpack(self, words: npt.NDArray[np.int8]) -> Array:
-        """Return the tensor as the network defines it.
-
-        Parameters
-        ----------
-        words : (words, columns) int8
-            From ``address`` on.
-        """
-        pixels = words.reshape(-1, -(-self.channels // self.columns) * self.columns)
-        values = pixels[:, : self.channels].astype(np.int16)
-        if self.kept is not None:
-            every = np.tile(np.array(self.constants, np.int16), (len(values), 1))
-            every[:, list(self.kept)] = values
-            values = every
-        if self.dtype == "uint8":
-            values += 128
-        return values.reshape(self.shape).astype(self.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,18 +148,6 @@ class Program:
     def streams_input(self) -> bool:
         """Whether a part of the input is written while the core runs."""
         return any(chunk.after_layer for chunk in self.chunks)
-
-    def cycles(self, pace: int | None = None) -> list[int]:
-        """Predict the cycles of every layer.
-
-        Parameters
-        ----------
-        pace : int, optional
-            Cycles from one halfword to the next when the host brings input while the core runs, on
-            its bus; without it, as if all of the input were on the chip at the start.
-        """
-        host = None if pace is None else arrivals(self.chunks, pace, self.config)
-        return predict(self.work, self.ring_words, self.config, host)
 
     @property
     def sent_words(self) -> int:

@@ -1,47 +1,52 @@
-"""How many cycles a program takes, layer by layer, exactly."""
+"""Cycles that a program takes, layer by layer, exactly."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from hw.contract.config import CoreConfig
-from hw.contract.descriptors import Descriptor
 from hw.contract.records import PARAMETER_FIELDS
-from sw.compiler.timing.arrivals import Arrivals
+from sw.compiler.program.program import Program
+from sw.compiler.program.work import Work
+from sw.compiler.timing.arrivals import Arrivals, arrivals
 from sw.compiler.timing.core import DescriptorTiming, Task, simulate
 
-__all__ = ["Work", "by_layer", "descriptor_timings", "predict", "tasks_of"]
+__all__ = [
+    "by_layer",
+    "descriptor_timings",
+    "layer_cycles",
+    "predict",
+    "tasks_of",
+    "work_timings",
+]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """One descriptor and the sizes of its blocks.
+def predict(program: Program, pace: int | None = None) -> list[int]:
+    """Predict the cycles of every layer of a program, as the core counts them.
 
-    Attributes
+    Parameters
     ----------
-    layer : int
-        Number of the layer it belongs to.
-    descriptor : Descriptor
-    block_words : tuple of int
-        Words of every BLOCK record, header included.
-    first_row, rows : int
-        Rows of the layer's output that are complete in memory when the descriptor is done; none
-        if others have to follow.
-    address : int
-        Word address of the first of them.
+    program : Program
+    pace : int, optional
+        Cycles from one halfword to the next when the host brings input while the core runs, on its
+        bus; without it, as if all of the input were on the chip at the start.
+
+    Returns
+    -------
+    list of int
+        By layer; their sum is what the core's cycle counter shows at the end.
     """
-
-    layer: int
-    descriptor: Descriptor
-    block_words: tuple[int, ...]
-    first_row: int = 0
-    rows: int = 0
-    address: int = 0
+    host = None if pace is None else arrivals(program.chunks, pace, program.config)
+    return layer_cycles(program.work, program.ring_words, program.config, host)
 
 
-def descriptor_timings(
+def descriptor_timings(program: Program) -> list[DescriptorTiming]:
+    """Return the timing of every descriptor of a program, with all of its input on the chip."""
+    return work_timings(program.work, program.ring_words, program.config)
+
+
+def work_timings(
     work: Sequence[Work], ring_words: int, config: CoreConfig, host: Arrivals | None = None
 ) -> list[DescriptorTiming]:
     """Return the timing of every descriptor; see :func:`sw.compiler.timing.core.simulate`."""
@@ -68,10 +73,10 @@ def tasks_of(work: Sequence[Work], config: CoreConfig) -> list[Task]:
     ]
 
 
-def predict(
+def layer_cycles(
     work: Sequence[Work], ring_words: int, config: CoreConfig, host: Arrivals | None = None
 ) -> list[int]:
-    """Predict the cycles of every layer, as the core counts them.
+    """Return the cycles of every layer of descriptors and their blocks.
 
     Parameters
     ----------
@@ -87,9 +92,9 @@ def predict(
     list of int
         By layer; their sum is what the core's cycle counter shows at the end.
     """
-    timings = descriptor_timings(work, ring_words, config, host)
+    found = work_timings(work, ring_words, config, host)
     # The counter runs on for one cycle after the end.
-    return by_layer(work, [timing.end + 1 for timing in timings])
+    return by_layer(work, [timing.end + 1 for timing in found])
 
 
 def by_layer(work: Sequence[Work], ends: Sequence[int]) -> list[int]:

@@ -1,0 +1,123 @@
+"""Shapes that operators produce."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from common.errors import GraphError
+from sw.ir.operators import (
+    Add,
+    AveragePool2D,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    Mean,
+    Mul,
+    Operator,
+    Pad,
+    Quantize,
+    Reshape,
+    Softmax,
+    Sub,
+    Transpose,
+)
+from sw.ir.tensors import Shape
+
+__all__ = ["conv_output_size", "infer_shape"]
+
+
+def conv_output_size(
+    size: int, kernel: int, stride: int, dilation: int, padding: tuple[int, int]
+) -> int:
+    """Return the output size of a convolution or pooling window along one dimension."""
+    return (size + sum(padding) - ((kernel - 1) * dilation + 1)) // stride + 1
+
+
+def _window_shape(
+    x: Shape,
+    kernel: Shape,
+    op: Conv2D | DepthwiseConv2D | AveragePool2D,
+    channels: int,
+) -> Shape:
+    dilation = (1, 1) if isinstance(op, AveragePool2D) else op.dilation
+    rows, columns = (
+        conv_output_size(x[1 + d], kernel[d], op.stride[d], dilation[d], op.padding[d])
+        for d in (0, 1)
+    )
+    return (x[0], rows, columns, channels)
+
+
+def _weighted_shape(
+    op: Conv2D | DepthwiseConv2D | FullyConnected, x: Shape, w: Shape, output: Shape
+) -> Shape:
+    """Return the shape of a product of an input ``x`` with weights ``w``."""
+    if isinstance(op, FullyConnected):
+        if len(w) != 2 or math.prod(x) % w[1]:
+            raise GraphError(f"weights {w} do not fit an input of {x}")
+        rows = (math.prod(x) // w[1], w[0])
+        # With keep_num_dims the leading dimensions stay apart; the elements are the same.
+        kept = (*x[:-1], w[0])
+        return kept if output == kept and x[-1] == w[1] else rows
+    if isinstance(op, DepthwiseConv2D):
+        if len(x) != 4 or len(w) != 4 or w[0] != 1 or w[3] != x[3] * op.depth_multiplier:
+            raise GraphError(
+                f"weights {w} do not fit an input of {x} with depth multiplier "
+                f"{op.depth_multiplier}"
+            )
+        return _window_shape(x, w[1:3], op, w[3])
+    if len(x) != 4 or len(w) != 4 or w[3] != x[3]:
+        raise GraphError(f"weights {w} do not fit an input of {x}")
+    return _window_shape(x, w[1:3], op, w[0])
+
+
+def infer_shape(op: Operator, shapes: tuple[Shape, ...], output: Shape) -> Shape:
+    """Return the shape that ``op`` produces.
+
+    Parameters
+    ----------
+    op : Operator
+    shapes : tuple of shapes
+        Of ``op.inputs``, in that order.
+    output : tuple of int
+        The shape that the graph states: the answer for a reshape that keeps the element count.
+
+    Raises
+    ------
+    GraphError
+        If the operands do not fit each other.
+    """
+    x = shapes[0]
+    match op:
+        case Conv2D() | DepthwiseConv2D() | FullyConnected():
+            return _weighted_shape(op, x, shapes[1], output)
+        case Add() | Sub() | Mul():
+            try:
+                return np.broadcast_shapes(*shapes)
+            except ValueError:
+                raise GraphError(f"shapes {x} and {shapes[1]} do not broadcast") from None
+        case AveragePool2D():
+            if len(x) != 4:
+                raise GraphError(f"the input {x} is not NHWC")
+            return _window_shape(x, op.window, op, x[3])
+        case Mean():
+            if any(not 0 <= axis < len(x) for axis in op.axes):
+                raise GraphError(f"axes {op.axes} are not dimensions of {x}")
+            if op.keep_dims:
+                return tuple(1 if d in op.axes else n for d, n in enumerate(x))
+            return tuple(n for d, n in enumerate(x) if d not in op.axes)
+        case Pad():
+            if len(op.paddings) != len(x):
+                raise GraphError(f"paddings {op.paddings} do not fit an input of {x}")
+            return tuple(n + sum(pad) for n, pad in zip(x, op.paddings, strict=True))
+        case Reshape():
+            if math.prod(x) != math.prod(output):
+                raise GraphError(f"cannot reshape {x} to {output}")
+            return output
+        case Transpose():
+            if sorted(op.permutation) != list(range(len(x))):
+                raise GraphError(f"{op.permutation} is not a permutation of the dimensions of {x}")
+            return tuple(x[d] for d in op.permutation)
+        case Quantize() | Softmax():
+            return x

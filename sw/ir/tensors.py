@@ -1,0 +1,99 @@
+"""Tensors and their quantisation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from common.errors import GraphError
+
+__all__ = ["Quantization", "Shape", "Tensor"]
+
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """Affine quantisation: real = scale × (integer − zero point).
+
+    Attributes
+    ----------
+    scales : tuple of float
+        Positive and exactly representable as float32: one value, or one per channel.
+    zero_points : tuple of int
+        As many as ``scales``.
+    axis : int or None
+        The dimension that the values run along; ``None`` when there is one value per tensor.
+    """
+
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int | None = None
+
+    @property
+    def scale(self) -> float:
+        """The scale of a per-tensor quantisation (the first one otherwise)."""
+        return self.scales[0]
+
+    @property
+    def zero_point(self) -> int:
+        """The zero point of a per-tensor quantisation (the first one otherwise)."""
+        return self.zero_points[0]
+
+    @property
+    def per_channel(self) -> bool:
+        """Whether there is one scale per channel."""
+        return self.axis is not None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tensor:
+    """A tensor of the network.
+
+    Attributes
+    ----------
+    index : int
+        Its position in :attr:`Graph.tensors`.  The importer keeps the numbering of the file.
+    name : str
+        Its name in the file; not necessarily unique, for messages only.
+    shape : tuple of int
+        Empty for a scalar.
+    dtype : str
+        A NumPy type name; the operators' data are ``"int8"`` or ``"uint8"``, biases ``"int32"``.
+    quantization : Quantization or None
+    data : ndarray or None
+        Contents of a constant, read-only, of ``shape`` and ``dtype``; ``None`` for activations.
+    """
+
+    index: int
+    name: str
+    shape: Shape
+    dtype: str
+    quantization: Quantization | None = None
+    data: npt.NDArray[np.generic] | None = None
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the contents are known before the network runs."""
+        return self.data is not None
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return self.size * np.dtype(self.dtype).itemsize
+
+    @property
+    def q(self) -> Quantization:
+        """The quantisation; :class:`GraphError` if there is none."""
+        if self.quantization is None:
+            raise GraphError(f"tensor {self.index} ({self.name!r}) has no quantisation parameters")
+        return self.quantization

@@ -1,0 +1,466 @@
+"""Flash reader against the flash model: start-up, streams, exact timing, raw access."""
+
+import gc
+import itertools
+import random
+
+import pytest
+from support.flash_bench import PAYLOAD, FlashBench, halfwords
+
+from hw.contract.sections import SECTION_BYTES, seal, unseal
+from hw.program.flash_reader import FlashReader
+from sim.board.flash_model import FlashError, FlashTiming
+
+CONTENTS = random.Random(2).randbytes(1 << 14)
+SECTION = SECTION_BYTES // 2
+
+
+def predict(count, taken_at):
+    """Cycles (start is 0) in which halfwords become valid, by the rules in FlashReader."""
+    valid, counted, owed = [], 0, None
+    begin = FlashReader.FIRST_TRANSFER - FlashReader.CYCLES_PER_HALFWORD
+    for h in range(count):
+        for checksum in (True, False) if h and h % SECTION == 0 else (False,):
+            begin += FlashReader.CYCLES_PER_HALFWORD
+            if counted >= FlashReader.BUFFER_HALFWORDS:
+                begin = max(begin, taken_at[counted - FlashReader.BUFFER_HALFWORDS] + 1)
+            if owed is not None and begin >= owed:
+                owed = None
+            else:
+                counted += 1
+            if checksum:
+                owed = begin + FlashReader.TRAILER_LATENCY
+        ready = begin + FlashReader.TRANSFER_LATENCY
+        valid.append(max(ready, taken_at[h - 1] + 1) if h else ready)
+    return valid
+
+
+def test_start_up_releases_the_flash_and_sets_quad_enable():
+    async def scenario(bench):
+        assert not bench.get(bench.reader.program.ready)
+        await bench.until(bench.reader.program.ready)
+        assert bench.flash.status[1] == 0x02
+        assert bench.flash.stored[1] == 0, "the bit is written volatile"
+        assert 256 < bench.cycle < 450
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+def test_start_up_leaves_a_set_quad_enable_bit_alone():
+    async def scenario(bench):
+        bench.flash._write_status = None    # a write would fail
+        await bench.until(bench.reader.program.ready)
+
+    FlashBench(CONTENTS, quad_enabled=True).run(scenario)
+
+
+@pytest.mark.parametrize("clock_mhz", [12, 30, 36, 39.75, 41])
+@pytest.mark.parametrize("command", [0xEB, 0xED])
+def test_start_up_ends_continuous_read_mode(clock_mhz, command):
+    async def scenario(bench):
+        await bench.until(bench.reader.program.ready)
+        await bench.start(3)
+        taken, _ = await bench.take(8)
+        assert taken == halfwords(8)
+
+    FlashBench(CONTENTS, powered_down=False, continuous_read=command, quad_enabled=True,
+               clock_mhz=clock_mhz).run(scenario)
+
+
+def test_no_flash_is_never_ready():
+    async def scenario(bench):
+        bench.flash.step = lambda *pins: 0
+        await bench.tick(2000)
+        assert not bench.get(bench.reader.program.ready)
+        await bench.start(0)
+        assert not bench.get(bench.reader.busy)
+
+    FlashBench().run(scenario)
+
+
+@pytest.mark.parametrize("address", [0, 1, 0x100, 0x1234])
+def test_rate_and_latency_are_exact(address):
+    async def scenario(bench):
+        await bench.until(bench.reader.program.ready)
+        start = await bench.start(address)
+        taken, times = await bench.take(300)
+        assert taken == halfwords(300)
+        first = start + FlashReader.START_LATENCY
+        assert times == [first + FlashReader.CYCLES_PER_HALFWORD * (k + k // SECTION)
+                         for k in range(300)]
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_stalls_lose_nothing_and_follow_the_published_rule(seed):
+    rng = random.Random(seed)
+    address, count = rng.randrange(4096), 900
+    # Stretches of very different willingness: empty, full and half-full buffer.
+    eagerness = [rng.choice([0.0, 0.02, 0.2, 0.5, 1.0]) for _ in range(64)]
+
+    async def scenario(bench):
+        await bench.until(bench.reader.program.ready)
+        start = await bench.start(address)
+        taken, times = await bench.take(
+            count, lambda cycle: cycle - start > 30_000
+            or rng.random() < eagerness[(cycle - start) // 700 % 64])
+        assert taken == halfwords(count)
+        times = [time - start for time in times]
+        assert all(time >= valid for time, valid in zip(times, predict(count, times), strict=True))
+        await bench.stop()
+
+        # The same stalls again, valid observed in every cycle.
+        start = await bench.start(address)
+        data, takes, seen = bench.reader.program.words, set(times), []
+        for cycle in range(1, times[-1] + 1):
+            bench.set(data.ready, int(cycle in takes))
+            if bench.get(data.valid) and len(seen) <= len([t for t in seen if t[1]]):
+                seen.append([cycle, False])
+            if cycle in takes:
+                seen[-1][1] = True
+            await bench.tick()
+        assert [cycle for cycle, _ in seen] == predict(count, times)
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+def test_full_buffer_pauses_the_clock():
+    async def scenario(bench):
+        await bench.until(bench.reader.program.ready)
+        start = await bench.start(0)
+        await bench.tick(start + FlashReader.FIRST_TRANSFER
+                         + FlashReader.CYCLES_PER_HALFWORD * FlashReader.BUFFER_HALFWORDS
+                         - bench.cycle)
+        pins = bench.reader.pins
+        for _ in range(100):
+            assert not bench.get(pins.sck) and not bench.get(pins.cs_n)
+            await bench.tick()
+        taken, _ = await bench.take(1000)
+        assert taken == halfwords(1000)
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+@pytest.mark.parametrize("after", [1, 5, 9, 10, 15, 16, 20, *range(23, 33), 60, 1200])
+def test_stop_and_restart(after):
+    async def scenario(bench):
+        reader = bench.reader
+        await bench.until(reader.program.ready)
+        for address in (0x40, 0x801):
+            await bench.start(address)
+            assert bench.get(reader.busy)
+            await bench.tick(after - 1)
+            await bench.stop()
+            assert not bench.get(reader.busy) and not bench.get(reader.program.words.valid)
+            assert bench.get(reader.pins.cs_n)
+            start = await bench.start(address + 2)      # /CS high for one cycle only
+            taken, times = await bench.take(20)
+            assert taken == halfwords(20)
+            assert times[0] - start == FlashReader.START_LATENCY
+            await bench.stop()
+            await bench.tick(5)
+            assert not bench.get(reader.program.words.valid)
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+def test_stop_behind_a_checksum():
+    """Whatever was about to be dropped, the next stream's first halfword counts."""
+    full = FlashReader.FIRST_TRANSFER + FlashReader.CYCLES_PER_HALFWORD * (
+        FlashReader.BUFFER_HALFWORDS)
+    checksum = FlashReader.FIRST_TRANSFER + FlashReader.CYCLES_PER_HALFWORD * SECTION_BYTES // 2
+
+    async def scenario(bench):
+        reader = bench.reader
+        await bench.until(reader.program.ready)
+        bench.set(reader.program.words.ready, 1)
+        for after in range(checksum - 1, checksum + 12):
+            await bench.start(0x100)
+            await bench.tick(after)
+            await bench.stop()
+            bench.set(reader.program.words.ready, 0)
+            await bench.start(0x100, payload=None)
+            await bench.tick(full - 2)
+            assert bench.get(reader.pins.sck)
+            await bench.tick(1)
+            for _ in range(4):
+                assert not bench.get(reader.pins.sck) and not bench.get(reader.pins.cs_n), after
+                await bench.tick()
+            await bench.stop()
+            bench.set(reader.program.words.ready, 1)
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+def test_words_can_be_taken_back_to_back_when_announced():
+    rng = random.Random(7)
+
+    async def scenario(bench):
+        reader = bench.reader
+        await bench.until(reader.program.ready)
+        await bench.tick(3)
+        start = await bench.start(0x123)
+        taken, begins, hold = [], [], 1
+        while len(taken) < 4 * 400:
+            # As the core does it: announced in one cycle, taken in the next four.
+            if hold == 0 and bench.get(reader.program.word_ready):
+                begins.append(bench.cycle - start)
+                for _ in range(4):
+                    await bench.tick()
+                    bench.set(reader.program.words.ready, 1)
+                    assert bench.get(reader.program.words.valid)
+                    taken.append(bench.get(reader.program.words.payload))
+                    # `hold` of 0: the next word in the cycle in which this one's last is taken.
+                hold = rng.choice([0, 0, 0, 1, 2, 30, 1500 if rng.random() < 0.1 else 0])
+                if hold == 0:
+                    continue
+            await bench.tick()
+            bench.set(reader.program.words.ready, 0)
+            hold = max(0, hold - 1)
+        assert taken == halfwords(1600)
+        assert begins[0] == (FlashReader.FIRST_TRANSFER + 3 * FlashReader.CYCLES_PER_HALFWORD
+                             + FlashReader.TRANSFER_LATENCY)
+        gaps = [b - a for a, b in itertools.pairwise(begins)]
+        assert min(gaps) == 4, "words follow each other without a pause"
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+def test_start_is_ignored_while_busy():
+    async def scenario(bench):
+        await bench.until(bench.reader.program.ready)
+        await bench.start(0x10)
+        await bench.tick(7)
+        await bench.start(0x900)
+        taken, _ = await bench.take(20)
+        assert taken == halfwords(20)
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+# A cycle of 39.75 MHz later.
+SLOW_PATH = FlashTiming(path_max=31.2, path_min=25.2)
+# Without a late clock for the input registers: 16.1 ns do not fit half a cycle.
+ONE_CLOCK = FlashTiming(path_max=10.1, path_min=3.4)
+
+
+@pytest.mark.parametrize(("latency", "options", "works"), [
+    (2, {"clock_mhz": 12}, True),
+    (2, {"clock_mhz": 39.75}, True),
+    (2, {"clock_mhz": 41.3}, True),
+    (2, {"clock_mhz": 41.4}, False),                           # 12.1 ns do not fit half a cycle
+    (3, {"clock_mhz": 39.75}, False),                          # one byte too late
+    (2, {"clock_mhz": 39.75, "timing": SLOW_PATH}, False),     # one byte too early
+    (3, {"clock_mhz": 39.75, "timing": SLOW_PATH}, True),
+    (2, {"clock_mhz": 12, "timing": SLOW_PATH}, True),
+    (2, {"clock_mhz": 39.75, "timing": ONE_CLOCK}, False),
+    (2, {"clock_mhz": 31, "timing": ONE_CLOCK}, True),
+])
+def test_sampling_at_the_wrong_time_is_found_out(latency, options, works):
+    async def scenario(bench):
+        for _ in range(1500):
+            if bench.get(bench.reader.program.ready):
+                break
+            await bench.tick()
+        else:
+            assert not works, "never ready"
+            return
+        start = await bench.start(7)
+        taken, times = await bench.take(50)
+        assert (taken == halfwords(50)) == works
+        assert times[0] - start == FlashReader.START_LATENCY + latency - 2
+
+    FlashBench(CONTENTS, sample_latency=latency, strict=False, **options).run(scenario)
+
+
+def test_raw_access_programs_the_flash():
+    async def scenario(bench):
+        await bench.until(bench.reader.program.ready)
+        assert (await bench.exchange(0x9F, 0, 0, 0))[1:] == [0xEF, 0x70, 0x18]
+        for command in ([0x20, 0, 0x10, 0], [0x02, 0, 0x10, 0x20, *b"separable"]):
+            await bench.exchange(0x06)
+            assert (await bench.exchange(0x05, 0))[1] & 2
+            await bench.exchange(*command)
+            polls = 0
+            while (await bench.exchange(0x05, 0))[1] & 1:
+                polls += 1
+            assert polls > 2
+        assert bytes((await bench.exchange(3, 0, 0x10, 0x20, *bytes(9)))[4:]) == b"separable"
+        assert bench.flash.array[0x1000:0x1020] == b"\xff" * 32
+        await bench.start(0x1020, payload=None)
+        taken, _ = await bench.take(4)
+        assert taken == halfwords(4, b"separabl")
+
+    FlashBench(CONTENTS, timing=FlashTiming(busy_scale=1e-3, pp=10e6)).run(scenario)
+
+
+def test_raw_access_waits_for_the_stream_to_end():
+    async def scenario(bench):
+        await bench.until(bench.reader.program.ready)
+        await bench.start(0)
+        bench.set(bench.reader.raw.start, 1)
+        await bench.tick(3)
+        bench.set(bench.reader.raw.start, 0)
+        assert not bench.get(bench.reader.raw.busy)
+        taken, _ = await bench.take(10)
+        assert taken == halfwords(10)
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+@pytest.mark.parametrize("latency", [1, 7, "2", None])
+def test_bad_sample_latency(latency):
+    with pytest.raises(ValueError, match="sample_latency must be an integer from 2 to 6, not"):
+        FlashReader(sample_latency=latency)
+    gc.collect()
+
+
+def test_the_model_refuses_a_reader_that_skips_the_start_up():
+    async def scenario(bench):
+        # A bus that reads as ones makes the reader believe that the flash is ready.
+        model, bench.flash.step = bench.flash.step, lambda *pins: 0xF
+        await bench.until(bench.reader.program.ready)
+        bench.flash.step = model
+        await bench.start(0)
+        with pytest.raises(FlashError, match="command EDh in power-down: only ABh is obeyed"):
+            await bench.take(1)
+
+    FlashBench(CONTENTS).run(scenario)
+
+
+@pytest.mark.parametrize(("options", "text"), [
+    ({"dtr": False}, "command EDh: the flash is not a W25Q128JV-DTR"),
+    ({"clock_mhz": 67}, "command EDh: clock above 66 MHz"),
+])
+def test_the_model_refuses_double_transfer_rate(options, text):
+    async def scenario(bench):
+        await bench.until(bench.reader.program.ready)
+        await bench.start(0)
+        with pytest.raises(FlashError, match=text):
+            await bench.take(1)
+
+    FlashBench(CONTENTS, **options).run(scenario)
+
+
+@pytest.mark.parametrize("sections", [1, 2, 5])
+def test_a_whole_stream_is_verified(sections):
+    payload = PAYLOAD[: sections * SECTION_BYTES - 6]
+
+    async def scenario(bench):
+        reader = bench.reader
+        await bench.until(reader.program.ready)
+        for _ in range(2):
+            start = await bench.start(0x77, payload=payload)
+            taken, _ = await bench.take(len(payload) // 2)
+            assert taken == halfwords(len(payload) // 2, payload)
+            while bench.get(reader.busy):
+                assert not bench.get(reader.program.verified)
+                await bench.tick()
+            assert bench.get(reader.program.verified) and not bench.get(reader.program.corrupt)
+            transfers = sections * (SECTION + 1)
+            assert bench.cycle - start == (
+                FlashReader.FIRST_TRANSFER + FlashReader.CYCLES_PER_HALFWORD * (transfers - 1)
+                + FlashReader.CHECK_LATENCY)
+            # What is left in the buffer is padding, which can still be taken.
+            assert (await bench.take(3))[0] == [0, 0, 0]
+            assert (await bench.exchange(0x9F, 0))[1] == 0xEF, "the flash is free"
+            assert bench.get(reader.program.verified)
+            await bench.stop()
+            assert not bench.get(reader.program.verified)
+
+    FlashBench().run(scenario)
+
+
+def test_the_last_section_is_read_whatever_is_taken():
+    """The loader may stop anywhere in it."""
+    async def scenario(bench):
+        reader = bench.reader
+        await bench.until(reader.program.ready)
+        await bench.start(0, payload=PAYLOAD[:SECTION_BYTES])
+        # One word that the loader has read; the ring has room for at least one more.
+        await bench.take(2 * 4)
+        await bench.until(reader.program.verified)
+
+    FlashBench().run(scenario)
+
+
+def flipped(data, bit):
+    data = bytearray(data)
+    data[bit // 8] ^= 1 << bit % 8
+    return bytes(data)
+
+
+@pytest.mark.parametrize("where", ["first", "middle", "last", "trailer"])
+def test_one_wrong_bit_is_found(where):
+    """Any bit of a stream: nothing of what is behind its section is delivered."""
+    data, size = seal(PAYLOAD[: 3 * SECTION_BYTES]), SECTION_BYTES + 2
+    section = {"first": 0, "middle": 1, "last": 2, "trailer": 1}[where]
+    at = range(8 * SECTION_BYTES, 8 * size) if where == "trailer" else range(8 * SECTION_BYTES)
+    rng = random.Random(where)
+
+    async def scenario(bench):
+        reader = bench.reader
+        await bench.until(reader.program.ready)
+        for bit in rng.sample(at, 12):
+            bench.flash.array[: len(data)] = flipped(data, 8 * section * size + bit)
+            await bench.start(0, payload=None)
+            if section:
+                await bench.take(section * SECTION)
+            await bench.take(10)
+            await bench.until(reader.program.corrupt)
+            assert not bench.get(reader.program.verified) and not bench.get(reader.busy)
+            bench.set(reader.program.words.ready, 1)
+            for _ in range(SECTION - 10 + 4):
+                await bench.tick()
+            bench.set(reader.program.words.ready, 0)
+            assert not bench.get(reader.program.words.valid)
+            await bench.stop()
+            assert not bench.get(reader.program.corrupt)
+
+    FlashBench().run(scenario)
+
+
+@pytest.mark.parametrize("value", [0x00, 0xFF])
+def test_an_empty_flash_is_found(value):
+    async def scenario(bench):
+        await bench.until(bench.reader.program.ready)
+        bench.flash.array[:] = bytes([value]) * len(bench.flash.array)
+        await bench.start(0, payload=None)
+        await bench.take(10)
+        await bench.until(bench.reader.program.corrupt)
+
+    FlashBench().run(scenario)
+
+
+def test_unseal():
+    payload = PAYLOAD[: 3 * SECTION_BYTES - 5]
+    data = seal(payload)
+    assert unseal(data) == payload + bytes(5)
+    assert unseal(data + b"anything") == payload + bytes(5)
+    for bit in random.Random(3).sample(range(8 * len(data)), 40):
+        with pytest.raises(ValueError, match="must be right, but is wrong"):
+            unseal(flipped(data, bit))
+    with pytest.raises(ValueError, match="the last section is missing"):
+        unseal(data[: 2 * (SECTION_BYTES + 2)])
+
+
+def test_seal():
+    """Against the checksum's definition, bit by bit."""
+    def crc(data):
+        register = 0x1D0F
+        for byte in data:
+            register ^= byte << 8
+            for _ in range(8):
+                register = register << 1 ^ (0x11021 if register & 0x8000 else 0)
+        return register
+
+    data = seal(PAYLOAD[: 2 * SECTION_BYTES + 1])
+    assert len(data) == 3 * (SECTION_BYTES + 2)
+    for number in range(3):
+        section = data[number * (SECTION_BYTES + 2) :][:SECTION_BYTES]
+        wanted = PAYLOAD[: 2 * SECTION_BYTES + 1][number * SECTION_BYTES :][:SECTION_BYTES]
+        assert section == wanted + bytes(SECTION_BYTES - len(wanted))
+        trailer = data[number * (SECTION_BYTES + 2) + SECTION_BYTES :][:2]
+        assert int.from_bytes(trailer, "big") == crc(section) ^ (0 if number == 2 else 0xFFFF)

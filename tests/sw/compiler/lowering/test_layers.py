@@ -1,0 +1,517 @@
+"""Networks of one or two layers: compiled, run on the functional model, compared with golden."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from support.compiled import check, check_program, random_inputs
+
+from common.errors import UnsupportedError
+from hw.contract.config import CoreConfig
+from hw.contract.modes import Mode
+from hw.contract.requantiser import u_limit
+from sim.functional import run_program
+from sw import golden, importer, ir
+from sw.compiler import compile_graph, compile_layer, pipeline
+from sw.compiler.graph.partition import partition
+from sw.compiler.input.layout import FirstLayer
+from sw.compiler.input.units import units
+from sw.compiler.lowering import depthwise
+from sw.compiler.lowering.context import Context
+from sw.compiler.lowering.dispatch import first_layer_options
+from sw.compiler.lowering.pooling import find_code
+from sw.fuzz.builder import NetworkBuilder
+
+Network = Callable[[NetworkBuilder], int]
+
+
+def build(make: Network, *, seed: int = 0, dtype: str = "int8") -> bytes:
+    net = NetworkBuilder(seed=seed, dtype=dtype)
+    return net.build(outputs=[make(net)])
+
+
+def add(net: NetworkBuilder, a: int, b: int, activation: str = "NONE") -> int:
+    """Add a sum at a scale that makes no systematic ties, as networks have it."""
+    scale = (net[a].scales[0] + net[b].scales[0]) * float(net.rng.uniform(0.5, 1.1))
+    return net.add(a, b, activation=activation, output_scale=scale)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize(
+    ("shape", "channels"),
+    [
+        ((1, 5, 7, 8), 8),
+        ((1, 4, 4, 16), 24),
+        ((1, 1, 1, 8), 8),
+        ((1, 3, 5, 12), 20),
+        ((1, 6, 3, 3), 5),
+        ((1, 2, 2, 40), 2),
+        ((1, 3, 3, 1), 9),
+    ],
+)
+def test_pointwise(shape: tuple[int, ...], channels: int, dtype: str) -> None:
+    program = check(build(lambda n: n.conv_2d(n.input(shape), channels), dtype=dtype))
+    assert all(work.descriptor.mode == Mode.SYSTOLIC for work in program.work)
+
+
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (1, 2)])
+@pytest.mark.parametrize("channels", [8, 19])
+def test_convolution_of_any_size_without_padding(stride: tuple[int, int], channels: int) -> None:
+    data = build(
+        lambda n: n.conv_2d(
+            n.input((1, 7, 8, channels)), 16, kernel=(3, 2), stride=stride, padding="VALID"
+        )
+    )
+    check(data, dense_input=True)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    ("height", "width", "channels"), [(9, 9, 8), (8, 10, 16), (7, 6, 20), (3, 3, 8), (4, 3, 3)]
+)
+def test_depthwise(
+    height: int, width: int, channels: int, stride: int, padding: str, dtype: str
+) -> None:
+    data = build(
+        lambda n: n.depthwise_conv_2d(
+            n.input((1, height, width, channels)), stride=(stride, stride), padding=padding
+        ),
+        dtype=dtype,
+        seed=height * width + stride,
+    )
+    program = check(data)
+    modes = {work.descriptor.mode for work in program.work}
+    assert modes == {Mode.DEPTHWISE if stride == 1 else Mode.DEPTHWISE_STRIDE2}
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 5), (5, 1), (2, 2), (2, 1)])
+def test_depthwise_of_tiny_images(height: int, width: int, stride: int) -> None:
+    check(
+        build(
+            lambda n: n.depthwise_conv_2d(n.input((1, height, width, 8)), stride=(stride, stride))
+        )
+    )
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("pads", [(1, 1), (0, 1), (1, 0), (0, 0)])
+@pytest.mark.parametrize("width", [6, 7])
+def test_depthwise_with_folded_padding(pads: tuple[int, int], width: int, stride: int) -> None:
+    def make(net: NetworkBuilder) -> int:
+        x = net.pad(net.input((1, width + 1, width, 8)), [(0, 0), pads, pads[::-1], (0, 0)])
+        return net.depthwise_conv_2d(x, stride=(stride, stride), padding="VALID")
+
+    program = check(build(make))
+    assert len(program.layers) == 1
+    assert not program.prefix.ops
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 9])
+def test_first_convolution(channels: int, stride: int, padding: str, dtype: str) -> None:
+    data = build(
+        lambda n: n.conv_2d(
+            n.input((1, 10, 9, channels)),
+            12,
+            kernel=(3, 3),
+            stride=(stride, stride),
+            padding=padding,
+        ),
+        dtype=dtype,
+        seed=channels,
+    )
+    check(data)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 6])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_first_convolution_in_every_layout(
+    channels: int, stride: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = NetworkBuilder(seed=3)
+    y = net.conv_2d(net.input((1, 9, 9, channels)), 8, kernel=(3, 3), stride=(stride, stride))
+    graph = importer.loads(net.build(outputs=[y]), "test")
+    ctx = Context(part=partition(graph), config=CoreConfig(), source=graph)
+    options = first_layer_options(ctx, graph.ops[0])
+    assert {layout.kind for layout, _ in options} == {"windows", "units", "pixels", "rows"}
+    for option in options:
+        monkeypatch.setattr(pipeline, "first_layer_options", lambda *_, option=option: [option])
+        program = compile_graph(graph, CoreConfig())
+        assert program.inputs[0][1] is option[0]
+        check_program(graph, program, random_inputs(graph, channels))
+
+
+@pytest.mark.parametrize("taps", [1, 2, 3, 6])
+@pytest.mark.parametrize(
+    ("kernel", "stride"),
+    [((3, 3), (2, 2)), ((3, 3), (1, 1)), ((3, 3), (2, 1)), ((5, 3), (2, 1)), ((1, 3), (2, 2))],
+)
+def test_first_weights_beyond_int8_in_every_layout(
+    kernel: tuple[int, int], stride: tuple[int, int], taps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes that are met twice lie in the units of any row."""
+    net = NetworkBuilder(seed=taps, dtype="uint8")
+    y = net.conv_2d(net.input((1, 11, 12, 3)), 8, kernel=kernel, stride=stride)
+    spec = net[net.file.operators[-1].inputs[1]]
+    spec.zero_points = [100]
+    weights = np.clip(spec.data, 0, 227)
+    places = net.rng.choice(weights[0].size, taps, replace=False)
+    weights.reshape(8, -1)[net.rng.integers(0, 8, taps), places] = 250
+    spec.data = weights
+    graph = importer.loads(net.build(outputs=[y]), "test")
+    ctx = Context(part=partition(graph), config=CoreConfig(), source=graph)
+    options = first_layer_options(ctx, graph.ops[0])
+    assert {"windows", "units"} == {layout.kind for layout, _ in options}
+    for option in options:
+        monkeypatch.setattr(pipeline, "first_layer_options", lambda *_, option=option: [option])
+        program = compile_graph(graph, CoreConfig())
+        for extremes in (False, True):
+            check_program(graph, program, random_inputs(graph, taps, extremes))
+
+
+@pytest.mark.parametrize("row", [0, 1, 2])
+def test_rows_share_what_is_met_twice(row: int) -> None:
+    """Two such weights in one kernel row take no more steps than one: a byte lies elsewhere."""
+    found = {}
+    for count in (1, 2):
+        again = frozenset((row, 1, c) for c in range(count))
+        first = FirstLayer(
+            shape=(8, 8, 3), output=(4, 4), kernel=(3, 3), stride=(2, 2), dilation=(1, 1),
+            padding=(0, 0), again=again,
+        )
+        _, read = units(first, 1, 0, 0, 8)
+        found[count] = read.steps
+    assert found == {1: 15, 2: 15}
+
+
+@pytest.mark.parametrize("kernel", [(1, 1), (5, 5), (1, 3), (2, 2), (7, 3)])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_first_convolution_of_other_sizes(kernel: tuple[int, int], dilation: int) -> None:
+    data = build(
+        lambda n: n.conv_2d(
+            n.input((1, 15, 14, 3)), 8, kernel=kernel, dilation=(dilation, dilation)
+        )
+    )
+    check(data)
+
+
+@pytest.mark.parametrize("multiplier", [2, 8, 9])
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_depth_multiplier(channels: int, multiplier: int) -> None:
+    data = build(
+        lambda n: n.depthwise_conv_2d(
+            n.input((1, 12, 12, channels)), depth_multiplier=multiplier, stride=(2, 2)
+        )
+    )
+    program = check(data)
+    assert program.macs == 36 * channels * multiplier * 9
+
+
+def test_one_channel_takes_five_steps() -> None:
+    data = build(
+        lambda n: n.depthwise_conv_2d(
+            n.input((1, 24, 24, 1)), depth_multiplier=8, stride=(2, 2), activation="RELU6"
+        )
+    )
+    assert check(data).work[0].descriptor.steps == 5
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("shape", [(1, 64), (1, 3), (1, 2, 3, 16), (1, 1, 1, 40)])
+def test_fully_connected(shape: tuple[int, ...], dtype: str) -> None:
+    check(build(lambda n: n.fully_connected(n.input(shape), 11), dtype=dtype))
+
+
+@pytest.mark.parametrize("channels", [8, 12, 3])
+def test_fully_connected_of_a_flattened_image(channels: int) -> None:
+    def make(net: NetworkBuilder) -> int:
+        x = net.conv_2d(net.input((1, 3, 4, 8)), channels)
+        return net.fully_connected(net.reshape(x, (1, 12 * channels)), 5)
+
+    check(build(make))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("channels", [1026, 1280, 1792, 2048, 3136])
+def test_sums_of_more_products_than_weights_are_stored(channels: int, dtype: str) -> None:
+    def convolution(net: NetworkBuilder) -> int:
+        return small_weights(net, net.conv_2d(net.input((1, 1, 1, channels)), 19))
+
+    def fully_connected(net: NetworkBuilder) -> int:
+        return small_weights(net, net.fully_connected(net.input((1, channels)), 19))
+
+    for make in (convolution, fully_connected):
+        program = check(build(make, dtype=dtype, seed=channels))
+        (work,) = program.work
+        assert work.descriptor.partial
+        assert work.descriptor.width == -(-channels // 1024)
+        assert len(work.block_words) == 3 * work.descriptor.width
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 7, 36), (1, 3, 3, 16), (1, 3, 2, 10)])
+def test_a_convolution_of_the_whole_tensor(shape: tuple[int, ...]) -> None:
+    def make(net: NetworkBuilder) -> int:
+        y = net.conv_2d(net.input(shape), 11, kernel=(shape[1], shape[2]), padding="VALID")
+        return small_weights(net, y)
+
+    program = check(build(make), dense_input=True)
+    assert program.work[0].descriptor.partial == (shape[3] == 36)
+
+
+@pytest.mark.parametrize("channels", [1024, 1280])
+@pytest.mark.parametrize("at", [0, 400, 1023])
+def test_weights_beyond_int8_of_long_sums(at: int, channels: int) -> None:
+    """Words that are read twice may make parts of a sum that would have needed none."""
+    net = NetworkBuilder(seed=at, dtype="uint8")
+    y = net.conv_2d(net.input((1, 1, 1, channels)), 24)
+    uint8_weights(net, 120)
+    small_weights(net, y)
+    set_weights(net, y, {(9, 0, 0, at): 255, (9, 0, 0, at // 2): 254})
+    program = check(net.build(outputs=[y]))
+    parts = [w.descriptor.width if w.descriptor.partial else 1 for w in program.work]
+    # The channel's block stands at an end.
+    assert sorted(parts) == ([1, 2] if channels == 1024 else [2, 2])
+
+
+def test_single_blocks_of_many_pixels_in_parts() -> None:
+    """A second visit is more than the weight memory has room for; other blocks need none."""
+    net = NetworkBuilder(seed=7, dtype="uint8")
+    y = net.conv_2d(net.input((1, 2, 3, 1016)), 24)
+    uint8_weights(net, 120)
+    small_weights(net, y)
+    set_weights(net, y, {(9, 0, 0, 0): 255})
+    program = check(net.build(outputs=[y]))
+    parts = [work.descriptor.partial for work in program.work]
+    # The channel's block stands at an end.
+    assert sorted(parts) == [False, *[True] * 6]
+
+
+def test_single_blocks_of_too_many_pixels_are_refused() -> None:
+    net = NetworkBuilder(seed=7, dtype="uint8")
+    y = net.conv_2d(net.input((1, 5, 13, 1016)), 8)
+    uint8_weights(net, 120)
+    small_weights(net, y)
+    set_weights(net, y, {(3, 0, 0, 0): 255})
+    with pytest.raises(UnsupportedError, match=r"parts are only for a single output pixel.* 5x13"):
+        check(net.build(outputs=[y]))
+
+
+def test_long_sums_of_many_pixels_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match=r"parts are only for a single output pixel.* 2x1"):
+        check(build(lambda n: small_weights(n, n.conv_2d(n.input((1, 2, 1, 1280)), 8))))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("activation", ["NONE", "RELU", "RELU6"])
+def test_activations(activation: str, dtype: str) -> None:
+    def make(net: NetworkBuilder) -> int:
+        x = net.conv_2d(net.input((1, 5, 5, 8)), 16, activation=activation)
+        x = net.depthwise_conv_2d(x, activation=activation)
+        return add(net, x, net.conv_2d(x, 16), activation)
+
+    check(build(make, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("size", [(3, 3), (4, 4), (6, 6), (7, 7), (5, 2), (1, 1), (16, 16)])
+def test_average_pool(size: tuple[int, int], dtype: str) -> None:
+    data = build(lambda n: n.average_pool_2d(n.input((1, *size, 20)), window=size), dtype=dtype)
+    check(data)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("keep_dims", [True, False])
+@pytest.mark.parametrize("size", [(3, 3), (4, 4), (7, 5)])
+def test_mean(size: tuple[int, int], keep_dims: bool, dtype: str) -> None:
+    data = build(lambda n: n.mean(n.input((1, *size, 9)), keep_dims=keep_dims), dtype=dtype)
+    check(data)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("shape", [(1, 5, 5, 8), (1, 7, 9, 20), (1, 1, 1, 3), (1, 23, 29, 8)])
+def test_add(shape: tuple[int, ...], dtype: str) -> None:
+    program = check(build(lambda n: add(n, n.input(shape), n.input(shape)), dtype=dtype))
+    assert program.work[0].descriptor.mode == Mode.ADD
+
+
+def test_add_of_a_tensor_to_itself() -> None:
+    def make(net: NetworkBuilder) -> int:
+        x = net.conv_2d(net.input((1, 4, 4, 8)), 8)
+        return add(net, x, x)
+
+    check(build(make))
+
+
+def test_add_of_more_words_than_a_rectangle_has() -> None:
+    shape = (1, 1, 257, 8)
+    program = check(build(lambda n: add(n, n.input(shape), n.input(shape))))
+    assert len(program.work) == 2
+
+
+def set_weights(
+    net: NetworkBuilder, layer_output: int, changes: dict[tuple[int, ...], int]
+) -> None:
+    """Overwrite single weights of the operator that was added last."""
+    spec = net[net.file.operators[-1].inputs[1]]
+    assert spec.data is not None
+    assert net.file.operators[-1].outputs[0] == layer_output
+    for index, value in changes.items():
+        spec.data[index] = value
+
+
+def small_weights(net: NetworkBuilder, layer_output: int) -> int:
+    """Shrink the last operator's weights, as those of long sums are; return its output."""
+    spec = net[net.file.operators[-1].inputs[1]]
+    assert spec.data is not None
+    zero = spec.zero_points[0]
+    spec.data = (zero + (spec.data.astype(np.int64) - zero) // 8).astype(spec.data.dtype)
+    return layer_output
+
+
+def uint8_weights(net: NetworkBuilder, zero_point: int) -> None:
+    """Give the last operator weights around a zero point, all within int8."""
+    spec = net[net.file.operators[-1].inputs[1]]
+    assert spec.data is not None
+    low, high = max(0, zero_point - 128), min(255, zero_point + 127)
+    spec.zero_points = [zero_point]
+    spec.data = net.rng.integers(low, high + 1, spec.shape).astype(np.uint8)
+
+
+@pytest.mark.parametrize("channels", [8, 64, 72])
+@pytest.mark.parametrize("at", [0, 7, 37, 63])
+def test_pointwise_weights_beyond_int8(channels: int, at: int) -> None:
+    net = NetworkBuilder(seed=at, dtype="uint8")
+    y = net.conv_2d(net.input((1, 3, 3, channels)), 40)
+    uint8_weights(net, 120)
+    set_weights(net, y, {(17, 0, 0, at % channels): 255})
+    program = check(net.build(outputs=[y]))
+    steps = [work.descriptor.steps for work in program.work]
+    # The channel's block stands at an end, so that two commands do.
+    assert len(steps) == 2
+    assert min(steps) == channels // 2 < max(steps) <= 2 * min(steps)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("tap", range(9))
+def test_depthwise_weights_beyond_int8(tap: int, stride: int) -> None:
+    net = NetworkBuilder(seed=tap, dtype="uint8")
+    y = net.depthwise_conv_2d(net.input((1, 7, 7, 24)), stride=(stride, stride))
+    uint8_weights(net, 200)
+    set_weights(net, y, {(0, tap // 3, tap % 3, 11): 0})
+    program = check(net.build(outputs=[y]))
+    steps = [work.descriptor.steps for work in program.work]
+    if len(steps) > 1:
+        assert steps[0] == steps[2] < steps[1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_first_layer_weights_beyond_int8(channels: int, count: int) -> None:
+    net = NetworkBuilder(seed=count, dtype="uint8")
+    y = net.conv_2d(net.input((1, 11, 11, channels)), 16, kernel=(3, 3), stride=(2, 2))
+    uint8_weights(net, 100)
+    places = net.rng.integers(0, (16, 3, 3, channels), (count, 4))
+    set_weights(net, y, {tuple(place): 255 for place in places.tolist()})
+    check(net.build(outputs=[y]))
+
+
+def test_weights_far_beyond_int8_are_refused() -> None:
+    net = NetworkBuilder(dtype="uint8")
+    y = net.depthwise_conv_2d(net.input((1, 5, 5, 8)))
+    spec = net[net.file.operators[-1].inputs[1]]
+    spec.zero_points = [0]
+    assert spec.data is not None
+    spec.data[:] = 255
+    with pytest.raises(UnsupportedError, match="further beyond int8"):
+        check(net.build(outputs=[y]))
+
+
+@pytest.mark.parametrize("lanes", [2, 4])
+def test_other_numbers_of_lanes(lanes: int) -> None:
+    def make(net: NetworkBuilder) -> int:
+        x = net.conv_2d(net.input((1, 12, 12, 3)), 20, kernel=(3, 3), stride=(2, 2))
+        y = net.conv_2d(net.depthwise_conv_2d(x), 20)
+        y = net.average_pool_2d(add(net, x, y), window=(6, 6))
+        return net.fully_connected(net.reshape(y, (1, 20)), 3)
+
+    check(build(make), CoreConfig(lanes=lanes))
+
+
+def test_single_layers_of_a_network() -> None:
+    net = NetworkBuilder(seed=5)
+    x = net.conv_2d(net.input((1, 12, 12, 3)), 20, kernel=(3, 3), stride=(2, 2))
+    y = net.conv_2d(net.depthwise_conv_2d(x), 20)
+    y = net.average_pool_2d(add(net, x, y), window=(6, 6))
+    y = net.softmax(net.fully_connected(net.reshape(y, (1, 20)), 3))
+    graph = importer.loads(net.build(outputs=[y]), "test")
+    for number, op in enumerate(graph.ops):
+        if isinstance(op, ir.Reshape | ir.Softmax):
+            with pytest.raises(UnsupportedError, match="not a layer of the device"):
+                compile_layer(graph, number, CoreConfig())
+            continue
+        program = compile_layer(graph, number, CoreConfig())
+        alone = dataclasses.replace(
+            graph, ops=(op,), inputs=program.prefix.inputs, outputs=(op.output,)
+        )
+        if isinstance(op, ir.FullyConnected):
+            # Its input is the image before it is flattened.
+            assert alone.tensors[alone.inputs[0]].shape == (1, 1, 1, 20)
+            (x_value,) = random_inputs(alone, 1)
+            expected = golden.compute(
+                graph, op, [x_value, *(graph.tensors[i].data for i in op.inputs[1:])]
+            )
+            np.testing.assert_array_equal(run_program(program, x_value)[op.output], expected)
+            continue
+        check_program(alone, program, random_inputs(alone, 1))
+        first = number == 0
+        assert (program.inputs[0][1].kind != "dense") == first
+
+
+def test_biases_of_averages_fit_the_accumulator() -> None:
+    """Sums far from 0 want a large bias, which a small weight makes smaller."""
+    sums = np.arange(1_000_000, 1_000_101)
+    code = find_code(
+        sums, sums - 1_000_050, 1.0, zero_point=0, clamp=(-128, 127), acc_bits=24
+    )
+    assert code is not None and 0 < code[0] <= 8
+    assert abs(code[3]) <= u_limit(24)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("padding", [(0, 0), (1, 1), (0, 1), (1, 0)])
+@pytest.mark.parametrize("size", [(3, 3), (5, 4), (6, 9), (8, 8)])
+def test_depthwise_over_its_input(
+    size: tuple[int, int], padding: tuple[int, int], stride: int
+) -> None:
+    """An output is written where no later window reads, and no nearer to the input than that."""
+    height, width = size
+    top, left = padding
+    output = ((height + top - 2) // stride + 1, (width + left - 2) // stride + 1)
+    gap = 0
+    for i, row in itertools.product(range(output[0]), range(height)):
+        # The last row of windows that this row of pixels is read for is not before row i.
+        if i * stride <= row + top < i * stride + 3 or (
+            i == output[0] - 1 and row + top >= i * stride
+        ):
+            for column in range(width):
+                j = min((column + left) // stride, output[1] - 1)
+                gap = max(gap, i * output[1] + j - (row * width + column))
+    assert depthwise._trail(size, output, stride, padding) == gap
+
+
+def test_units_end_with_the_last_byte_that_is_used() -> None:
+    first = FirstLayer(
+        shape=(8, 8, 3), output=(8, 8), kernel=(3, 1), stride=(1, 1), dilation=(1, 1),
+        padding=(1, 0), again=frozenset(),
+    )
+    found = units(first, 1, 0, 0, 8)
+    assert found is not None and found[1].steps == 3 * 2

@@ -1,0 +1,409 @@
+"""The driver: devices on the simulated board, on a serial line, and broken ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.networks import frame, small_network
+
+import boards
+from common.errors import InputError
+from hw.contract.registers import HOLD_NEVER, IDENTITY, Register
+from sw import golden, importer
+from sw.compiler import Program, compile_graph
+from sw.compiler.timing import predict
+from sw.driver import (
+    CorruptProgramError,
+    Device,
+    DeviceError,
+    DeviceLost,
+    DeviceTimeout,
+    Transport,
+    open_device,
+)
+from sw.driver.simulation import SimTransport
+from sw.driver.transport import Feed, Halfwords, LayerObserver, Progress
+from sw.fuzz.builder import NetworkBuilder
+from sw.ir import Graph
+
+CONFIG = boards.get("icebreaker").config
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return small_network()
+
+
+@pytest.fixture(scope="module")
+def program(graph: Graph) -> Program:
+    return compile_graph(graph, CONFIG, board="icebreaker")
+
+
+@pytest.fixture
+def device() -> Iterator[Device]:
+    with open_device("sim", CONFIG) as device:
+        yield device
+
+
+def test_inference_on_the_simulated_core(device: Device, graph: Graph, program: Program) -> None:
+    device.load(program)
+    cycles = set()
+    for seed in range(3):
+        x = frame(graph, seed)
+        expected = golden.run(graph, x)
+        seen: dict[int, np.ndarray] = {}
+        result = device.infer(x, seen.__setitem__)
+        for index in graph.outputs:
+            np.testing.assert_array_equal(result.tensors[index], expected[index])
+        assert list(seen) == list(range(len(program.layers)))
+        for number, value in seen.items():
+            np.testing.assert_array_equal(value, expected[program.layers[number].output])
+        cycles.add(result.cycles)
+        assert result.layer_cycles is not None
+        assert len(result.layer_cycles) == len(program.layers)
+        assert sum(result.layer_cycles) == result.cycles
+        assert min(result.layer_cycles) > 0
+    # Time depends on nothing but the program.
+    assert len(cycles) == 1
+    assert device.infer(x).cycles == result.cycles
+
+
+def test_a_stream(device: Device, graph: Graph, program: Program) -> None:
+    done: list[tuple[int, int]] = []
+    device.load(program, progress=lambda *state: done.append(state))
+    assert done[-1] == (len(program.flash), len(program.flash))
+    frames = [frame(graph, seed) for seed in range(4)]
+    # Frames of a wrong size among them, also the first and the last.
+    bad = np.zeros((1, 11, 12, 3), np.int8)
+    results = list(device.stream([bad, *frames[:2], bad, bad, *frames[2:], bad]))
+    assert [result.index for result in results] == list(range(8))
+    errors = [number for number, result in enumerate(results) if result.error]
+    assert errors == [0, 3, 4, 7]
+    for number in errors:
+        assert isinstance(results[number].error, InputError)
+        assert not results[number].tensors and results[number].cycles is None
+    for x, result in zip(frames, (r for r in results if not r.error), strict=True):
+        expected = golden.run(graph, x)
+        for index in graph.outputs:
+            np.testing.assert_array_equal(result.tensors[index], expected[index])
+        assert result.cycles == sum(predict(program))
+        assert result.layer_cycles is not None and sum(result.layer_cycles) == result.cycles
+        assert result.upload_seconds > 0 and result.compute_seconds > 0
+    times = [result.finished for result in results]
+    assert times == sorted(times)
+
+
+def test_a_stream_of_a_damaged_program(device: Device, graph: Graph, program: Program) -> None:
+    """Each frame has the error, and the stream goes on."""
+    device.load(replace(program, flash=program.flash[: len(program.flash) // 2]))
+    results = list(device.stream([frame(graph, 0), frame(graph, 1)]))
+    assert [type(result.error) for result in results] == [CorruptProgramError] * 2
+    assert str(results[1].error).startswith("small: the program in the device's flash is damaged")
+    assert all(not result.tensors and result.cycles is None for result in results)
+    device.load(program)
+    (result,) = device.stream([frame(graph, 0)])
+    assert result.error is None and result.cycles == sum(predict(program))
+
+
+def test_what_was_in_memory_does_not_matter(graph: Graph, program: Program) -> None:
+    x = frame(graph, 7)
+    results = []
+    for seed in (1, 2):
+        with Device(SimTransport(CONFIG, seed=seed), CONFIG) as device:
+            device.load(program)
+            results.append(device.infer(x))
+    assert results[0].cycles == results[1].cycles
+    for index in graph.outputs:
+        np.testing.assert_array_equal(results[0].tensors[index], results[1].tensors[index])
+
+
+@pytest.mark.parametrize("cycles", [0, 1, 500, 2000])
+def test_a_run_that_was_left_behind(
+    device: Device, graph: Graph, program: Program, cycles: int
+) -> None:
+    """Its layers would write over the next input."""
+    device.load(program)
+    x = frame(graph, 1)
+    for begin in (lambda: device.infer(x), lambda: next(device.stream([x]))):
+        device.transport.write_register(Register.START, 1)
+        device.transport.pause(cycles)
+        result = begin()
+        for index, value in golden.run(graph, x).items():
+            if index in graph.outputs:
+                np.testing.assert_array_equal(result.tensors[index], value)
+        assert result.cycles == sum(predict(program))
+    device.transport.write_register(Register.HOLD, 0)
+    device.transport.write_register(Register.START, 1)
+    device.load(program)
+
+
+def test_a_device_that_stays_busy(program: Program) -> None:
+    with (
+        Device(SimTransport(CONFIG), CONFIG) as device,
+        pytest.raises(DeviceTimeout, match="still busy with what was begun before"),
+    ):
+        device.load(program)
+        device.transport.wait_idle = stay_busy  # type: ignore[method-assign]
+        device.transport.write_register(Register.START, 1)
+        device.load(program)
+
+
+def stay_busy(*_: object) -> None:
+    raise DeviceTimeout("still busy")
+
+
+def test_a_second_program_replaces_the_first(device: Device, graph: Graph) -> None:
+    net = NetworkBuilder(seed=9)
+    y = net.conv_2d(net.input((1, 5, 5, 8)), 8, kernel=(1, 1))
+    other = importer.loads(net.build(outputs=[y]), "other")
+    for network in (graph, other, graph):
+        device.load(compile_graph(network, CONFIG))
+        x = frame(network, 1)
+        got, expected = device.infer(x).tensors, golden.run(network, x)
+        for index in network.outputs:
+            np.testing.assert_array_equal(got[index], expected[index])
+
+
+@pytest.mark.parametrize("channels", [1026, 1280, 2048])
+def test_sums_in_parts(device: Device, channels: int) -> None:
+    """Their parts wait for weights from the flash again and again."""
+    net = NetworkBuilder(seed=channels)
+    y = net.fully_connected(net.input((1, channels)), 60)
+    weights = net[net.file.operators[-1].inputs[1]]
+    assert weights.data is not None
+    weights.data = weights.data // 8
+    network = importer.loads(net.build(outputs=[y]), "long")
+    program = compile_graph(network, CONFIG)
+    device.load(program)
+    x = frame(network, 1)
+    result = device.infer(x)
+    np.testing.assert_array_equal(result.tensors[y], golden.run(network, x)[y])
+    assert result.layer_cycles == predict(program)
+
+
+def test_errors_before_the_device_is_touched(
+    device: Device, graph: Graph, program: Program
+) -> None:
+    with pytest.raises(DeviceError, match="no program is loaded"):
+        device.infer(frame(graph, 0))
+    with pytest.raises(DeviceError, match="compiled for another core"):
+        device.load(replace(program, config=replace(CONFIG, acc_bits=23)))
+    device.load(program)
+    with pytest.raises(InputError, match="must be int8"):
+        device.infer(frame(graph, 0)[:, 1:])
+
+
+def test_a_truncated_program_is_corrupt(device: Device, graph: Graph, program: Program) -> None:
+    device.load(replace(program, flash=program.flash[: len(program.flash) // 2]))
+    with pytest.raises(CorruptProgramError, match="small: the program in the device's flash is"):
+        device.infer(frame(graph, 0))
+    # The next start begins afresh.
+    device.load(program)
+    x = frame(graph, 1)
+    got = device.infer(x).tensors
+    for index in graph.outputs:
+        np.testing.assert_array_equal(got[index], golden.run(graph, x)[index])
+
+
+def test_no_result_from_a_damaged_program(device: Device, graph: Graph, program: Program) -> None:
+    """One wrong bit anywhere: headers, descriptors, parameters, weights, padding, checksums."""
+    device.load(program)
+    assert isinstance(device.transport, SimTransport)
+    board, x = device.transport.board, frame(graph, 2)
+    rng = np.random.default_rng(5)
+    bits = 8 * len(program.flash)
+    # The first header and descriptor, the last section with END and padding, and anything.
+    places = [*range(16), *rng.choice(bits, 60).tolist(), *range(bits - 8 * 514, bits, 97),
+              *range(bits - 16, bits)]
+    for place in places:
+        byte, bit = divmod(int(place), 8)
+        damaged = bytearray(program.flash)
+        damaged[byte] ^= 1 << bit
+        board.write_flash(program.flash_address, bytes(damaged))
+        with pytest.raises(CorruptProgramError):
+            device.infer(x)
+    board.write_flash(program.flash_address, program.flash)
+    got = device.infer(x).tensors
+    for index in graph.outputs:
+        np.testing.assert_array_equal(got[index], golden.run(graph, x)[index])
+
+
+def test_a_time_out_of_a_damaged_program(program: Program) -> None:
+    """Even if the core does not come to an end, the checksum is what is reported."""
+    class Hanging(Dummy):
+        def wait_idle(self, limit: int, on_layer: LayerObserver | None = None) -> None:
+            raise DeviceTimeout("still busy")
+
+    for flags, error in ((2, DeviceTimeout), (6, CorruptProgramError)):
+        device = Device(Hanging(IDENTITY << 8 | flags), CONFIG)
+        device.load(program)
+        x = np.zeros((1, 12, 12, 3), np.int8)
+        with pytest.raises(error) as caught:
+            device.infer(x)
+        assert caught.type is error
+        assert [type(result.error) for result in device.stream([x, x])] == [error, error]
+
+
+def test_a_dead_line_ends_a_stream(program: Program) -> None:
+    """Nothing more is asked of the device, nor is another frame taken."""
+    class Dead(Dummy):
+        lost = False
+
+        def wait_idle(self, limit: int, *_: object) -> None:  # type: ignore[override]
+            self.lost = True
+            raise DeviceLost("the cable was pulled")
+
+        def read_register(self, register: Register) -> int:
+            assert not self.lost
+            return super().read_register(register)
+
+    device = Device(Dead(IDENTITY << 8 | 2), CONFIG)
+    device.load(program)
+    frames = iter([np.zeros((1, 12, 12, 3), np.int8)] * 3)
+    with pytest.raises(DeviceLost, match="the cable was pulled"):
+        list(device.stream(frames))
+    assert len(list(frames)) == 2
+
+
+class Dummy(Transport):
+    """A device of which only the registers exist."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.closed = False
+
+    def write_memory(self, address: int, halfwords: Halfwords) -> None: ...
+
+    def read_memory(self, address: int, count: int) -> Halfwords:
+        return np.zeros(count, np.uint16)
+
+    def write_register(self, register: Register, value: int) -> None: ...
+
+    def read_register(self, register: Register) -> int:
+        return self.status if register == Register.STATUS else 0
+
+    def program_flash(
+        self, address: int, data: bytes, progress: Progress | None = None, *, trust: bool = True
+    ) -> None: ...
+
+    def pause(self, cycles: int = 64) -> None: ...
+
+    def wait_idle(
+        self, limit: int, on_layer: LayerObserver | None = None, feeds: Sequence[Feed] = ()
+    ) -> None: ...
+
+    def now(self) -> float:
+        return 0.0
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_strange_devices(program: Program) -> None:
+    with pytest.raises(DeviceError, match="version 12 of the command set, this driver"):
+        Device(Dummy(0x1200), CONFIG)
+    device = Device(Dummy(IDENTITY << 8), CONFIG)
+    with pytest.raises(DeviceTimeout, match="flash does not become ready"):
+        device.load(program)
+    # Without layers the result has none.
+    device = Device(Dummy(IDENTITY << 8 | 2), CONFIG)
+    device.load(program)
+    assert device.infer(np.zeros((1, 12, 12, 3), np.int8)).layer_cycles is None
+
+
+def test_no_such_port() -> None:
+    with pytest.raises(DeviceError, match=r"/dev/nothing: cannot be opened .*--backend is sim"):
+        open_device("/dev/nothing", CONFIG)
+
+
+class Recorder(Dummy):
+    """Writes down what is asked of it.
+
+    Attributes
+    ----------
+    log : list of tuple
+    busy, corrupt : bool
+        What STATUS says; a core that is waited for is not busy any more.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.log: list[tuple[object, ...]] = []
+        self.busy = self.corrupt = False
+
+    def read_register(self, register: Register) -> int:
+        counter = {Register.CYCLES_LOW: 0x1234, Register.CYCLES_HIGH: 0x5}
+        if register == Register.STATUS:
+            return IDENTITY << 8 | self.corrupt << 2 | 2 | self.busy
+        return counter.get(register, 0)
+
+    def write_register(self, register: Register, value: int) -> None:
+        self.log.append((register, value))
+
+    def write_memory(self, address: int, halfwords: Halfwords) -> None:
+        self.log.append(("memory", self.busy))
+
+    def wait_idle(self, limit: int, *_: object) -> None:  # type: ignore[override]
+        self.busy = False
+
+    def program_flash(self, *_: object, trust: bool = True) -> None:  # type: ignore[override]
+        self.log.append(("flash", trust))
+
+
+def test_the_flash_is_doubted_until_the_program_is_loaded_again(program: Program) -> None:
+    device = Device(transport := Recorder(), CONFIG)
+    device.load(program)
+    transport.corrupt = True
+    with pytest.raises(CorruptProgramError):
+        device.infer(np.zeros((1, 12, 12, 3), np.int8))
+    transport.corrupt = False
+    for _ in range(2):
+        device.load(program)
+    assert [entry for entry in transport.log if entry[0] == "flash"] == [
+        ("flash", True), ("flash", False), ("flash", True)
+    ]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_inputs_wait_for_a_core_that_is_busy(program: Program, streamed: bool) -> None:
+    """Its layers would write over them."""
+    device = Device(transport := Recorder(), CONFIG)
+    device.load(program)
+    transport.busy = True
+    x = np.zeros((1, 12, 12, 3), np.int8)
+    if streamed:
+        list(device.stream([x]))
+    else:
+        device.infer(x)
+    assert ("memory", False) in transport.log and ("memory", True) not in transport.log
+
+
+def test_long_runs_are_counted(program: Program) -> None:
+    """The counter has two halves."""
+    device = Device(transport := Recorder(), CONFIG)
+    device.load(replace(program, flash_address=0x123456))
+    assert transport.log[1:] == [
+        (Register.FLASH_LOW, 0x3456), (Register.FLASH_HIGH, 0x12),
+        (Register.RING_FIRST, program.ring[0]), (Register.HOLD, HOLD_NEVER),
+    ]
+    assert device.infer(np.zeros((1, 12, 12, 3), np.int8)).cycles == 0x51234
+
+
+def test_a_hold_from_before_is_undone(device: Device, graph: Graph, program: Program) -> None:
+    device.transport.write_register(Register.HOLD, 0)
+    device.load(program)
+    assert device.infer(frame(graph, 0)).cycles == sum(predict(program))
+
+
+def test_the_limit_is_that_of_the_program(program: Program) -> None:
+    net = NetworkBuilder(seed=9)
+    y = net.conv_2d(net.input((1, 40, 40, 8)), 64, kernel=(1, 1))
+    larger = compile_graph(importer.loads(net.build(outputs=[y]), "larger"), CONFIG)
+    device = Device(Recorder(), CONFIG)
+    for one, shape in ((program, (1, 12, 12, 3)), (larger, (1, 40, 40, 8))):
+        device.load(one)
+        assert device._job(np.zeros(shape, np.int8)).limit > 3 * sum(predict(one))
+    assert sum(predict(larger)) > 40_000

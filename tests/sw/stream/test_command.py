@@ -1,0 +1,409 @@
+"""``python -m sw.stream``."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.command import error_of
+from support.networks import SCORES, small_model
+from support.places import REPOSITORY
+from support.streams import KEYS, picture, tensor
+
+import boards
+from common import tool
+from sw import golden, importer
+from sw.driver import DeviceLost, GoldenDevice
+from sw.networks import shipped
+from sw.stream.__main__ import INTERRUPTED, main
+
+BOARD = ["--board", "icebreaker"]
+GOLDEN = [*BOARD, "--backend", "golden"]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    path = tmp_path / "small.tflite"
+    path.write_bytes(small_model())
+    return str(path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    path = tmp_path / "frames"
+    path.mkdir()
+    for number in range(3):
+        np.save(path / f"{number}.npy", tensor(number))
+    picture().save(path / "3.png")
+    return str(path)
+
+
+def output(model: str, seed: int) -> list[int]:
+    graph = importer.load(model)
+    return [int(v) for v in golden.run(graph, tensor(seed))[graph.outputs[0]].ravel()]
+
+
+def start(arguments: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "sw.stream", *arguments]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # Python's buffers have to be there: it is our business that frames do not stay in them.
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    return subprocess.Popen(command, cwd=REPOSITORY, **({"env": env} | pipes | options))
+
+
+def line_of(process: subprocess.Popen[bytes]) -> bytes:
+    """Return the next line, of a process that is known to print one at a time."""
+    ready, _, _ = select.select([process.stdout], [], [], 60)
+    if not ready:
+        process.kill()
+        pytest.fail("nothing is printed")
+    return process.stdout.readline()
+
+
+def test_json_lines(model: str, folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([model, folder, *BOARD, "--json-lines", "--verify"]) == 0
+    captured = capsys.readouterr()
+    data = [json.loads(line) for line in captured.out.splitlines()]
+    assert [entry["input"] for entry in data] == ["0.npy", "1.npy", "2.npy", "3.png"]
+    clock_mhz = boards.get("icebreaker").config.core_mhz
+    for number, entry in enumerate(data):
+        assert list(entry) == list(KEYS)
+        for key, kind in KEYS.items():
+            # The simulated board has no serial line.
+            missing = key in ("error", "upload_ms", "download_ms")
+            assert entry[key] is None if missing else isinstance(entry[key], kind), key
+        assert entry["frame"] == number
+        if number < 3:
+            assert entry["output"] == output(model, number)
+        assert entry["top"][0]["class"] == int(np.argmax(entry["output"]))
+        assert entry["exact"] is True
+        assert entry["ms"] == pytest.approx(entry["cycles"] / (1e3 * clock_mhz), abs=1e-3)
+    (summary,) = captured.err.splitlines()
+    assert re.match(r"4 frames in [\d.]+ s; .* cycles each on average .*; all exact", summary)
+
+
+def test_plain_lines(model: str, folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not a terminal: nothing is drawn in place."""
+    assert main([model, folder, *GOLDEN]) == 0
+    captured = capsys.readouterr()
+    *lines, summary = captured.out.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["0", "0.npy"], ["1", "1.npy"], ["2", "2.npy"], ["3", "3.png"]
+    ]
+    assert summary.startswith("4 frames in ")
+    assert "\x1b" not in captured.out + captured.err
+    assert captured.err == ""
+
+
+def test_the_documentation_has_the_keys() -> None:
+    text = (REPOSITORY / "docs" / "stream.md").read_text("utf-8")
+    section = text.split("## JSON lines")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)`", section, flags=re.M) == list(KEYS)
+
+
+def test_what_ships_is_run_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*GOLDEN, "--json-lines", "--limit", "20"]) == 0
+    data = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(data) == 20
+    assert data[3]["input"] == f"test image 3 ({shipped.default_labels()[3]})"
+    good = sum(f"({entry['top'][0]['label']})" in entry["input"] for entry in data)
+    assert good >= 14
+
+
+def test_a_model_without_a_source(capsys: pytest.CaptureFixture[str]) -> None:
+    network = str(shipped.default_model())
+    assert main([network, *GOLDEN, "--json-lines", "--limit", "1"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["input"].startswith("test image 0 (")
+
+
+def test_a_source_without_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture().save(tmp_path / "a.png")
+    assert main([str(tmp_path), *GOLDEN, "--json-lines"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["top"][0]["label"] in shipped.default_labels()
+
+
+def test_options_between_the_names(
+    model: str, folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([model, *GOLDEN, folder, "--json-lines", "--limit", "1"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_loop_limit_and_labels(
+    model: str, folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("zero\none\ntwo\nthree\n")
+    more = ["--loop", "--limit", "6", "--labels", str(labels), "--json-lines"]
+    assert main([model, folder, *GOLDEN, *more]) == 0
+    data = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [entry["input"] for entry in data][3:] == ["3.png", "0.npy", "1.npy"]
+    best = data[0]["top"][0]
+    assert best["label"] == ("zero", "one", "two", "three")[best["class"]]
+
+
+def test_frames_without_results(
+    model: str, folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (Path(folder) / "1.npy").write_bytes(b"damaged")
+    assert main([model, folder, *GOLDEN]) == tool.USER_ERROR
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert len(lines) == 5
+    assert "ERROR: " in lines[1] and "1.npy: not a NumPy array" in lines[1]
+    assert "1 without a result" in lines[4]
+
+
+def test_differences_are_reported(
+    model: str, folder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, numbers = GoldenDevice.stream, []
+
+    def wrong(self: GoldenDevice, frames: Any) -> Any:
+        for result in stream(self, frames):
+            numbers.append(len(numbers))
+            if len(numbers) == 2:
+                tensors = {index: value ^ 1 for index, value in result.tensors.items()}
+                result = replace(result, tensors=tensors)
+            yield result
+
+    monkeypatch.setattr(GoldenDevice, "stream", wrong)
+    code = main([model, folder, *GOLDEN, "--verify", "--json-lines"])
+    assert code == tool.VERIFICATION_FAILED
+    captured = capsys.readouterr()
+    data = [json.loads(line) for line in captured.out.splitlines()]
+    assert [entry["exact"] for entry in data] == [True, False, True, True]
+    assert "the golden model's" in data[1]["error"]
+    assert data[1]["output"]
+    assert "1 differ" in captured.err
+
+
+def test_a_lost_device_ends_the_stream(
+    model: str, folder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = GoldenDevice.stream
+
+    def lost(self: GoldenDevice, frames: Any) -> Any:
+        yield next(stream(self, frames))
+        raise DeviceLost("the cable was pulled")
+
+    monkeypatch.setattr(GoldenDevice, "stream", lost)
+    assert main([model, folder, *GOLDEN]) == tool.USER_ERROR
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[-1].startswith("1 frame in ")
+    assert captured.err == "error: the cable was pulled\n"
+
+
+def test_user_errors(
+    model: str, folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    cases = {
+        (model, str(tmp_path / "nowhere"), *GOLDEN): "nowhere: does not exist; SOURCE is a folder",
+        (model, str(empty), *GOLDEN): "it is empty",
+        (model, *GOLDEN): "SOURCE is missing: network 'small' takes int8[1, 12, 12, 3]",
+        (str(tmp_path / "missing.tflite"), folder, *GOLDEN): "missing.tflite",
+        (folder, model, "x", *GOLDEN): "one MODEL and one SOURCE",
+        (model, folder): "--board",
+        (str(shipped.default_model()), *GOLDEN, "--pixels"): "--pixels is about raw frames",
+        (model, folder, "--board", "nosuch"): "there is no board 'nosuch'",
+        (model, folder, *BOARD, "--backend", "/dev/nothing"): "/dev/nothing",
+        (model, folder, *GOLDEN, "--limit", "0"): "invalid number of frames",
+        (model, folder, *GOLDEN, "--limit", "x"): "invalid number of frames",
+        (model, folder, *GOLDEN, "--labels", folder): "cannot be read",
+        (model, "-", *GOLDEN, "--loop"): "standard input: --loop is for files",
+        (model, folder, *GOLDEN, "--pixels"): "--pixels is about raw frames",
+        (model, *GOLDEN, "--web", folder): "--web takes HOST:PORT",
+        (model, folder, *GOLDEN, "--web", "192.0.2.1:80"): "cannot be listened at",
+    }
+    for arguments, expected in cases.items():
+        try:
+            code: object = main(arguments)
+        except SystemExit as leaving:
+            code = leaving.code
+        assert code == tool.USER_ERROR, arguments
+        assert expected in error_of(capsys), arguments
+
+
+def test_a_missing_extra(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"")
+    real = builtins.__import__
+
+    def without(name: str, *arguments: Any) -> Any:
+        if name == "cv2":
+            raise ImportError("No module named 'cv2'")
+        return real(name, *arguments)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    for source in (str(clip), "0"):
+        assert main([model, source, *GOLDEN]) == tool.USER_ERROR
+        assert "pip install 'separable[video]'" in error_of(capsys)
+
+
+# -- as a process: pipes, signals, terminals -------------------------------------------------------
+
+
+def test_standard_input(model: str) -> None:
+    process = start([model, "-", *GOLDEN, "--json-lines"])
+    data = b"".join(tensor(seed).tobytes() for seed in range(3))
+    out, err = process.communicate(data + b"rest", timeout=60)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["output"] for line in lines[:3]] == [output(model, seed) for seed in range(3)]
+    assert lines[3]["error"].startswith("standard input ends within frame 3: 4 of 432 bytes")
+    assert process.returncode == tool.USER_ERROR
+    assert err.startswith(b"3 frames in ")
+
+
+@pytest.mark.parametrize(
+    "number, code", [(signal.SIGINT, INTERRUPTED), (signal.SIGTERM, 128 + signal.SIGTERM)]
+)
+def test_a_signal_while_it_waits(model: str, number: int, code: int) -> None:
+    process = start([model, "-", *GOLDEN, "--json-lines"])
+    for seed in range(2):
+        # Each result is there before the next frame is sent.
+        process.stdin.write(tensor(seed).tobytes())
+        process.stdin.flush()
+        assert json.loads(line_of(process))["output"] == output(model, seed)
+    process.send_signal(number)
+    # Standard input stays open: it is not the end of it that ends the stream.
+    assert process.wait(timeout=30) == code
+    assert process.stdout.read() == b""
+    err = process.stderr.read()
+    assert err.startswith(b"2 frames in ") and len(err.splitlines()) == 1
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        pipe.close()
+
+
+def test_a_reader_that_has_seen_enough(model: str, folder: str) -> None:
+    process = start([model, folder, *GOLDEN, "--loop"])
+    assert line_of(process).split()[:2] == [b"0", b"0.npy"]
+    process.stdout.close()
+    assert process.wait(timeout=30) == 0
+    assert process.stderr.read() == b""
+    process.stdin.close()
+    process.stderr.close()
+
+
+class Terminal:
+    """A terminal that a process writes to."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = pty.openpty()
+        self.text = ""
+
+    def run(self, arguments: Sequence[str], **env: str) -> subprocess.Popen[bytes]:
+        environment = os.environ | {"TERM": "xterm", "COLUMNS": "100", "LINES": "30"} | env
+        if "NO_COLOR" not in env:
+            environment.pop("NO_COLOR", None)
+        process = start(arguments, stdin=self.theirs, stdout=self.theirs, stderr=self.theirs,
+                        env=environment, start_new_session=True)
+        os.close(self.theirs)
+        return process
+
+    def read_until(self, text: str | None, seconds: float = 60) -> None:
+        """Read until something appears, or until the end."""
+        end = time.monotonic() + seconds
+        while text is None or text not in self.text:
+            assert time.monotonic() < end, self.text
+            try:
+                data = os.read(self.ours, 65536)
+            except OSError:
+                # Linux' way to say that the other side is closed.
+                data = b""
+            if not data:
+                assert text is None, self.text
+                break
+            self.text += data.decode("utf-8", "replace")
+
+
+def test_the_terminal_is_left_as_it_was(model: str, folder: str) -> None:
+    terminal = Terminal()
+    process = terminal.run([model, folder, *GOLDEN, "--loop"])
+    terminal.read_until("inferences/s measured")
+    process.send_signal(signal.SIGINT)
+    terminal.read_until(None)
+    assert process.wait(timeout=30) == INTERRUPTED
+    os.close(terminal.ours)
+    text = terminal.text
+    assert "small · golden model" in text
+    # The cursor is hidden while the view is drawn, and shown again.
+    assert -1 < text.rfind("\x1b[?25l") < text.rfind("\x1b[?25h")
+    last = text.rstrip().splitlines()[-1]
+    assert re.search(r"\d+ frames? in [\d.]+ s; [\d.]+ inferences/s$", last)
+    assert "Traceback" not in text
+
+
+def test_a_terminal_without_colours(model: str, folder: str) -> None:
+    terminal = Terminal()
+    process = terminal.run([model, folder, *GOLDEN], NO_COLOR="1")
+    terminal.read_until(None)
+    assert process.wait(timeout=30) == 0
+    os.close(terminal.ours)
+    assert "\x1b[?25h" in terminal.text
+    assert not re.search(r"\x1b\[[0-9;]*(3[0-7]|9[0-7])m", terminal.text)
+
+
+def test_nobody_types_raw_frames(model: str) -> None:
+    terminal = Terminal()
+    process = terminal.run([model, "-", *GOLDEN])
+    terminal.read_until(None)
+    assert process.wait(timeout=30) == tool.USER_ERROR
+    os.close(terminal.ours)
+    assert terminal.text.startswith("error: standard input is a terminal")
+
+
+def test_a_dumb_terminal_gets_lines(model: str, folder: str) -> None:
+    terminal = Terminal()
+    process = terminal.run([model, folder, *GOLDEN], TERM="dumb")
+    terminal.read_until(None)
+    assert process.wait(timeout=30) == 0
+    os.close(terminal.ours)
+    assert "\x1b" not in terminal.text
+    assert "     3  3.png  " in terminal.text
+
+
+# -- networks that people have ---------------------------------------------------------------------
+
+
+def test_visual_wake_words(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = b"".join(
+        (shared / "images" / f"vww_quant_test_{name}.dat").read_bytes()
+        for name in ("no_0", "no_1", "yes_0", "yes_1")
+    )
+    process = start([str(shared / "models" / "vww_96_int8.tflite"), "-", *BOARD, "--json-lines"])
+    out, _ = process.communicate(data, timeout=300)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert process.returncode == 0
+    assert [line["output"][1] - line["output"][0] for line in lines] == SCORES["vww_96_int8"]
+
+
+def test_imagenet(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("cat.bmp", "bird.bmp", "grace_hopper.bmp"):
+        (tmp_path / name).symlink_to(shared / "images" / name)
+    network = str(shared / "models" / "mobilenet_v1_0.25_128_quant.tflite")
+    labels = str(shared / "images" / "imagenet_labels.txt")
+    more = ["--labels", labels, "--stretch", "--json-lines"]
+    assert main([network, str(tmp_path), *GOLDEN, *more]) == 0
+    data = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    best = [entry["top"][0]["label"].split(",")[0] for entry in data]
+    assert best == ["chickadee", "Egyptian cat", "academic gown"]
