@@ -232,7 +232,7 @@ LayerLayout = data.StructLayout({
 
 
 class Edges(data.Struct):
-    """Where a window is in its layer."""
+    """Edges of its layer that a window is at."""
 
     first_column: 1
     last_column: 1
@@ -270,7 +270,7 @@ class StepRequest(data.StructLayout):
 
 
 class Step(data.StructLayout):
-    """What the array's lane 0 does in one cycle.
+    """Step of the array: what lane 0 does in one cycle.
 
     Members
     -------
@@ -291,7 +291,7 @@ class Step(data.StructLayout):
 
 
 class Operands(data.StructLayout):
-    """What the rows of a lane see of the window.
+    """Operands of a lane, from the window: what its rows see.
 
     Members
     -------

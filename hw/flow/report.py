@@ -65,7 +65,7 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildResult:
-    """What a build gave."""
+    """Result of a build."""
 
     board: str
     seed: int
