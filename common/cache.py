@@ -45,11 +45,24 @@ _log = logging.getLogger(__name__)
 
 
 def directory() -> Path:
-    """Return the cache directory: ``$SEPARABLE_CACHE``, or the usual place for caches."""
+    """Return the cache directory: ``$SEPARABLE_CACHE``, or the usual place for caches.
+
+    Raises
+    ------
+    CacheError
+        If nobody says where that is.
+    """
     if override := os.environ.get("SEPARABLE_CACHE"):
         return Path(override)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "separable"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "separable"
+    try:
+        return Path.home() / ".cache" / "separable"
+    except RuntimeError:
+        # Not a folder that others can fill: what is in the cache is run.
+        raise CacheError(
+            "there is no home folder to keep what is compiled in; set SEPARABLE_CACHE to a folder"
+        ) from None
 
 
 def key(parts: Iterable[str | bytes]) -> str:

@@ -1,4 +1,6 @@
-"""How a command begins and ends, whenever Ctrl-C is pressed: with one line at most, and no child.
+"""Door of a command: how it begins and ends, whenever Ctrl-C is pressed.
+
+It ends with one line at most, and leaves no child.
 
 The packages that hold commands import this first.  From then on until ``main`` runs, while
 libraries are imported, a signal ends the process at once: nothing has begun that had to be ended,
@@ -45,6 +47,7 @@ _came = [signal.SIGINT]
 def run(main: Callable[[], int]) -> NoReturn:
     """Run ``main``, which returns the exit code, as all that this process does."""
     sys.unraisablehook = _raise_again
+    _open_streams()
     try:
         _handle(_interrupt)
         code = main()
@@ -59,6 +62,13 @@ def uninterrupted(function: Function) -> Function:
     """Let interrupts wait until a function is done; to be short, and no generator."""
     _uninterrupted.add(function.__code__)
     return function
+
+
+def _open_streams() -> None:
+    """Give standard streams that whoever began us has closed a place where nothing is."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _is_command() -> bool:

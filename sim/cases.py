@@ -1,4 +1,4 @@
-"""What :mod:`sim.layer` simulates: layers, or bands of their rows, as programs with golden results.
+"""Cases of :mod:`sim.layer`: layers, or bands of their rows, as programs with golden results.
 
 A layer whose input and output do not fit into memory is cut into bands of rows.  Each is a program
 of its own, made with what is known about the whole network, so that bands take the steps that the
@@ -25,6 +25,7 @@ from sw.compiler import Program, compile_layer
 from sw.compiler.graph.crop import Band, band_of
 from sw.compiler.graph.passes import run as run_passes
 from sw.compiler.timing import predict
+from sw.verify import difference
 
 __all__ = ["Case", "Outcome", "cases", "judge", "write_job"]
 
@@ -57,7 +58,7 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a case.
+    """Outcome of a case.
 
     Attributes
     ----------
@@ -181,15 +182,6 @@ def judge(case: Case, path: Path) -> Outcome:
             return Outcome(error=str(result["error"]))
         cycles = int(result["cycles"])
         words = result["memory"].astype("<u2").view(np.int8)
-    actual = output.unpack(words.reshape(output.words, -1)).reshape(case.expected.shape)
-    wrong = np.argwhere(actual != case.expected)
-    if not len(wrong):
-        return Outcome(cycles=cycles, exact=True)
-    at = tuple(int(i) for i in wrong[0])
-    place = [i + case.first * (k == 1) for k, i in enumerate(at)]
-    return Outcome(
-        cycles=cycles,
-        exact=False,
-        error=f"tensor {output.index} ({output.name!r}){place} is {actual[at]}, the golden "
-        f"model's {case.expected[at]}",
-    )
+    actual = output.unpack(words.reshape(output.words, -1))
+    error = difference(output, actual, case.expected, first_row=case.first)
+    return Outcome(cycles=cycles, exact=not error, error=error)

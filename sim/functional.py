@@ -1,4 +1,4 @@
-"""What a program does, without cycles: an executable reading of ``docs/architecture.md``.
+"""Functional model of a program, without cycles: an executable reading of ``docs/architecture.md``.
 
 It shares nothing with the compiler but :mod:`hw.contract`.  What the hardware leaves undefined
 (columns outside the image that are not padding, rows of the array without a word) is filled with
@@ -14,13 +14,14 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from hw.contract.blocks import Block
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
 from hw.contract.requantiser import MULTIPLIER_BITS, truncated_product
-from hw.contract.taps import window_steps
+from hw.contract.taps import STRIDES, window_ages, window_steps
 from hw.contract.words import ADDRESS_BITS
-from sim.records import BlockData, ProgramError, records
+from sim.records import ProgramError, records
 from sw.compiler import Collector, Program
 
 __all__ = ["FunctionalCore", "run_program"]
@@ -81,7 +82,7 @@ class FunctionalCore:
             self._layer(descriptor, blocks, ring)
             yield descriptor
 
-    def _layer(self, d: Descriptor, blocks: list[BlockData], ring: tuple[int, int]) -> None:
+    def _layer(self, d: Descriptor, blocks: list[Block], ring: tuple[int, int]) -> None:
         kernel = {
             Mode.SYSTOLIC: self._serial,
             Mode.DEPTHWISE: self._depthwise,
@@ -108,14 +109,14 @@ class FunctionalCore:
             self._check_target(d, target, addresses, block, ring)
             self.memory[target] = output
 
-    def _join(self, parts: list[BlockData]) -> BlockData:
+    def _join(self, parts: list[Block]) -> Block:
         """Return the parts of a sum as one block, with the parameters of the last."""
         weights = np.concatenate([part.weights for part in parts])
         return replace(parts[-1], weights=weights)
 
     def _addresses(self, d: Descriptor, base: int) -> Ints:
         """Return all addresses that a block reads: (height, width, middle, inner)."""
-        windows = d.mode in (Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2)
+        windows = d.mode.is_depthwise
         shape = (d.height, 1 if windows else d.width, d.middle, d.inner)
         steps = np.full(shape, d.step_inner, np.int64)
         steps[:, :, :, -1] = d.step_middle
@@ -130,7 +131,7 @@ class FunctionalCore:
         row_steps = self.config.lanes * (d.inner - 1) + d.last_steps
         if d.middle * row_steps != d.steps:
             raise ProgramError(f"{d.middle} kernel rows of {row_steps} steps are not {d.steps}")
-        rows = words.reshape(d.height, d.width, d.middle, -1)[..., : 2 * row_steps]
+        rows = words.reshape(d.height, d.width, d.middle, -1)[..., : self.config.rows * row_steps]
         flat = rows.reshape(d.height, d.width, -1).astype(np.float64)
         if d.partial:
             parts = weights.reshape(d.width, -1, self.config.columns)
@@ -138,8 +139,8 @@ class FunctionalCore:
         return np.rint(flat @ weights.reshape(-1, self.config.columns)).astype(np.int64)
 
     def _depthwise(self, d: Descriptor, addresses: Ints, weights: Ints) -> Ints:
-        stride = 1 if d.mode == Mode.DEPTHWISE else 2
-        even = stride == 2 and not d.odd
+        stride = STRIDES[d.mode]
+        left, _, right = window_ages(d.mode, odd=d.odd)
         # (height, column, kernel row, channel), with junk where no column is read.
         margin = 2 * stride + 2
         shape = (d.height, d.middle + 2 * margin, 3, self.config.columns)
@@ -153,9 +154,9 @@ class FunctionalCore:
             for row, (age, kernel_row) in enumerate(taps):
                 seen = image[:, margin + stride * x + 1 - age, kernel_row]
                 pad = np.zeros(seen.shape[:2], np.bool_)
-                if d.pad_left and age == (1 if even else 2):
+                if d.pad_left and age == left:
                     pad[:, 0] = True
-                if d.pad_right and age == (-1 if even else 0):
+                if d.pad_right and age == right:
                     pad[:, -1] = True
                 if d.pad_top and kernel_row == 0:
                     pad[0] = True
@@ -168,7 +169,7 @@ class FunctionalCore:
     def _pool(self, d: Descriptor, addresses: Ints, weights: Ints) -> Ints:
         if d.steps < d.inner + 3:
             raise ProgramError(f"{d.steps} steps leave less than 3 idle ones after {d.inner}")
-        seen = self._junk(d.steps, 2, self.config.columns).astype(np.int64)
+        seen = self._junk(d.steps, self.config.rows, self.config.columns).astype(np.int64)
         seen[: d.inner, 1] = self.memory[addresses[0, 0, 0]]
         return cast(Ints, (seen * weights).sum(axis=(0, 1)).reshape(1, 1, -1))
 
@@ -176,7 +177,7 @@ class FunctionalCore:
         words = self.memory[addresses[:, :, 0]].astype(np.int64)
         return cast(Ints, (words * weights.sum(axis=0)).sum(axis=2))
 
-    def _requantize(self, d: Descriptor, block: BlockData, accumulator: Ints) -> Bytes:
+    def _requantize(self, d: Descriptor, block: Block, accumulator: Ints) -> Bytes:
         u = accumulator + block.bias
         limit = 1 << self.config.acc_bits - 1
         for value in (accumulator, u):
@@ -194,7 +195,7 @@ class FunctionalCore:
         result = np.clip(scaled + d.output_zero_point, d.act_min, d.act_max)
         return cast(Bytes, result.astype(np.int8))
 
-    def _used_words(self, d: Descriptor, block: BlockData) -> npt.NDArray[np.bool_]:
+    def _used_words(self, d: Descriptor, block: Block) -> npt.NDArray[np.bool_]:
         """Return which words of a window meet weights other than 0: (parts, middle, inner) bool."""
         row_steps = self.config.lanes * (d.inner - 1) + d.last_steps
         parts = d.width if d.partial else 1
@@ -202,13 +203,9 @@ class FunctionalCore:
         steps[:, :, :row_steps] = block.weights.any(axis=(1, 2)).reshape(parts, d.middle, row_steps)
         return np.asarray(steps.reshape(parts, d.middle, d.inner, -1).any(axis=3), np.bool_)
 
-    def _truncated(self, d: Descriptor, u: Ints, block: BlockData) -> Ints:
+    def _truncated(self, d: Descriptor, u: Ints, block: Block) -> Ints:
         """Return scaled values before the shift, of a requantiser with few fraction bits."""
-        product = np.empty_like(u)
-        for channel, multiplier in enumerate(block.multiplier):
-            product[..., channel] = truncated_product(
-                u[..., channel], int(multiplier), fraction_bits=self.config.fraction_bits
-            )
+        product = truncated_product(u, block.multiplier, fraction_bits=self.config.fraction_bits)
         nudge = np.where(u < 0, -(1 << 30), 1 << 30)
         if d.single_rounding:
             nudge = np.zeros_like(u)
@@ -219,7 +216,7 @@ class FunctionalCore:
         d: Descriptor,
         target: Ints,
         addresses: Ints,
-        block: BlockData,
+        block: Block,
         ring: tuple[int, int],
     ) -> None:
         if target.size == 0:
@@ -233,8 +230,8 @@ class FunctionalCore:
         # When each word is read last, and when it is written, counted in windows of the block.
         height, width = d.height, d.width
         turn = np.arange(height * width).reshape(height, width)
-        if d.mode in (Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2):
-            stride = 1 if d.mode == Mode.DEPTHWISE else 2
+        if d.mode.is_depthwise:
+            stride = STRIDES[d.mode]
             column = np.minimum(np.arange(d.middle) // stride, width - 1)
             read = np.repeat(turn[:, column][:, None, :, None], 3, axis=3)
             # Rows of padding are read, but nothing is made of them.

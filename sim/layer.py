@@ -37,7 +37,7 @@ Array = npt.NDArray[np.integer]
 
 @dataclass(frozen=True, kw_only=True)
 class LayerRun:
-    """What became of a layer.
+    """Outcome of a layer.
 
     Attributes
     ----------
@@ -196,6 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.seed < 0:
         raise InputError(f"--seed must not be negative, not {options.seed}")
+    files.check_outputs([options.json], [options.model])
     board = boards.get(options.board)
     graph = open_network(options.model)
     runs = simulate(graph, _chosen(graph, options.layer), board, seed=options.seed)

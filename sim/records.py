@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hw.contract.blocks import Block
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import DESCRIPTOR_HALFWORDS, LAYOUT, Descriptor
 from hw.contract.modes import Mode
 from hw.contract.records import COUNT_BITS, PARAMETER_FIELDS, Record
+from hw.contract.requantiser import decode_channels
 from hw.contract.sections import unseal
 
-__all__ = ["BlockData", "ProgramError", "records"]
-
-Ints = npt.NDArray[np.int64]
+__all__ = ["ProgramError", "records"]
 
 
 class ProgramError(Exception):
     """A program breaks a rule of the architecture."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class BlockData:
-    """A decoded BLOCK record.
-
-    Attributes
-    ----------
-    multiplier, shift, bias : (columns,) int64
-    weights : (steps, rows, columns) int8
-    """
-
-    multiplier: Ints
-    shift: Ints
-    bias: Ints
-    weights: npt.NDArray[np.int8]
 
 
 def _descriptor(halfwords: npt.NDArray[np.uint16]) -> Descriptor:
@@ -51,28 +34,22 @@ def _descriptor(halfwords: npt.NDArray[np.uint16]) -> Descriptor:
     return Descriptor(mode=mode, **values)
 
 
-def _block(words: npt.NDArray[np.uint8], config: CoreConfig) -> BlockData:
+def _block(words: npt.NDArray[np.uint8], config: CoreConfig) -> Block:
     lanes = config.lanes
     count = config.rows * PARAMETER_FIELDS
     # Word k, lane g: field k mod 4 of channel 2g + k // 4.
     fields = words[:count].copy().view("<u2").astype(np.int64)
-    fields = fields.reshape(config.rows, PARAMETER_FIELDS, lanes).transpose(1, 2, 0)
-    f0, f1, f2, f3 = fields.reshape(PARAMETER_FIELDS, -1)
-    code = (f3 >> 8) | f0 << 8 | (f1 & 0xFF) << 24
-    multiplier = np.zeros(config.columns, np.int64)
-    for digit in range(16):
-        value = code >> 2 * digit & 3
-        multiplier += np.where(value == 3, -1, value) << 2 * digit
-    bias = f2 | (f3 & 0xFF) << 16
-    return BlockData(
+    fields = fields.reshape(config.rows, PARAMETER_FIELDS, lanes).transpose(2, 0, 1)
+    multiplier, shift, bias = decode_channels(fields.reshape(-1, PARAMETER_FIELDS))
+    return Block(
         multiplier=multiplier,
-        shift=f1 >> 10 & 31,
-        bias=np.where(bias >> 23, bias - (1 << 24), bias),
+        shift=shift,
+        bias=bias,
         weights=words[count:].view(np.int8).reshape(-1, config.rows, config.columns),
     )
 
 
-def records(flash: bytes, config: CoreConfig) -> Iterator[tuple[Descriptor, list[BlockData]]]:
+def records(flash: bytes, config: CoreConfig) -> Iterator[tuple[Descriptor, list[Block]]]:
     """Decode what is in the flash: every descriptor with its blocks, up to the END record.
 
     Raises
@@ -87,7 +64,7 @@ def records(flash: bytes, config: CoreConfig) -> Iterator[tuple[Descriptor, list
     words = np.frombuffer(stream, np.uint8).reshape(-1, config.word_bytes)
     position = 0
     current: Descriptor | None = None
-    blocks: list[BlockData] = []
+    blocks: list[Block] = []
     while True:
         if position >= len(words):
             raise ProgramError("the stream ends without an END record")

@@ -7,178 +7,36 @@ ship, whose classes are known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import boards
-from common import door, files, reading, terminal, tool
+from common import door, files, terminal, tool
 from common.errors import InputError
 from common.terminal import printable
-from sw import arrival, golden, images, ir, report
+from hw.contract.board import Board
+from sw import arrival, images, report
 from sw.compiler import Program, is_program
 from sw.compiler.timing import predict
-from sw.driver import Device, DeviceError
+from sw.driver import backends, open_loaded
+from sw.inference import Run, golden_reports, layer_reports, run
 from sw.ir import Graph
 from sw.model_file import open_model
 from sw.networks import samples
+from sw.networks.labels import labels_of
 from sw.networks.samples import Sample
-from sw.networks.shipped import default_labels
 
-__all__ = ["Difference", "Run", "main", "run"]
+__all__ = ["main"]
 
 Array = npt.NDArray[np.integer]
 
-TOP = 5
 SHOWN = 16
 """Values of an output that are printed; JSON has all of them."""
-
-
-class Difference(Exception):
-    """A tensor of the device is not the golden model's; the message says where."""
-
-
-@dataclass(kw_only=True)
-class Run:
-    """One input's results.
-
-    Attributes
-    ----------
-    input : str
-        The file.
-    outputs : list of ndarray
-        The network's outputs.
-    cycles : int or None
-    layer_cycles : list of int or None
-    exact : bool or None
-        Every tensor compared is equal; ``None`` if nothing was compared.
-    layers_exact : dict
-        By number of the layer, as far as they were compared.
-    difference : str
-        The first one.
-    sample : Sample or None
-        The test image that it was.
-    """
-
-    input: str
-    outputs: list[Array] = field(default_factory=list)
-    cycles: int | None = None
-    layer_cycles: list[int] | None = None
-    exact: bool | None = None
-    layers_exact: dict[int, bool] = field(default_factory=dict)
-    difference: str = ""
-    sample: Sample | None = None
-
-    def top(self, count: int = TOP) -> list[int]:
-        """Return the classes with the greatest values of the first output, best first."""
-        values = self.outputs[0].ravel().astype(np.int64)
-        return [int(i) for i in np.argsort(-values, kind="stable")[:count]]
-
-
-def compare(what: str, actual: Array, expected: Array) -> None:
-    """Raise :class:`Difference` at the first element that differs."""
-    actual = actual.reshape(expected.shape)
-    wrong = np.argwhere(actual != expected)
-    if len(wrong):
-        at = tuple(int(i) for i in wrong[0])
-        raise Difference(
-            f"{what}{list(at)} is {actual[at]}, the golden model's {expected[at]}"
-            f" ({len(wrong)} of {expected.size} values differ)"
-        )
-
-
-def run(
-    graph: Graph, program: Program, device: Device, name: str, x: Array, *, verify: bool = False
-) -> Run:
-    """Run one input on a device.
-
-    Parameters
-    ----------
-    graph : Graph
-    program : Program
-        Loaded into the device.
-    device : Device
-    name : str
-        The input's, for the report.
-    x : ndarray
-    verify : bool
-        Compare every tensor that is in memory at the end of a layer, and the outputs, with the
-        golden model.
-    """
-    result = Run(input=name)
-    expected = golden.run(graph, x) if verify else {}
-
-    def observe(number: int, value: Array) -> None:
-        layer = program.layers[number]
-        tensor = graph.tensors[layer.output]
-        result.layers_exact[number] = False
-        where = f"layer {layer.name!r} ({layer.kind}): tensor {tensor.index} ({tensor.name!r})"
-        compare(where, value, expected[layer.output])
-        result.layers_exact[number] = True
-
-    try:
-        observable = verify and device.transport.observes_layers
-        got = device.infer(x, observe if observable else None)
-        result.outputs = [got.tensors[i] for i in graph.outputs]
-        result.cycles, result.layer_cycles = got.cycles, got.layer_cycles
-        if verify:
-            for index in got.tensors:
-                tensor = graph.tensors[index]
-                what = f"tensor {tensor.index} ({tensor.name!r})"
-                compare(what, got.tensors[index], expected[index])
-            if observable and len(result.layers_exact) < len(program.layers):
-                raise DeviceError("not every layer was seen at its end; nothing is said of them")
-            result.exact = True
-    except Difference as difference:
-        result.exact = False
-        result.difference = f"{name}: {difference}"
-    return result
-
-
-def run_golden(graph: Graph, name: str, x: Array) -> Run:
-    """Run one input with the golden model."""
-    tensors = golden.run(graph, x)
-    return Run(input=name, outputs=[tensors[i] for i in graph.outputs])
-
-
-def layer_reports(
-    program: Program, results: Sequence[Run], multipliers: int
-) -> list[report.LayerReport]:
-    """Return the layers, with the cycles of the first input that has them."""
-    cycles = next((r.layer_cycles for r in results if r.layer_cycles), None)
-    layers = []
-    for number, layer in enumerate(program.layers):
-        verdicts = [r.layers_exact[number] for r in results if number in r.layers_exact]
-        taken = cycles[number] if cycles else None
-        layers.append(
-            report.LayerReport(
-                name=layer.name,
-                op=layer.kind,
-                macs=layer.macs,
-                cycles=taken,
-                utilization=report.utilization(layer.macs, taken, multipliers),
-                exact=all(verdicts) if verdicts else None,
-                proven=True,
-            )
-        )
-    return layers
-
-
-def golden_reports(graph: Graph) -> list[report.LayerReport]:
-    """Return the operators of a network that runs on no device."""
-    layers = []
-    for op in graph.ops:
-        macs = 0
-        if isinstance(op, ir.WeightedOp):
-            weights, channel = graph.tensors[op.weights], graph.tensors[op.output].shape[-1]
-            macs = graph.tensors[op.output].size * weights.size // channel
-        layers.append(
-            report.LayerReport(name=op.name, op=op.kind, macs=macs, cycles=None, utilization=None)
-        )
-    return layers
 
 
 def result_json(result: Run) -> dict[str, Any]:
@@ -260,10 +118,6 @@ def _frames(graph: Graph, inputs: Sequence[str], count: int | None) -> list[_Fra
     return [_Frame(name=s.name, input=s.input, sample=s) for s in chosen]
 
 
-def _labels(path: str | None) -> list[str]:
-    return [] if path is None else reading.read_lines(path)
-
-
 def _parser() -> tool.Parser:
     parser = tool.Parser(prog="python -m sw.run", description=__doc__)
     parser.add_argument("model", metavar="MODEL", **report.MODEL)
@@ -276,10 +130,7 @@ def _parser() -> tool.Parser:
         help=f"run the first N test images that ship (without INPUT: {samples.FEW})",
     )
     parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
-    parser.add_argument(
-        "--backend", default="sim",
-        help="sim (default), sim:link, golden, or the board's serial port",
-    )
+    parser.add_argument("--backend", default=backends.DEFAULT, help=backends.help_text())
     parser.add_argument(
         "--verify", action="store_true", help="compare every tensor with the golden model"
     )
@@ -289,6 +140,52 @@ def _parser() -> tool.Parser:
     return parser
 
 
+def _run_frames(
+    options: argparse.Namespace, board: Board, graph: Graph, program: Program | None,
+    frames: Sequence[_Frame], show: Callable[[Run], None],
+) -> list[Run]:
+    """Run inputs; show each result.
+
+    Stops behind the first difference.
+    """
+    results: list[Run] = []
+
+    def add(frame: _Frame, result: Run) -> None:
+        result.sample = frame.sample
+        results.append(result)
+        show(result)
+
+    with open_loaded(options.backend, board, graph, program) as device:
+        for frame in frames:
+            add(frame, run(graph, program, device, frame.name, frame.input,
+                           verify=options.verify))
+            if results[-1].difference:
+                break
+    return results
+
+
+def _json(
+    options: argparse.Namespace, board: Board, graph: Graph, program: Program | None,
+    layers: Sequence[report.LayerReport], results: Sequence[Run],
+) -> dict[str, Any]:
+    """Return the report of all results."""
+    return report.network_report(
+        model=graph.name,
+        board=board.name,
+        macs=sum(layer.macs for layer in layers),
+        cycles=results[0].cycles,
+        multipliers=board.config.multipliers,
+        layers=layers,
+        backend=options.backend,
+        clock_mhz=board.config.core_mhz,
+        results=[result_json(result) for result in results],
+        predicted_cycles=None if program is None else sum(predict(program)),
+        cycles_with_input=None
+        if program is None
+        else arrival.cycles_with_input(program, board.baud),
+    )
+
+
 @tool.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
@@ -296,66 +193,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_intermixed_args(arguments)
     if options.model and images.is_input(options.model) and not is_program(options.model):
         options.model, options.inputs = None, [options.model, *options.inputs]
+    files.check_outputs([options.json], [options.model, *options.inputs, options.labels])
     board = boards.get(options.board)
-    config = board.config
+    clock_mhz, multipliers = board.config.core_mhz, board.config.multipliers
     model = open_model(options.model, board, options)
     graph = model.graph
     if len(graph.inputs) != 1:
         raise InputError(f"network {graph.name!r} has {len(graph.inputs)} inputs; only one is run")
     frames = _frames(graph, options.inputs, options.images)
-    labels = _labels(options.labels) or ([] if options.model else default_labels())
+    labels = labels_of(options.model, options.labels)
 
     output = terminal.console()
-    results: list[Run] = []
-    program: Program | None = None
 
     def show(result: Run) -> None:
-        for line in describe(result, labels, config.core_mhz):
+        for line in describe(result, labels, clock_mhz):
             output.print(printable(line))
 
-    if options.backend == "golden":
-        for frame in frames:
-            results.append(run_golden(graph, frame.name, frame.input))
-            results[-1].sample = frame.sample
-            show(results[-1])
+    program = model.program() if backends.find(options.backend).runs_programs else None
+    results = _run_frames(options, board, graph, program, frames, show)
+    if program is None:
         layers = golden_reports(graph)
     else:
-        program = model.program()
-        with Device.open(options.backend, config, baud=board.baud) as device:
-            device.load(program)
-            for frame in frames:
-                results.append(
-                    run(
-                        graph, program, device, frame.name, frame.input, verify=options.verify
-                    )
-                )
-                results[-1].sample = frame.sample
-                show(results[-1])
-                if results[-1].difference:
-                    break
-        layers = layer_reports(program, results, config.multipliers)
-        output.print(report.layer_table(layers, multipliers=config.multipliers))
-    if program is not None and (late := arrival.sentence(program, board.baud)):
-        output.print(late)
-    for line in summary(results, config.core_mhz):
+        layers = layer_reports(program, results, multipliers)
+        output.print(report.layer_table(layers, multipliers=multipliers))
+        if late := arrival.sentence(program, board.baud):
+            output.print(late)
+    for line in summary(results, clock_mhz):
         output.print(line)
     if options.json:
-        data = report.network_report(
-            model=graph.name,
-            board=board.name,
-            macs=sum(layer.macs for layer in layers),
-            cycles=results[0].cycles,
-            multipliers=config.multipliers,
-            layers=layers,
-            backend=options.backend,
-            clock_mhz=config.core_mhz,
-            results=[result_json(result) for result in results],
-            predicted_cycles=None if program is None else sum(predict(program)),
-            cycles_with_input=None
-            if program is None
-            else arrival.cycles_with_input(program, board.baud),
-        )
-        files.write_json(options.json, data)
+        files.write_json(options.json, _json(options, board, graph, program, layers, results))
     if results[-1].difference:
         tool.complain(results[-1].difference)
         return tool.VERIFICATION_FAILED

@@ -5,11 +5,26 @@ generator elaborates.  Presets live with the boards (``boards/``).
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from hw.contract.requantiser import ACC_BITS, FRACTION_BITS
+
+__all__ = ["ROWS", "TECHNOLOGIES", "CoreConfig"]
+
+TECHNOLOGIES = ("ice40", "portable")
+"""Names of the families of chips that :mod:`hw.technology` knows."""
+
+ROWS = 2
+"""Rows of the array, and bytes of one lane's memory slice.
+
+A block of multipliers is two of them, and a slice of memory two bytes wide; the datapath is made
+for that.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoreConfig:
-    """Size of one accelerator core.
+    """Size of one accelerator core; what this accepts, the hardware does.
 
     The array has ``rows`` rows (input channels, or kernel taps for depthwise layers) and
     ``rows * lanes`` columns (output channels).  A lane is a group of ``rows`` columns with its own
@@ -20,13 +35,10 @@ class CoreConfig:
     lanes : int
         Lanes of the array, 2 or 4: an output takes at least 4 steps, and its results leave the
         array a lane per cycle.  UP5K: 4, one per SPRAM.
-    rows : int
-        Rows of the array, and bytes of one lane's memory slice.  Only 2 is supported by this
-        version of the datapath: one SB_MAC16 is two multipliers and one SPRAM is two bytes wide.
     memory_depth : int
         Words of activation memory; a word is ``word_bytes`` bytes.
     acc_bits : int
-        Bits of an accumulator.  The compiler refuses a network it can't prove to fit.
+        Bits of an accumulator, 18 to 24.  The compiler refuses a network it can't prove to fit.
     weight_depth : int
         Steps of weights the array's weight memory holds (a step is one weight per cell).
     parameter_slots : int
@@ -42,8 +54,10 @@ class CoreConfig:
         ``"ice40"`` for vendor primitives, ``"portable"`` for behavioural ones.
     """
 
+    rows: ClassVar[int] = ROWS
+    """Rows of the array: not a choice."""
+
     lanes: int = 4
-    rows: int = 2
     memory_depth: int = 16384
     acc_bits: int = 24
     weight_depth: int = 512
@@ -56,20 +70,19 @@ class CoreConfig:
     def __post_init__(self) -> None:
         if self.lanes not in (2, 4):
             raise ValueError(f"lanes must be 2 or 4, not {self.lanes!r}")
-        if self.rows != 2:
-            raise ValueError(f"rows must be 2, not {self.rows!r}")
         for name in ("memory_depth", "weight_depth", "parameter_slots", "descriptor_slots"):
             value = getattr(self, name)
             if value < 4 or value & (value - 1):
                 raise ValueError(f"{name} must be a power of two of at least 4, not {value!r}")
         if self.memory_depth > 16384:
             raise ValueError(f"memory_depth must be at most 16384, not {self.memory_depth!r}")
-        if not 16 <= self.acc_bits <= 32:
-            raise ValueError(f"acc_bits must be 16 to 32, not {self.acc_bits!r}")
-        if self.fraction_bits not in range(9, 32, 2):
+        if self.acc_bits not in ACC_BITS:
+            raise ValueError(f"acc_bits must be 18 to 24, not {self.acc_bits!r}")
+        if self.fraction_bits not in FRACTION_BITS:
             raise ValueError(f"fraction_bits must be odd, 9 to 31, not {self.fraction_bits!r}")
-        if self.technology not in ("ice40", "portable"):
-            raise ValueError(f"technology must be 'ice40' or 'portable', not {self.technology!r}")
+        if self.technology not in TECHNOLOGIES:
+            names = " or ".join(map(repr, TECHNOLOGIES))
+            raise ValueError(f"technology must be {names}, not {self.technology!r}")
         if not 1 <= self.core_mhz <= 200:
             raise ValueError(f"core_mhz must be 1 to 200, not {self.core_mhz!r}")
 

@@ -2,11 +2,11 @@
 
 from enum import IntEnum
 
-__all__ = ["Mode", "minimum_steps"]
+__all__ = ["DEPTHWISE_MODES", "Mode", "minimum_steps"]
 
 
 class Mode(IntEnum):
-    """How a layer's activations reach the array.
+    """Mode of a layer: how its activations reach the array.
 
     SYSTOLIC
         Convolution: the words of a kernel row come one after another, ``rows`` channels a step,
@@ -26,6 +26,15 @@ class Mode(IntEnum):
     DEPTHWISE_STRIDE2 = 2
     POOL = 3
     ADD = 4
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether a window of 3×3 taps is read, and each column sees its own channel."""
+        return self in DEPTHWISE_MODES
+
+
+DEPTHWISE_MODES = (Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2)
+"""Modes of the 3×3 window."""
 
 
 def minimum_steps(mode: Mode) -> int:

@@ -1,24 +1,42 @@
-"""How the constants of an output channel are handed to the requantiser.
+"""Constants of output channels, as the requantiser is handed them, and its truncated products.
 
-Nothing here imports Amaranth: the compiler uses it.
+All functions take arrays, an element for each channel, or integers for a single one.
 """
+
+from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "ACC_BITS",
     "DIGITS",
+    "FRACTION_BITS",
     "MAX_SHIFT",
     "MULTIPLIER_BITS",
+    "decode_channels",
     "digits",
     "encode_channel",
+    "encode_channels",
     "truncated_product",
     "u_limit",
 ]
 
+Ints = npt.NDArray[np.int64]
+IntLike = int | Ints
+
 MULTIPLIER_BITS = 31
+ACC_BITS = range(18, 25)
+"""Widths of the accumulators that a requantiser can be generated for."""
+
+FRACTION_BITS = range(9, MULTIPLIER_BITS + 1, 2)
+"""Bits of its products below the unit that a requantiser can be generated with."""
+
 DIGITS = 16
 """Digits of a multiplier."""
+
+BIAS_BITS = 24
+"""Of what is added to an accumulator, signed."""
 
 MAX_SHIFT = 15
 """Greatest right shift of a requantiser, unless it is generated with another."""
@@ -36,37 +54,57 @@ def u_limit(acc_bits: int) -> int:
     return room * 3 // 512
 
 
-def digits(multiplier: int) -> list[int]:
-    """Return the radix-4 digits of a multiplier, the least first, from {−1, 0, 1, 2}.
+def digits(multiplier: IntLike) -> Ints:
+    """Return the radix-4 digits of multipliers, the least first, from {−1, 0, 1, 2}.
 
     A multiple of an accumulator by such a digit needs no adder, and one LUT4 selects it.
-    """
-    if not 0 <= multiplier < 1 << MULTIPLIER_BITS:
-        raise ValueError(f"multiplier must be in [0, 2^31), not {multiplier!r}")
-    result = []
-    for _ in range(DIGITS):
-        digit = (multiplier + 1) % 4 - 1
-        result.append(digit)
-        multiplier = (multiplier - digit) // 4
-    return result
-
-
-def encode_channel(*, multiplier: int, shift: int, bias: int) -> tuple[int, int, int, int]:
-    """Return the four 16-bit fields of an output channel.
 
     Parameters
     ----------
-    multiplier : int
+    multiplier : int or ndarray of int64
         In [0, 2^31).
-    shift : int
+
+    Returns
+    -------
+    (DIGITS, …) int64
+    """
+    rest = np.array(multiplier, np.int64)
+    _check("multiplier", rest, (rest >= 0) & (rest < 1 << MULTIPLIER_BITS), "in [0, 2^31)")
+    result = np.empty((DIGITS, *rest.shape), np.int64)
+    for number in range(DIGITS):
+        digit = ((rest + 1) & 3) - 1
+        result[number] = digit
+        rest = (rest - digit) >> 2
+    return result
+
+
+def _check(name: str, values: Ints, good: npt.NDArray[np.bool_], rule: str) -> None:
+    """Refuse the first value that is not good, if there is one."""
+    if not good.all():
+        raise ValueError(f"{name} must be {rule}, not {int(values[~good].flat[0])!r}")
+
+
+def encode_channels(multiplier: IntLike, shift: IntLike, bias: IntLike) -> Ints:
+    """Return the four 16-bit fields of output channels.
+
+    Parameters
+    ----------
+    multiplier : int or ndarray of int64
+        In [0, 2^31).
+    shift : int or ndarray of int64
         To the right, from 0 to 31; the requantiser ignores what is beyond its ``max_shift``.
-    bias : int
+    bias : int or ndarray of int64
         Added to the accumulator; 24 bits, signed.
 
     Returns
     -------
-    tuple of 4 ints
+    (…, 4) int64
         For the ports ``field_0`` to ``field_3`` of :class:`hw.requantise.requantiser.Requantiser`.
+
+    Raises
+    ------
+    ValueError
+        If one is out of range.
 
     Notes
     -----
@@ -82,30 +120,57 @@ def encode_channel(*, multiplier: int, shift: int, bias: int) -> tuple[int, int,
     3     7:0 bias bits 23:16; 15:8 code bits 7:0
     ===== ==============================================================
     """
-    if not 0 <= shift < 32:
-        raise ValueError(f"shift must be from 0 to 31, not {shift!r}")
-    if not -(1 << 23) <= bias < 1 << 23:
-        raise ValueError(f"bias must be a signed 24-bit integer, not {bias!r}")
-    code = sum((digit & 3) << 2 * i for i, digit in enumerate(digits(multiplier)))
-    return (
+    shift, bias = np.asarray(shift, np.int64), np.asarray(bias, np.int64)
+    _check("shift", shift, (shift >= 0) & (shift < 32), "from 0 to 31")
+    limit = 1 << BIAS_BITS - 1
+    _check("bias", bias, (bias >= -limit) & (bias < limit), f"a signed {BIAS_BITS}-bit integer")
+    code = np.zeros(np.shape(multiplier), np.int64)
+    for number, digit in enumerate(digits(multiplier)):
+        code |= (digit & 3) << 2 * number
+    fields = (
         code >> 8 & 0xFFFF,
-        code >> 24 | (shift == 0) << 8 | shift << 10,
+        code >> 24 | (shift == 0).astype(np.int64) << 8 | shift << 10,
         bias & 0xFFFF,
         bias >> 16 & 0xFF | (code & 0xFF) << 8,
     )
+    return np.stack(fields, axis=-1)
 
 
-def truncated_product(
-    u: npt.NDArray[np.int64], multiplier: int, *, fraction_bits: int
-) -> npt.NDArray[np.int64]:
-    """Return the product as a requantiser with fewer than 31 ``fraction_bits`` computes it.
+def encode_channel(*, multiplier: int, shift: int, bias: int) -> tuple[int, ...]:
+    """Return the four 16-bit fields of one output channel; see :func:`encode_channels`."""
+    return tuple(encode_channels(multiplier, shift, bias).tolist())
+
+
+def decode_channels(fields: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return what :func:`encode_channels` made fields of.
+
+    Parameters
+    ----------
+    fields : (…, 4) int64
+
+    Returns
+    -------
+    multiplier, shift, bias : (…) int64
+    """
+    f0, f1, f2, f3 = np.moveaxis(fields, -1, 0)
+    code = (f3 >> 8) | f0 << 8 | (f1 & 0xFF) << 24
+    multiplier = np.zeros_like(code)
+    for number in range(DIGITS):
+        value = code >> 2 * number & 3
+        multiplier += np.where(value == 3, -1, value) << 2 * number
+    bias = f2 | (f3 & 0xFF) << 16
+    return multiplier, f1 >> 10 & 31, np.where(bias >> BIAS_BITS - 1, bias - (1 << BIAS_BITS), bias)
+
+
+def truncated_product(u: Ints, multiplier: IntLike, *, fraction_bits: int) -> Ints:
+    """Return products as a requantiser with fewer than 31 ``fraction_bits`` computes them.
 
     Parameters
     ----------
     u : ndarray of int64
         Accumulator and bias.
-    multiplier : int
-        In [0, 2^31).
+    multiplier : int or ndarray of int64
+        In [0, 2^31), broadcast against ``u``.
     fraction_bits : int
         Odd, below 31.
 
@@ -122,10 +187,11 @@ def truncated_product(
     ``docs/requantiser.md`` has how often and how close.
     """
     drop = MULTIPLIER_BITS - fraction_bits
-    product = np.zeros_like(u)
-    for i, digit in enumerate(digits(multiplier)):
-        cut = max(0, drop - 2 * i)
+    u = np.asarray(u)
+    product = np.zeros(np.broadcast_shapes(u.shape, np.shape(multiplier)), np.int64)
+    for number, digit in enumerate(digits(multiplier)):
+        cut = max(0, drop - 2 * number)
         # Where bits are cut off, −u is taken as its complement.
-        multiple = ~u if digit < 0 and cut else digit * u
-        product = product + (multiple >> cut << cut + 2 * i)
+        multiple = np.where((digit < 0) & (cut > 0), ~u, digit * u)
+        product += multiple >> cut << cut + 2 * number
     return product

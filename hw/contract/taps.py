@@ -1,11 +1,29 @@
-"""Taps of the 3×3 window: what the rows of the array see in the steps of depthwise modes."""
+"""Taps of the 3×3 window: when its words are fetched, and which step of the array sees which.
+
+Everything that knows the schedule of the depthwise engine knows it from here: the hardware
+(:mod:`hw.depthwise`), the functional model, the compiler and the tests.  ``docs/depthwise.md``
+draws it.
+"""
 
 from hw.contract.modes import Mode
 
-__all__ = ["Tap", "window_steps"]
+__all__ = ["FETCH_STEPS", "PROLOGUE_WORDS", "STRIDES", "Tap", "window_ages", "window_steps"]
 
 Tap = tuple[int, int]
 """A word of the 3×3 window: (age of its column, kernel row)."""
+
+STRIDES: dict[Mode, int] = {Mode.DEPTHWISE: 1, Mode.DEPTHWISE_STRIDE2: 2}
+"""Columns of the input that a window reads, and is further than the one before."""
+
+FETCH_STEPS: dict[Mode, tuple[int, ...]] = {
+    Mode.DEPTHWISE: (1, 2, 3),
+    Mode.DEPTHWISE_STRIDE2: (0, 1, 2, 3, 4, 5),
+    Mode.ADD: (0, 1),
+}
+"""Steps of a window with each of which one of its new words comes from the activation memory."""
+
+PROLOGUE_WORDS: dict[Mode, int] = {Mode.DEPTHWISE: 3, Mode.DEPTHWISE_STRIDE2: 3, Mode.ADD: 1}
+"""Words that are read before the first step of a layer: a column, or a word of tensor 1."""
 
 _DEPTHWISE: tuple[tuple[Tap, Tap], ...] = (
     ((2, 0), (1, 2)),
@@ -32,6 +50,19 @@ _DEPTHWISE_STRIDE2_AGAIN: tuple[Tap, ...] = (
     (0, 0), (0, 2), (1, 0), (1, 2), (-1, 1), (2, 1), (-1, 0), (-1, 2), (2, 0), (2, 2),
     (0, 1), (1, 1),
 )
+
+
+def window_ages(mode: Mode, *, odd: bool) -> tuple[int, int, int]:
+    """Return the ages of a window's left, middle and right column.
+
+    Parameters
+    ----------
+    mode : Mode
+        A depthwise one.
+    odd : bool
+        DEPTHWISE_STRIDE2: windows start at odd columns.
+    """
+    return (1, 0, -1) if mode == Mode.DEPTHWISE_STRIDE2 and not odd else (2, 1, 0)
 
 
 def window_steps(mode: Mode) -> tuple[tuple[Tap, Tap], ...]:

@@ -1,32 +1,13 @@
 """Host port of the core: registers, and halfwords of activation memory."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.contract.config import CoreConfig
 from hw.contract.registers import DESCRIPTORS_BITS, HOLD_NEVER, IDENTITY, Cause, Register
 from hw.contract.words import ADDRESS_BITS, HALFWORD_BITS
-
-
-class HostRequest(data.Struct):
-    """One access of the host.
-
-    Members
-    -------
-    write : 1
-    register : 1
-        A register (``hw.contract.registers.Register``), else a halfword of activation memory.
-    address : 16
-        Register number, or word address × lanes + lane.
-    data : 16
-        Halfword to write.
-    """
-
-    write: 1
-    register: 1
-    address: HALFWORD_BITS
-    data: HALFWORD_BITS
+from hw.interfaces import FLASH_ADDRESS_BITS, HostBus, HostMemory
 
 
 class HostPort(wiring.Component):
@@ -34,9 +15,7 @@ class HostPort(wiring.Component):
 
     Members
     -------
-    request : In(stream of HostRequest)
-    response : Out(stream of 16)
-        One halfword per read access.
+    bus : In(HostBus)
     start : Out(1)
         Pulse: the program is to start.
     clear_cycles : In(1)
@@ -50,11 +29,7 @@ class HostPort(wiring.Component):
     hold : Out(1)
         The next layer must not begin; two cycles after ``steps_done`` it speaks of the layer
         after that.
-    memory : Out(1), memory_write : Out(1), memory_grant : In(1)
-        Access ``word``; write ``halfword`` to lane ``lane``.
-    settled : In(1)
-        A granted write has reached its lane.
-    word, lane, halfword : Out
+    memory : Out(HostMemory)
     read_valid : In(1), read_halfword : In(16)
         What was read.
     """
@@ -63,11 +38,10 @@ class HostPort(wiring.Component):
         self.config = config
         self.lane_bits = config.lanes.bit_length() - 1
         super().__init__({
-            "request": In(stream.Signature(HostRequest)),
-            "response": Out(stream.Signature(HALFWORD_BITS)),
+            "bus": In(HostBus()),
             "start": Out(1),
             "clear_cycles": In(1),
-            "flash_address": Out(24),
+            "flash_address": Out(FLASH_ADDRESS_BITS),
             "ring_first": Out(ADDRESS_BITS),
             "busy": In(1),
             "flash_ready": In(1),
@@ -76,25 +50,19 @@ class HostPort(wiring.Component):
             "cause": In(Cause),
             "steps_done": In(1),
             "hold": Out(1),
-            "memory": Out(1),
-            "memory_write": Out(1),
-            "memory_grant": In(1),
-            "settled": In(1),
-            "word": Out(ADDRESS_BITS),
-            "lane": Out(self.lane_bits),
-            "halfword": Out(HALFWORD_BITS),
+            "memory": Out(HostMemory(config)),
             "read_valid": In(1),
             "read_halfword": In(HALFWORD_BITS),
         })
 
     def elaborate(self, platform):
         m = Module()
-        ask = self.request.payload
-        answer = self.response
+        ask = self.bus.request.payload
+        answer = self.bus.response
         m.d.comb += [
-            self.lane.eq(ask.address[: self.lane_bits]),
-            self.word.eq(ask.address[self.lane_bits :]),
-            self.memory_write.eq(ask.write),
+            self.memory.lane.eq(ask.address[: self.lane_bits]),
+            self.memory.word.eq(ask.address[self.lane_bits :]),
+            self.memory.write.eq(ask.write),
         ]
         cycles = self.cycles(m)
         layers = self.layers(m)
@@ -102,23 +70,23 @@ class HostPort(wiring.Component):
             m.d.sync += answer.valid.eq(0)
         with m.FSM():
             with m.State("IDLE"):
-                with m.If(self.request.valid & ~answer.valid):
+                with m.If(self.bus.request.valid & ~answer.valid):
                     with m.If(ask.register):
-                        m.d.comb += self.request.ready.eq(1)
+                        m.d.comb += self.bus.request.ready.eq(1)
                         self.registers(m, ask, cycles, layers)
                     with m.Else():
-                        m.d.sync += self.halfword.eq(ask.data)
+                        m.d.sync += self.memory.halfword.eq(ask.data)
                         m.next = "ACCESS"
             with m.State("ACCESS"):
-                m.d.comb += self.memory.eq(1)
-                with m.If(self.memory_grant):
-                    m.d.comb += self.request.ready.eq(1)
+                m.d.comb += self.memory.request.eq(1)
+                with m.If(self.memory.grant):
+                    m.d.comb += self.bus.request.ready.eq(1)
                     m.next = "SETTLE"
                     with m.If(~ask.write):
                         m.next = "READ"
             with m.State("SETTLE"):
                 # The halfword is held while the access travels to its lane.
-                with m.If(self.settled):
+                with m.If(self.memory.settled):
                     m.next = "IDLE"
             with m.State("READ"):
                 with m.If(self.read_valid):
@@ -170,13 +138,13 @@ class HostPort(wiring.Component):
             with m.Case(Register.HOLD):
                 m.d.sync += self.hold_before.eq(ask.data)
         with m.Else():
-            m.d.sync += self.response.valid.eq(1)
+            m.d.sync += self.bus.response.valid.eq(1)
             with m.Switch(ask.address[:2]):
                 with m.Case(Register.CYCLES_LOW & 3):
-                    m.d.sync += self.response.payload.eq(cycles[:16])
+                    m.d.sync += self.bus.response.payload.eq(cycles[:16])
                 with m.Case(Register.CYCLES_HIGH & 3):
-                    m.d.sync += self.response.payload.eq(cycles[16:])
+                    m.d.sync += self.bus.response.payload.eq(cycles[16:])
                 with m.Case(Register.DESCRIPTORS & 3):
-                    m.d.sync += self.response.payload.eq(layers)
+                    m.d.sync += self.bus.response.payload.eq(layers)
                 with m.Default():
-                    m.d.sync += self.response.payload.eq(status | IDENTITY << 8)
+                    m.d.sync += self.bus.response.payload.eq(status | IDENTITY << 8)

@@ -7,10 +7,11 @@ from amaranth.lib.wiring import In, Out
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode
 from hw.contract.registers import Cause
-from hw.control.steps import StepRequest
-from hw.program.descriptor_queue import LayerLayout
+from hw.contract.taps import PROLOGUE_WORDS
+from hw.depthwise.schedule import WindowSchedule
+from hw.interfaces import LayerLayout, StepRequest
 
-PHASE_BITS = 5
+__all__ = ["Sequencer"]
 
 
 class Sequencer(wiring.Component):
@@ -88,22 +89,55 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        layer = self.layer
+        layer, ask = self.layer, self.request
         run, prologue = Signal(), Signal()
         window_end, block_end, layer_end = Signal(), Signal(), Signal()
-        take = Signal()
         # Registers, since much depends on them; a layer's mode is there long before it is needed.
         mode = {kind: Signal(name=f"mode_{kind.name.lower()}") for kind in Mode}
         m.d.sync += [flag.eq(layer.mode == kind) for kind, flag in mode.items()]
-        ahead = Signal()
-        m.d.sync += ahead.eq((layer.mode != Mode.SYSTOLIC) & (layer.mode != Mode.POOL))
 
+        self.states(m, mode, run, prologue, block_end, layer_end)
+        edges = self.windows(m, run, window_end, block_end, layer_end)
+        m.submodules.schedule = schedule = WindowSchedule()
+        m.d.comb += [
+            schedule.stride_1.eq(mode[Mode.DEPTHWISE]),
+            schedule.stride_2.eq(mode[Mode.DEPTHWISE_STRIDE2]),
+            schedule.adding.eq(mode[Mode.ADD]),
+            schedule.run.eq(run),
+            schedule.window_end.eq(window_end),
+            schedule.column_read.eq(prologue & (self.inner_last | mode[Mode.ADD])),
+        ]
+        fetch, word_phase = self.fetches(m, mode, run, prologue, schedule.due, window_end)
+        self.emit(m, run, window_end, block_end, edges)
+        weight_address = self.weights(m, run, window_end, block_end, layer_end)
+
+        m.d.comb += [
+            self.block_freed.eq(block_end & (~layer.shared | layer_end)),
+            self.steps_done.eq(layer_end),
+            self.address_advance.eq(fetch),
+            self.read.eq(fetch & self.filled),
+        ]
+        m.d.sync += [
+            ask.running.eq(run),
+            ask.phase.eq(schedule.phase),
+            ask.prologue.eq(prologue),
+            ask.read.eq(self.read),
+            ask.read_row.eq(self.inner_index),
+            ask.slot.eq(schedule.slot),
+            ask.word_phase.eq(word_phase),
+            ask.weight_address.eq(weight_address),
+        ]
+        return m
+
+    def states(self, m: Module, mode, run, prologue, block_end, layer_end):
+        """Lead a layer from its descriptor to its last result."""
+        layer, take = self.layer, Signal()
+        ahead = Signal()
+        m.d.sync += ahead.eq(layer.mode.matches(*PROLOGUE_WORDS))
         ready = Signal(range(self.config.parameter_slots + 1))
         m.d.sync += ready.eq(ready + self.block_loaded - take)
         outstanding = Signal(4)
         m.d.sync += outstanding.eq(outstanding + self.output - self.written)
-
-        m.d.comb += self.steps_done.eq(layer_end)
         m.d.sync += self.held.eq(0)
         with m.FSM() as states:
             with m.State("FETCH"):
@@ -139,29 +173,7 @@ class Sequencer(wiring.Component):
                         m.next = "FINISHED"
             with m.State("FINISHED"):
                 m.d.comb += self.finished.eq(1)
-
         self.causes(m, states, ready)
-        edges = self.windows(m, run, window_end, block_end, layer_end)
-        m.d.comb += self.block_freed.eq(block_end & (~layer.shared | layer_end))
-        phase, window_due = self.phases(m, mode, run, window_end)
-        fetch, word_phase = self.fetches(m, mode, run, prologue, window_due, window_end)
-        self.emit(m, run, window_end, block_end, edges)
-        slot = self.window_slot(m, mode, prologue, window_end)
-        weight_address = self.weights(m, run, window_end, block_end, layer_end)
-
-        m.d.comb += [self.address_advance.eq(fetch), self.read.eq(fetch & self.filled)]
-        ask = self.request
-        m.d.sync += [
-            ask.running.eq(run),
-            ask.phase.eq(phase),
-            ask.prologue.eq(prologue),
-            ask.read.eq(self.read),
-            ask.read_row.eq(self.inner_index),
-            ask.slot.eq(slot),
-            ask.word_phase.eq(word_phase),
-            ask.weight_address.eq(weight_address),
-        ]
-        return m
 
     def causes(self, m: Module, states, ready):
         """Say what the cycle is spent on."""
@@ -215,19 +227,6 @@ class Sequencer(wiring.Component):
                         m.d.sync += block.eq(0)
         return edges
 
-    def phases(self, m: Module, mode, run, window_end):
-        """Count the steps of a window, as far as they differ."""
-        phase, following = Signal(PHASE_BITS), Signal(PHASE_BITS)
-        m.d.comb += following.eq(Mux(window_end, 0, phase + (run & ~phase.all())))
-        m.d.sync += phase.eq(following)
-        # Whether a word of a window is due in the next cycle.
-        window_due = (
-            mode[Mode.DEPTHWISE] & (following[2:] == 0) & following[:2].any()  # 1 to 3
-            | mode[Mode.DEPTHWISE_STRIDE2] & (following[3:] == 0) & ~following[1:3].all()  # 0 to 5
-            | mode[Mode.ADD] & (following[1:] == 0)  # 0 and 1
-        )
-        return phase, window_due
-
     def fetches(self, m: Module, mode, run, prologue, window_due, window_end):
         """Return whether a word is due in this cycle, and which lane's turn it is (SYSTOLIC)."""
         layer = self.layer
@@ -271,15 +270,6 @@ class Sequencer(wiring.Component):
             m.d.sync += fresh.eq(1)
         with m.Elif(self.output):
             m.d.sync += fresh.eq(0)
-
-    def window_slot(self, m: Module, mode, prologue, window_end):
-        """Return the window memory's column for the newest column of the input."""
-        slot = Signal(2)
-        with m.If(window_end):
-            m.d.sync += slot.eq(slot + Mux(mode[Mode.DEPTHWISE_STRIDE2], 2, 1))
-        with m.Elif(prologue & (self.inner_last | mode[Mode.ADD])):
-            m.d.sync += slot.eq(slot + 1)
-        return slot
 
     def weights(self, m: Module, run, window_end, block_end, layer_end):
         """Return the address of the step's weights: every window of a block uses the same."""

@@ -5,27 +5,22 @@ Everything is done bit by bit, as the bits come and go: what has to be kept are 
 """
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.contract.config import CoreConfig
 from hw.contract.link import MARK, ONES, POLYNOMIAL, RATES, REPLY_MARK, SAFE_RATE, Space, digest
-from hw.contract.words import HALFWORD_BITS
-from hw.control.registers import HostRequest
+from hw.interfaces import HostBus, RawFlash
 from hw.link.uart import SerialLine
 
 __all__ = ["HostLink", "LinkEngine"]
 
 DEVICE = {
-    "request": Out(stream.Signature(HostRequest)),
-    "response": In(stream.Signature(HALFWORD_BITS)),
+    "bus": Out(HostBus()),
+    "raw": Out(RawFlash()),
     "busy": In(1),
-    "raw_select": Out(1),
-    "raw_start": Out(1),
-    "raw_tx": Out(8),
-    "raw_busy": In(1),
-    "raw_rx": In(8),
 }
+
 
 class LinkEngine(wiring.Component):
     """The protocol, between the bits of the line and the bus.
@@ -41,7 +36,7 @@ class LinkEngine(wiring.Component):
     bit, bit_valid, bit_place, byte, failed : In
     sending, begin, go, outgoing, rate : Out
         As :class:`hw.link.uart.SerialLine` has them.
-    request, response, busy, raw_select, raw_start, raw_tx, raw_busy, raw_rx
+    bus, raw, busy
         As in :class:`HostLink`.
     """
 
@@ -95,15 +90,15 @@ class LinkEngine(wiring.Component):
             plain.eq(space[1]),
             flash.eq(space == Space.FLASH),
             self.ok.eq(~(self.mismatch | self.wrong | self.overrun)),
-            self.request.valid.eq(self.pending),
-            self.request.payload.write.eq(write),
-            self.request.payload.register.eq(space[0]),
-            self.request.payload.address.eq(self.address),
-            self.request.payload.data.eq(self.data),
-            self.response.ready.eq(1),
-            self.raw_tx.eq(self.data[8:]),
+            self.bus.request.valid.eq(self.pending),
+            self.bus.request.payload.write.eq(write),
+            self.bus.request.payload.register.eq(space[0]),
+            self.bus.request.payload.address.eq(self.address),
+            self.bus.request.payload.data.eq(self.data),
+            self.bus.response.ready.eq(1),
+            self.raw.tx.eq(self.data[8:]),
         ]
-        with m.If(self.pending & self.request.ready):
+        with m.If(self.pending & self.bus.request.ready):
             m.d.sync += [
                 self.pending.eq(0),
                 self.address.eq(self.address + 1),
@@ -210,7 +205,7 @@ class LinkEngine(wiring.Component):
                 m.next = "HUNT"
             with m.Else():
                 with m.If(flash & ~self.mismatch):
-                    m.d.sync += self.raw_select.eq(1)
+                    m.d.sync += self.raw.select.eq(1)
                 m.next = "ANSWER"
                 with m.If(write):
                     m.next = "RECEIVE"
@@ -222,7 +217,7 @@ class LinkEngine(wiring.Component):
         with m.State("ITEM"):
             m.d.sync += self.overrun.eq(self.overrun | self.pending)
             with m.If(~self.mismatch):
-                m.d.comb += self.raw_start.eq(flash)
+                m.d.comb += self.raw.start.eq(flash)
                 m.d.sync += self.pending.eq(self.pending | ~plain)
             m.next = "RECEIVE"
             with m.If(self.last):
@@ -263,16 +258,16 @@ class LinkEngine(wiring.Component):
                 with m.If(read):
                     m.next = "FETCH"
         with m.State("FETCH"):
-            m.d.comb += self.raw_start.eq(flash)
+            m.d.comb += self.raw.start.eq(flash)
             m.d.sync += self.pending.eq(~plain)
             self._count(m)
             m.next = "WAIT"
         with m.State("WAIT"):
             with m.If(plain):
-                m.d.sync += self.data[:8].eq(self.raw_rx)
-            with m.Elif(self.response.valid):
-                m.d.sync += self.data.eq(self.response.payload)
-            with m.If(Mux(plain, ~self.raw_busy, self.response.valid)):
+                m.d.sync += self.data[:8].eq(self.raw.rx)
+            with m.Elif(self.bus.response.valid):
+                m.d.sync += self.data.eq(self.bus.response.payload)
+            with m.If(Mux(plain, ~self.raw.busy, self.bus.response.valid)):
                 m.next = "SEND"
         with m.State("SEND"):
             m.d.comb += self.go.eq(1)
@@ -290,7 +285,7 @@ class LinkEngine(wiring.Component):
             # Nothing may touch the header before.
             with m.If(~self.pending):
                 with m.If(self.ok):
-                    m.d.sync += self.raw_select.eq(self.raw_select & ~(flash & ~self.address[0]))
+                    m.d.sync += self.raw.select.eq(self.raw.select & ~(flash & ~self.address[0]))
                     with m.If(write & (space == Space.CONTROL) & self.address[8]):
                         m.d.sync += [self.rate.eq(self.address[9:]), self.fresh.eq(0)]
                 m.next = "HUNT"
@@ -309,14 +304,12 @@ class HostLink(wiring.Component):
     -------
     samples, levels : In(2), Out(2)
         The line from and to the host: see :class:`hw.link.uart.SerialLine`.
-    request : Out(stream.Signature(HostRequest))
-    response : In(stream.Signature(16))
-        The core's host bus.
+    bus : Out(HostBus)
+        To the core.
+    raw : Out(RawFlash)
+        To the flash reader.
     busy : In(1)
         The core is at work.
-    raw_select, raw_start, raw_tx : Out
-    raw_busy, raw_rx : In
-        The flash reader's raw access (``hw.program.flash_reader``).
     """
 
     def __init__(self, config: CoreConfig, *, baud: int):
@@ -338,12 +331,7 @@ class HostLink(wiring.Component):
               for name in ("bit", "bit_valid", "byte", "failed")),
             engine.bit_place.eq(line.place),
             engine.busy.eq(self.busy),
-            self.raw_select.eq(engine.raw_select),
-            self.raw_start.eq(engine.raw_start),
-            self.raw_tx.eq(engine.raw_tx),
-            engine.raw_busy.eq(self.raw_busy),
-            engine.raw_rx.eq(self.raw_rx),
         ]
-        wiring.connect(m, engine.request, wiring.flipped(self.request))
-        wiring.connect(m, engine.response, wiring.flipped(self.response))
+        wiring.connect(m, engine.bus, wiring.flipped(self.bus))
+        wiring.connect(m, engine.raw, wiring.flipped(self.raw))
         return m

@@ -1,7 +1,7 @@
 """Descriptor memory and the registers that hold the current layer."""
 
-from amaranth.hdl import Module, Signal, signed, unsigned
-from amaranth.lib import data, wiring
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.common.block_memory import block_memory
@@ -9,13 +9,9 @@ from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import DESCRIPTOR_HALFWORDS, LAYOUT
 from hw.contract.words import ADDRESS_BITS, HALFWORD_BITS
+from hw.interfaces import LayerLayout
 
-LayerLayout = data.StructLayout({
-    name: (signed if field.signed and field.width < ADDRESS_BITS else unsigned)(field.width)
-    for name, field in LAYOUT.items()
-    if name not in ("input_base", "output_base", "ring_first", "ring_moves")
-})
-"""The fields of a descriptor that hold for a whole layer, as stored (counts less one)."""
+__all__ = ["DescriptorQueue"]
 
 
 class DescriptorQueue(wiring.Component):

@@ -9,39 +9,15 @@ sources.
 """
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.contract import latency
 from hw.contract.sections import CRC_LAST, CRC_MARK, CRC_START, SECTION_BYTES, crc_residue
+from hw.interfaces import FlashPins, ProgramSource, RawFlash
 from hw.program.buffer import HalfwordBuffer
 
-__all__ = ["FlashPins", "FlashReader", "connect_core"]
-
-
-class FlashPins(wiring.Signature):
-    """Fabric side of the flash's IO cells; every pin is registered in its IO cell.
-
-    Members
-    -------
-    cs_n : Out(1)
-        /CS, straight.
-    sck : Out(2)
-        SCK in the first (bit 0) and the second half (bit 1) of the next core cycle: a
-        double-data-rate output.  It changes in the middle of cycles wherever the flash takes
-        ``o``, so that ``o`` is stable around the edge.
-    o, oe : Out(4)
-        Value and output enable of IO3..IO0.
-    i : In(8)
-        IO3..IO0 as the input registers captured them: at the last rising edge of the core clock
-        (bits 3:0) and half a cycle before that (bits 7:4).
-    """
-
-    def __init__(self):
-        super().__init__({"cs_n": Out(1), "sck": Out(2), "o": Out(4), "oe": Out(4), "i": In(8)})
-
-    def __eq__(self, other):
-        return isinstance(other, FlashPins)
+__all__ = ["FlashReader"]
 
 
 class FlashReader(wiring.Component):
@@ -87,34 +63,16 @@ class FlashReader(wiring.Component):
 
     Members
     -------
-    verified : Out(1)
-        The stream has been read to its end, and every checksum was right.  Until ``stop``.
-    corrupt : Out(1)
-        A checksum was wrong; nothing more is read.  Until ``stop``.
-    ready : Out(1)
-        The flash is released, its quad-enable bit was read back as 1, and commands are accepted.
-        Stays low if no flash answers.
-    start, address : In(1), In(24)
-        Pulse: begin a stream at this byte address.  Ignored unless ``ready`` and not ``busy``.
-    stop : In(1)
-        Pulse: /CS goes high, the buffer is emptied, ``busy`` and ``data.valid`` are low from the
-        next cycle on.  ``start`` is accepted from the next cycle on (/CS is then high for one
+    program : Out(ProgramSource)
+        The stream.  ``ready``: the flash is released, its quad-enable bit was read back as 1, and
+        commands are accepted; it stays low if no flash answers.  ``start`` is ignored unless
+        ``ready`` and not ``busy``.  ``stop``: /CS goes high, the buffer is emptied, ``busy`` is low
+        from the next cycle on, and ``start`` is accepted from then on (/CS is then high for one
         cycle; tSHSL1 is 10 ns).
+    raw : In(RawFlash)
+        Exchanges of the host, while ``program.ready`` and not ``busy``.
     busy : Out(1)
         A stream is open; it closes behind its last checksum, or the first wrong one.
-    data : Out(stream.Signature(16))
-        Halfwords, the byte at the lower address in bits 7:0.
-    word_ready : Out(1)
-        The next whole word of the stream can be taken in consecutive cycles, from the next cycle
-        on.  While a word is being taken, that is until its third cycle, it still says so of that
-        word.
-    raw_select : In(1)
-        While ``ready`` and not ``busy``: hold /CS low for single-bit exchanges by the host.
-    raw_start, raw_tx : In(1), In(8)
-        Pulse: exchange one byte in SPI mode 0; ``raw_tx`` must be held while ``raw_busy``.
-    raw_busy, raw_rx : Out(1), Out(8)
-        The exchange is under way (16 cycles); the byte received by the last exchange, valid until
-        the next exchange or start.
     pins : Out(FlashPins())
         The flash.
     """
@@ -129,7 +87,7 @@ class FlashReader(wiring.Component):
     """Cycles from ``start`` to the first data byte: 8 command, 6 address, 2 mode, 7 dummy."""
 
     TRANSFER_LATENCY = latency.FLASH_TRANSFER
-    """Cycles from the first byte of a halfword to ``data.valid`` (buffer empty)."""
+    """Cycles from the first byte of a halfword to ``program.words.valid`` (buffer empty)."""
 
     START_LATENCY = FIRST_TRANSFER + TRANSFER_LATENCY
     """Cycles from ``start`` to the first halfword on ``data``."""
@@ -159,20 +117,9 @@ class FlashReader(wiring.Component):
         self.word = word
         self.sample_latency = sample_latency
         super().__init__({
-            "verified": Out(1),
-            "corrupt": Out(1),
-            "ready": Out(1),
-            "start": In(1),
-            "address": In(24),
-            "stop": In(1),
+            "program": Out(ProgramSource()),
+            "raw": In(RawFlash()),
             "busy": Out(1),
-            "data": Out(stream.Signature(16)),
-            "word_ready": Out(1),
-            "raw_select": In(1),
-            "raw_start": In(1),
-            "raw_tx": In(8),
-            "raw_busy": Out(1),
-            "raw_rx": Out(8),
             "pins": Out(FlashPins()),
         })
 
@@ -191,15 +138,14 @@ class FlashReader(wiring.Component):
         # is set.  The same counter times tRES1.
         level = Signal(range(HalfwordBuffer.DEPTH + 1), init=self.word)
         hold, begin, flush = Signal(), Signal(), Signal()
-        dropped = Signal()              # a checksum was begun but will not be taken
 
         boundary = data_phase & count[0]
         m.d.comb += [
             hold.eq(boundary & level[-1]),
             begin.eq(boundary & ~level[-1]),
-            flush.eq(self.stop | (waiting & level[-1])),
-            self.raw_busy.eq(exchanging & self.ready),
-            self.raw_rx.eq(Cat(shift[4 * bit + 1] for bit in range(8))),
+            flush.eq(self.program.stop | (waiting & level[-1])),
+            self.raw.busy.eq(exchanging & self.program.ready),
+            self.raw.rx.eq(Cat(shift[4 * bit + 1] for bit in range(8))),
         ]
         self._drive_pins(m, step, count, exchanging, turning, hold, shift)
         drop, close = self._collect(m, data_phase & ~count[0], shift, flush)
@@ -217,11 +163,11 @@ class FlashReader(wiring.Component):
             m.d.sync += [waiting.eq(0), exchanging.eq(1)]
         with m.If(resting):
             m.d.sync += [
-                resting.eq(~(self.start | self.raw_start)),
-                reading.eq(self.start),
-                exchanging.eq(self.raw_start & ~self.start),
+                resting.eq(~(self.program.start | self.raw.start)),
+                reading.eq(self.program.start),
+                exchanging.eq(self.raw.start & ~self.program.start),
             ]
-        with m.If(reading & (self.stop | close)):
+        with m.If(reading & (self.program.stop | close)):
             m.d.sync += [
                 resting.eq(1), reading.eq(0), turning.eq(0), data_phase.eq(0), count.eq(0),
             ]
@@ -229,20 +175,25 @@ class FlashReader(wiring.Component):
         # An address goes out when the count reaches 8; what comes in follows it.
         with m.If(reading & (count[3] | turning) | exchanging & (count < 8 + self.sample_latency)):
             m.d.sync += shift.eq(Cat(self.pins.i[:4], shift))
-        with m.If(resting & self.start):
-            m.d.sync += shift[:28].eq(Cat(C(0xF, 4), self.address))
+        with m.If(resting & self.program.start):
+            m.d.sync += shift[:28].eq(Cat(C(0xF, 4), self.program.address))
 
+        self._count_level(m, level, begin, waiting, drop, flush)
+        return m
+
+    def _count_level(self, m, level, begin, waiting, drop, flush):
+        """Count what is begun and not yet taken, or the cycles of a wait."""
+        dropped = Signal()              # a checksum was begun but will not be taken
         with m.If(drop):
             m.d.sync += dropped.eq(1)
         with m.Elif(begin):
             m.d.sync += dropped.eq(0)
         up = (begin & ~dropped) | waiting
-        down = self.data.valid & self.data.ready
+        down = self.program.words.valid & self.program.words.ready
         with m.If(flush):
             m.d.sync += [level.eq(self.word), dropped.eq(0)]
         with m.Elif(up ^ down):
             m.d.sync += level.eq(level + Cat(C(1, 1), down.replicate(len(level) - 1)))
-        return m
 
     def _next_step(self, m, step, exchanging, resting, waiting, *, quad_enabled):
         """At the end of a byte: go on with the start-up sequence, or rest."""
@@ -252,7 +203,7 @@ class FlashReader(wiring.Component):
             with m.Case(self._SR2):
                 m.d.sync += [
                     step.eq(Mux(quad_enabled, self._IDLE, self._ENABLE)),
-                    self.ready.eq(quad_enabled),
+                    self.program.ready.eq(quad_enabled),
                     resting.eq(quad_enabled),
                     exchanging.eq(~quad_enabled),
                 ]
@@ -272,13 +223,13 @@ class FlashReader(wiring.Component):
         quad = Signal()         # from the address on
         keep = Signal()         # /CS stays low after the byte
         m.d.comb += [
-            outgoing.eq(Mux(self.raw_busy, self.raw_tx.bit_select(~bit, 1),
+            outgoing.eq(Mux(self.raw.busy, self.raw.tx.bit_select(~bit, 1),
                             self._COMMANDS.bit_select(Cat(~bit, step), 1))),
             quad.eq(reading & (count[3] | turning)),
             keep.eq((step == self._READ_SR2) | (step == self._WRITE_SR2)),
             # Between bytes /CS is high for four cycles: tSHSL2 is 50 ns.
             self.pins.cs_n.eq(~(reading | (exchanging & (keep | (count[2:] != 3)))
-                                | (self.ready & self.raw_select))),
+                                | (self.program.ready & self.raw.select))),
             fall.eq(reading & count[3] & ~turning & count[0]),
             self.pins.sck.eq(Cat(fall, (reading & ~hold & ~fall) | (exchanging & ~count[3]))),
             # /WP and /HOLD are high wherever they are not data.
@@ -311,9 +262,9 @@ class FlashReader(wiring.Component):
             buffer.write.eq(last_byte & ~trailer),
             buffer.halfword.eq(Cat(shift[:4], high, self.pins.i)),
             buffer.flush.eq(flush),
-            self.word_ready.eq(buffer.word_ready),
+            self.program.word_ready.eq(buffer.word_ready),
         ]
-        wiring.connect(m, buffer.output, wiring.flipped(self.data))
+        wiring.connect(m, buffer.output, wiring.flipped(self.program.words))
         return drop, close
 
     def _check(self, m, byte, arrived, drop, flush):
@@ -334,33 +285,12 @@ class FlashReader(wiring.Component):
         assert good == CRC_START        # so that nothing resets it between sections
         m.d.comb += close.eq(check & (crc != good))
         with m.If(close):
-            m.d.sync += [self.verified.eq(crc == last), self.corrupt.eq(crc != last)]
+            m.d.sync += [
+                self.program.verified.eq(crc == last), self.program.corrupt.eq(crc != last),
+            ]
         with m.If(flush):
             m.d.sync += [
                 crc.eq(CRC_START), second.eq(0), dropped.eq(0), check.eq(0),
-                self.verified.eq(0), self.corrupt.eq(0),
+                self.program.verified.eq(0), self.program.corrupt.eq(0),
             ]
         return close
-
-
-def connect_core(m, reader, core):
-    """Connect a :class:`FlashReader` with what reads its stream.
-
-    Parameters
-    ----------
-    m : Module
-        Of which both are submodules.
-    reader : FlashReader
-    core : component
-        With the ``flash`` members of :class:`hw.core.Core`.
-    """
-    wiring.connect(m, reader.data, core.flash)
-    m.d.comb += [
-        reader.start.eq(core.flash_start),
-        reader.stop.eq(core.flash_stop),
-        reader.address.eq(core.flash_address),
-        core.flash_ready.eq(reader.ready),
-        core.flash_word_ready.eq(reader.word_ready),
-        core.flash_verified.eq(reader.verified),
-        core.flash_corrupt.eq(reader.corrupt),
-    ]

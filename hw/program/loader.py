@@ -10,8 +10,8 @@ from hw.contract.descriptors import DESCRIPTOR_HALFWORDS
 from hw.contract.latency import SPARE_SLOTS
 from hw.contract.records import COUNT_BITS, PARAMETER_FIELDS, Record
 from hw.contract.words import HALFWORD_BITS
+from hw.interfaces import Load
 from hw.memory.word_reader import Tag, Target
-from hw.systolic.array import Load
 
 
 class Loader(wiring.Component):

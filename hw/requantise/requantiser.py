@@ -1,9 +1,20 @@
-"""Requantiser: from accumulators to 8-bit outputs, one a clock cycle, without a multiplier.
+"""Fixed-point ReLU6 requantiser: from accumulators to int8, one a cycle, without a multiplier.
 
 The function is what TensorFlow Lite's reference kernels do to an accumulator: scale it
 (``MultiplyByQuantizedMultiplier``, that is gemmlowp's ``SaturatingRoundingDoublingHighMul`` and
 ``RoundingDivideByPOT``), add the output's zero point, and clamp.  :class:`Requantiser` states it
 exactly.
+
+The clamp is the activation.  An output's int8 value q stands for the real number
+``scale * (q - zero_point)``, so a ReLU6, which cuts real numbers at 0 and 6, cuts q at::
+
+    act_min = max(-128, zero_point)                          (the q of 0)
+    act_max = min(127, zero_point + round(6 / scale))        (the q of 6)
+
+ReLU has ``act_max = 127``, no activation −128 and 127.  The compiler puts both bounds into the
+layer's descriptor; the hardware knows no activation but this clamp, and it costs two comparisons
+on the way out.  (A quantiser that gives 0 to 6 all of int8 chooses zero point −128 and scale
+6 / 255: the bounds are then the ends of int8.)
 
 All multipliers of a small FPGA are in the array, so this one is made of logic cells, and it is made
 for the iCE40's: a four-input LUT with a carry that adds two of the LUT's raw inputs.
@@ -34,7 +45,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.contract import latency
-from hw.contract.requantiser import MAX_SHIFT
+from hw.contract.requantiser import ACC_BITS, FRACTION_BITS, MAX_SHIFT, MULTIPLIER_BITS
 
 __all__ = ["FIELD_STAGE", "LATENCY", "Requantiser"]
 
@@ -44,7 +55,7 @@ LATENCY = latency.REQUANTISE
 FIELD_STAGE = (1, 1, 0, 0)
 """Cycle in which each field is sampled, counted from that of its ``acc``."""
 
-PRODUCT_DROP = 31
+PRODUCT_DROP = MULTIPLIER_BITS
 """Bits of the product below the unit of x."""
 
 
@@ -90,7 +101,7 @@ def wire(m: Module, shape, value, name: str) -> Signal:
 
 
 class Requantiser(wiring.Component):
-    """Scaling, rounding and clamping of accumulators.
+    """Fixed-point ReLU6 requantiser: scales, rounds and clamps accumulators.
 
     With u = acc + bias, the multiplier M and the shift s of the channel::
 
@@ -133,11 +144,11 @@ class Requantiser(wiring.Component):
     def __init__(
         self, *, acc_bits: int = 24, max_shift: int = MAX_SHIFT, fraction_bits: int = PRODUCT_DROP
     ):
-        if acc_bits not in range(18, 25):
+        if acc_bits not in ACC_BITS:
             raise ValueError(f"acc_bits must be from 18 to 24, not {acc_bits!r}")
         if max_shift not in (15, 31):
             raise ValueError(f"max_shift must be 15 or 31, not {max_shift!r}")
-        if fraction_bits not in range(9, PRODUCT_DROP + 1, 2):
+        if fraction_bits not in FRACTION_BITS:
             raise ValueError(f"fraction_bits must be odd and from 9 to 31, not {fraction_bits!r}")
         self.acc_bits = acc_bits
         self.max_shift = max_shift

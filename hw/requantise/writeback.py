@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.contract import latency
 from hw.contract.words import ADDRESS_BITS
+from hw.interfaces import MemoryRequest
 
 
 class Writeback(wiring.Component):
@@ -23,9 +24,8 @@ class Writeback(wiring.Component):
         Lane 0's result is in place.
     next_block : In(1)
         With ``done``: it is the first output of a block (nothing without ``done``).
-    pending : Out(1), address : Out(ADDRESS_BITS)
+    write : Out(MemoryRequest)
         Write the result there.
-    grant : In(1)
     """
 
     DELAY = latency.DRAIN
@@ -36,19 +36,17 @@ class Writeback(wiring.Component):
     step: In(ADDRESS_BITS)
     done: In(1)
     next_block: In(1)
-    pending: Out(1)
-    address: Out(ADDRESS_BITS)
-    grant: In(1)
+    write: Out(MemoryRequest())
 
     def elaborate(self, platform):
         m = Module()
-        base = Signal(ADDRESS_BITS)
+        base, write = Signal(ADDRESS_BITS), self.write
         with m.If(self.done):
-            m.d.sync += [self.pending.eq(1), self.address.eq(self.address + self.step)]
+            m.d.sync += [write.request.eq(1), write.address.eq(write.address + self.step)]
             with m.If(self.next_block):
-                m.d.sync += [self.address.eq(base), base.eq(base + 1)]
-        with m.Elif(self.grant):
-            m.d.sync += self.pending.eq(0)
+                m.d.sync += [write.address.eq(base), base.eq(base + 1)]
+        with m.Elif(write.grant):
+            m.d.sync += write.request.eq(0)
         with m.If(self.load):
             m.d.sync += base.eq(self.base)
         return m

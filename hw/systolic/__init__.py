@@ -1,1 +1,1 @@
-"""Systolic array: lanes of multiply-accumulate cells, weights held in place."""
+"""Systolic array: lanes of multiply-accumulate cells, with the weights in memories beside them."""

@@ -269,7 +269,6 @@ uint32_t board_uart_receive(Board* board, uint8_t* data, uint32_t room, uint64_t
     return taken;
 }
 
-void board_uart_clear(Board* board) { board->uart.received.clear(); }
 
 // A program is going to be started.
 void board_begin(Board* board) {

@@ -30,7 +30,7 @@ _HALFWORDS = npt.NDArray[np.uint16]
 
 @dataclass(frozen=True, slots=True)
 class LayerEnd:
-    """What the board saw at the end of a layer.
+    """Moment at the end of a layer, as the board saw it.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class LayerEnd:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Feed:
-    """What the host writes while the core runs.
+    """Part of the input that the host writes while the core runs.
 
     Attributes
     ----------
@@ -87,7 +87,6 @@ def _load(contents: bytes) -> ctypes.CDLL:
         "board_uart_send": (None, (board, data, u32, u64)),
         "board_uart_idle": (flag, (board,)),
         "board_uart_receive": (u32, (board, data, u32, u64, u64)),
-        "board_uart_clear": (None, (board,)),
         "board_begin": (None, (board,)),
         "board_feed": (None, (board, u64, u64, u32, data, u32, u32, ctypes.c_uint16)),
         "board_run": (flag, (board, u64)),
@@ -247,10 +246,6 @@ class SimulatedBoard:
         self.run(0)
         return data.raw[:taken]
 
-    def serial_clear(self) -> None:
-        """Forget what was received."""
-        self._library.board_uart_clear(self._board)
-
     # -- time ------------------------------------------------------------------------------------
 
     @property
@@ -339,7 +334,7 @@ class SimulatedBoard:
 
     def replace_memory(self, words: npt.NDArray[np.int8]) -> None:
         """Replace the activation memory, as :meth:`memory` returns it, at no cost of time."""
-        shape = (self.config.memory_depth, 2 * self.config.lanes)
+        shape = (self.config.memory_depth, self.config.word_bytes)
         if words.shape != shape:
             raise ValueError(f"words must have the shape {shape}, not {words.shape}")
         slices = np.ascontiguousarray(np.ascontiguousarray(words, np.int8).view(np.uint16).T)

@@ -1,4 +1,4 @@
-"""What is simulated: the core and the flash reader, as on a board but without its IO cells."""
+"""Top level of the simulation: core and flash reader, as on a board without its IO cells."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from hw.contract.config import CoreConfig
 from hw.contract.words import HALFWORD_BITS
 from hw.link.engine import HostLink
-from hw.program.flash_reader import FlashReader, connect_core
+from hw.program.flash_reader import FlashReader
 
 __all__ = ["SimTop"]
 
@@ -86,7 +86,7 @@ class SimTop(wiring.Component):
         else:
             self._connect_link(m, core, reader, self.link_baud)
 
-        connect_core(m, reader, core)
+        wiring.connect(m, reader.program, core.program)
         pins = reader.pins
         m.d.comb += [
             self.flash_cs_n.eq(pins.cs_n),
@@ -117,14 +117,9 @@ class SimTop(wiring.Component):
     def _connect_link(self, m: Module, core: Any, reader: Any, baud: int) -> None:
         """Put the link between host and bus."""
         m.submodules.link = link = HostLink(self.config, baud=baud)
-        wiring.connect(m, link.request, core.host.request)
-        wiring.connect(m, link.response, core.host.response)
+        wiring.connect(m, link.bus, core.host)
+        wiring.connect(m, link.raw, reader.raw)
         m.d.comb += [
-            reader.raw_select.eq(link.raw_select),
-            reader.raw_start.eq(link.raw_start),
-            reader.raw_tx.eq(link.raw_tx),
-            link.raw_busy.eq(reader.raw_busy),
-            link.raw_rx.eq(reader.raw_rx),
             link.busy.eq(core.busy),
             link.samples.eq(self.uart_rx),
             self.uart_tx.eq(link.levels),

@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
-
-from rich.text import Text
 
 import boards
 from common import door
 from common.errors import InputError, UnsupportedError
-from common.files import write_json
+from common.files import check_outputs, write_json
+from common.progress import waiting
 from common.terminal import console, printable
 from common.tool import VERIFICATION_FAILED, Parser, command, complain
 from hw.contract.board import Board
@@ -28,7 +26,7 @@ from sw.bench.measure import (
     read_clock,
 )
 from sw.bench.rivals import RIVALS
-from sw.driver import Device
+from sw.driver import open_device
 from sw.model_file import open_model
 from sw.report import add_compiler_options
 
@@ -49,7 +47,8 @@ def default_models() -> list[str]:
     InputError
         If there are none.
     """
-    folder, shared = os.environ.get("SEPARABLE_MODELS"), os.environ.get("SEPARABLE_SHARED")
+    # Empty is as good as not set.
+    folder, shared = (os.environ.get(f"SEPARABLE_{name}") or None for name in ("MODELS", "SHARED"))
     if folder is None and shared is not None:
         folder = str(Path(shared) / "models")
     if folder is None and SHIPPED.is_dir():
@@ -96,7 +95,7 @@ def _one(path: str, board: Board, clock: BenchClock, options: argparse.Namespace
         return measure(program, board, clock)
     frame = [images.load(options.input, graph)] if options.input else random_inputs(
         graph, options.seed)
-    with Device.open(options.backend, board.config, baud=board.baud) as device:
+    with open_device(options.backend, board.config, baud=board.baud) as device:
         return measure(program, board, clock, device=device, frame=frame)
 
 
@@ -106,11 +105,8 @@ def _all(options: argparse.Namespace, board: Board, clock: BenchClock) -> list[M
     results = []
     for path in options.models or default_models():
         try:
-            with ExitStack() as stack:
-                if screen.is_terminal:
-                    what = "cycle model" if options.model else "counters, five runs a layer"
-                    line = Text(printable(f"{Path(path).stem}: {what}"))
-                    stack.enter_context(screen.status(line))
+            what = "cycle model" if options.model else "counters, five runs a layer"
+            with waiting(f"{Path(path).stem}: {what}", screen):
                 result = _one(path, board, clock, options)
         except UnsupportedError as error:
             if options.models:
@@ -144,6 +140,9 @@ def _write(options: argparse.Namespace, results: list[Measurement]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; returns the exit code."""
     options = _parser().parse_args(arguments)
+    check_outputs((options.json, options.chart), (*options.models, options.input, options.build))
+    if options.seed < 0:
+        raise InputError(f"--seed must not be negative, not {options.seed}")
     board = boards.get(options.board)
     clock = read_clock(board, options.build)
     try:

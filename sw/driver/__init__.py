@@ -1,6 +1,6 @@
 """The driver: programs, inputs and results, over any transport.
 
-- :mod:`sw.driver.device`: what users call;
+- :mod:`sw.driver.device`: what users call; ``backends``: what a name stands for;
 - :mod:`sw.driver.profiling`: where the cycles of an inference go;
 - :mod:`sw.driver.transport`: what a device must be able to do;
 - :mod:`sw.driver.simulation`, :mod:`sw.driver.serial`: simulated boards, boards;
@@ -9,6 +9,8 @@
 - :mod:`sw.driver.spi_flash`: a board's flash.
 """
 
+from sw.driver import backends
+from sw.driver.backends import open_device, open_loaded
 from sw.driver.device import Device
 from sw.driver.errors import (
     ConfigurationMismatch,
@@ -18,6 +20,7 @@ from sw.driver.errors import (
     DeviceLost,
     DeviceTimeout,
 )
+from sw.driver.golden import GoldenDevice
 from sw.driver.profiling import LayerProfile, profile
 from sw.driver.results import Result, StreamResult
 from sw.driver.transport import Progress, Transport
@@ -30,10 +33,14 @@ __all__ = [
     "DeviceError",
     "DeviceLost",
     "DeviceTimeout",
+    "GoldenDevice",
     "LayerProfile",
     "Progress",
     "Result",
     "StreamResult",
     "Transport",
+    "backends",
+    "open_device",
+    "open_loaded",
     "profile",
 ]

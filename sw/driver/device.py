@@ -19,7 +19,7 @@ from sw.driver.errors import CorruptProgramError, DeviceError, DeviceTimeout
 from sw.driver.results import Result, StreamResult
 from sw.driver.transport import Feed, Halfwords, Job, Memory, Outcome, Progress, Transport
 
-__all__ = ["Device", "TensorObserver"]
+__all__ = ["Device", "Frame", "TensorObserver"]
 
 Array = npt.NDArray[np.integer]
 
@@ -70,42 +70,10 @@ class Device:
                 f"{IDENTITY:02x}: build and program the bitstream again"
             )
 
-    @classmethod
-    def open(cls, backend: str, config: CoreConfig, *, baud: int = 12_000_000) -> Device:
-        """Open a device.
-
-        Parameters
-        ----------
-        backend : str
-            ``"sim"``; ``"sim:link"``, which is the same with the board's serial line; or the name
-            of a serial port.
-        config : CoreConfig
-        baud : int
-            The board's highest rate.
-
-        Raises
-        ------
-        DeviceError
-            If there is none.
-        """
-        transport: Transport
-        if backend == "sim":
-            from sw.driver.simulation import SimTransport
-
-            transport = SimTransport(config)
-        elif backend == "sim:link":
-            from sw.driver.simulation import SimLinkTransport
-
-            transport = SimLinkTransport(config, baud=baud)
-        else:
-            from sw.driver.serial import SerialTransport
-
-            transport = SerialTransport(backend, config, baud=baud)
-        try:
-            return cls(transport, config)
-        except BaseException:
-            transport.close()
-            raise
+    @property
+    def observes_layers(self) -> bool:
+        """Whether :meth:`infer` can report every layer's tensor."""
+        return self.transport.observes_layers
 
     def close(self) -> None:
         """Let go of the device."""
@@ -172,7 +140,7 @@ class Device:
         inputs : ndarray, sequence or mapping
             The network's inputs, as for :func:`sw.golden.run`.
         observe : callable, optional
-            Only where ``transport.observes_layers``.
+            Only if the device ``observes_layers``.
 
         Raises
         ------

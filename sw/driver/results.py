@@ -1,4 +1,4 @@
-"""What inferences give."""
+"""Results of inferences."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ Array = npt.NDArray[np.integer]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What an inference gave.
+    """Result of an inference.
 
     Attributes
     ----------
     tensors : dict
         By number: the network's outputs, and what the host computed after the device.
-    cycles : int
-        Counted by the core, from the start to the end of the last layer.
+    cycles : int or None
+        Counted by the core, from the start to the end of the last layer; ``None`` if there is none.
     layer_cycles : list of int or None
         For each layer of the program, if the device shows them; they add up to ``cycles``.
     """
 
     tensors: dict[int, Array]
-    cycles: int
+    cycles: int | None
     layer_cycles: list[int] | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamResult:
-    """What became of one frame of a stream: a result, or an error.
+    """Result of one frame of a stream, or the error instead.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which MobileNets fit a board, how fast they are there, and how accurate.
+"""MobileNets that fit a board, how fast they are there, and how accurate.
 
 Compiles the networks of a grid of width multipliers α and resolutions ρ with random weights: the
 cycles are the compiler's, which are the core's, exactly.
@@ -6,17 +6,13 @@ cycles are the compiler's, which are the core's, exactly.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-
 import boards
-from common import door, files, terminal, tool
+from common import door, files, progress, terminal, tool
 from common.errors import InputError
 from hw.contract.board import Board
 from sw.explore import plot
@@ -83,15 +79,8 @@ def _run(requests: Sequence[Request], board: Board, jobs: int) -> list[Point]:
     found: dict[int, Point] = {}
     # Closed whatever comes: processes of its own end with it.
     with closing(sweep(requests, board, jobs=jobs)) as ready:
-        progress = track(
-            ready,
-            total=len(requests),
-            description=f"{len(requests)} networks",
-            console=Console(stderr=True),
-            transient=True,
-            disable=not sys.stderr.isatty(),
-        )
-        for number, point in progress:
+        what = f"{len(requests)} networks"
+        for number, point in progress.bar(ready, total=len(requests), what=what):
             found[number] = point
     return [found[number] for number in range(len(requests))]
 
@@ -115,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     board = boards.get(options.board)
     if options.jobs < 1:
         raise InputError(f"--jobs must be at least 1, not {options.jobs}")
+    files.check_outputs((options.csv, options.json, options.plot))
     requests = _requests(options)
     if options.plot:
         plot.check(options.plot)

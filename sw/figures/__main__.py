@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import door, terminal, tool
+from common import door, progress, terminal, tool
 from common.errors import InputError
 from sw.figures import accuracy, build, explorer, line, networks, pictures, store
 from sw.figures.documents import check, write_documents
@@ -110,10 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--text measures nothing: leave out --only and --images")
     figures = store.read()
     screen = terminal.console()
-    with screen.status("") as status:
+    with progress.waiting("", screen) as show:
 
         def say(topic: str, what: str) -> None:
-            status.update(f"{topic}: {what}")
+            show(f"{topic}: {what}")
             if not screen.is_terminal:
                 screen.print(f"{topic}: {what}")
 

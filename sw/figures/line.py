@@ -10,7 +10,7 @@ import numpy as np
 import boards
 from common.errors import SeparableError
 from sw import golden
-from sw.driver import Device, StreamResult
+from sw.driver import StreamResult, open_device
 from sw.figures.networks import path_of, predicted_figures
 from sw.figures.store import BOARD, file_digest
 from sw.ir import Graph
@@ -47,7 +47,7 @@ def measure_line(say: Callable[[str], None]) -> tuple[dict[str, str], dict[str, 
     shape = graph.tensors[graph.inputs[0]].shape
     frames = [rng.integers(-128, 128, shape, np.int8) for _ in range(FRAMES)]
     results = []
-    with Device.open("sim:link", board.config, baud=board.baud) as device:
+    with open_device("sim:link", board.config, baud=board.baud) as device:
         device.load(program)
         for x, result in zip(frames, device.stream(frames), strict=True):
             say(f"frame {result.index + 1} of {FRAMES}")

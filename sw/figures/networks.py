@@ -16,7 +16,7 @@ from sw import golden, importer
 from sw.bench.measure import BenchClock, measure, model_profile, random_inputs
 from sw.compiler import Program, compile_graph
 from sw.compiler.timing import predict
-from sw.driver import Device
+from sw.driver import open_device
 from sw.figures.store import BOARD, file_digest
 from sw.ir import Graph
 from sw.networks import published, shipped
@@ -128,7 +128,7 @@ def count(graph: Graph, program: Program) -> int:
     """
     board = boards.get(BOARD)
     frame = random_inputs(graph, 0)
-    with Device.open("sim", board.config, baud=board.baud) as device:
+    with open_device("sim", board.config, baud=board.baud) as device:
         device.load(program)
         result = device.infer(frame)
     expected = golden.run(graph, frame)
@@ -139,6 +139,7 @@ def count(graph: Graph, program: Program) -> int:
     if result.cycles != predicted and not program.chunks:
         raise SeparableError(
             f"{graph.name}: the core counts {result.cycles:,} cycles, predicted {predicted:,}")
+    assert result.cycles is not None
     return result.cycles
 
 

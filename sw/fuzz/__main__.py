@@ -9,10 +9,11 @@ from pathlib import Path
 import boards
 from common import door
 from common.errors import InputError
-from common.files import write_json
+from common.files import check_outputs, write_json
+from common.progress import Line
 from common.terminal import console
 from common.tool import VERIFICATION_FAILED, Parser, command, complain
-from sw.fuzz.campaign import Campaign, Progress, outcome_table, reason_table
+from sw.fuzz.campaign import Campaign, outcome_table, reason_table
 from sw.fuzz.judge import check_available
 from sw.fuzz.trial import CAMPAIGNS
 from sw.fuzz.verdict import FAILURES
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     options = _parser().parse_args(arguments)
     boards.get(options.board)
+    check_outputs((options.json,), () if options.state is None else (str(options.state),))
     check_available()
     if options.count < 1 or options.jobs < 1 or options.seed < 0:
         raise InputError("--count and --jobs must be at least 1, --seed at least 0")
@@ -62,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     interrupted = False
     try:
-        campaign.run(options.jobs, Progress())
+        campaign.run(options.jobs, Line())
     except KeyboardInterrupt:
         interrupted = True
     output = console()

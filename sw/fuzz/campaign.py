@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from rich.table import Table
 
 from common.errors import SeparableError
 from common.files import write_json
+from common.progress import Line
+from common.tables import add_figures, new_table
 from sw.fuzz.trial import CAMPAIGNS, Trial, shrink
 from sw.fuzz.verdict import FAILURES, Outcome, Verdict
 from sw.fuzz.workers import Worker, examine_all
@@ -64,7 +65,7 @@ class Campaign:
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     failures: list[dict[str, Any]] = field(default_factory=list)
 
-    def run(self, jobs: int, progress: Progress) -> None:
+    def run(self, jobs: int, line: Line) -> None:
         """Examine what is not done yet.
 
         Raises
@@ -73,7 +74,8 @@ class Campaign:
             If the state cannot be read or written.
         """
         self._resume()
-        progress.begin(self)
+        before = len(self.done)
+        line.begin()
         workers = [Worker(self.board) for _ in range(jobs)]
         file = None if self.state is None else self.state.open("a", buffering=1)
 
@@ -85,7 +87,7 @@ class Campaign:
             self._count(entry)
             if file is not None:
                 file.write(json.dumps(entry) + "\n")
-            progress.show(self)
+            line.show(partial(progress_line, self, before))
 
         try:
             examine_all(self.name, self._numbers(), workers, each)
@@ -94,7 +96,7 @@ class Campaign:
                 worker.close()
             if file is not None:
                 file.close()
-            progress.end()
+            line.end()
 
     def _numbers(self) -> Iterator[int]:
         return (n for n in range(self.first, self.first + self.count) if n not in self.done)
@@ -170,41 +172,6 @@ class Campaign:
         }
 
 
-class Progress:
-    """One line that says how far a campaign is: rewritten on a terminal, once a minute elsewhere.
-
-    Parameters
-    ----------
-    stream : file
-    """
-
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self.stream = stream
-        self.live = stream.isatty()
-        self._began = self._shown = time.monotonic()
-        self._before = 0
-
-    def begin(self, campaign: Campaign) -> None:
-        """Begin to count time."""
-        self._began = self._shown = time.monotonic()
-        self._before = len(campaign.done)
-
-    def show(self, campaign: Campaign) -> None:
-        """Show the line if it is time to."""
-        now = time.monotonic()
-        if now - self._shown < (0.5 if self.live else 60):
-            return
-        self._shown = now
-        line = progress_line(campaign, self._before, now - self._began)
-        self.stream.write(f"\r{line:<79.79}" if self.live else f"{line}\n")
-        self.stream.flush()
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self.live:
-            self.stream.write("\r" + " " * 79 + "\r")
-
-
 def progress_line(campaign: Campaign, before: int, seconds: float) -> str:
     """Return how far a campaign is."""
     done = len(campaign.done)
@@ -222,12 +189,8 @@ def progress_line(campaign: Campaign, before: int, seconds: float) -> str:
 
 def outcome_table(campaign: Campaign) -> Table:
     """Return what came out, and how far files came."""
-    table = Table(title=f"{len(campaign.done)} of {campaign.count} {campaign.name}",
-                  title_justify="left")
-    table.add_column("outcome", no_wrap=True)
-    table.add_column("stage", no_wrap=True)
-    table.add_column("count", justify="right", no_wrap=True)
-    table.add_column("", justify="right", no_wrap=True)
+    table = new_table(("outcome", "stage"), ("count", ""),
+                      title=f"{len(campaign.done)} of {campaign.count} {campaign.name}")
     order = list(Outcome)
     for (outcome, stage), count in sorted(
         campaign.outcomes.items(), key=lambda item: (order.index(Outcome(item[0][0])), -item[1])
@@ -238,10 +201,10 @@ def outcome_table(campaign: Campaign) -> Table:
 
 def reason_table(campaign: Campaign) -> Table:
     """Return why files were refused, or how they failed: the most frequent reasons."""
-    table = Table(width=80)
-    table.add_column("outcome", no_wrap=True)
+    table = new_table(("outcome",))
+    table.width = 80
     table.add_column("reason", ratio=1)
-    table.add_column("count", justify="right", no_wrap=True)
+    add_figures(table, "count")
     failures = [item for item in campaign.reasons.most_common() if item[0][0] in FAILURES]
     others = [item for item in campaign.reasons.most_common() if item[0][0] not in FAILURES]
     for (outcome, stage, reason), count in [*failures, *others[:SHOWN_REASONS]]:

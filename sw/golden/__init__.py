@@ -12,8 +12,8 @@ from sw.golden.params import (
     accumulator_range,
     activation_range,
     arguments,
+    requantisation,
     requantize_params,
-    rounds_once,
 )
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
     "arguments",
     "check_input",
     "compute",
+    "requantisation",
     "requantize_params",
-    "rounds_once",
     "run",
 ]

@@ -13,12 +13,11 @@ from sw.golden.primitives import (
     INT32_MIN,
     IntLike,
     Ints,
-    requantize,
     round_half_away,
     wrap_int32,
 )
-from sw.golden.windows import spatial_pad, taps
-from sw.ir import NO_PADDING, Padding
+from sw.golden.requantisation import Requantisation
+from sw.golden.windows import PLAIN, Windows, spatial_pad, taps
 
 __all__ = [
     "conv_2d",
@@ -55,9 +54,7 @@ def conv_2d_accumulate(
     *,
     input_zero_point: int,
     weights_zero_point: int = 0,
-    stride: tuple[int, int] = (1, 1),
-    dilation: tuple[int, int] = (1, 1),
-    padding: Padding = NO_PADDING,
+    windows: Windows = PLAIN,
 ) -> Ints:
     """Return the accumulators of a convolution, bias included, before requantisation.
 
@@ -67,14 +64,15 @@ def conv_2d_accumulate(
     weights : (K, R, S, C) int8 or uint8
     bias : (K,) int32 or None
     input_zero_point, weights_zero_point : int
+    windows : Windows
 
     Returns
     -------
     (N, H', W', K) int64 in the range of int32
     """
-    offset = spatial_pad(x.astype(np.int64) - input_zero_point, padding)
+    offset = spatial_pad(x.astype(np.int64) - input_zero_point, windows.padding)
     w = weights.astype(np.int64) - weights_zero_point
-    views = taps(offset, (w.shape[1], w.shape[2]), stride, dilation)
+    views = taps(offset, (w.shape[1], w.shape[2]), windows)
     columns = np.concatenate([view for _, _, view in views], axis=-1)
     matrix = w.transpose(1, 2, 3, 0).reshape(-1, w.shape[0])
     accumulator = _exact_matmul(columns.reshape(-1, columns.shape[-1]), matrix)
@@ -89,14 +87,10 @@ def conv_2d(
     *,
     input_zero_point: int,
     weights_zero_point: int = 0,
-    output_zero_point: int,
+    windows: Windows = PLAIN,
     multiplier: IntLike,
     shift: IntLike,
-    activation_min: int,
-    activation_max: int,
-    stride: tuple[int, int] = (1, 1),
-    dilation: tuple[int, int] = (1, 1),
-    padding: Padding = NO_PADDING,
+    requantisation: Requantisation,
 ) -> Array:
     """Convolve and requantise.
 
@@ -122,18 +116,9 @@ def conv_2d(
         bias,
         input_zero_point=input_zero_point,
         weights_zero_point=weights_zero_point,
-        stride=stride,
-        dilation=dilation,
-        padding=padding,
+        windows=windows,
     )
-    return requantize(
-        accumulator,
-        multiplier,
-        shift,
-        output_zero_point=output_zero_point,
-        activation_min=activation_min,
-        activation_max=activation_max,
-    ).astype(x.dtype)
+    return requantisation.outputs(accumulator, multiplier, shift).astype(x.dtype)
 
 
 def depthwise_conv_2d_accumulate(
@@ -143,9 +128,7 @@ def depthwise_conv_2d_accumulate(
     *,
     input_zero_point: int,
     weights_zero_point: int = 0,
-    stride: tuple[int, int] = (1, 1),
-    dilation: tuple[int, int] = (1, 1),
-    padding: Padding = NO_PADDING,
+    windows: Windows = PLAIN,
 ) -> Ints:
     """Return the accumulators of a depthwise convolution, bias included.
 
@@ -159,12 +142,12 @@ def depthwise_conv_2d_accumulate(
     -------
     (N, H', W', C × M) int64 in the range of int32
     """
-    offset = spatial_pad(x.astype(np.int64) - input_zero_point, padding)
+    offset = spatial_pad(x.astype(np.int64) - input_zero_point, windows.padding)
     w = weights[0].astype(np.int64) - weights_zero_point
     if w.shape[2] != x.shape[3]:
         # Output channel c × M + m reads input channel c.
         offset = np.repeat(offset, w.shape[2] // x.shape[3], axis=3)
-    views = taps(offset, (w.shape[0], w.shape[1]), stride, dilation)
+    views = taps(offset, (w.shape[0], w.shape[1]), windows)
     accumulator = np.zeros(views[0][2].shape, np.int64)
     for i, j, view in views:
         accumulator += view * w[i, j]
@@ -178,14 +161,10 @@ def depthwise_conv_2d(
     *,
     input_zero_point: int,
     weights_zero_point: int = 0,
-    output_zero_point: int,
+    windows: Windows = PLAIN,
     multiplier: IntLike,
     shift: IntLike,
-    activation_min: int,
-    activation_max: int,
-    stride: tuple[int, int] = (1, 1),
-    dilation: tuple[int, int] = (1, 1),
-    padding: Padding = NO_PADDING,
+    requantisation: Requantisation,
 ) -> Array:
     """Convolve every channel on its own and requantise.
 
@@ -211,18 +190,9 @@ def depthwise_conv_2d(
         bias,
         input_zero_point=input_zero_point,
         weights_zero_point=weights_zero_point,
-        stride=stride,
-        dilation=dilation,
-        padding=padding,
+        windows=windows,
     )
-    return requantize(
-        accumulator,
-        multiplier,
-        shift,
-        output_zero_point=output_zero_point,
-        activation_min=activation_min,
-        activation_max=activation_max,
-    ).astype(x.dtype)
+    return requantisation.outputs(accumulator, multiplier, shift).astype(x.dtype)
 
 
 def fully_connected_accumulate(
@@ -267,10 +237,8 @@ def fully_connected(
     *,
     input_zero_point: int,
     weights_zero_point: int = 0,
-    output_zero_point: int,
     real_multiplier: float | npt.NDArray[np.float64],
-    activation_min: int,
-    activation_max: int,
+    requantisation: Requantisation,
 ) -> Array:
     """Multiply by a matrix and scale, rounding once.
 
@@ -309,7 +277,7 @@ def fully_connected(
     )
     # 2^40: beyond int32 in any case, and still exact.
     scaled = np.clip(accumulator.astype(np.float64) * real_multiplier, -(2.0**40), 2.0**40)
-    output = round_half_away(scaled) + output_zero_point
+    output = round_half_away(scaled) + requantisation.zero_point
     if output.min() < INT32_MIN or output.max() > INT32_MAX:
         raise OverflowError("scaled sums overflow int32")
-    return np.clip(output, activation_min, activation_max).astype(x.dtype)
+    return np.clip(output, requantisation.act_min, requantisation.act_max).astype(x.dtype)

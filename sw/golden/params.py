@@ -13,17 +13,20 @@ import numpy.typing as npt
 
 from common.errors import UnsupportedError
 from sw import ir
+from sw.golden.elementwise import Addition, Operand
 from sw.golden.primitives import activation_range as primitive_activation_range
 from sw.golden.primitives import quantize_multiplier
+from sw.golden.requantisation import Requantisation
 from sw.golden.rounding import equivalent_multiplier
 from sw.golden.softmax import softmax_params
+from sw.golden.windows import Windows
 
 __all__ = [
     "accumulator_range",
     "activation_range",
     "arguments",
+    "requantisation",
     "requantize_params",
-    "rounds_once",
 ]
 
 Int64s = npt.NDArray[np.int64]
@@ -41,6 +44,21 @@ def activation_range(graph: ir.Graph, op: ir.Operator) -> tuple[int, int]:
     output = graph.tensors[op.output]
     activation = op.activation if isinstance(op, HasActivation) else "NONE"
     return primitive_activation_range(activation, output.dtype, output.q.scale, output.q.zero_point)
+
+
+def requantisation(graph: ir.Graph, op: ir.Operator) -> Requantisation:
+    """Return what the outputs of all channels of an operator have in common.
+
+    Its clamp is :func:`activation_range`.  Only fully connected layers round once; see
+    :func:`sw.golden.kernels.fully_connected`.
+    """
+    low, high = activation_range(graph, op)
+    return Requantisation(
+        zero_point=graph.tensors[op.output].q.zero_point,
+        act_min=low,
+        act_max=high,
+        single_rounding=isinstance(op, ir.FullyConnected),
+    )
 
 
 def _real_multipliers(graph: ir.Graph, op: ir.Operator) -> list[float]:
@@ -86,8 +104,7 @@ def requantize_params(graph: ir.Graph, op: ir.Operator) -> tuple[Int32s, Int32s]
     -------
     multiplier, shift : (C,) int32
         C is the output's last dimension.  They are for
-        :func:`sw.golden.primitives.multiply_rounding_once` if :func:`rounds_once`, and for
-        :func:`sw.golden.primitives.multiply_by_quantized_multiplier` otherwise.
+        :meth:`sw.golden.requantisation.Requantisation.outputs`.
 
     Raises
     ------
@@ -111,14 +128,6 @@ def requantize_params(graph: ir.Graph, op: ir.Operator) -> tuple[Int32s, Int32s]
         pairs *= channels
     multiplier, shift = np.array(pairs, np.int64).T
     return multiplier.astype(np.int32), shift.astype(np.int32)
-
-
-def rounds_once(op: ir.Operator) -> bool:
-    """Whether an operator's requantisation rounds once instead of twice.
-
-    Only fully connected layers do; see :func:`sw.golden.kernels.fully_connected`.
-    """
-    return isinstance(op, ir.FullyConnected)
 
 
 def accumulator_range(
@@ -150,16 +159,15 @@ def _fully_connected_pairs(
     low, high = accumulator_range(graph, op)
     if len(reals) == 1:
         low, high = low.min(keepdims=True), high.max(keepdims=True)
-    zero_point = graph.tensors[op.output].q.zero_point
-    activation_min, activation_max = activation_range(graph, op)
+    output = requantisation(graph, op)
     pairs = []
     for channel, real in enumerate(reals):
         pair = equivalent_multiplier(
             real,
             accumulator_min=int(low[channel]),
             accumulator_max=int(high[channel]),
-            scaled_min=activation_min - zero_point,
-            scaled_max=activation_max - zero_point,
+            scaled_min=output.act_min - output.zero_point,
+            scaled_max=output.act_max - output.zero_point,
         )
         if pair is None:
             raise UnsupportedError(
@@ -170,7 +178,7 @@ def _fully_connected_pairs(
     return pairs
 
 
-def _add_params(graph: ir.Graph, op: ir.Add | ir.Sub) -> dict[str, int]:
+def _addition(graph: ir.Graph, op: ir.Add | ir.Sub) -> Addition:
     """Return the scaling of both operands and of the result.
 
     ``Prepare`` in add.cc and ``PrepareGeneralSubOp`` in sub.cc.
@@ -178,18 +186,19 @@ def _add_params(graph: ir.Graph, op: ir.Add | ir.Sub) -> dict[str, int]:
     x1, x2 = graph.tensors[op.input1].q, graph.tensors[op.input2].q
     y = graph.tensors[op.output].q
     twice_max = 2 * max(x1.scale, x2.scale)
-    params = {
-        "input1_zero_point": x1.zero_point,
-        "input2_zero_point": x2.zero_point,
-        "output_zero_point": y.zero_point,
-    }
-    for name, real in (
-        ("input1", x1.scale / twice_max),
-        ("input2", x2.scale / twice_max),
-        ("output", twice_max / ((1 << 20) * y.scale)),
-    ):
-        params[f"{name}_multiplier"], params[f"{name}_shift"] = quantize_multiplier(real)
-    return params
+
+    def operand(x: ir.Quantization) -> Operand:
+        multiplier, shift = quantize_multiplier(x.scale / twice_max)
+        return Operand(zero_point=x.zero_point, multiplier=multiplier, shift=shift)
+
+    multiplier, shift = quantize_multiplier(twice_max / ((1 << 20) * y.scale))
+    return Addition(
+        first=operand(x1),
+        second=operand(x2),
+        multiplier=multiplier,
+        shift=shift,
+        requantisation=requantisation(graph, op),
+    )
 
 
 def arguments(graph: ir.Graph, op: ir.Operator) -> dict[str, Any]:
@@ -199,15 +208,13 @@ def arguments(graph: ir.Graph, op: ir.Operator) -> dict[str, Any]:
     multipliers, shifts, clamps, strides and padding.
     """
     x, y = graph.tensors[op.inputs[0]], graph.tensors[op.output]
-    activation_min, activation_max = activation_range(graph, op)
-    clamp = {"activation_min": activation_min, "activation_max": activation_max}
+    output = requantisation(graph, op)
     match op:
         case ir.Conv2D() | ir.DepthwiseConv2D() | ir.FullyConnected():
             common = {
                 "input_zero_point": x.q.zero_point,
                 "weights_zero_point": graph.tensors[op.weights].q.zero_point,
-                "output_zero_point": y.q.zero_point,
-                **clamp,
+                "requantisation": output,
             }
             if isinstance(op, ir.FullyConnected):
                 return {**common, "real_multiplier": np.array(_real_multipliers(graph, op))}
@@ -216,31 +223,35 @@ def arguments(graph: ir.Graph, op: ir.Operator) -> dict[str, Any]:
                 **common,
                 "multiplier": multipliers,
                 "shift": shifts,
-                "stride": op.stride,
-                "dilation": op.dilation,
-                "padding": op.padding,
+                "windows": Windows(
+                    stride=op.stride, dilation=op.dilation, padding=op.padding
+                ),
             }
         case ir.Add() | ir.Sub():
-            return {**_add_params(graph, op), **clamp}
+            return {"addition": _addition(graph, op)}
         case ir.Mul():
             multiplier, shift = quantize_multiplier(_real_multipliers(graph, op)[0])
             return {
                 "input1_zero_point": x.q.zero_point,
                 "input2_zero_point": graph.tensors[op.input2].q.zero_point,
-                "output_zero_point": y.q.zero_point,
                 "multiplier": multiplier,
                 "shift": shift,
-                **clamp,
+                "requantisation": output,
             }
         case ir.AveragePool2D():
-            return {"window": op.window, "stride": op.stride, "padding": op.padding, **clamp}
+            return {
+                "window": op.window,
+                "windows": Windows(stride=op.stride, padding=op.padding),
+                "act_min": output.act_min,
+                "act_max": output.act_max,
+            }
         case ir.Mean() | ir.Quantize():
             multipliers, shifts = requantize_params(graph, op)
             common = {
                 "input_zero_point": x.q.zero_point,
-                "output_zero_point": y.q.zero_point,
                 "multiplier": int(multipliers[0]),
                 "shift": int(shifts[0]),
+                "requantisation": output,
             }
             if isinstance(op, ir.Mean):
                 return {"axes": op.axes, "keep_dims": op.keep_dims, **common}

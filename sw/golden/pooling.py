@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sw.golden.primitives import divide_round_half_away, requantize
-from sw.golden.windows import spatial_pad, taps
-from sw.ir import NO_PADDING, Padding
+from sw.golden.primitives import divide_round_half_away
+from sw.golden.requantisation import Requantisation
+from sw.golden.windows import Windows, spatial_pad, taps
 
 __all__ = ["average_pool_2d", "mean"]
 
@@ -18,10 +18,9 @@ def average_pool_2d(
     x: Array,
     *,
     window: tuple[int, int],
-    stride: tuple[int, int],
-    padding: Padding = NO_PADDING,
-    activation_min: int,
-    activation_max: int,
+    windows: Windows,
+    act_min: int,
+    act_max: int,
 ) -> Array:
     """Average over windows, over the elements inside the image only.
 
@@ -29,6 +28,10 @@ def average_pool_2d(
     ----------
     x : (N, H, W, C) int8 or uint8
         Integers as stored: input and output have the same quantisation.
+    window : (rows, columns)
+    windows : Windows
+        Without dilation.
+    act_min, act_max : int
 
     Notes
     -----
@@ -36,11 +39,11 @@ def average_pool_2d(
     """
     inside = np.ones((1, *x.shape[1:3], 1), np.int64)
     total, count = (
-        np.sum([view for _, _, view in taps(spatial_pad(a, padding), window, stride, (1, 1))], 0)
+        np.sum([view for _, _, view in taps(spatial_pad(a, windows.padding), window, windows)], 0)
         for a in (x.astype(np.int64), inside)
     )
     average = divide_round_half_away(total, count)
-    return np.clip(average, activation_min, activation_max).astype(x.dtype)
+    return np.clip(average, act_min, act_max).astype(x.dtype)
 
 
 def mean(
@@ -49,9 +52,9 @@ def mean(
     *,
     keep_dims: bool,
     input_zero_point: int,
-    output_zero_point: int,
     multiplier: int,
     shift: int,
+    requantisation: Requantisation,
 ) -> Array:
     """Average over axes with a requantisation.
 
@@ -66,13 +69,5 @@ def mean(
     -----
     ``QuantizedMeanOrSum`` in reference/reduce.h.
     """
-    limits = np.iinfo(x.dtype)
     total = (x.astype(np.int64) - input_zero_point).sum(axis=axes, keepdims=keep_dims)
-    return requantize(
-        total,
-        multiplier,
-        shift,
-        output_zero_point=output_zero_point,
-        activation_min=int(limits.min),
-        activation_max=int(limits.max),
-    ).astype(x.dtype)
+    return requantisation.outputs(total, multiplier, shift).astype(x.dtype)

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from sw.golden.primitives import Ints
-from sw.ir import Padding, conv_output_size
+from sw.ir import NO_PADDING, Padding, conv_output_size
 
-__all__ = ["spatial_pad", "taps"]
+__all__ = ["PLAIN", "Windows", "spatial_pad", "taps"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """Windows of an image: padding and taps, as in :class:`sw.ir.Conv2D`."""
+
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: Padding = NO_PADDING
+
+
+PLAIN = Windows()
 
 
 def spatial_pad(x: Ints, padding: Padding) -> Ints:
@@ -15,10 +29,17 @@ def spatial_pad(x: Ints, padding: Padding) -> Ints:
     return np.pad(x, ((0, 0), *padding, (0, 0)))
 
 
-def taps(
-    x: Ints, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
-) -> list[tuple[int, int, Ints]]:
-    """List (row, column, view of the inputs that this tap of the kernel meets)."""
+def taps(x: Ints, kernel: tuple[int, int], windows: Windows) -> list[tuple[int, int, Ints]]:
+    """List (row, column, view of the inputs that this tap of the kernel meets).
+
+    Parameters
+    ----------
+    x : (N, H, W, C) int64
+        Padded already.
+    kernel : (rows, columns)
+    windows : Windows
+    """
+    stride, dilation = windows.stride, windows.dilation
     rows, columns = (
         conv_output_size(x.shape[1 + d], kernel[d], stride[d], dilation[d], (0, 0)) for d in (0, 1)
     )

@@ -37,18 +37,23 @@ def loads(data: bytes, name: str = "model") -> Graph:
     UnsupportedError
         If an operator breaks a constraint, naming operator, tensor, rule and remedy.
     """
+    return _import(data, name, name)
+
+
+def _import(data: bytes, name: str, where: str) -> Graph:
     try:
         return convert(read(data), name)
     except SeparableError as error:
-        raise type(error)(f"{name}: {error}") from None
+        raise type(error)(f"{where}: {error}") from None
 
 
 def load(path: str | PathLike[str]) -> Graph:
-    """Import a ``.tflite`` file; the graph is named after the file without its extension.
+    """Import a ``.tflite`` file; the graph is named after the file without its extension,
+    and errors begin with the path.
 
     Raises
     ------
     ModelFormatError, UnsupportedError
         See :func:`loads`; the former too if the file cannot be read.
     """
-    return loads(reading.read(path, error=ModelFormatError), Path(path).stem)
+    return _import(reading.read(path, error=ModelFormatError), Path(path).stem, str(path))

@@ -17,6 +17,9 @@ from typing import Literal, TypeAlias
 
 from common.errors import InputError
 
+MAX_VALUES = 1 << 24
+"""Of a tensor; the importer reads no larger ones."""
+
 __all__ = ["Architecture", "Kind", "Layer", "Padding", "divisible", "mobilenet_v1", "mobilenet_v2"]
 
 Kind: TypeAlias = Literal["conv", "depthwise", "linear"]
@@ -200,6 +203,8 @@ class _Builder:
         skip: str | None = None,
     ) -> None:
         size = -(-self.size // stride)
+        weights = kernel**2 * outputs * (1 if kind == "depthwise" else self.channels)
+        _limit(name, weights, self.size**2 * self.channels, size**2 * outputs)
         self.layers.append(
             Layer(
                 name=name,
@@ -217,6 +222,7 @@ class _Builder:
         self.size, self.channels = size, outputs
 
     def finish(self, name: str) -> Architecture:
+        _limit("classifier", self.channels * self.classes)
         self.layers.append(
             Layer(
                 name="classifier",
@@ -235,6 +241,15 @@ class _Builder:
             classes=self.classes,
             padding=self.padding,
             layers=tuple(self.layers),
+        )
+
+
+def _limit(name: str, *sizes: int) -> None:
+    """Refuse a layer with tensors that are too large."""
+    if max(sizes) > MAX_VALUES:
+        raise InputError(
+            f"layer {name!r} would have a tensor of more than {MAX_VALUES:,} values, the most that "
+            "is compiled; use a smaller alpha, resolution or number of classes"
         )
 
 

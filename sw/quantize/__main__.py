@@ -128,6 +128,7 @@ def _parser() -> tool.Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     options = _parser().parse_args(arguments)
+    files.check_outputs([options.output], (options.weights, options.images, options.test))
     shape = {
         "classes": options.classes, "channels": options.channels,
         "stem_stride": options.stem_stride, "padding": options.padding,

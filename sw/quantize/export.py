@@ -23,7 +23,7 @@ from sw.quantize import fit
 from sw.quantize.arithmetic import average, total
 from sw.quantize.calibrate import ActivationQuantization, calibrate, choose
 from sw.quantize.flatbuffer import ACTIVATIONS, PADDINGS, FileBuilder
-from sw.quantize.layer import ACC_BITS, quantize_layer
+from sw.quantize.layer import quantize_layer
 from sw.quantize.reference import POOL, FloatNetwork, padding_of, sum_name
 
 __all__ = ["DEFAULT_BOARD", "export", "quantize"]
@@ -118,7 +118,7 @@ class _Exporter:
         stretch = np.ones(len(bias))
         for following in (*self.trials[1:], None):
             integers, biases, scales = quantize_layer(
-                weight, bias, x, y, axis=axis, acc_bits=min(self.core.acc_bits, ACC_BITS),
+                weight, bias, x, y, axis=axis, acc_bits=self.core.acc_bits,
                 stretch=stretch,
             )
             if following is None:

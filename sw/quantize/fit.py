@@ -18,13 +18,15 @@ from hw.contract.board import Board
 from hw.contract.config import CoreConfig
 from sw import importer
 from sw.compiler import compile_graph
-from sw.compiler.exact.requantisation import Reference, encode
+from sw.compiler.exact.reference import ChannelSums, Reference
+from sw.compiler.exact.requantisation import encode
+from sw.compiler.exact.requantiser import RequantiserSpec
 from sw.golden.primitives import activation_range, quantize_multiplier
+from sw.golden.requantisation import Requantisation
 from sw.ir import Activation
 from sw.networks.architecture import Architecture
 from sw.quantize.calibrate import ActivationQuantization, groups
 from sw.quantize.flatbuffer import ACTIVATIONS, FileBuilder
-from sw.quantize.layer import ACC_BITS
 from sw.quantize.reference import POOL, sum_name
 
 __all__ = ["STRETCHES", "check", "refused_channels", "settle"]
@@ -76,20 +78,21 @@ def refused_channels(
     pairs = [quantize_multiplier(float(np.float32(x.scale)) * float(s) / y.scale) for s in scales]
     multiplier, shift = np.array(pairs, np.int64).T
     low, high = activation_range(activation, "int8", y.scale, y.zero_point)
+    requantisation = Requantisation(zero_point=y.zero_point, act_min=low, act_max=high)
 
     def refused(part: slice) -> bool:
         try:
             encode(
                 Reference(
-                    multiplier=multiplier[part], shift=shift[part], single_rounding=False,
-                    zero_point=y.zero_point, act_min=low, act_max=high,
+                    multiplier=multiplier[part], shift=shift[part], requantisation=requantisation
                 ),
-                weights[part].astype(np.int64),
-                biases[part].astype(np.int64),
-                input_zero_point=x.zero_point,
-                input_range=np.array([[[-128]], [[127]]], np.int64),
-                acc_bits=min(core.acc_bits, ACC_BITS),
-                fraction_bits=core.fraction_bits,
+                ChannelSums(
+                    weights=weights[part].astype(np.int64),
+                    bias=biases[part].astype(np.int64),
+                    input_zero_point=x.zero_point,
+                    input_range=np.array([[[-128]], [[127]]], np.int64),
+                ),
+                RequantiserSpec.of(core),
                 where="a layer",
             )
         except UnsupportedError:

@@ -8,7 +8,8 @@
 """
 
 from sw.stream.engine import Engine
+from sw.stream.open import open_source
 from sw.stream.records import Record, Statistics
-from sw.stream.sources import Frame, open_source
+from sw.stream.sources import Frame
 
 __all__ = ["Engine", "Frame", "Record", "Statistics", "open_source"]

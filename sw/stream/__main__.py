@@ -11,27 +11,27 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
-from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
-from rich.progress import Progress
 
 import boards
-from common import door, reading, tool
+from common import door, progress, tool
 from common.door import INTERRUPTED
 from common.errors import InputError
 from common.terminal import output_errors
 from hw.contract.board import Board
 from sw import report
-from sw.compiler import Program, is_program
-from sw.driver import Device
+from sw.compiler import is_program
+from sw.driver import backends, open_loaded
 from sw.model_file import Model, open_model
 from sw.networks import shipped
-from sw.stream.engine import Engine, GoldenDevice, Streams
+from sw.networks.labels import labels_of
+from sw.stream.engine import Engine, Streams
+from sw.stream.open import open_source
 from sw.stream.prefetch import Prefetch
 from sw.stream.records import Statistics
-from sw.stream.sources import ArraySource, Preparer, Source, frames, open_source
+from sw.stream.sources import ArraySource, Preparer, Source, frames
 from sw.stream.view import About, JsonLines, LiveView, PlainLines, View
 from sw.stream.web import DEFAULT_ADDRESS, Page, parse_address
 
@@ -57,11 +57,7 @@ def _parser() -> tool.Parser:
         "images for it",
     )
     parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
-    parser.add_argument(
-        "--backend", default="sim",
-        help="sim (default), sim:link (with the serial line, in the board's own time), golden, or "
-        "the board's serial port",
-    )
+    parser.add_argument("--backend", default=backends.DEFAULT, help=backends.help_text())
     parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
     parser.add_argument("--limit", metavar="N", type=_positive, help="end after N frames")
     parser.add_argument("--loop", action="store_true", help="begin again at the end")
@@ -99,10 +95,6 @@ _positive.__name__ = "number of frames"
 """argparse speaks of an invalid "number of frames"."""
 
 
-def _labels(path: str | Path | None) -> list[str]:
-    return [] if path is None else reading.read_lines(path)
-
-
 def _names(what: Sequence[str]) -> tuple[str | None, str | None]:
     """Return MODEL and SOURCE, or None for what ships with the project."""
     if len(what) > 2:
@@ -135,9 +127,7 @@ def _open(
 ) -> tuple[Model, list[str], Preparer, Source]:
     """Return the network, its labels, and where its frames come from."""
     name, where = _names(options.what)
-    labels = _labels(options.labels)
-    if name is None:
-        labels = labels or shipped.default_labels()
+    labels = labels_of(name, options.labels)
     model = open_model(name, board, options)
     graph = model.graph
     if len(graph.inputs) != 1:
@@ -158,22 +148,12 @@ def _open(
 def _device(
     options: argparse.Namespace, board: Board, model: Model
 ) -> Iterator[Streams]:
-    """Yield what computes, with the network loaded."""
-    if options.backend == "golden":
-        yield GoldenDevice(model.graph)
-        return
-    program = model.program()
-    with Device.open(options.backend, board.config, baud=board.baud) as device:
-        _load(device, program)
-        yield device
-
-
-def _load(device: Device, program: Program) -> None:
-    """Load a program; a board's flash takes seconds, which a terminal shows."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("writing the flash", total=None)
-        device.load(program, lambda done, size: progress.update(task, completed=done, total=size))
+    """Yield what computes, with the network loaded: a board's flash takes seconds to write."""
+    program = model.program() if backends.find(options.backend).runs_programs else None
+    with progress.counting("writing the flash") as show:
+        device = open_loaded(options.backend, board, model.graph, program, show)
+    with device as streams:
+        yield streams
 
 
 def _views(options: argparse.Namespace, about: About, page: Page | None) -> list[View]:
@@ -269,7 +249,7 @@ def _run(options: argparse.Namespace) -> int:
         device = stack.enter_context(_device(options, board, model))
         engine = Engine(
             graph, device, clock_mhz=about.clock_mhz, labels=labels, verify=options.verify,
-            link=options.backend not in ("sim", "golden"),
+            link=backends.find(options.backend).has_line,
         )
         signals = stack.enter_context(_Signals())
         statistics = Statistics()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
@@ -14,38 +13,21 @@ from common.errors import SeparableError
 from sw import golden
 from sw.driver import StreamResult
 from sw.ir import Graph
-from sw.run import Difference, compare
 from sw.stream.prefetch import Prefetch
 from sw.stream.records import Record, classify
 from sw.stream.sources import Frame
+from sw.verify import Difference, check
 
-__all__ = ["Engine", "GoldenDevice", "Streams"]
+__all__ = ["Engine", "Streams"]
 
 Array = npt.NDArray[np.integer]
 
 
 class Streams(Protocol):
-    """What is needed of :class:`sw.driver.Device`."""
+    """Part of :class:`sw.driver.Device` that is needed."""
 
     def stream(self, frames: Iterable[Any], /) -> Iterator[StreamResult]:
         """Run the network on one frame after the other."""
-
-
-class GoldenDevice:
-    """The golden model in place of a device; it counts no cycles."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
-
-    def stream(self, frames: Iterable[Array]) -> Iterator[StreamResult]:
-        """Run the network on one frame after the other; see :meth:`sw.driver.Device.stream`."""
-        for index, x in enumerate(frames):
-            began = time.perf_counter()
-            tensors = golden.run(self._graph, x)
-            ended = time.perf_counter()
-            yield StreamResult(
-                index=index, tensors=tensors, compute_seconds=ended - began, finished=ended
-            )
 
 
 class Engine:
@@ -163,8 +145,7 @@ class Engine:
         try:
             expected = golden.run(self._graph, frame.x)
             for index, value in result.tensors.items():
-                tensor = self._graph.tensors[index]
-                compare(f"tensor {tensor.index} ({tensor.name!r})", value, expected[index])
+                check(self._graph.tensors[index], value, expected[index])
         except Difference as error:
             return False, str(error)
         except SeparableError as error:

@@ -1,9 +1,8 @@
-"""Where frames come from: pictures, raw tensors on standard input, videos, cameras."""
+"""Sources of frames: pictures, raw tensors on standard input, arrays."""
 
 from __future__ import annotations
 
 import io
-import os
 import re
 import time
 from abc import ABC, abstractmethod
@@ -31,7 +30,6 @@ __all__ = [
     "RawSource",
     "Source",
     "frames",
-    "open_source",
 ]
 
 Array = npt.NDArray[np.integer]
@@ -236,7 +234,7 @@ class ArraySource(Source):
 
 
 class Readable(Protocol):
-    """What is needed of an unbuffered binary file."""
+    """Part of an unbuffered binary file that is needed."""
 
     def read(self, size: int, /) -> bytes | None:
         """Return up to ``size`` bytes, none of them at the end."""
@@ -289,44 +287,6 @@ class RawSource(Source):
                 f"({self._tensor.dtype}{list(self._tensor.shape)})"
             )
         return bytes(data)
-
-
-def open_source(text: str, prepare: Preparer, *, pixels: bool = False) -> Source:
-    """Open what is named on the command line.
-
-    Parameters
-    ----------
-    text : str
-        A folder, a file, the number of a camera, or ``-``.
-    prepare : Preparer
-    pixels : bool
-        See :class:`RawSource`.
-
-    Raises
-    ------
-    InputError
-        If there is no such thing, or it cannot be opened.
-    """
-    if text == "-":
-        if os.isatty(0):
-            raise InputError("standard input is a terminal; SOURCE - reads raw frames from a pipe")
-        return RawSource(prepare, pixels=pixels)
-    path = Path(text)
-    if re.fullmatch("[0-9]{1,3}", text):
-        from sw.stream.video import CameraSource
-
-        return CameraSource(int(text), prepare)
-    if path.is_dir() or (path.is_file() and path.suffix.lower() in PICTURES + RAW):
-        return PictureSource(path, prepare)
-    if not path.is_file():
-        kind = "is not a file" if path.exists() else "does not exist"
-        raise InputError(
-            f"{text}: {kind}; SOURCE is a folder of pictures, a picture, a video, a camera's "
-            "number, or - for raw frames on standard input"
-        )
-    from sw.stream.video import VideoSource
-
-    return VideoSource(path, prepare)
 
 
 def frames(source: Source, *, loop: bool = False) -> Iterator[Frame]:

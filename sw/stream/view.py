@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from common.terminal import output_errors, printable
+from sw.driver.backends import find
 from sw.stream.records import TOP, Record, Snapshot
 
 __all__ = ["About", "JsonLines", "LiveView", "PlainLines", "View"]
@@ -31,7 +32,7 @@ MARGIN = 3
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What does not change while the stream runs.
+    """Facts that do not change while the stream runs.
 
     Attributes
     ----------
@@ -55,12 +56,7 @@ class About:
     @property
     def where(self) -> str:
         """What computes, for people."""
-        known = {
-            "sim": f"{self.board}, simulated",
-            "sim:link": f"{self.board} and its line, simulated",
-            "golden": "golden model",
-        }
-        return known.get(self.backend, f"{self.board} on {self.backend}")
+        return find(self.backend).where.format(board=self.board, name=self.backend)
 
 
 class View(Protocol):
@@ -117,7 +113,7 @@ class JsonLines(_Lines):
 
 
 class PlainLines(_Lines):
-    """What the live view shows, as far as it fits on a line."""
+    """Columns of the live view, as far as they fit on a line."""
 
     def show(self, record: Record, now: Snapshot) -> None:
         """Print a line."""

@@ -65,6 +65,19 @@ def test_directory(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     assert cache.directory() == Path.home() / ".cache" / "separable"
 
 
+def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in containers whose user is a number."""
+
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("SEPARABLE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", home)
+    with pytest.raises(CacheError, match=r"no home folder .* set SEPARABLE_CACHE"):
+        get()
+
+
 def test_key_depends_on_every_part() -> None:
     keys = {cache.key(p) for p in (["ab", "c"], ["a", "bc"], ["abc"], ["c", "ab"], ["ab", b"d"])}
     assert len(keys) == 5

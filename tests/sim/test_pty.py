@@ -30,7 +30,7 @@ from sim.pty import PseudoTerminal
 from sw import importer
 from sw.compiler import Program, compile_graph
 from sw.compiler.timing import predict
-from sw.driver import Device, DeviceBusy, DeviceError, DeviceLost
+from sw.driver import DeviceBusy, DeviceError, DeviceLost, open_device
 from sw.driver.spi_flash import record
 from sw.ir import Graph
 from sw.networks import shipped
@@ -67,7 +67,7 @@ def program(graph: Graph) -> Program:
 
 def test_a_network(board: SimulatedBoard, graph: Graph, program: Program) -> None:
     with served(board) as terminal:
-        with Device.open(terminal.name, CONFIG, baud=BAUD) as device:
+        with open_device(terminal.name, CONFIG, baud=BAUD) as device:
             assert device.transport.baud == BAUD
             device.load(program)
             assert board.read_flash(program.flash_address, len(program.flash)) == program.flash
@@ -80,16 +80,16 @@ def test_a_network(board: SimulatedBoard, graph: Graph, program: Program) -> Non
                 assert result.cycles == sum(predict(program))
             # One driver at a time.
             with pytest.raises(DeviceBusy, match="another driver has this port"):
-                Device.open(terminal.name, CONFIG, baud=BAUD)
+                open_device(terminal.name, CONFIG, baud=BAUD)
             check(graph, x, device.infer(x).tensors)
-        with Device.open(terminal.name, CONFIG, baud=BAUD) as device:
+        with open_device(terminal.name, CONFIG, baud=BAUD) as device:
             device.load(program)
             check(graph, x, device.infer(x).tensors)
 
 
 def test_a_pulled_cable(board: SimulatedBoard, graph: Graph, program: Program) -> None:
     with served(board) as terminal:
-        device = Device.open(terminal.name, CONFIG, baud=BAUD)
+        device = open_device(terminal.name, CONFIG, baud=BAUD)
         device.load(program)
 
         def frames() -> Iterator[np.ndarray]:
@@ -107,14 +107,14 @@ def test_a_pulled_cable(board: SimulatedBoard, graph: Graph, program: Program) -
     for seed, result in enumerate(results):
         check(graph, frame(graph, seed), result.tensors)
     with pytest.raises(DeviceError, match="cannot be opened"):
-        Device.open(terminal.name, CONFIG, baud=BAUD)
+        open_device(terminal.name, CONFIG, baud=BAUD)
     # In the middle of a request.
     with served(board) as terminal:
         port = serial.Serial(terminal.name, BAUD >> SAFE_RATE)
         port.write(status_request()[: HEADER_BYTES + 4])
         wait_until_idle(board)
         port.close()
-    with served(board) as terminal, Device.open(terminal.name, CONFIG, baud=BAUD) as device:
+    with served(board) as terminal, open_device(terminal.name, CONFIG, baud=BAUD) as device:
         device.load(program)
         check(graph, frame(graph, 9), device.infer(frame(graph, 9)).tensors)
 

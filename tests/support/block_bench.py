@@ -1,5 +1,7 @@
 """One component in the Amaranth simulator, cycle by cycle, with a watchdog."""
 
+import operator
+
 from amaranth.sim import Simulator
 
 WATCHDOG = 20_000
@@ -28,10 +30,14 @@ class BlockBench:
 
     def set(self, **inputs):
         for name, value in inputs.items():
-            self.ctx.set(getattr(self.dut, name), value)
+            self.ctx.set(self.signal(name), value)
 
     def get(self, name):
-        return self.ctx.get(getattr(self.dut, name))
+        return self.ctx.get(self.signal(name))
+
+    def signal(self, name):
+        """Return a member of the component; two underscores stand for a dot."""
+        return operator.attrgetter(name.replace("__", "."))(self.dut)
 
     async def tick(self, cycles=1):
         for _ in range(cycles):

@@ -96,16 +96,16 @@ class CoreBench:
         async def flash(ctx):
             """Serve streams from their beginning, as the flash reader does.
 
-            Like the reader's, ``flash_word_ready`` speaks of the next word only from two cycles
+            Like the reader's, ``word_ready`` speaks of the next word only from two cycles
             after the first halfword of a word was taken.
             """
-            data, before = dut.flash, None
-            outputs = (data.valid, dut.flash_word_ready, data.payload)
+            data, before = dut.program.words, None
+            outputs = (data.valid, dut.program.word_ready, data.payload)
             # Halfwords taken; words that are there, and those known to be taken.
             running, position, there, known, late, wait = False, 0, 0, 0, False, 0
             for _ in range(limit):
                 *_, started, stopped, taken = await ctx.tick().sample(
-                    dut.flash_start, dut.flash_stop, data.valid & data.ready)
+                    dut.program.start, dut.program.stop, data.valid & data.ready)
                 if started or stopped:
                     running, wait = bool(started), FLASH_START
                     position, there, known, late = 0, 0, 0, False
@@ -141,8 +141,8 @@ class CoreBench:
                 return value
 
         async def host(ctx):
-            ctx.set(dut.flash_ready, 1)
-            ctx.set(dut.flash_verified, 1)
+            ctx.set(dut.program.ready, 1)
+            ctx.set(dut.program.verified, 1)
             for base, contents in memory.items():
                 for offset, word in enumerate(words(contents, self.config)):
                     for lane, halfword in enumerate(word):

@@ -60,21 +60,21 @@ class FlashBench:
         """Pulse ``start``; return the cycle in which it was high.  Stores ``payload`` before."""
         if payload is not None:
             self.store(address, payload)
-        self.set(self.reader.address, address)
-        self.set(self.reader.start, 1)
+        self.set(self.reader.program.address, address)
+        self.set(self.reader.program.start, 1)
         await self.tick()
-        self.set(self.reader.start, 0)
-        self.set(self.reader.address, 0x5A5A5A)
+        self.set(self.reader.program.start, 0)
+        self.set(self.reader.program.address, 0x5A5A5A)
         return self.cycle - 1
 
     async def stop(self):
-        self.set(self.reader.stop, 1)
+        self.set(self.reader.program.stop, 1)
         await self.tick()
-        self.set(self.reader.stop, 0)
+        self.set(self.reader.program.stop, 0)
 
     async def take(self, count, ready=lambda cycle: True):
         """Take halfwords; ``ready`` says per cycle whether the consumer takes one."""
-        data = self.reader.data
+        data = self.reader.program.words
         taken, times = [], []
         while len(taken) < count:
             willing = ready(self.cycle)
@@ -89,15 +89,15 @@ class FlashBench:
     async def exchange(self, *values):
         """One command of raw bytes, /CS low around it; return the bytes received."""
         reader, received = self.reader, []
-        self.set(reader.raw_select, 1)
+        self.set(reader.raw.select, 1)
         for value in values:
-            self.set(reader.raw_tx, value)
-            self.set(reader.raw_start, 1)
+            self.set(reader.raw.tx, value)
+            self.set(reader.raw.start, 1)
             await self.tick()
-            self.set(reader.raw_start, 0)
-            await self.until(reader.raw_busy, 0)
-            received.append(self.get(reader.raw_rx))
-        self.set(reader.raw_select, 0)
+            self.set(reader.raw.start, 0)
+            await self.until(reader.raw.busy, 0)
+            received.append(self.get(reader.raw.rx))
+        self.set(reader.raw.select, 0)
         await self.tick(4)
         return received
 

@@ -117,7 +117,7 @@ class Line:
     def _serve(self):
         """The core's host bus and the flash reader's raw access."""
         get, set_, link = self.ctx.get, self.ctx.set, self.link
-        request, response = link.request, link.response
+        request, response = link.bus.request, link.bus.response
         set_(response.valid, 0)
         if self._answers and get(response.ready):
             set_(response.payload, self._answers.pop(0))
@@ -144,14 +144,14 @@ class Line:
                     self.registers[address] = self._halfword
                 else:
                     self.memory[address] = self._halfword
-        set_(link.raw_busy, self._raw > 0)
+        set_(link.raw.busy, self._raw > 0)
         if self._raw:
             self._raw -= 1
-            assert get(link.raw_tx) == self.flash_in[-1] or self._raw < 8, "held for 8 clocks"
-        if get(link.raw_start):
-            assert get(link.raw_select)
-            self.flash_in.append(get(link.raw_tx))
-            set_(link.raw_rx, self.flash_out.pop(0) if self.flash_out else 0xEE)
+            assert get(link.raw.tx) == self.flash_in[-1] or self._raw < 8, "held for 8 clocks"
+        if get(link.raw.start):
+            assert get(link.raw.select)
+            self.flash_in.append(get(link.raw.tx))
+            set_(link.raw.rx, self.flash_out.pop(0) if self.flash_out else 0xEE)
             self._raw = 16
 
     async def send(self, data):

@@ -5,13 +5,13 @@ each of two "layers", one behind the other.  With RING_FIRST = NEVER it does not
 """
 
 from amaranth.hdl import Array, Cat, Module, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hw.contract.registers import IDENTITY, Register
+from hw.interfaces import HostBus, ProgramSource
 
-HOST = data.StructLayout({"write": 1, "register": 1, "address": 16, "data": 16})
 LAYERS = 2
 WORDS = 100
 NEVER = 0xFFFF
@@ -23,18 +23,8 @@ class StandIn(wiring.Component):
     def __init__(self, config):
         self.config = config
         super().__init__({
-            "host": In(wiring.Signature({
-                "request": Out(stream.Signature(HOST)),
-                "response": In(stream.Signature(16)),
-            })),
-            "flash_start": Out(1),
-            "flash_stop": Out(1),
-            "flash_address": Out(24),
-            "flash_ready": In(1),
-            "flash_verified": In(1),
-            "flash_corrupt": In(1),
-            "flash": In(stream.Signature(16)),
-            "flash_word_ready": In(1),
+            "host": In(HostBus()),
+            "program": In(ProgramSource()),
             "busy": Out(1),
             "layer_done": Out(1),
         })
@@ -81,7 +71,7 @@ class StandIn(wiring.Component):
             with m.Elif(request.payload.register):
                 m.d.sync += [valid.eq(1), value.eq(registers[request.payload.address[:3]])]
                 with m.If(request.payload.address == Register.STATUS):
-                    m.d.sync += value.eq(Cat(self.busy, self.flash_ready) | IDENTITY << 8)
+                    m.d.sync += value.eq(Cat(self.busy, self.program.ready) | IDENTITY << 8)
             with m.Else():
                 m.d.sync += [reading.eq(1), read_lane.eq(lane)]
 
@@ -92,10 +82,10 @@ class StandIn(wiring.Component):
         cycles = Signal(32)
         m.d.comb += [
             last.eq((WORDS << lane_bits) - 1),
-            self.flash.ready.eq(self.busy),
-            self.flash_address.eq(Cat(registers[Register.FLASH_LOW],
-                                      registers[Register.FLASH_HIGH])),
-            self.flash_start.eq(start),
+            self.program.words.ready.eq(self.busy),
+            self.program.address.eq(Cat(registers[Register.FLASH_LOW],
+                                        registers[Register.FLASH_HIGH])),
+            self.program.start.eq(start),
         ]
         with m.If(start):
             m.d.sync += [
@@ -107,7 +97,7 @@ class StandIn(wiring.Component):
             ]
         with m.Elif(self.busy):
             m.d.sync += cycles.eq(cycles + 1)
-            with m.If(self.flash.valid):
+            with m.If(self.program.words.valid):
                 m.d.sync += address.eq(address + 1)
                 with m.If((address == last) & (registers[Register.RING_FIRST] != NEVER)):
                     m.d.comb += self.layer_done.eq(1)
@@ -117,7 +107,7 @@ class StandIn(wiring.Component):
                         layer.eq(layer + 1),
                     ]
                     with m.If(layer == LAYERS - 1):
-                        m.d.comb += self.flash_stop.eq(1)
+                        m.d.comb += self.program.stop.eq(1)
                         m.d.sync += [
                             self.busy.eq(0),
                             registers[Register.CYCLES_LOW].eq(cycles[:16]),
@@ -130,8 +120,8 @@ class StandIn(wiring.Component):
             m.d.comb += [
                 reads[g].addr.eq(request.payload.address >> lane_bits),
                 writes[g].addr.eq((address >> lane_bits) + base),
-                writes[g].data.eq(self.flash.payload),
-                writes[g].en.eq(self.busy & self.flash.valid & (address[:lane_bits] == g)),
+                writes[g].data.eq(self.program.words.payload),
+                writes[g].en.eq(self.busy & self.program.words.valid & (address[:lane_bits] == g)),
             ]
             with m.If(bus_write & (lane == g)):
                 m.d.comb += [

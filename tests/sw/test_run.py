@@ -17,8 +17,9 @@ from support.places import REPOSITORY
 import boards
 from common import tool
 from hw.contract.sections import seal, unseal
-from sw import golden, importer, run
+from sw import golden, importer, inference, run
 from sw.compiler import compile_graph
+from sw.driver import open_device
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import Progress
 from sw.ir import Graph
@@ -142,12 +143,12 @@ def test_verify_looks_at_intermediate_tensors(
 
     graph = importer.load(model)
     program = compile_graph(graph, run.boards.get("icebreaker").config)
-    with run.Device.open("sim", program.config) as device:
+    with open_device("sim", program.config) as device:
         device.load(program)
         x = np.load(inputs[0])
-        assert run.run(graph, program, device, "x", x, verify=True).exact
+        assert inference.run(graph, program, device, "x", x, verify=True).exact
         monkeypatch.setattr(golden.model, "compute", wrong)
-        result = run.run(graph, program, device, "x", x, verify=True)
+        result = inference.run(graph, program, device, "x", x, verify=True)
     assert result.layers_exact == {0: False}
     assert "[0, 3, 2, 1] is " in result.difference
 
@@ -163,7 +164,7 @@ def test_user_errors(
     target = tmp_path / "report.json"
     json_option = ["--json", str(target)]
     cases = {
-        (str(bad), inputs[0], *BOARD): "bad: this is not a TensorFlow Lite model",
+        (str(bad), inputs[0], *BOARD): "bad.tflite: this is not a TensorFlow Lite model",
         (str(tmp_path / "missing.tflite"), inputs[0], *BOARD): "missing.tflite",
         (model, str(picture), *BOARD): "picture.png",
         (model, inputs[0], str(tmp_path / "missing.npy"), *BOARD): "missing.npy",
@@ -213,7 +214,7 @@ def test_as_a_command(files: tuple[str, list[str]]) -> None:
 
 
 def test_top_is_stable() -> None:
-    result = run.Run(input="x", outputs=[np.array([[3, 9, -1, 9, 0, 3, 3]], np.int8)])
+    result = inference.Run(input="x", outputs=[np.array([[3, 9, -1, 9, 0, 3, 3]], np.int8)])
     assert result.top() == [1, 3, 0, 5, 6]
 
 

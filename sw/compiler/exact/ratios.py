@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sw.compiler.exact.budget import Budget
 from sw.compiler.exact.lines import ROUNDS, obstacle
 
-__all__ = ["Outline", "Trials"]
+__all__ = ["LINE_WORK", "Outline"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -23,17 +24,8 @@ Floats = npt.NDArray[np.float64]
 TINY = 1e-9
 """Room in units of B, by the size of sums, that is none: less than floating point tells apart."""
 
-
-@dataclass(kw_only=True)
-class Trials:
-    """What a search may still try: lines and codes, a tenth of a millisecond each or less.
-
-    Attributes
-    ----------
-    left : int
-    """
-
-    left: int
+LINE_WORK = 50
+"""Budget of finding out whether there is a line."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -149,7 +141,7 @@ class Outline:
         return self.below.sums(first, second), self.above.sums(first, second)
 
     def interval(
-        self, levels: Floats, period: float, trials: Trials
+        self, levels: Floats, period: float, work: Budget
     ) -> tuple[float, float] | None:
         """Return the ratios for which a line can separate all sums, less the real one.
 
@@ -159,7 +151,7 @@ class Outline:
             See :func:`sw.compiler.exact.lines.separating_line`.
         period : float
             The nominal one, in units of B.
-        trials : Trials
+        work : Budget
 
         Returns
         -------
@@ -172,7 +164,7 @@ class Outline:
             inwards = -end
             # The room is a concave function of the ratio.  Newton's method comes from outside.
             for _ in range(ROUNDS):
-                trials.left -= 1
+                work.left -= LINE_WORK
                 cut = self._cut(end, levels, period)
                 if cut is None:
                     break

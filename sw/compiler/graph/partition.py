@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from common.errors import UnsupportedError
 from sw import ir
 from sw.compiler.program.tensors import Place
+from sw.golden.requantisation import Requantisation
 
 __all__ = [
     "Partition",
-    "Place",
     "View",
     "activations",
+    "as_stored",
     "offset",
     "partition",
     "refusal",
@@ -44,6 +45,17 @@ def offset(tensor: ir.Tensor) -> int:
 def zero_point(tensor: ir.Tensor) -> int:
     """Return the zero point of a tensor as the device stores it."""
     return tensor.q.zero_point - offset(tensor)
+
+
+def as_stored(requantisation: Requantisation, output: ir.Tensor) -> Requantisation:
+    """Return what gives a tensor's integers as the device stores them."""
+    less = offset(output)
+    return replace(
+        requantisation,
+        zero_point=requantisation.zero_point - less,
+        act_min=requantisation.act_min - less,
+        act_max=requantisation.act_max - less,
+    )
 
 
 @dataclass(frozen=True, slots=True)

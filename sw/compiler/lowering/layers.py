@@ -9,31 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hw.contract.blocks import Block
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
 from hw.contract.words import ADDRESS_BITS
-from sw.compiler.exact.requantisation import Codes
+from sw.compiler.exact.requantiser import Codes
 from sw.compiler.program.tensors import Place
 
-__all__ = ["Block", "Command", "Geometry", "Layer", "Trail", "blocks_of", "distribute"]
+__all__ = ["Command", "Geometry", "Layer", "Trail", "blocks_of", "distribute"]
 
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Block:
-    """What the array needs for one word of output channels.
-
-    Attributes
-    ----------
-    multiplier, shift, bias : (columns,) int64
-    weights : (steps, rows, columns) int8
-    """
-
-    multiplier: Ints
-    shift: Ints
-    bias: Ints
-    weights: npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,29 +14,26 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode, minimum_steps
-from sw import golden, ir
-from sw.compiler.graph.partition import Partition
-from sw.compiler.lowering.context import Context, Ints
+from sw import ir
+from sw.compiler.exact.budget import Budget
+from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.convolution import PIXELS_IN_PARTS
 from sw.compiler.lowering.depthwise import place, supports
+from sw.compiler.lowering.site import Site, WeightedSite, beyond_int8
 from sw.compiler.lowering.turns import contiguous_read, fits, plain_read, read_in_parts
 from sw.compiler.program.tensors import Place
 
-__all__ = ["CostlyLayer", "Order", "Places", "Work", "costly_layers", "may_be_beyond"]
+__all__ = ["CostlyLayer", "Order", "OrderWork", "Places", "costly_layers", "may_be_beyond"]
 
 COMMAND_CYCLES = 44
 """About what a descriptor more costs, which neighbouring blocks need that are read differently."""
 
 IMPOSSIBLE = 1 << 20
 """Steps of what the core cannot run: more than anything it can takes."""
-
-SEARCH_WORK = 200
-"""Work of a search for a way of reading, besides some for each word: see :class:`Work`."""
 
 
 class Order:
@@ -65,18 +62,15 @@ Places = dict[int, Order]
 
 
 @dataclass(kw_only=True)
-class Work:
-    """What has been done in searching: about a microsecond each, but the same everywhere.
+class OrderWork(Budget):
+    """Budget of comparing orders.
 
     Attributes
     ----------
-    left : int
-        What may still be done.
     steps : dict
         What is known of windows: a search is counted once, whatever other networks needed.
     """
 
-    left: int
     steps: dict[Hashable, int] = field(default_factory=dict)
 
 
@@ -105,24 +99,24 @@ class CostlyLayer(ABC):
         """Return the blocks that cost something else if a channel is moved."""
 
     @abstractmethod
-    def kind(self, block: int, places: Places, work: Work) -> Hashable:
+    def kind(self, block: int, places: Places, work: OrderWork) -> Hashable:
         """Return how a block is computed; ``None`` for as if no weight were beyond int8."""
 
     @abstractmethod
-    def extra(self, kind: Hashable, work: Work) -> int:
+    def extra(self, kind: Hashable, work: OrderWork) -> int:
         """Return the steps that a window of a block takes more than without such weights."""
 
-    def kinds(self, places: Places, work: Work) -> dict[int, Hashable]:
+    def kinds(self, places: Places, work: OrderWork) -> dict[int, Hashable]:
         """Return how blocks are computed, without those that are as usual."""
         found = ((block, self.kind(block, places, work)) for block in range(self.blocks))
         return {block: kind for block, kind in found if kind is not None}
 
-    def cost(self, kinds: Mapping[int, Hashable], work: Work) -> int:
+    def cost(self, kinds: Mapping[int, Hashable], work: OrderWork) -> int:
         """Return the cycles that the layer takes more than without weights beyond int8."""
         return self.part_of_cost(kinds, range(self.blocks), work)
 
     def part_of_cost(
-        self, kinds: Mapping[int, Hashable], blocks: Iterable[int], work: Work
+        self, kinds: Mapping[int, Hashable], blocks: Iterable[int], work: OrderWork
     ) -> int:
         """Return what some blocks, and that neighbours differ from them, add to the cost."""
         steps, borders = 0, set()
@@ -173,7 +167,7 @@ class _Product(CostlyLayer):
         place, columns = places[self.written].place, self.config.columns
         return {place[row] // columns for row in rows}
 
-    def kind(self, block: int, places: Places, work: Work) -> Hashable:
+    def kind(self, block: int, places: Places, work: OrderWork) -> Hashable:
         columns, read = self.config.columns, places[self.read].place
         again: dict[int, int] = {}
         for row in places[self.written].at[block * columns : (block + 1) * columns]:
@@ -186,16 +180,15 @@ class _Product(CostlyLayer):
         work.left -= 2
         return tuple(sorted(again.items())) or None
 
-    def extra(self, kind: Hashable, work: Work) -> int:
+    def extra(self, kind: Hashable, work: OrderWork) -> int:
         return self._steps(kind, work) - self._steps((), work)
 
-    def _steps(self, kind: Hashable, work: Work) -> int:
+    def _steps(self, kind: Hashable, work: OrderWork) -> int:
         words, few = self.words * self.pixels, self.windows <= PIXELS_IN_PARTS
         key = words, few, kind
         if key not in work.steps:
-            work.left -= SEARCH_WORK + 2 * words
             assert isinstance(kind, tuple)
-            work.steps[key] = _steps(words, dict(kind), few, self.config)
+            work.steps[key] = _steps(words, dict(kind), few, self.config, work)
         return work.steps[key]
 
 
@@ -224,76 +217,64 @@ class _Depthwise(CostlyLayer):
             return [places[tensor].place[channel] // self.config.columns]
         return []
 
-    def kind(self, block: int, places: Places, work: Work) -> Hashable:
+    def kind(self, block: int, places: Places, work: OrderWork) -> Hashable:
         columns = self.config.columns
         inside = places[self.tensor].at[block * columns : (block + 1) * columns]
         work.left -= 2
         return max((self.channels.get(channel, 0) for channel in inside), default=0) or None
 
-    def extra(self, kind: Hashable, work: Work) -> int:
+    def extra(self, kind: Hashable, work: OrderWork) -> int:
         assert isinstance(kind, int)
         return kind
 
 
-def _steps(words: int, again: Mapping[int, int], few: bool, config: CoreConfig) -> int:
+def _steps(
+    words: int, again: Mapping[int, int], few: bool, config: CoreConfig, work: Budget
+) -> int:
     """Return the steps that a window of so many words takes, some words of them twice."""
     columns = config.columns
-    read = contiguous_read(words, again, columns) if again else plain_read(words, columns)
+    read = contiguous_read(words, again, columns, work) if again else plain_read(words, columns)
     if fits(read, config):
         return read.steps
-    parts = read_in_parts(words, again, config) if few else None
+    parts = read_in_parts(words, again, config, work) if few else None
     return IMPOSSIBLE if parts is None else parts.steps * parts.parts
 
 
-def may_be_beyond(part: Partition, op: ir.Operator) -> bool:
+def may_be_beyond(site: Site) -> bool:
     """Whether an operator can have weights beyond int8 on the device."""
-    if not isinstance(op, ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected):
+    if not isinstance(site, WeightedSite):
         return False
-    tensor = part.graph.tensors[op.weights]
-    weights = np.asarray(tensor.data, np.int64) - tensor.q.zero_point
     # Multipliers of 1 and more become larger weights.
-    _, shift = golden.requantize_params(part.graph, op)
-    return bool(np.any(_beyond(weights)) or np.any(shift >= 0))
+    return bool(beyond_int8(site.weights).any() or np.any(site.reference.shift >= 0))
 
 
-def _beyond(weights: Ints) -> npt.NDArray[np.bool_]:
-    return np.asarray((weights < -128) | (weights > 127), np.bool_)
-
-
-def costly_layers(
-    part: Partition, leaders: Mapping[Place, Place], config: CoreConfig
-) -> Iterator[CostlyLayer]:
+def costly_layers(ctx: Context, leaders: Mapping[Place, Place]) -> Iterator[CostlyLayer]:
     """Yield the layers with weights beyond int8 whose cost depends on orders."""
-    ctx = Context(part=part, config=config, source=part.graph)
-    for op in part.device:
+    for op in ctx.part.device:
+        site = ctx.site(op)
         # A layer that cannot be encoded is refused when it is lowered.
         with suppress(UnsupportedError):
-            if isinstance(op, ir.DepthwiseConv2D):
-                yield from _depthwise(ctx, op, leaders)
-            elif isinstance(op, ir.Conv2D | ir.FullyConnected):
-                yield from _product(ctx, op, leaders)
+            if isinstance(site, WeightedSite):
+                make = _depthwise if isinstance(op, ir.DepthwiseConv2D) else _product
+                yield from make(ctx, site, leaders)
 
 
 def _product(
-    ctx: Context, op: ir.Conv2D | ir.FullyConnected, leaders: Mapping[Place, Place]
+    ctx: Context, site: WeightedSite, leaders: Mapping[Place, Place]
 ) -> Iterator[CostlyLayer]:
-    view, y = ctx.view(op.input), ctx.graph.tensors[op.output]
-    weights = ctx.weights(op).reshape(y.shape[-1], -1)
-    channels, columns = view.channels, ctx.config.columns
-    if weights.shape[1] % channels:
-        return
+    op, y, weights = site.op, site.output_tensor, site.coded_weights
+    channels, columns = site.view.channels, ctx.config.columns
     pixels = weights.shape[1] // channels
-    factor = ctx.factors(op, weights, np.tile(ctx.range_of(op.input), (1, pixels))[:, None, :])
     if isinstance(op, ir.Conv2D) and (pixels, op.stride, op.padding) != (1, (1, 1), ir.NO_PADDING):
         return
     by_row: dict[int, list[tuple[int, int]]] = defaultdict(list)
     by_channel: dict[int, list[int]] = defaultdict(list)
-    for row, tap in np.argwhere(_beyond(weights * factor[:, None])).tolist():
+    for row, tap in np.argwhere(beyond_int8(weights)).tolist():
         by_row[row].append(divmod(tap, channels))
         by_channel[tap % channels].append(row)
     if by_row:
         yield _Product(
-            read=leaders[view.place],
+            read=leaders[site.view.place],
             written=leaders[Place(y.index)],
             by_row=dict(by_row),
             by_channel=dict(by_channel),
@@ -306,19 +287,17 @@ def _product(
 
 
 def _depthwise(
-    ctx: Context, op: ir.DepthwiseConv2D, leaders: Mapping[Place, Place]
+    ctx: Context, site: WeightedSite, leaders: Mapping[Place, Place]
 ) -> Iterator[CostlyLayer]:
-    view, y = ctx.view(op.input), ctx.graph.tensors[op.output]
-    raw = ctx.weights(op)[0]
-    if supports(op, raw.shape[:2]) is not None:
+    op, y = site.op, site.output_tensor
+    assert isinstance(op, ir.DepthwiseConv2D)
+    if supports(op, site.kernel) is not None:
         return
-    weights = raw.reshape(9, -1).T
-    factor = ctx.factors(op, weights, ctx.range_of(op.input)[:, :, None])
-    weights = weights * factor[:, None]
+    weights = site.coded_weights
     mode = Mode.DEPTHWISE if op.stride[0] == 1 else Mode.DEPTHWISE_STRIDE2
     odd = mode == Mode.DEPTHWISE_STRIDE2 and op.padding[1][0] == 1
     extra = {}
-    for channel in np.flatnonzero(_beyond(weights).any(axis=1)).tolist():
+    for channel in np.flatnonzero(beyond_int8(weights).any(axis=1)).tolist():
         placed = place(mode, odd, weights[channel : channel + 1])
         if placed is None:
             return
@@ -326,9 +305,9 @@ def _depthwise(
             extra[channel] = len(placed) - minimum_steps(mode)
     if extra:
         yield _Depthwise(
-            tensor=leaders[view.place],
+            tensor=leaders[site.view.place],
             channels=extra,
             blocks=-(-len(weights) // ctx.config.columns),
-            windows=y.shape[1] * -(-view.tensor.shape[2] // op.stride[1]),
+            windows=y.shape[1] * -(-site.view.tensor.shape[2] // op.stride[1]),
             config=ctx.config,
         )

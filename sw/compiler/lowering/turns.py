@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode, minimum_steps
+from sw.compiler.exact.budget import Budget
 from sw.compiler.input.layout import SystolicRead
 
 __all__ = ["contiguous_read", "fits", "plain_read", "read_in_parts", "step_limit"]
@@ -30,6 +31,9 @@ MAX_STEPS = 1024
 
 CHUNK = 4096
 """Ways of reading that are looked at together."""
+
+SEARCH_WORK, CHUNK_WORK, PLACE_WORK = 200, 100, 12
+"""Budget of a search, of a chunk besides some for each way, of a place for each word wanted."""
 
 
 def step_limit(config: CoreConfig) -> int:
@@ -92,7 +96,9 @@ def plain_read(words: int, columns: int) -> SystolicRead:
     return turns.read(words, columns)
 
 
-def contiguous_read(words: int, again: Mapping[int, int], columns: int) -> SystolicRead:
+def contiguous_read(
+    words: int, again: Mapping[int, int], columns: int, work: Budget | None = None
+) -> SystolicRead:
     """Return how to read consecutive words, some of them twice, in the fewest steps.
 
     Turns take neighbouring words, and overlap; or every n-th word; or one word and its first pairs
@@ -107,6 +113,8 @@ def contiguous_read(words: int, again: Mapping[int, int], columns: int) -> Systo
         for; not empty.
     columns : int
         Channels in a word.
+    work : Budget, optional
+        From which the search is taken, whether or not its result was known already.
 
     Returns
     -------
@@ -114,11 +122,16 @@ def contiguous_read(words: int, again: Mapping[int, int], columns: int) -> Systo
         For windows that follow each other directly, with one tap per byte: K = words × columns.
         If none :func:`fits`, one that does not.
     """
-    return _search(words, tuple(sorted(again.items())), columns // 2).read(words, columns)
+    found, taken = _search(words, tuple(sorted(again.items())), columns // 2)
+    if work is not None:
+        work.left -= taken
+    return found.read(words, columns)
 
 
 @lru_cache(maxsize=1 << 16)
-def _search(words: int, again: tuple[tuple[int, int], ...], lanes: int) -> _Turns:
+def _search(words: int, again: tuple[tuple[int, int], ...], lanes: int) -> tuple[_Turns, int]:
+    """Return the turns of the fewest steps, and the work of finding them."""
+    work = SEARCH_WORK
     fewest = minimum_steps(Mode.SYSTOLIC)
     most = max(pairs for _, pairs in again)
     # Two lanes and one word: a window has to take four steps.
@@ -128,18 +141,20 @@ def _search(words: int, again: tuple[tuple[int, int], ...], lanes: int) -> _Turn
     least = max(words * lanes + sum(pairs for _, pairs in again), fewest)
     limit = min(words * (lanes + taken), MAX_STEPS + 1)
     if least >= limit:
-        return one_by_one
+        return one_by_one, work
     ways = _ways(words, lanes)
     wanted = _wanted(words, again, lanes)
     begin, end = np.searchsorted(ways.steps, [least, limit]).tolist()
     while begin < end:
         part = slice(begin, min(end, begin + CHUNK))
+        work += CHUNK_WORK + (part.stop - begin) // 30
         for row in (begin + np.flatnonzero(ways.promising(part, words, wanted))).tolist():
+            work += PLACE_WORK * (8 + len(again))
             found = _first_place(words, again, lanes, ways.turns(row))
             if found is not None:
-                return found
+                return found, work
         begin += CHUNK
-    return one_by_one
+    return one_by_one, work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -331,7 +346,9 @@ def _place(
     return -low - int(found[0]) if len(found) else None
 
 
-def read_in_parts(words: int, again: Mapping[int, int], config: CoreConfig) -> SystolicRead | None:
+def read_in_parts(
+    words: int, again: Mapping[int, int], config: CoreConfig, work: Budget | None = None
+) -> SystolicRead | None:
     """Return how to read consecutive words, some of them twice, in as few parts as fit.
 
     The parts are alike, so each reads twice what one of them has to; what is behind the last word
@@ -344,7 +361,9 @@ def read_in_parts(words: int, again: Mapping[int, int], config: CoreConfig) -> S
         of_part: dict[int, int] = {}
         for word, pairs in again.items():
             of_part[word % size] = max(pairs, of_part.get(word % size, 0))
-        part = contiguous_read(size, of_part, columns) if again else plain_read(size, columns)
+        part = (
+            contiguous_read(size, of_part, columns, work) if again else plain_read(size, columns)
+        )
         if not fits(part, config):
             continue
         begin = np.arange(parts)[:, None, None] * size * columns

@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from common.errors import UnsupportedError
+from sw.compiler.exact.budget import Budget
 from sw.compiler.lowering.layers import Trail
 
-__all__ = ["Buffer", "MemoryPlan", "NoArrangement", "plan"]
+__all__ = ["WORK", "Buffer", "MemoryPlan", "NoArrangement", "plan"]
 
 TRIES = 400
 """Orders of placement tried when the obvious ones leave gaps."""
+
+WORK = 1_000_000
+"""What looking for addresses may do; the trials for a network of 60 tensors take a sixth."""
 
 
 class NoArrangement(UnsupportedError):
@@ -28,7 +32,8 @@ class NoArrangement(UnsupportedError):
         kilobytes = word_bytes / 1024
         super().__init__(
             f"no arrangement of the tensors was found in {depth * kilobytes:.0f} KB of activation "
-            f"memory; the best takes {words * kilobytes:.0f} KB"
+            f"memory; the best takes {words * kilobytes:.0f} KB; use smaller images or a smaller "
+            "width multiplier"
         )
         self.excess = words - depth
 
@@ -178,7 +183,13 @@ def check(buffers: Sequence[Buffer], depth: int, ring_minimum: int, word_bytes: 
     return bound
 
 
-def plan(buffers: Sequence[Buffer], depth: int, ring_minimum: int, word_bytes: int) -> MemoryPlan:
+def plan(
+    buffers: Sequence[Buffer],
+    depth: int,
+    ring_minimum: int,
+    word_bytes: int,
+    work: Budget | None = None,
+) -> MemoryPlan:
     """Choose addresses so that as much as possible is left in one piece for the ring.
 
     Parameters
@@ -191,6 +202,8 @@ def plan(buffers: Sequence[Buffer], depth: int, ring_minimum: int, word_bytes: i
         Words that the ring needs at least.
     word_bytes : int
         For messages.
+    work : Budget, optional
+        Trials take at most half of what is left; without it, of :data:`WORK`.
 
     Raises
     ------
@@ -198,13 +211,13 @@ def plan(buffers: Sequence[Buffer], depth: int, ring_minimum: int, word_bytes: i
         If the tensors do not fit, with what they would need.
     """
     bound = check(buffers, depth, ring_minimum, word_bytes)
-    top, addresses = _search(buffers, bound)
+    top, addresses = _search(buffers, bound, work or Budget(left=WORK))
     if top + ring_minimum > depth:
         raise NoArrangement(top + ring_minimum, depth, word_bytes)
     return MemoryPlan(addresses=addresses, tops=_tops(buffers, addresses), depth=depth)
 
 
-def _search(buffers: Sequence[Buffer], bound: int) -> tuple[int, dict[int, int]]:
+def _search(buffers: Sequence[Buffer], bound: int, work: Budget) -> tuple[int, dict[int, int]]:
     """Try orders of placement until one reaches the lower bound."""
     orders = [
         # What is written over something goes in front of it, hence first.
@@ -222,9 +235,13 @@ def _search(buffers: Sequence[Buffer], bound: int) -> tuple[int, dict[int, int]]
     best = min((_place(order) for order in orders), key=lambda result: result[0])
     rng = random.Random(0)
     order = list(orders[0])
-    for _ in range(TRIES):
+    # Each looks at all pairs of tensors.
+    each = len(order) ** 2 // 10 + 1
+    work.left -= each * len(orders)
+    for _ in range(min(TRIES, work.left // 2 // each)):
         if best[0] == bound or pinned == len(order):
             break
+        work.left -= each
         trial = list(order)
         i, j = rng.randrange(pinned, len(trial)), rng.randrange(pinned, len(trial))
         trial.insert(j, trial.pop(i))

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from common.errors import UnsupportedError
-from sw.compiler.graph.partition import Place
-from sw.compiler.input.layout import InputLayout
+from sw.compiler.exact.budget import Budget
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Layer, Trail
-from sw.compiler.placement.addresses import Buffer, MemoryPlan, NoArrangement, plan
+from sw.compiler.placement.addresses import WORK, Buffer, MemoryPlan, NoArrangement, plan
 from sw.compiler.placement.chains import Segment
 from sw.compiler.placement.segments import Division, Needs
+from sw.compiler.program.layout import InputLayout
+from sw.compiler.program.tensors import Place
 
 __all__ = ["Arrangement", "Arranger", "stored_rows"]
 
@@ -75,6 +76,7 @@ class Arranger:
             streamed=streamed,
             pinned=pinned,
         )
+        self.gaps: NoArrangement | None = None
         self.division = Division(needs=self.needs, config=ctx.config)
         self.limit = ctx.config.memory_depth - RING_MINIMUM
         if pinned:
@@ -84,19 +86,23 @@ class Arranger:
     def find(self) -> Arrangement | None:
         """Return the cheapest arrangement that fits, if there is one."""
         config = self.ctx.config
-        while (segments := self.division.best(self.limit)) is not None:
+        work = Budget(left=WORK)
+        while work.left > 0 and (segments := self.division.best(self.limit)) is not None:
             buffers = _buffers(self.ctx, self.needs, segments)
             try:
-                memory = plan(buffers, config.memory_depth, RING_MINIMUM, config.word_bytes)
+                memory = plan(buffers, config.memory_depth, RING_MINIMUM, config.word_bytes, work)
             except NoArrangement as error:
                 # What fits on paper has gaps: try with less.
                 self.limit -= error.excess
+                self.gaps = error
             else:
                 return Arrangement(segments=segments, memory=memory)
         return None
 
     def shortage(self) -> UnsupportedError:
-        """Return the error that says how much memory would be enough."""
+        """Return the error that says how much memory would be enough, or that there are gaps."""
+        if self.gaps is not None:
+            return UnsupportedError(str(self.gaps))
         needed = self.division.least(self.limit)
         fitting = self.division.best(needed)
         assert fitting is not None

@@ -15,11 +15,11 @@ from hw.contract.words import HALFWORD_BITS
 
 @pytest.mark.parametrize(("field", "value", "message"), [
     ("lanes", 8, "lanes must be 2 or 4, not 8"),
-    ("rows", 3, "rows must be 2, not 3"),
     ("memory_depth", 1000, "memory_depth must be a power of two of at least 4, not 1000"),
     ("memory_depth", 32768, "memory_depth must be at most 16384, not 32768"),
     ("weight_depth", 3, "weight_depth must be a power of two of at least 4, not 3"),
-    ("acc_bits", 33, "acc_bits must be 16 to 32, not 33"),
+    ("acc_bits", 17, "acc_bits must be 18 to 24, not 17"),
+    ("acc_bits", 25, "acc_bits must be 18 to 24, not 25"),
     ("fraction_bits", 16, "fraction_bits must be odd, 9 to 31, not 16"),
     ("technology", "ecp5", "technology must be 'ice40' or 'portable', not 'ecp5'"),
     ("core_mhz", 0, "core_mhz must be 1 to 200, not 0"),

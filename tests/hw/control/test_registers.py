@@ -22,7 +22,7 @@ class HostBench(BlockBench):
 
     async def request(self, *, write, register, address, data=0):
         """Make an access; return what was read."""
-        ask, answer = self.dut.request, self.dut.response
+        ask, answer = self.dut.bus.request, self.dut.bus.response
         payload = {"write": write, "register": register, "address": address, "data": data}
         self.ctx.set(ask.payload, payload)
         self.ctx.set(ask.valid, 1)
@@ -49,29 +49,29 @@ class HostBench(BlockBench):
         return value
 
     async def memory_access(self, address, write, data):
-        ask = self.dut.request
-        while not self.get("memory"):
+        ask = self.dut.bus.request
+        while not self.get("memory__request"):
             assert not self.ctx.get(ask.ready)
             await self.tick()
         for _ in range(self.wait()):
-            assert self.get("memory") and not self.ctx.get(ask.ready)
+            assert self.get("memory__request") and not self.ctx.get(ask.ready)
             await self.tick()
-        assert self.get("memory_write") == write
-        word, lane = self.get("word"), self.get("lane")
+        assert self.get("memory__write") == write
+        word, lane = self.get("memory__word"), self.get("memory__lane")
         assert (word, lane) == (address // self.lanes, address % self.lanes)
-        self.set(memory_grant=1, settled=0)
+        self.set(memory__grant=1, memory__settled=0)
         assert self.ctx.get(ask.ready)
         await self.tick()
-        self.set(memory_grant=0)
+        self.set(memory__grant=0)
         self.ctx.set(ask.valid, 0)
-        assert not self.get("memory")
+        assert not self.get("memory__request")
         if write:
             # The access is on its way to its lane.
             for _ in range(lane):
-                assert self.get("halfword") == data
+                assert self.get("memory__halfword") == data
                 await self.tick()
-            self.memory[word, lane] = self.get("halfword")
-            self.set(settled=1)
+            self.memory[word, lane] = self.get("memory__halfword")
+            self.set(memory__settled=1)
         else:
             await self.tick(lane)
             self.set(read_valid=1, read_halfword=self.memory.get((word, lane), 0xDEAD))
@@ -99,7 +99,7 @@ def test_registers():
 def test_start_is_a_pulse():
     async def scenario(bench):
         pulses = 0
-        ask = bench.dut.request
+        ask = bench.dut.bus.request
         for address in (Register.START, Register.STATUS, Register.START):
             bench.ctx.set(ask.payload, {"write": 1, "register": 1, "address": address})
             bench.ctx.set(ask.valid, 1)
@@ -229,7 +229,7 @@ def test_random_accesses(seed):
 
 def test_an_answer_blocks_the_next_request():
     async def scenario(bench):
-        ask, answer = bench.dut.request, bench.dut.response
+        ask, answer = bench.dut.bus.request, bench.dut.bus.response
         bench.ctx.set(ask.payload, {"write": 0, "register": 1, "address": Register.STATUS})
         bench.ctx.set(ask.valid, 1)
         assert bench.ctx.get(ask.ready)
@@ -247,20 +247,20 @@ def test_an_answer_blocks_the_next_request():
 def test_a_halfword_is_held_until_it_is_settled():
     """The next access waits, and does not change what is on its way."""
     async def scenario(bench):
-        ask = bench.dut.request
+        ask = bench.dut.bus.request
         payload = {"write": 1, "register": 0, "address": 3, "data": 0x1234}
         bench.ctx.set(ask.payload, payload)
         bench.ctx.set(ask.valid, 1)
         await bench.tick()
-        assert bench.get("memory")
-        await bench.pulse(memory_grant=1)
+        assert bench.get("memory__request")
+        await bench.pulse(memory__grant=1)
         bench.ctx.set(ask.payload, payload | {"address": 0, "data": 0x4321})
         for _ in range(5):
-            assert not bench.get("memory") and not bench.ctx.get(ask.ready)
-            assert bench.get("halfword") == 0x1234
+            assert not bench.get("memory__request") and not bench.ctx.get(ask.ready)
+            assert bench.get("memory__halfword") == 0x1234
             await bench.tick()
-        bench.set(settled=1)
+        bench.set(memory__settled=1)
         await bench.tick(2)
-        assert bench.get("memory") and bench.get("halfword") == 0x4321
+        assert bench.get("memory__request") and bench.get("memory__halfword") == 0x4321
 
     HostBench().run(scenario)

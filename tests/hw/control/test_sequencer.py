@@ -13,7 +13,7 @@ from hw.contract.modes import Mode, minimum_steps
 from hw.contract.registers import Cause
 from hw.contract.taps import window_steps
 from hw.control.sequencer import Sequencer
-from hw.program.descriptor_queue import LayerLayout
+from hw.interfaces import LayerLayout
 
 WINDOWS = (Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2)
 

@@ -1,4 +1,4 @@
-"""Step decoder: which words the array sees, mode by mode, window by window."""
+"""Decoders of a step: which words the array sees, mode by mode, window by window."""
 
 import itertools
 import random
@@ -7,10 +7,10 @@ import pytest
 from support.block_bench import BlockBench
 
 from hw.contract.config import CoreConfig
-from hw.contract.modes import Mode
+from hw.contract.modes import DEPTHWISE_MODES, Mode
 from hw.contract.taps import window_steps
 from hw.control.steps import StepDecoder
-from hw.program.descriptor_queue import LayerLayout
+from hw.depthwise.decoder import TapDecoder
 
 CONFIG = CoreConfig(technology="portable")
 PADS = ("pad_left", "pad_right", "pad_top", "pad_bottom")
@@ -36,55 +36,65 @@ def at(column, row):
     return column % 4 << 2 | row
 
 
-def expected(layer, ask):
-    """Return what is defined of the decoded step."""
-    mode, phase, slot = layer["mode"], ask["phase"], ask["slot"]
-    begins = phase == 0 and (not layer.get("partial") or ask["edges"]["first_column"])
-    result = {"first": int(begins), "serial": int(mode == Mode.SYSTOLIC and ask["running"]),
+def array_step(layer, ask):
+    """Return what is defined of the array's step."""
+    begins = ask["phase"] == 0 and (not layer.get("partial") or ask["edges"]["first_column"])
+    result = {"first": int(begins),
+              "serial": int(layer["mode"] == Mode.SYSTOLIC and ask["running"]),
               "weight_address": ask["weight_address"]}
+    if layer["mode"] == Mode.SYSTOLIC:
+        result["word_phase"] = ask["word_phase"]
+    return result
+
+
+def window_step(layer, ask):
+    """Return what is defined of the window memory's step."""
+    mode, phase, slot = layer["mode"], ask["phase"], ask["slot"]
     if mode == Mode.SYSTOLIC:
-        return result | {"pick": 3, "word_phase": ask["word_phase"], "window_write_enable": 0}
-    to_window = mode in (Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2)
-    to_x = True
-    newest = slot
-    result["pick"] = 0
+        return {"bypass": 3, "write_enable": 0}
+    result = {"bypass": 0}
+    to_window, is_newest = mode.is_depthwise, True
+    column = slot
     if to_window:
         if phase < len(window_steps(mode)):
             upper, lower = window_steps(mode)[phase]
-            result["window_read"] = at(slot - upper[0], upper[1])
-            result["pick"] = sum(padded(mode, layer, ask["edges"], tap) << row
-                                 for row, tap in enumerate((upper, lower)))
+            result["read"] = at(slot - upper[0], upper[1])
+            result["bypass"] = sum(padded(mode, layer, ask["edges"], tap) << row
+                                   for row, tap in enumerate((upper, lower)))
         else:
-            del result["pick"]
+            del result["bypass"]
         # The second of the two columns that a window reads.
         if mode == Mode.DEPTHWISE_STRIDE2 and not ask["prologue"] and phase >= 3:
-            newest = slot + 1
+            column = slot + 1
     elif mode == Mode.ADD:
         # Tensor 1, a word ahead, goes to the window memory, tensor 2 straight to row 1.
         to_window = bool(ask["prologue"] or phase == 1)
-        to_x = not to_window
-        result["window_read"] = at(slot - 1, 0)
-    result["window_write_enable"] = int(ask["read"] and to_window)
-    result["x_load"] = int(ask["read"] and to_x)
-    if result["window_write_enable"]:
-        result["window_write"] = at(newest, ask["read_row"])
+        is_newest = not to_window
+        result["read"] = at(slot - 1, 0)
+    result["write_enable"] = int(ask["read"] and to_window)
+    result["keep"] = int(ask["read"] and is_newest)
+    if result["write_enable"]:
+        result["write"] = at(column, ask["read_row"])
     return result
 
 
 def check(cases):
-    async def scenario(bench):
-        before = None
-        for layer, ask in [*cases, cases[0]]:
-            bench.set(layer={k: int(v) for k, v in layer.items()}, request=ask)
-            if before is not None:
-                step = bench.get("step")
-                for name, value in expected(*before).items():
-                    assert step[name] == value, (name, before)
-            before = layer, ask
-            await bench.tick()
+    """Let both decoders decode the cases."""
+    for decoder, expected in ((StepDecoder, array_step), (TapDecoder, window_step)):
 
-    assert StepDecoder.LATENCY == 1
-    BlockBench(StepDecoder(CONFIG, LayerLayout)).run(scenario)
+        async def scenario(bench, expected=expected):
+            before = None
+            for layer, ask in [*cases, cases[0]]:
+                bench.set(layer={k: int(v) for k, v in layer.items()}, request=ask)
+                if before is not None:
+                    step = bench.get("step")
+                    for name, value in expected(*before).items():
+                        assert step[name] == value, (name, before)
+                before = layer, ask
+                await bench.tick()
+
+        assert decoder.LATENCY == 1
+        BlockBench(decoder(CONFIG)).run(scenario)
 
 
 def request(rng, phase, edges):
@@ -129,7 +139,7 @@ def test_other_modes(mode):
     check(cases)
 
 
-@pytest.mark.parametrize("mode", [Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2])
+@pytest.mark.parametrize("mode", DEPTHWISE_MODES)
 def test_beyond_the_optional_steps(mode):
     """Weights of later steps are 0; writes go on as they should."""
     rng = random.Random(mode)
@@ -138,7 +148,7 @@ def test_beyond_the_optional_steps(mode):
            for phase in range(32) for _ in range(4)])
 
 
-@pytest.mark.parametrize("mode", [Mode.DEPTHWISE, Mode.DEPTHWISE_STRIDE2])
+@pytest.mark.parametrize("mode", DEPTHWISE_MODES)
 def test_all_taps_are_visited(mode):
     """The ordinary steps see each tap of a window once, the optional ones once more."""
     taps = [tap for step in window_steps(mode) for tap in step]

@@ -39,7 +39,7 @@ def test_digests_differ():
     one = digest(CONFIG, 12_000_000)
     assert one == digest(replace(CONFIG, technology="portable"), 12_000_000)
     assert len({one, digest(CONFIG, 6_000_000), digest(replace(CONFIG, lanes=2), 12_000_000),
-                digest(replace(CONFIG, acc_bits=25), 12_000_000)}) == 4
+                digest(replace(CONFIG, acc_bits=23), 12_000_000)}) == 4
 
 
 def test_bad_fields():
@@ -125,7 +125,7 @@ def test_a_packet_out_of_sequence_does_nothing_and_says_what_is_expected():
             status, items = line.check(await line.reply(REPLY_BYTES))
             assert (status, items, line.sequence) == (Status.SEQUENCE, b"", expected)
         assert line.memory == {0: 3} and not line.starts
-        assert not line.flash_in and not line.ctx.get(line.link.raw_select)
+        assert not line.flash_in and not line.ctx.get(line.link.raw.select)
         assert await line.write(Space.MEMORY, 1, [4]) == Status.OK
         assert line.memory == {0: 3, 1: 4}
 
@@ -134,7 +134,7 @@ def test_a_packet_out_of_sequence_does_nothing_and_says_what_is_expected():
 
 def test_flash():
     async def scenario(line):
-        selected = line.link.raw_select
+        selected = line.link.raw.select
         await line.write(Space.FLASH, 1, [0x03, 0, 1, 2])
         assert line.flash_in == [3, 0, 1, 2] and line.ctx.get(selected), "/CS stays low"
         line.flash_out = [9, 8, 7]

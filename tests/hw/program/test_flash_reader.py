@@ -37,8 +37,8 @@ def predict(count, taken_at):
 
 def test_start_up_releases_the_flash_and_sets_quad_enable():
     async def scenario(bench):
-        assert not bench.get(bench.reader.ready)
-        await bench.until(bench.reader.ready)
+        assert not bench.get(bench.reader.program.ready)
+        await bench.until(bench.reader.program.ready)
         assert bench.flash.status[1] == 0x02
         assert bench.flash.stored[1] == 0, "the bit is written volatile"
         assert 256 < bench.cycle < 450
@@ -49,7 +49,7 @@ def test_start_up_releases_the_flash_and_sets_quad_enable():
 def test_start_up_leaves_a_set_quad_enable_bit_alone():
     async def scenario(bench):
         bench.flash._write_status = None    # a write would fail
-        await bench.until(bench.reader.ready)
+        await bench.until(bench.reader.program.ready)
 
     FlashBench(CONTENTS, quad_enabled=True).run(scenario)
 
@@ -58,7 +58,7 @@ def test_start_up_leaves_a_set_quad_enable_bit_alone():
 @pytest.mark.parametrize("command", [0xEB, 0xED])
 def test_start_up_ends_continuous_read_mode(clock_mhz, command):
     async def scenario(bench):
-        await bench.until(bench.reader.ready)
+        await bench.until(bench.reader.program.ready)
         await bench.start(3)
         taken, _ = await bench.take(8)
         assert taken == halfwords(8)
@@ -71,7 +71,7 @@ def test_no_flash_is_never_ready():
     async def scenario(bench):
         bench.flash.step = lambda *pins: 0
         await bench.tick(2000)
-        assert not bench.get(bench.reader.ready)
+        assert not bench.get(bench.reader.program.ready)
         await bench.start(0)
         assert not bench.get(bench.reader.busy)
 
@@ -81,7 +81,7 @@ def test_no_flash_is_never_ready():
 @pytest.mark.parametrize("address", [0, 1, 0x100, 0x1234])
 def test_rate_and_latency_are_exact(address):
     async def scenario(bench):
-        await bench.until(bench.reader.ready)
+        await bench.until(bench.reader.program.ready)
         start = await bench.start(address)
         taken, times = await bench.take(300)
         assert taken == halfwords(300)
@@ -100,7 +100,7 @@ def test_random_stalls_lose_nothing_and_follow_the_published_rule(seed):
     eagerness = [rng.choice([0.0, 0.02, 0.2, 0.5, 1.0]) for _ in range(64)]
 
     async def scenario(bench):
-        await bench.until(bench.reader.ready)
+        await bench.until(bench.reader.program.ready)
         start = await bench.start(address)
         taken, times = await bench.take(
             count, lambda cycle: cycle - start > 30_000
@@ -112,7 +112,7 @@ def test_random_stalls_lose_nothing_and_follow_the_published_rule(seed):
 
         # The same stalls again, valid observed in every cycle.
         start = await bench.start(address)
-        data, takes, seen = bench.reader.data, set(times), []
+        data, takes, seen = bench.reader.program.words, set(times), []
         for cycle in range(1, times[-1] + 1):
             bench.set(data.ready, int(cycle in takes))
             if bench.get(data.valid) and len(seen) <= len([t for t in seen if t[1]]):
@@ -127,7 +127,7 @@ def test_random_stalls_lose_nothing_and_follow_the_published_rule(seed):
 
 def test_full_buffer_pauses_the_clock():
     async def scenario(bench):
-        await bench.until(bench.reader.ready)
+        await bench.until(bench.reader.program.ready)
         start = await bench.start(0)
         await bench.tick(start + FlashReader.FIRST_TRANSFER
                          + FlashReader.CYCLES_PER_HALFWORD * FlashReader.BUFFER_HALFWORDS
@@ -146,13 +146,13 @@ def test_full_buffer_pauses_the_clock():
 def test_stop_and_restart(after):
     async def scenario(bench):
         reader = bench.reader
-        await bench.until(reader.ready)
+        await bench.until(reader.program.ready)
         for address in (0x40, 0x801):
             await bench.start(address)
             assert bench.get(reader.busy)
             await bench.tick(after - 1)
             await bench.stop()
-            assert not bench.get(reader.busy) and not bench.get(reader.data.valid)
+            assert not bench.get(reader.busy) and not bench.get(reader.program.words.valid)
             assert bench.get(reader.pins.cs_n)
             start = await bench.start(address + 2)      # /CS high for one cycle only
             taken, times = await bench.take(20)
@@ -160,7 +160,7 @@ def test_stop_and_restart(after):
             assert times[0] - start == FlashReader.START_LATENCY
             await bench.stop()
             await bench.tick(5)
-            assert not bench.get(reader.data.valid)
+            assert not bench.get(reader.program.words.valid)
 
     FlashBench(CONTENTS).run(scenario)
 
@@ -173,13 +173,13 @@ def test_stop_behind_a_checksum():
 
     async def scenario(bench):
         reader = bench.reader
-        await bench.until(reader.ready)
-        bench.set(reader.data.ready, 1)
+        await bench.until(reader.program.ready)
+        bench.set(reader.program.words.ready, 1)
         for after in range(checksum - 1, checksum + 12):
             await bench.start(0x100)
             await bench.tick(after)
             await bench.stop()
-            bench.set(reader.data.ready, 0)
+            bench.set(reader.program.words.ready, 0)
             await bench.start(0x100, payload=None)
             await bench.tick(full - 2)
             assert bench.get(reader.pins.sck)
@@ -188,7 +188,7 @@ def test_stop_behind_a_checksum():
                 assert not bench.get(reader.pins.sck) and not bench.get(reader.pins.cs_n), after
                 await bench.tick()
             await bench.stop()
-            bench.set(reader.data.ready, 1)
+            bench.set(reader.program.words.ready, 1)
 
     FlashBench(CONTENTS).run(scenario)
 
@@ -198,25 +198,25 @@ def test_words_can_be_taken_back_to_back_when_announced():
 
     async def scenario(bench):
         reader = bench.reader
-        await bench.until(reader.ready)
+        await bench.until(reader.program.ready)
         await bench.tick(3)
         start = await bench.start(0x123)
         taken, begins, hold = [], [], 1
         while len(taken) < 4 * 400:
             # As the core does it: announced in one cycle, taken in the next four.
-            if hold == 0 and bench.get(reader.word_ready):
+            if hold == 0 and bench.get(reader.program.word_ready):
                 begins.append(bench.cycle - start)
                 for _ in range(4):
                     await bench.tick()
-                    bench.set(reader.data.ready, 1)
-                    assert bench.get(reader.data.valid)
-                    taken.append(bench.get(reader.data.payload))
+                    bench.set(reader.program.words.ready, 1)
+                    assert bench.get(reader.program.words.valid)
+                    taken.append(bench.get(reader.program.words.payload))
                     # `hold` of 0: the next word in the cycle in which this one's last is taken.
                 hold = rng.choice([0, 0, 0, 1, 2, 30, 1500 if rng.random() < 0.1 else 0])
                 if hold == 0:
                     continue
             await bench.tick()
-            bench.set(reader.data.ready, 0)
+            bench.set(reader.program.words.ready, 0)
             hold = max(0, hold - 1)
         assert taken == halfwords(1600)
         assert begins[0] == (FlashReader.FIRST_TRANSFER + 3 * FlashReader.CYCLES_PER_HALFWORD
@@ -229,7 +229,7 @@ def test_words_can_be_taken_back_to_back_when_announced():
 
 def test_start_is_ignored_while_busy():
     async def scenario(bench):
-        await bench.until(bench.reader.ready)
+        await bench.until(bench.reader.program.ready)
         await bench.start(0x10)
         await bench.tick(7)
         await bench.start(0x900)
@@ -260,7 +260,7 @@ ONE_CLOCK = FlashTiming(path_max=10.1, path_min=3.4)
 def test_sampling_at_the_wrong_time_is_found_out(latency, options, works):
     async def scenario(bench):
         for _ in range(1500):
-            if bench.get(bench.reader.ready):
+            if bench.get(bench.reader.program.ready):
                 break
             await bench.tick()
         else:
@@ -276,7 +276,7 @@ def test_sampling_at_the_wrong_time_is_found_out(latency, options, works):
 
 def test_raw_access_programs_the_flash():
     async def scenario(bench):
-        await bench.until(bench.reader.ready)
+        await bench.until(bench.reader.program.ready)
         assert (await bench.exchange(0x9F, 0, 0, 0))[1:] == [0xEF, 0x70, 0x18]
         for command in ([0x20, 0, 0x10, 0], [0x02, 0, 0x10, 0x20, *b"separable"]):
             await bench.exchange(0x06)
@@ -297,12 +297,12 @@ def test_raw_access_programs_the_flash():
 
 def test_raw_access_waits_for_the_stream_to_end():
     async def scenario(bench):
-        await bench.until(bench.reader.ready)
+        await bench.until(bench.reader.program.ready)
         await bench.start(0)
-        bench.set(bench.reader.raw_start, 1)
+        bench.set(bench.reader.raw.start, 1)
         await bench.tick(3)
-        bench.set(bench.reader.raw_start, 0)
-        assert not bench.get(bench.reader.raw_busy)
+        bench.set(bench.reader.raw.start, 0)
+        assert not bench.get(bench.reader.raw.busy)
         taken, _ = await bench.take(10)
         assert taken == halfwords(10)
 
@@ -321,7 +321,7 @@ def test_the_model_refuses_a_reader_that_skips_the_start_up():
     async def scenario(bench):
         # A bus that reads as ones makes the reader believe that the flash is ready.
         model, bench.flash.step = bench.flash.step, lambda *pins: 0xF
-        await bench.until(bench.reader.ready)
+        await bench.until(bench.reader.program.ready)
         bench.flash.step = model
         await bench.start(0)
         with pytest.raises(FlashError, match="command EDh in power-down: only ABh is obeyed"):
@@ -336,7 +336,7 @@ def test_the_model_refuses_a_reader_that_skips_the_start_up():
 ])
 def test_the_model_refuses_double_transfer_rate(options, text):
     async def scenario(bench):
-        await bench.until(bench.reader.ready)
+        await bench.until(bench.reader.program.ready)
         await bench.start(0)
         with pytest.raises(FlashError, match=text):
             await bench.take(1)
@@ -350,15 +350,15 @@ def test_a_whole_stream_is_verified(sections):
 
     async def scenario(bench):
         reader = bench.reader
-        await bench.until(reader.ready)
+        await bench.until(reader.program.ready)
         for _ in range(2):
             start = await bench.start(0x77, payload=payload)
             taken, _ = await bench.take(len(payload) // 2)
             assert taken == halfwords(len(payload) // 2, payload)
             while bench.get(reader.busy):
-                assert not bench.get(reader.verified)
+                assert not bench.get(reader.program.verified)
                 await bench.tick()
-            assert bench.get(reader.verified) and not bench.get(reader.corrupt)
+            assert bench.get(reader.program.verified) and not bench.get(reader.program.corrupt)
             transfers = sections * (SECTION + 1)
             assert bench.cycle - start == (
                 FlashReader.FIRST_TRANSFER + FlashReader.CYCLES_PER_HALFWORD * (transfers - 1)
@@ -366,9 +366,9 @@ def test_a_whole_stream_is_verified(sections):
             # What is left in the buffer is padding, which can still be taken.
             assert (await bench.take(3))[0] == [0, 0, 0]
             assert (await bench.exchange(0x9F, 0))[1] == 0xEF, "the flash is free"
-            assert bench.get(reader.verified)
+            assert bench.get(reader.program.verified)
             await bench.stop()
-            assert not bench.get(reader.verified)
+            assert not bench.get(reader.program.verified)
 
     FlashBench().run(scenario)
 
@@ -377,11 +377,11 @@ def test_the_last_section_is_read_whatever_is_taken():
     """The loader may stop anywhere in it."""
     async def scenario(bench):
         reader = bench.reader
-        await bench.until(reader.ready)
+        await bench.until(reader.program.ready)
         await bench.start(0, payload=PAYLOAD[:SECTION_BYTES])
         # One word that the loader has read; the ring has room for at least one more.
         await bench.take(2 * 4)
-        await bench.until(reader.verified)
+        await bench.until(reader.program.verified)
 
     FlashBench().run(scenario)
 
@@ -402,22 +402,22 @@ def test_one_wrong_bit_is_found(where):
 
     async def scenario(bench):
         reader = bench.reader
-        await bench.until(reader.ready)
+        await bench.until(reader.program.ready)
         for bit in rng.sample(at, 12):
             bench.flash.array[: len(data)] = flipped(data, 8 * section * size + bit)
             await bench.start(0, payload=None)
             if section:
                 await bench.take(section * SECTION)
             await bench.take(10)
-            await bench.until(reader.corrupt)
-            assert not bench.get(reader.verified) and not bench.get(reader.busy)
-            bench.set(reader.data.ready, 1)
+            await bench.until(reader.program.corrupt)
+            assert not bench.get(reader.program.verified) and not bench.get(reader.busy)
+            bench.set(reader.program.words.ready, 1)
             for _ in range(SECTION - 10 + 4):
                 await bench.tick()
-            bench.set(reader.data.ready, 0)
-            assert not bench.get(reader.data.valid)
+            bench.set(reader.program.words.ready, 0)
+            assert not bench.get(reader.program.words.valid)
             await bench.stop()
-            assert not bench.get(reader.corrupt)
+            assert not bench.get(reader.program.corrupt)
 
     FlashBench().run(scenario)
 
@@ -425,11 +425,11 @@ def test_one_wrong_bit_is_found(where):
 @pytest.mark.parametrize("value", [0x00, 0xFF])
 def test_an_empty_flash_is_found(value):
     async def scenario(bench):
-        await bench.until(bench.reader.ready)
+        await bench.until(bench.reader.program.ready)
         bench.flash.array[:] = bytes([value]) * len(bench.flash.array)
         await bench.start(0, payload=None)
         await bench.take(10)
-        await bench.until(bench.reader.corrupt)
+        await bench.until(bench.reader.program.corrupt)
 
     FlashBench().run(scenario)
 

@@ -12,6 +12,11 @@ from hw.requantise.writeback import Writeback
 SIZE = 1 << ADDRESS_BITS
 
 
+def wanted(bench):
+    """Return whether a write is requested, and where."""
+    return bench.get("write__request"), bench.get("write__address")
+
+
 def follow(layers, delay, *, lanes=4):
     """Write layers (base, step, blocks, windows); a write is granted after ``delay()`` cycles.
 
@@ -23,15 +28,15 @@ def follow(layers, delay, *, lanes=4):
             bench.set(step=step % SIZE, base=0x2AAA)
             for block in range(blocks):
                 for window in range(windows):
-                    assert not bench.get("pending")
+                    assert not bench.get("write__request")
                     await bench.pulse(done=1, next_block=int(window == 0))
                     address = (base + block + window * step) % SIZE
                     waits = min(delay(), lanes)
                     for _ in range(waits):
-                        assert (bench.get("pending"), bench.get("address")) == (1, address)
+                        assert wanted(bench) == (1, address)
                         await bench.tick()
-                    assert (bench.get("pending"), bench.get("address")) == (1, address)
-                    await bench.pulse(grant=1)
+                    assert wanted(bench) == (1, address)
+                    await bench.pulse(write__grant=1)
                     await bench.tick(max(0, lanes - 2 - waits))
 
     BlockBench(Writeback()).run(scenario)
@@ -63,9 +68,9 @@ def test_result_in_the_cycle_of_a_grant():
         await bench.pulse(done=1, next_block=1)
         bench.set(next_block=0)
         for address in (50, 60, 70):
-            assert (bench.get("pending"), bench.get("address")) == (1, address)
-            await bench.pulse(done=1, grant=1)
-        await bench.pulse(grant=1)
-        assert not bench.get("pending")
+            assert wanted(bench) == (1, address)
+            await bench.pulse(done=1, write__grant=1)
+        await bench.pulse(write__grant=1)
+        assert not bench.get("write__request")
 
     BlockBench(Writeback()).run(scenario)

@@ -7,7 +7,7 @@ from support.block_bench import BlockBench
 from hw.contract.config import CoreConfig
 from hw.systolic import array
 from hw.systolic.array import SystolicArray
-from hw.systolic.lane import ACC_DELAY, WINDOW_BITS, Lane
+from hw.systolic.lane import ACC_DELAY, Lane
 
 DEPTH = 16
 
@@ -29,40 +29,36 @@ def pair(word):
 # -- one lane ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("operand", ["serial", "window", "x"])
+@pytest.mark.parametrize("row", [0, 1])
+@pytest.mark.parametrize("serial", [True, False])
 @pytest.mark.parametrize(("activation", "weight"), [
     ((-128, -128), (-128, -128)), ((127, -128), (-128, 127)), ((1, 2), (3, 4)), ((-1, 5), (-1, 1)),
 ])
-def test_lane(operand, activation, weight):
+def test_lane(row, serial, activation, weight):
     """Operands and result of one step are in the cycles that the lane's docstring names."""
-    row = {"serial": 0, "window": 0, "x": 1}[operand]
-
     async def scenario(bench):
         # Weights, and zeros for the other row.
         for load_row, value in ((1 << row, halfword(*weight)), (2 >> row, 0)):
-            bench.set(memory_data=value, load_address=5)
-            await bench.pulse(load_row=load_row)
-        if operand == "window":
-            bench.set(memory_data=halfword(*activation), window_write=0b1001)
-            await bench.pulse(window_write_enable=1)
+            bench.set(memory_data=value, load={"row": load_row, "address": 5})
+            await bench.tick()
+        bench.set(load=NOTHING)
         bench.set(memory_data=0x5A5A)
         # Cycle 0.
-        bench.set(weight_address=5, window_read=0b1001)
-        if operand == "x":
-            bench.set(memory_data=halfword(*activation), x_load=1)
-        await bench.tick()
-        bench.set(weight_address=0, window_read=0, x_load=0, memory_data=0x5A5A)
+        await bench.pulse(weight_address=5)
         # Cycle 1.
-        if operand == "serial":
-            bench.set(serial=halfword(activation[0], 99), pick=1)
+        words = [0x5A5A, 0x5A5A]
+        words[row] = 0x7777 if serial else halfword(*activation)
+        # The lane's columns see the same byte of the serial path.
+        byte = (activation[0] & 0xFF) << 8 * row | 99 << 8 * (1 - row)
+        bench.set(serial=byte, operands={"words": words, "bypass": serial << row})
         await bench.tick()
-        bench.set(serial=0x7777, pick=0)
+        bench.set(serial=0x7777, operands={"words": [0x1234, 0x1234], "bypass": 0})
         await bench.tick(ACC_DELAY - 2)
         # Cycle 4.
         assert [bench.get("acc")[c] for c in range(2)] == [0, 0]
         await bench.pulse(first=1)
         # Cycle 5, and on: weights of 0 add nothing.
-        seen = [activation[0]] * 2 if operand == "serial" else activation
+        seen = [activation[0]] * 2 if serial else activation
         expected = [a * w for a, w in zip(seen, weight, strict=True)]
         for _ in range(3):
             assert [bench.get("acc")[c] for c in range(2)] == expected
@@ -89,25 +85,21 @@ def model(cfg, steps, data, zero_point):
     """
     lanes, columns = cfg.lanes, cfg.columns
     weights = np.zeros((2, cfg.weight_depth, columns), np.int64)
-    window = np.zeros((1 << WINDOW_BITS, columns), np.int64)
-    x, acc = np.zeros(columns, np.int64), np.zeros(columns, np.int64)
+    acc = np.zeros(columns, np.int64)
     words = np.array([np.concatenate([pair(h) for h in word]) for word in data])
     result = []
     for t, (step, load) in enumerate(steps):
-        if step["x_load"]:
-            x = words[t]
         serial = np.full(2, zero_point)
         if step["serial"]:
             p = step["word_phase"]
             serial = words[t - p][2 * p : 2 * p + 2] if t >= p else np.zeros(2, np.int64)
         total = np.zeros(columns, np.int64)
-        for row, word in enumerate((window[step["window_read"]], x)):
-            seen = np.full(columns, serial[row]) if step["pick"] >> row & 1 else word
+        for row, word in enumerate(step["words"]):
+            own = np.concatenate([pair(h) for h in word[:lanes]])
+            seen = np.full(columns, serial[row]) if step["bypass"] >> row & 1 else own
             total += seen * weights[row, step["weight_address"]]
         acc = total if step["first"] else acc + total
         result.append(acc)
-        if step["window_write_enable"]:
-            window[step["window_write"]] = words[t]
         for row in range(2):
             if load["row"] >> row & 1:
                 weights[row, load["address"]] = words[t]
@@ -118,15 +110,22 @@ def model(cfg, steps, data, zero_point):
 def check(cfg, steps, data, zero_point=0):
     """Make one step per cycle; the accumulators of lane g are due ``LATENCY + g`` cycles later."""
     expected = model(cfg, steps, data, zero_point)
-    idle = {"step": {"first": 0}, "load": {"row": 0, "address": 0}}
+    controls = ("weight_address", "first", "serial", "word_phase")
 
     async def scenario(bench):
         bench.set(zero_point=zero_point)
         for now in range(len(steps) + array.LATENCY + cfg.lanes):
-            step, load = steps[now] if now < len(steps) else idle.values()
-            skewed = [data[now - g][g] if 0 <= now - g < len(data) else 0xDEAD
-                      for g in range(cfg.lanes)]
-            bench.set(step=step, load=load, memory_data=skewed)
+            made, loading = steps[now] if now < len(steps) else (step(first=0), NOTHING)
+            skewed, operands = [], []
+            for g in range(cfg.lanes):
+                t = now - g
+                skewed.append(data[t][g] if 0 <= t < len(data) else 0xDEAD)
+                # A cycle after the step.
+                seen = steps[t - 1][0] if 0 < t <= len(steps) else step()
+                operands.append({"words": [word[g] for word in seen["words"]],
+                                 "bypass": seen["bypass"]})
+            bench.set(step={name: made[name] for name in controls}, load=loading,
+                      memory_data=skewed, operands=operands)
             for g in range(cfg.lanes):
                 t = now - array.LATENCY - g
                 if 0 <= t < len(steps):
@@ -137,9 +136,13 @@ def check(cfg, steps, data, zero_point=0):
     BlockBench(SystolicArray(cfg)).run(scenario)
 
 
+ANY = [[0x1234] * 4] * 2
+"""Words of the window for both rows."""
+
+
 def step(**changes):
-    return {"weight_address": 0, "window_read": 0, "window_write": 0, "window_write_enable": 0,
-            "x_load": 0, "pick": 0, "first": 1, "serial": 0, "word_phase": 0, **changes}
+    return {"weight_address": 0, "words": ANY, "bypass": 0, "first": 1, "serial": 0,
+            "word_phase": 0, **changes}
 
 
 NOTHING = {"row": 0, "address": 0}
@@ -161,12 +164,10 @@ def test_random_steps(lanes):
     steps = []
     for t in range(1500):
         made = step(
-            weight_address=number(DEPTH), window_read=number(1 << WINDOW_BITS),
-            window_write=number(1 << WINDOW_BITS), window_write_enable=number(2),
-            x_load=number(2), pick=number(4), first=int(t == 0 or number(10) == 0),
-            serial=number(2), word_phase=number(lanes),
+            weight_address=number(DEPTH), bypass=number(4),
+            words=rng.integers(0, 1 << 16, (2, lanes)).tolist(),
+            first=int(t == 0 or number(10) == 0), serial=number(2), word_phase=number(lanes),
         )
-        made["window_write_enable"] &= made["window_write"] != made["window_read"]
         loading = {"row": number(4), "address": number(DEPTH)}
         if loading["address"] == made["weight_address"]:
             loading["row"] = 0
@@ -192,7 +193,7 @@ def test_serial_dot_product(lanes):
         data.append(pixel.astype(np.int8).view(np.uint16).tolist())
         data += rng.integers(0, 1 << 16, (lanes - 1, lanes)).tolist()
         steps += [
-            (step(serial=1, word_phase=k, weight_address=k, pick=3, first=int(k == 0)), NOTHING)
+            (step(serial=1, word_phase=k, weight_address=k, bypass=3, first=int(k == 0)), NOTHING)
             for k in range(lanes)
         ]
     ends = model(cfg, steps, data, 0)[2 * lanes + lanes - 1 :: lanes]
@@ -209,10 +210,10 @@ def test_extremes(activation, weight):
     limit = 1 << cfg.acc_bits - 1
     count = (limit - 1) // abs(2 * activation * weight)
     word = [halfword(weight, weight)] * cfg.lanes
-    data = [word, word] + [[halfword(activation, activation)] * cfg.lanes] * (count + 1)
-    steps = [(step(), load(0, 0)), (step(), load(1, 0)),
-             (step(window_write_enable=1, window_write=7, x_load=1), NOTHING)]
-    steps += [(step(window_read=7, first=int(k == 0)), NOTHING) for k in range(count)]
+    words = [[halfword(activation, activation)] * cfg.lanes] * 2
+    data = [word] * (count + 2)
+    steps = [(step(), load(0, 0)), (step(), load(1, 0))]
+    steps += [(step(words=words, first=int(k == 0)), NOTHING) for k in range(count)]
     final = model(cfg, steps, data, 0)[-1]
     assert final.tolist() == [2 * activation * weight * count] * cfg.columns
     check(cfg, steps, data)
@@ -222,7 +223,7 @@ def test_zero_point_fills_the_serial_path():
     for zero_point in (-128, 127, -1):
         word = [halfword(1, 3)] * 4
         steps = [(step(), load(0, 2)), (step(), load(1, 2)),
-                 (step(pick=3, weight_address=2), NOTHING)]
+                 (step(bypass=3, weight_address=2), NOTHING)]
         assert model(config(), steps, [word] * 3, zero_point)[-1].tolist() == [
             2 * zero_point, 6 * zero_point] * 4
         check(config(), steps, [word] * 3, zero_point)

@@ -28,7 +28,7 @@ from sw.bench.measure import (
 from sw.bench.rivals import RIVALS, VISUAL_WAKE_WORDS, rivals_of
 from sw.compiler import Program, compile_graph
 from sw.compiler.timing import predict
-from sw.driver import Device
+from sw.driver import open_device
 from sw.fuzz.builder import NetworkBuilder
 
 BOARD = boards.get("icebreaker")
@@ -221,7 +221,7 @@ def test_networks(shared: Path, name: str) -> None:
     """Every cause of every layer of whole networks: counters and cycle model agree."""
     graph = importer.load(str(shared / "models" / f"{name}.tflite"))
     program = compile_graph(graph, BOARD.config, board=BOARD.name)
-    with Device.open("sim", BOARD.config) as device:
+    with open_device("sim", BOARD.config) as device:
         result: Measurement = measure(
             program, BOARD, CLOCK, device=device, frame=random_inputs(graph, 0))
     assert result.source == "counters"

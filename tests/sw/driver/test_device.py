@@ -22,6 +22,7 @@ from sw.driver import (
     DeviceLost,
     DeviceTimeout,
     Transport,
+    open_device,
 )
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import Feed, Halfwords, LayerObserver, Progress
@@ -43,7 +44,7 @@ def program(graph: Graph) -> Program:
 
 @pytest.fixture
 def device() -> Iterator[Device]:
-    with Device.open("sim", CONFIG) as device:
+    with open_device("sim", CONFIG) as device:
         yield device
 
 
@@ -189,7 +190,7 @@ def test_errors_before_the_device_is_touched(
     with pytest.raises(DeviceError, match="no program is loaded"):
         device.infer(frame(graph, 0))
     with pytest.raises(DeviceError, match="compiled for another core"):
-        device.load(replace(program, config=replace(CONFIG, acc_bits=25)))
+        device.load(replace(program, config=replace(CONFIG, acc_bits=23)))
     device.load(program)
     with pytest.raises(InputError, match="must be int8"):
         device.infer(frame(graph, 0)[:, 1:])
@@ -315,7 +316,7 @@ def test_strange_devices(program: Program) -> None:
 
 def test_no_such_port() -> None:
     with pytest.raises(DeviceError, match=r"/dev/nothing: cannot be opened .*--backend is sim"):
-        Device.open("/dev/nothing", CONFIG)
+        open_device("/dev/nothing", CONFIG)
 
 
 class Recorder(Dummy):

@@ -12,7 +12,7 @@ from hw.contract.registers import Register
 from sw import importer
 from sw.compiler import Program, compile_graph
 from sw.compiler.timing import descriptor_timings, predict
-from sw.driver import Device, DeviceError, DeviceTimeout, profile
+from sw.driver import Device, DeviceError, DeviceTimeout, open_device, profile
 from sw.driver.simulation import SimTransport
 from sw.fuzz.builder import NetworkBuilder
 
@@ -50,12 +50,12 @@ def check(device: Device, program: Program) -> None:
 
 
 def test_simulated_board(program: Program) -> None:
-    with Device.open("sim", CONFIG) as device:
+    with open_device("sim", CONFIG) as device:
         check(device, program)
 
 
 def test_serial_line(program: Program) -> None:
-    with Device.open("sim:link", CONFIG) as device:
+    with open_device("sim:link", CONFIG) as device:
         check(device, program)
 
 
@@ -93,7 +93,7 @@ def test_a_device_that_does_not_get_there(program: Program) -> None:
 
 def test_another_core(program: Program) -> None:
     with (
-        Device.open("sim", CONFIG) as device,
+        open_device("sim", CONFIG) as device,
         pytest.raises(DeviceError, match="compiled for another core"),
     ):
-        profile(device, replace(program, config=replace(CONFIG, acc_bits=25)), FRAME)
+        profile(device, replace(program, config=replace(CONFIG, acc_bits=23)), FRAME)

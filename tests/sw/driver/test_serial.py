@@ -168,7 +168,7 @@ def test_a_board_that_is_configured_again(
 
 def test_another_configuration_is_refused(port: SimulatedSerialPort) -> None:
     with pytest.raises(ConfigurationMismatch, match="not of the configuration that was asked for"):
-        SerialTransport(port, replace(CONFIG, acc_bits=25), baud=BAUD)
+        SerialTransport(port, replace(CONFIG, acc_bits=23), baud=BAUD)
 
 
 class DeadPort:

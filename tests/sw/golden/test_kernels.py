@@ -11,6 +11,8 @@ from support.judges import Array, LiteRT, Micro, constants
 from common.errors import UnsupportedError
 from sw import golden, importer
 from sw.fuzz.builder import NetworkBuilder
+from sw.golden.requantisation import Requantisation
+from sw.golden.windows import Windows
 from sw.ir import Graph
 
 Step = Callable[[NetworkBuilder, int], int]
@@ -266,11 +268,9 @@ def test_integers_of_a_fully_connected_layer(dtype: str, seed: int) -> None:
         input_zero_point=arguments["input_zero_point"],
         weights_zero_point=arguments["weights_zero_point"],
     )
-    assert golden.rounds_once(op)
-    scaled = golden.primitives.multiply_rounding_once(
-        accumulator, *golden.requantize_params(graph, op)
-    )
-    got = np.clip(scaled + arguments["output_zero_point"], *golden.activation_range(graph, op))
+    requantisation = golden.requantisation(graph, op)
+    assert requantisation.single_rounding
+    got = requantisation.outputs(accumulator, *golden.requantize_params(graph, op))
     np.testing.assert_array_equal(got, golden.run(graph, x)[op.output])
 
 
@@ -282,12 +282,10 @@ def test_kernel_on_plain_arrays() -> None:
         weights,
         np.array([9], np.int32),
         input_zero_point=-1,
-        output_zero_point=2,
+        windows=Windows(padding=((1, 1), (1, 1))),
         multiplier=1 << 30,
         shift=1,
-        activation_min=-20,
-        activation_max=100,
-        padding=((1, 1), (1, 1)),
+        requantisation=Requantisation(zero_point=2, act_min=-20, act_max=100),
     )
     assert y.shape == (1, 4, 4, 1)
     # Top left: (−8 − 7 − 4 − 3) + 4 × 1 + 9 = −9, times 1, plus 2.
@@ -431,10 +429,8 @@ def fully_connected_of_one(x: int, total: int, real: float) -> int:
         np.array([[1]], np.int8),
         bias,
         input_zero_point=0,
-        output_zero_point=3,
         real_multiplier=real,
-        activation_min=-100,
-        activation_max=100,
+        requantisation=Requantisation(zero_point=3, act_min=-100, act_max=100),
     )
     return int(y.item())
 

@@ -126,7 +126,7 @@ def test_not_a_model(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(ModelFormatError, match=message) as caught:
         importer.load(path)
     assert "\n" not in str(caught.value)
-    assert str(caught.value).startswith("some: ")
+    assert str(caught.value).startswith(f"{path}: ")
 
 
 def test_missing_file_and_directory(tmp_path: Path) -> None:

@@ -27,10 +27,9 @@ from support.streams import KEYS, picture, tensor
 import boards
 from common import tool
 from sw import golden, importer
-from sw.driver import DeviceLost
+from sw.driver import DeviceLost, GoldenDevice
 from sw.networks import shipped
 from sw.stream.__main__ import INTERRUPTED, main
-from sw.stream.engine import GoldenDevice
 
 BOARD = ["--board", "icebreaker"]
 GOLDEN = [*BOARD, "--backend", "golden"]

@@ -19,11 +19,11 @@ from common.terminal import printable
 from sw import golden, importer
 from sw.compiler import compile_graph
 from sw.compiler.timing import predict
-from sw.driver import Device, DeviceError, StreamResult
+from sw.driver import DeviceError, GoldenDevice, StreamResult, open_device
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 from sw.stream import records
-from sw.stream.engine import Engine, GoldenDevice
+from sw.stream.engine import Engine
 from sw.stream.prefetch import Prefetch
 from sw.stream.records import Record, Statistics
 from sw.stream.sources import Frame
@@ -80,7 +80,7 @@ def expected(graph: Graph, number: int) -> list[int]:
 
 def test_on_the_simulated_core(graph: Graph) -> None:
     program = compile_graph(graph, CONFIG)
-    with Device.open("sim", CONFIG) as device:
+    with open_device("sim", CONFIG) as device:
         device.load(program)
         engine = Engine(graph, device, clock_mhz=CONFIG.core_mhz, verify=True)
         done = list(engine.run(Prefetch(frames(4, unusable=[2]))))
@@ -315,7 +315,7 @@ def test_over_a_serial_line(graph: Graph) -> None:
     """The real link and core, simulated: times are those of the line."""
     board = boards.get("icebreaker")
     program = compile_graph(graph, board.config, flash_address=board.flash.program_base)
-    with Device.open("sim:link", board.config, baud=board.baud) as device:
+    with open_device("sim:link", board.config, baud=board.baud) as device:
         device.load(program)
         engine = Engine(graph, device, clock_mhz=board.config.core_mhz, verify=True)
         done = list(engine.run(Prefetch(frames(5, unusable=[2]))))

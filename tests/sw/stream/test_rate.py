@@ -11,7 +11,7 @@ import boards
 from sw import golden
 from sw.compiler import Program, compile_graph
 from sw.compiler.timing import predict
-from sw.driver import Device
+from sw.driver import open_device
 from sw.driver.serial import SerialTransport
 from sw.explore.graphs import random_graph
 from sw.figures import line, store
@@ -39,7 +39,7 @@ def test_forty_frames_a_second(graph: Graph, program: Program) -> None:
     shape = graph.tensors[graph.inputs[0]].shape
     rng = np.random.default_rng(7)
     frames = [rng.integers(-128, 128, shape, np.int8) for _ in range(5)]
-    with Device.open("sim:link", CONFIG, baud=BOARD.baud) as device:
+    with open_device("sim:link", CONFIG, baud=BOARD.baud) as device:
         assert isinstance(device.transport, SerialTransport)
         assert device.transport.baud == 12_000_000
         device.load(program)

@@ -18,8 +18,9 @@ from common.errors import InputError
 from sw import images, importer
 from sw.ir import Graph
 from sw.stream import sources
+from sw.stream.open import open_source
 from sw.stream.prefetch import Prefetch
-from sw.stream.sources import Frame, Item, PictureSource, Preparer, RawSource, Source, open_source
+from sw.stream.sources import Frame, Item, PictureSource, Preparer, RawSource, Source
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ from common.errors import InputError
 from sw import images, importer
 from sw.stream import sources, video
 from sw.stream.__main__ import main
-from sw.stream.sources import Preparer, open_source
+from sw.stream.open import open_source
+from sw.stream.sources import Preparer
 from sw.stream.video import CameraSource, VideoSource
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV is missing: pip install 'separable[video]'")

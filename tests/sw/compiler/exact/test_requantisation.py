@@ -9,18 +9,15 @@ import pytest
 from common.errors import UnsupportedError
 from hw.contract.requantiser import MAX_SHIFT
 from sw.compiler.exact.lines import step_positions
-from sw.compiler.exact.requantisation import (
-    Codes,
-    Reference,
-    encode,
-    equal_steps,
-    hardware_requantize,
-    preview,
-)
+from sw.compiler.exact.proof import equal_steps
+from sw.compiler.exact.reference import Bounds, ChannelSums, Reference
+from sw.compiler.exact.requantisation import encode, nominal_codes
+from sw.compiler.exact.requantiser import Codes, RequantiserSpec
 from sw.golden.primitives import rounding_divide_by_pot
+from sw.golden.requantisation import Requantisation
 
 Ints = npt.NDArray[np.int64]
-FULL_RANGE = np.array([-128, 127]).reshape(2, 1, 1)
+SPEC = RequantiserSpec()
 
 
 def reference(
@@ -29,10 +26,20 @@ def reference(
     return Reference(
         multiplier=np.array([multiplier]),
         shift=np.array([shift]),
-        single_rounding=single,
-        zero_point=zero_point,
-        act_min=-128,
-        act_max=127,
+        requantisation=Requantisation(
+            zero_point=zero_point, act_min=-128, act_max=127, single_rounding=single
+        ),
+    )
+
+
+def sums_of(
+    weights: list[int], bias: int, zero_point: int, input_range: tuple[int, int] = (-128, 127)
+) -> ChannelSums:
+    return ChannelSums(
+        weights=np.array([weights]),
+        bias=np.array([bias]),
+        input_zero_point=zero_point,
+        input_range=np.array(input_range).reshape(2, 1, 1),
     )
 
 
@@ -40,27 +47,12 @@ def coded(
     ref: Reference, weights: list[int], bias: int, fraction_bits: int = 31, zero_point: int = -5
 ) -> tuple[Codes, Ints, Ints]:
     """Encode a channel; return its codes and all sums, for hardware and reference."""
-    w = np.array([weights])
-    codes = encode(
-        ref,
-        w,
-        np.array([bias]),
-        input_zero_point=zero_point,
-        input_range=FULL_RANGE,
-        acc_bits=24,
-        fraction_bits=fraction_bits,
-        where="operator 'x'",
-    )
-    factor, output_range = preview(
-        ref,
-        w,
-        np.array([bias]),
-        input_zero_point=zero_point,
-        input_range=FULL_RANGE,
-        where="operator 'x'",
-    )
-    np.testing.assert_array_equal(factor, codes.factor)
-    np.testing.assert_array_equal(output_range, codes.output_range)
+    w, total = np.array([weights]), sums_of(weights, bias, zero_point)
+    spec = RequantiserSpec(fraction_bits=fraction_bits)
+    codes = encode(ref, total, spec, "operator 'x'")
+    nominal = nominal_codes(ref, total, "operator 'x'")
+    np.testing.assert_array_equal(nominal.factor, codes.factor)
+    np.testing.assert_array_equal(nominal.output_range, codes.output_range)
     ends = [w * (end - zero_point) for end in (-128, 127)]
     low, high = int(np.minimum(*ends).sum()), int(np.maximum(*ends).sum())
     products = np.arange(low, high + 1, dtype=np.int64)
@@ -71,16 +63,8 @@ def coded(
 def assert_equal(
     ref: Reference, codes: Codes, u: Ints, sums: Ints, fraction_bits: int = 31
 ) -> None:
-    got = hardware_requantize(
-        u,
-        codes.multiplier,
-        codes.shift,
-        single_rounding=ref.single_rounding,
-        zero_point=ref.zero_point,
-        act_min=ref.act_min,
-        act_max=ref.act_max,
-        fraction_bits=fraction_bits,
-    )
+    spec = RequantiserSpec(fraction_bits=fraction_bits)
+    got = spec.outputs(u, codes.multiplier, codes.shift, ref.requantisation)
     np.testing.assert_array_equal(got, ref.output(sums[None, :])[0])
 
 
@@ -144,9 +128,8 @@ def test_only_equal_codes_pass_the_proof() -> None:
     ref = reference(1500000000, -9)
     weights = np.array([WEIGHTS])
     codes, u, sums = coded(ref, WEIGHTS, 77)
-    low, high = sums[:1], sums[-1:]
-    offset = 77 + 5 * weights.sum(axis=1)
-    assert equal_steps(ref, codes, low, high, offset).all()
+    bounds = Bounds(low=sums[:1], high=sums[-1:], offset=77 + 5 * weights.sum(axis=1))
+    assert equal_steps(ref, codes, bounds, SPEC).all()
     rng = np.random.default_rng(0)
     for _ in range(40):
         wrong = Codes(
@@ -156,17 +139,11 @@ def test_only_equal_codes_pass_the_proof() -> None:
             factor=codes.factor,
             output_range=codes.output_range,
         )
-        got = hardware_requantize(
-            u - codes.bias + wrong.bias,
-            wrong.multiplier,
-            wrong.shift,
-            single_rounding=False,
-            zero_point=3,
-            act_min=-128,
-            act_max=127,
+        got = SPEC.outputs(
+            u - codes.bias + wrong.bias, wrong.multiplier, wrong.shift, ref.requantisation
         )
         truth = np.array_equal(got, ref.output(sums[None, :])[0])
-        assert equal_steps(ref, wrong, low, high, offset)[0] == truth
+        assert equal_steps(ref, wrong, bounds, SPEC)[0] == truth
 
 
 def test_output_ranges_enclose_outputs() -> None:
@@ -178,11 +155,8 @@ def test_output_ranges_enclose_outputs() -> None:
 
 def encode_high_inputs(weights: list[int], bias: int) -> None:
     """Encode a channel whose inputs are known to be high: 100 to 127, the zero point 120."""
-    w = np.array([weights])
-    encode(
-        reference(1 << 30, -15), w, np.array([bias]), input_zero_point=120,
-        input_range=np.array([100, 127]).reshape(2, 1, 1), acc_bits=24, where="operator 'x'",
-    )
+    sums = sums_of(weights, bias, 120, (100, 127))
+    encode(reference(1 << 30, -15), sums, SPEC, "operator 'x'")
 
 
 def test_every_width_is_checked() -> None:
@@ -204,21 +178,18 @@ def test_left_shifts_that_overflow_are_refused() -> None:
 def test_only_the_highest_sum_is_different() -> None:
     """A step between the last two sums counts like any other."""
     ref = reference(1 << 30, 1, zero_point=0)
-    low, high, offset = np.array([-3]), np.array([4]), np.array([0])
+    bounds = Bounds(low=np.array([-3]), high=np.array([4]), offset=np.array([0]))
     right, _, _ = coded(ref, [1], 0, zero_point=0)
-    assert equal_steps(ref, right, low, high, offset).all()
+    assert equal_steps(ref, right, bounds, SPEC).all()
     # Outputs are sums, but 4 becomes 3: the last step is missing.
     wrong = Codes(
         multiplier=np.array([int(0.87 * (1 << 30))]), shift=np.array([0]), bias=np.array([0]),
         factor=np.array([2]), output_range=right.output_range,
     )
     u = 2 * np.arange(-3, 5)
-    got = hardware_requantize(
-        u, wrong.multiplier, wrong.shift, single_rounding=False, zero_point=0, act_min=-128,
-        act_max=127,
-    )
+    got = SPEC.outputs(u, wrong.multiplier, wrong.shift, ref.requantisation)
     assert got.tolist() == [*range(-3, 4), 3]
-    assert not equal_steps(ref, wrong, low, high, offset).any()
+    assert not equal_steps(ref, wrong, bounds, SPEC).any()
 
 
 @pytest.mark.parametrize("shift", range(1, 7))

@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 
 from common.errors import UnsupportedError
+from hw.contract.config import CoreConfig
+from sw import importer
+from sw.compiler import compile_graph
+from sw.compiler.exact.budget import Budget
 from sw.compiler.lowering.layers import Trail
-from sw.compiler.placement import addresses
+from sw.compiler.placement import addresses, arrange
 from sw.compiler.placement.addresses import Buffer, MemoryPlan, NoArrangement, plan
+from sw.compiler.placement.arrange import RING_MINIMUM
+from sw.fuzz.builder import NetworkBuilder
 
 
 def buffer(tensor: int, words: int, first: int, last: int) -> Buffer:
@@ -92,3 +98,43 @@ def test_what_lies_over_all_of_another() -> None:
     large = Buffer(tensor=1, name="large", words=100, first=1, last=2, trails={0: Trail(5)})
     assert large.together(small) == small.together(large) == 100
     assert plan([small, large], 200, 8, 8).ring_words == 100
+
+
+def test_many_tensors_with_gaps_take_bounded_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = []
+
+    def place(order: list[Buffer]) -> tuple[int, dict[int, int]]:
+        orders.append(order)
+        return 10_000, {}
+
+    monkeypatch.setattr(addresses, "_place", place)
+    many = [buffer(n, 10, n, n + 1) for n in range(300)]
+    work = Budget(left=100_000)
+    with pytest.raises(NoArrangement):
+        plan(many, 1024, 8, 8, work)
+    # A tenth for each pair; the obvious orders are tried in any case.
+    assert len(orders) == 6 + 2 and work.left == 100_000 - 8 * 9001
+    orders.clear()
+    with pytest.raises(NoArrangement):
+        plan(many[:10], 1024, 8, 8)
+    assert len(orders) == 6 + addresses.TRIES
+
+
+def test_arrangements_are_not_looked_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = NetworkBuilder(seed=1)
+    x = net.input((1, 8, 8, 8))
+    for _ in range(3):
+        x = net.conv_2d(x, 8)
+    placements = 0
+
+    def place(order: list[Buffer]) -> tuple[int, dict[int, int]]:
+        nonlocal placements
+        placements += 1
+        # A word is missing, however little is asked for.
+        return CoreConfig().memory_depth - RING_MINIMUM + 1, {}
+
+    monkeypatch.setattr(addresses, "_place", place)
+    monkeypatch.setattr(arrange, "WORK", 2000)
+    with pytest.raises(UnsupportedError, match="no arrangement of the tensors was found"):
+        compile_graph(importer.loads(net.build(outputs=[x])), CoreConfig(), dense_input=True)
+    assert 100 < placements < 2000

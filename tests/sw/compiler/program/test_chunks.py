@@ -16,9 +16,9 @@ from hw.contract.sections import seal, unseal
 from sim.functional import run_program
 from sw import golden, importer
 from sw.compiler import InputChunk, Program, compile_graph, load_program, save_program
-from sw.compiler.placement.encode import descriptor_words
+from sw.compiler.program.encoding import descriptor_words
 from sw.compiler.timing import predict
-from sw.driver import Device, DeviceError, DeviceTimeout, profile
+from sw.driver import Device, DeviceError, DeviceTimeout, open_device, profile
 from sw.driver.simulation import SimLinkTransport, SimTransport
 from sw.driver.transport import Feed, LayerObserver
 from sw.fuzz.builder import NetworkBuilder
@@ -152,7 +152,7 @@ def test_a_layer_is_seen_at_its_end(program: Program) -> None:
 
 def test_serial_line(graph: Graph, program: Program) -> None:
     (output,) = graph.outputs
-    with Device.open("sim:link", CONFIG) as device:
+    with open_device("sim:link", CONFIG) as device:
         device.load(program)
         for seed in range(2):
             x = frame(seed)
@@ -199,7 +199,7 @@ def test_a_line_on_which_the_core_gets_nowhere(program: Program) -> None:
 
 def test_no_profile(program: Program) -> None:
     with (
-        Device.open("sim", CONFIG) as device,
+        open_device("sim", CONFIG) as device,
         pytest.raises(DeviceError, match="depends on when the host brings the input"),
     ):
         profile(device, program, frame(0))

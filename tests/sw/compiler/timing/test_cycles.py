@@ -21,7 +21,7 @@ from sw.compiler import compile_graph
 from sw.compiler.timing import predict
 from sw.compiler.timing.core import DescriptorTiming
 from sw.compiler.timing.cycles import layer_cycles, work_timings
-from sw.driver import Device
+from sw.driver import open_device
 
 PROGRAMS = 60
 PROFILED = 10
@@ -249,7 +249,7 @@ def test_networks(shared: Path, name: str) -> None:
     limits = np.iinfo(tensor.dtype)
     rng = np.random.default_rng(0)
     x = rng.integers(limits.min, limits.max + 1, tensor.shape).astype(tensor.dtype)
-    with Device.open("sim", ICEBREAKER) as device:
+    with open_device("sim", ICEBREAKER) as device:
         device.load(program)
         result = device.infer(x)
     assert result.layer_cycles == predict(program)

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from hw.contract.blocks import Block
 from hw.contract.descriptors import DESCRIPTOR_HALFWORDS, Descriptor
 from hw.contract.records import PARAMETER_FIELDS, Record, header
-from hw.contract.requantiser import DIGITS, MULTIPLIER_BITS, encode_channel
-from sw.compiler.lowering.layers import Block
+from hw.contract.requantiser import encode_channels
 
 __all__ = [
     "block_words",
     "command_words",
     "descriptor_words",
-    "encode_channels",
     "parameter_words",
     "stream",
     "words_of",
@@ -39,37 +38,12 @@ def descriptor_words(descriptor: Descriptor, word_bytes: int) -> Words:
     return np.concatenate([_header_word(Record.DESCRIPTOR, 0, word_bytes), data])
 
 
-def encode_channels(multiplier: Ints, shift: Ints, bias: Ints) -> Ints:
-    """Return the four fields of every output channel, behind the other dimensions.
-
-    The array form of :func:`hw.contract.requantiser.encode_channel`.
-    """
-    if multiplier.size:
-        # The first one that is wrong, if any is, is refused in its words.
-        wrong = (multiplier < 0) | (multiplier >= 1 << MULTIPLIER_BITS) | (shift < 0) | (
-            shift > 31) | (np.abs(2 * bias + 1) >= 1 << 24)
-        at = np.unravel_index(np.argmax(wrong), wrong.shape)
-        encode_channel(multiplier=int(multiplier[at]), shift=int(shift[at]), bias=int(bias[at]))
-    code, rest = np.zeros_like(multiplier), multiplier
-    for number in range(DIGITS):
-        digit = ((rest + 1) & 3) - 1
-        code |= (digit & 3) << 2 * number
-        rest = (rest - digit) >> 2
-    fields = (
-        code >> 8 & 0xFFFF,
-        code >> 24 | (shift == 0).astype(np.int64) << 8 | shift << 10,
-        bias & 0xFFFF,
-        bias >> 16 & 0xFF | (code & 0xFF) << 8,
-    )
-    return np.stack(fields, axis=-1)
-
-
 def parameter_words(blocks: Sequence[Block], word_bytes: int) -> Words:
     """Return the requantisation parameters of blocks: (blocks, words, word bytes).
 
     Word ``k``, lane ``g`` holds field ``k mod 4`` of output channel ``2g + k // 4``.
     """
-    rows, lanes = 2, word_bytes // 2
+    rows, lanes = blocks[0].weights.shape[1], word_bytes // 2
     fields = encode_channels(
         *(np.stack([getattr(block, name) for block in blocks]).astype(np.int64)
           for name in ("multiplier", "shift", "bias"))

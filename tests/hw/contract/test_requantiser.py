@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hw.contract.requantiser import encode_channel
-from sw.compiler.placement.encode import encode_channels
+from hw.contract.requantiser import decode_channels, encode_channel, encode_channels
 
 
 def test_channels_are_encoded_like_each_by_itself() -> None:
@@ -21,6 +20,23 @@ def test_channels_are_encoded_like_each_by_itself() -> None:
         expected = encode_channel(
             multiplier=int(multiplier[at]), shift=int(shift[at]), bias=int(bias[at]))
         assert tuple(fields[at].tolist()) == expected
+    for decoded, value in zip(
+        decode_channels(fields), (multiplier, shift, bias), strict=True
+    ):
+        np.testing.assert_array_equal(decoded, value)
+
+
+@pytest.mark.parametrize(
+    ("multiplier", "shift", "bias", "fields"),
+    [
+        # Digits 0 to 3 of the multiplier are −1, 1, 2 and 0: its code is 0b00100111.
+        (-1 + 4 + 2 * 16, 5, -2, (0, 5 << 10, 0xFFFE, 0x27FF)),
+        (1 << 30, 0, 0x123456, (0, 1 << 8 | 1 << 6, 0x3456, 0x12)),
+        (1 << 8, 1, 0, (1, 1 << 10, 0, 0)),
+    ],
+)
+def test_fields(multiplier: int, shift: int, bias: int, fields: tuple[int, ...]) -> None:
+    assert encode_channel(multiplier=multiplier, shift=shift, bias=bias) == fields
 
 
 @pytest.mark.parametrize(

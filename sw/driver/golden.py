@@ -1,0 +1,53 @@
+"""The golden model in the place of a device."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+
+from sw import golden
+from sw.driver.device import Frame, TensorObserver
+from sw.driver.results import Result, StreamResult
+from sw.ir import Graph
+
+__all__ = ["GoldenDevice"]
+
+
+class GoldenDevice:
+    """Device that computes with the golden model: it needs no program and counts no cycles.
+
+    Parameters
+    ----------
+    graph : Graph
+    """
+
+    observes_layers = False
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def infer(self, inputs: Frame, observe: TensorObserver | None = None) -> Result:
+        """Run the network once; see :meth:`sw.driver.Device.infer`."""
+        return Result(tensors=golden.run(self._graph, inputs), cycles=None, layer_cycles=None)
+
+    def stream(self, frames: Iterable[Frame]) -> Iterator[StreamResult]:
+        """Run the network on one frame after the other; see :meth:`sw.driver.Device.stream`."""
+        for index, x in enumerate(frames):
+            began = time.perf_counter()
+            tensors = golden.run(self._graph, x)
+            ended = time.perf_counter()
+            yield StreamResult(
+                index=index, tensors=tensors, compute_seconds=ended - began, finished=ended
+            )
+
+    def __enter__(self) -> GoldenDevice:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """There is nothing to let go of."""

@@ -1,0 +1,160 @@
+"""Inference: one input of a network on a device, compared with the golden model if wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from sw import golden, ir, report
+from sw.compiler import Program
+from sw.driver import Device, DeviceError, GoldenDevice, Result
+from sw.ir import Graph
+from sw.networks.samples import Sample
+from sw.verify import Difference, check
+
+__all__ = ["TOP", "Run", "golden_reports", "layer_reports", "run"]
+
+Array = npt.NDArray[np.integer]
+
+TOP = 5
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One input's results.
+
+    Attributes
+    ----------
+    input : str
+        The file.
+    outputs : list of ndarray
+        The network's outputs.
+    cycles : int or None
+    layer_cycles : list of int or None
+    exact : bool or None
+        Every tensor compared is equal; ``None`` if nothing was compared.
+    layers_exact : dict
+        By number of the layer, as far as they were compared.
+    difference : str
+        The first one.
+    sample : Sample or None
+        The test image that it was.
+    """
+
+    input: str
+    outputs: list[Array] = field(default_factory=list)
+    cycles: int | None = None
+    layer_cycles: list[int] | None = None
+    exact: bool | None = None
+    layers_exact: dict[int, bool] = field(default_factory=dict)
+    difference: str = ""
+    sample: Sample | None = None
+
+    def top(self, count: int = TOP) -> list[int]:
+        """Return the classes with the greatest values of the first output, best first."""
+        values = self.outputs[0].ravel().astype(np.int64)
+        return [int(i) for i in np.argsort(-values, kind="stable")[:count]]
+
+
+def run(
+    graph: Graph,
+    program: Program | None,
+    device: Device | GoldenDevice,
+    name: str,
+    x: Array,
+    *,
+    verify: bool = False,
+) -> Run:
+    """Run one input on a device.
+
+    Parameters
+    ----------
+    graph : Graph
+    program : Program or None
+        The one that is loaded into the device; ``None`` for the golden model.
+    device : Device or GoldenDevice
+    name : str
+        The input's, for the report.
+    x : ndarray
+    verify : bool
+        Compare every tensor that is in memory at the end of a layer, and the outputs, with the
+        golden model; but not with itself.
+    """
+    result = Run(input=name)
+    try:
+        if verify and program is not None:
+            _run_verified(graph, program, device, x, result)
+        else:
+            _take(result, graph, device.infer(x))
+    except Difference as difference:
+        result.exact = False
+        result.difference = f"{name}: {difference}"
+    return result
+
+
+def _run_verified(
+    graph: Graph, program: Program, device: Device | GoldenDevice, x: Array, result: Run
+) -> None:
+    expected = golden.run(graph, x)
+
+    def observe(number: int, value: Array) -> None:
+        layer = program.layers[number]
+        result.layers_exact[number] = False
+        try:
+            check(graph.tensors[layer.output], value, expected[layer.output])
+        except Difference as difference:
+            raise Difference(f"layer {layer.name!r} ({layer.kind}): {difference}") from None
+        result.layers_exact[number] = True
+
+    got = device.infer(x, observe if device.observes_layers else None)
+    _take(result, graph, got)
+    for index, value in got.tensors.items():
+        check(graph.tensors[index], value, expected[index])
+    if device.observes_layers and len(result.layers_exact) < len(program.layers):
+        raise DeviceError("not every layer was seen at its end; nothing is said of them")
+    result.exact = True
+
+
+def _take(result: Run, graph: Graph, got: Result) -> None:
+    result.outputs = [got.tensors[i] for i in graph.outputs]
+    result.cycles, result.layer_cycles = got.cycles, got.layer_cycles
+
+
+def layer_reports(
+    program: Program, results: Sequence[Run], multipliers: int
+) -> list[report.LayerReport]:
+    """Return the layers, with the cycles of the first input that has them."""
+    cycles = next((r.layer_cycles for r in results if r.layer_cycles), None)
+    layers = []
+    for number, layer in enumerate(program.layers):
+        verdicts = [r.layers_exact[number] for r in results if number in r.layers_exact]
+        taken = cycles[number] if cycles else None
+        layers.append(
+            report.LayerReport(
+                name=layer.name,
+                op=layer.kind,
+                macs=layer.macs,
+                cycles=taken,
+                utilization=report.utilization(layer.macs, taken, multipliers),
+                exact=all(verdicts) if verdicts else None,
+                proven=True,
+            )
+        )
+    return layers
+
+
+def golden_reports(graph: Graph) -> list[report.LayerReport]:
+    """Return the operators of a network that runs on no device."""
+    layers = []
+    for op in graph.ops:
+        macs = 0
+        if isinstance(op, ir.WeightedOp):
+            weights, channel = graph.tensors[op.weights], graph.tensors[op.output].shape[-1]
+            macs = graph.tensors[op.output].size * weights.size // channel
+        layers.append(
+            report.LayerReport(name=op.name, op=op.kind, macs=macs, cycles=None, utilization=None)
+        )
+    return layers
