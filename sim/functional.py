@@ -65,7 +65,7 @@ class FunctionalCore:
         Raises
         ------
         ProgramError
-            If a layer writes into the ring, overwrites what it still has to read, or overflows
+            If a descriptor writes into the ring, overwrites what it still has to read, or overflows
             an accumulator.
         """
         self.memory[ring[0] : ring[1] + 1] = self._junk(ring[1] + 1 - ring[0], 1)
@@ -74,17 +74,17 @@ class FunctionalCore:
                 before(number)
             if descriptor.ring_moves:
                 if descriptor.ring_first > ring[0]:
-                    raise ProgramError("a layer makes the ring smaller")
+                    raise ProgramError("a descriptor makes the ring smaller")
                 # Words of the program may come at any time from now on.
                 junk = self._junk(ring[0] - descriptor.ring_first, 1)
                 self.memory[descriptor.ring_first : ring[0]] = junk
                 ring = descriptor.ring_first, ring[1]
-            self._layer(descriptor, blocks, ring)
+            self._run_descriptor(descriptor, blocks, ring)
             yield descriptor
 
-    def _layer(self, d: Descriptor, blocks: list[Block], ring: tuple[int, int]) -> None:
+    def _run_descriptor(self, d: Descriptor, blocks: list[Block], ring: tuple[int, int]) -> None:
         kernel = {
-            Mode.SYSTOLIC: self._serial,
+            Mode.SYSTOLIC: self._systolic,
             Mode.DEPTHWISE: self._depthwise,
             Mode.DEPTHWISE_STRIDE2: self._depthwise,
             Mode.POOL: self._pool,
@@ -126,7 +126,7 @@ class FunctionalCore:
         # Rows of padding are read from anywhere; a smaller memory has fewer address bits.
         return (base + offsets).reshape(shape) % min(1 << ADDRESS_BITS, self.config.memory_depth)
 
-    def _serial(self, d: Descriptor, addresses: Ints, weights: Ints) -> Ints:
+    def _systolic(self, d: Descriptor, addresses: Ints, weights: Ints) -> Ints:
         words = self.memory[addresses]
         row_steps = self.config.lanes * (d.inner - 1) + d.last_steps
         if d.middle * row_steps != d.steps:
@@ -224,7 +224,7 @@ class FunctionalCore:
         if target.min() < 0 or target.max() >= self.config.memory_depth:
             raise ProgramError(f"outputs reach word {int(target.max())}")
         if np.any((target >= ring[0]) & (target <= ring[1])):
-            raise ProgramError("a layer writes into the ring")
+            raise ProgramError("a descriptor writes into the ring")
         if not np.intersect1d(target, addresses).size:
             return
         # When each word is read last, and when it is written, counted in windows of the block.
@@ -247,7 +247,7 @@ class FunctionalCore:
         np.maximum.at(last_read, addresses.ravel(), read.ravel())
         written = turn[:, width - 1 if d.partial else d.skip_first : width - d.skip_last].ravel()
         if np.any(last_read[target] > written):
-            raise ProgramError("a layer overwrites words that it still has to read")
+            raise ProgramError("a descriptor overwrites words that it still has to read")
 
 
 def run_program(
@@ -292,7 +292,7 @@ def run_program(
         """Write the chunks that are due before a descriptor."""
         while chunks:
             chunk, words = chunks[0]
-            if number < (chunk.before_layer if late else chunk.after_layer):
+            if number < (chunk.before_descriptor if late else chunk.after_descriptor):
                 break
             write(chunk.address, words)
             chunks.pop(0)

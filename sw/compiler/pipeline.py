@@ -18,7 +18,7 @@ from sw.compiler.graph.partition import Partition, activations, partition, subgr
 from sw.compiler.lowering.channel_order import order_channels
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.dispatch import first_layer_options, lower
-from sw.compiler.lowering.layers import Layer
+from sw.compiler.lowering.layers import LoweredLayer
 from sw.compiler.program import encoding
 from sw.compiler.program.layout import InputLayout
 from sw.compiler.program.program import Program, ProgramLayer
@@ -72,7 +72,7 @@ def compile_graph(
         If the core cannot run the network: operator, tensor, rule and remedy.
     """
     try:
-        ctx = _context(partition(passes.run(graph)), config, remove_constant_channels)
+        ctx = _context(partition(passes.run_passes(graph)), config, remove_constant_channels)
         return _compile(ctx, graph, board, flash_address, dense_input, compact_input)
     except GraphError:
         raise
@@ -157,7 +157,7 @@ def compile_layer(
 @lru_cache(maxsize=1)
 def _whole(graph: ir.Graph, config: CoreConfig, remove: bool) -> Context:
     """Return the context of a network."""
-    return _context(partition(passes.run(graph)), config, remove)
+    return _context(partition(passes.run_passes(graph)), config, remove)
 
 
 def _alone(whole: Partition, op: ir.Operator) -> Partition:
@@ -191,8 +191,8 @@ def _compile(
     compact_input: bool = False,
 ) -> Program:
     part, config = ctx.part, ctx.config
-    layers: list[Layer] = []
-    options: list[tuple[InputLayout, Layer]] = []
+    layers: list[LoweredLayer] = []
+    options: list[tuple[InputLayout, LoweredLayer]] = []
     for op in part.device:
         found = [] if dense_input else first_layer_options(ctx, op)
         if found:

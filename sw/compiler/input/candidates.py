@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sw.compiler.input.layout import FirstLayer, Pass, SystolicRead, pixels, windows
+from sw.compiler.input.layout import ColumnGroup, FirstLayer, SystolicRead, pixels, windows
 from sw.compiler.input.rows import rows
 from sw.compiler.input.units import units
 from sw.compiler.program.layout import InputLayout
@@ -15,7 +15,7 @@ __all__ = ["candidates"]
 
 def candidates(
     first: FirstLayer, tensor: Place, zero_point: int, columns: int
-) -> Iterator[tuple[InputLayout, tuple[Pass, ...]]]:
+) -> Iterator[tuple[InputLayout, tuple[ColumnGroup, ...]]]:
     """Yield the ways to lay out the input of a convolution, with how the layer reads each.
 
     - ``windows``: all bytes of a window, one after another.  Fewest steps, most memory.
@@ -24,7 +24,7 @@ def candidates(
     - ``rows``: the bytes of the image.  Least memory, most steps.
     """
     for layout, read in _read_at_once(first, tensor, zero_point, columns):
-        yield layout, (Pass(read=read, width=first.output[1]),)
+        yield layout, (ColumnGroup(read=read, width=first.output[1]),)
     compact = rows(first, tensor, zero_point, columns)
     if compact is not None:
         yield compact

@@ -19,8 +19,8 @@ from sw.compiler.program.layout import NOTHING, InputLayout
 from sw.compiler.program.tensors import Place
 
 __all__ = [
+    "ColumnGroup",
     "FirstLayer",
-    "Pass",
     "SystolicRead",
     "dense",
     "dense_read",
@@ -70,7 +70,7 @@ class SystolicRead:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Pass:
+class ColumnGroup:
     """Columns of windows that are read alike, over all rows.
 
     Attributes

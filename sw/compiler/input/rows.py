@@ -18,7 +18,7 @@ from math import gcd
 
 import numpy as np
 
-from sw.compiler.input.layout import FirstLayer, Pass, SystolicRead, row_steps
+from sw.compiler.input.layout import ColumnGroup, FirstLayer, SystolicRead, row_steps
 from sw.compiler.program.layout import NOTHING, InputLayout
 from sw.compiler.program.tensors import Place
 
@@ -94,7 +94,7 @@ class _Image:
 
 def rows(
     first: FirstLayer, tensor: Place, zero_point: int, columns: int
-) -> tuple[InputLayout, tuple[Pass, ...]] | None:
+) -> tuple[InputLayout, tuple[ColumnGroup, ...]] | None:
     """Lay the input out in rows of bytes.
 
     Returns
@@ -150,7 +150,7 @@ def _end(read: SystolicRead, width: int, height: int) -> int:
     return read.first + (height - 1) * down + row + window + 1
 
 
-def _passes(image: _Image) -> Iterator[Pass]:
+def _passes(image: _Image) -> Iterator[ColumnGroup]:
     """Yield what is run over all rows: phases, then columns at the sides; or column by column."""
     first, columns = image.first, image.columns
     every = list(range(first.kernel[1]))
@@ -160,7 +160,7 @@ def _passes(image: _Image) -> Iterator[Pass]:
     for x in range(phases):
         width = first.output[1] // period
         read = image.read(x, every, width, stride * period // columns)
-        yield Pass(read=read, first=x, step=period, width=width)
+        yield ColumnGroup(read=read, first=x, step=period, width=width)
     for x in range(first.output[1]):
         inside = image.inside(x)
         if phases and inside == every:
@@ -172,7 +172,7 @@ def _passes(image: _Image) -> Iterator[Pass]:
             if j not in inside
             for c in range(first.shape[2])
         )
-        yield Pass(
+        yield ColumnGroup(
             read=image.read(x, inside, 1, 0),
             first=x,
             step=first.output[1],

@@ -13,12 +13,12 @@ from sw import ir
 from sw.compiler.exact.requantiser import Codes
 from sw.compiler.graph.partition import zero_point
 from sw.compiler.input.candidates import candidates
-from sw.compiler.input.layout import FirstLayer, Pass
+from sw.compiler.input.layout import ColumnGroup, FirstLayer
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Command, Geometry, Layer
+from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer
 from sw.compiler.lowering.products import as_layer, product_commands
+from sw.compiler.lowering.reading_order import step_limit
 from sw.compiler.lowering.site import WeightedSite, beyond_int8
-from sw.compiler.lowering.turns import step_limit
 from sw.compiler.program.layout import InputLayout
 
 __all__ = ["lower_first_layer"]
@@ -60,7 +60,7 @@ def _geometry(site: WeightedSite, weights: Ints) -> FirstLayer:
     )
 
 
-def lower_first_layer(ctx: Context, site: WeightedSite) -> list[tuple[InputLayout, Layer]]:
+def lower_first_layer(ctx: Context, site: WeightedSite) -> list[tuple[InputLayout, LoweredLayer]]:
     """Lower a convolution of the network's input, in every layout of the input."""
     taps = site.kernel[0] * site.kernel[1] * site.view.tensor.shape[3]
     if taps > ctx.config.rows * step_limit(ctx.config):
@@ -93,7 +93,7 @@ def lower_first_layer(ctx: Context, site: WeightedSite) -> list[tuple[InputLayou
     return result
 
 
-def _commands(ctx: Context, site: WeightedSite, weights: Ints, part: Pass) -> list[Command]:
+def _commands(ctx: Context, site: WeightedSite, weights: Ints, part: ColumnGroup) -> list[Command]:
     """Return what computes some columns of the output."""
     zero = zero_point(site.view.tensor)
     codes, weights = _without(site.codes, weights, part.missing, zero)

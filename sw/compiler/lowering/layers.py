@@ -16,7 +16,7 @@ from hw.contract.words import ADDRESS_BITS
 from sw.compiler.exact.requantiser import Codes
 from sw.compiler.program.tensors import Place
 
-__all__ = ["Command", "Geometry", "Layer", "Trail", "blocks_of", "distribute"]
+__all__ = ["Command", "Geometry", "LoweredLayer", "Trail", "blocks_of", "distribute"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -132,7 +132,7 @@ class Geometry:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Layer:
+class LoweredLayer:
     """One operator on the device.
 
     Attributes

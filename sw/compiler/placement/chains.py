@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from sw.compiler.lowering.layers import Command, Layer, Trail
+from sw.compiler.lowering.layers import Command, LoweredLayer, Trail
 from sw.compiler.placement.bands import WINDOW_SLOTS, Places, band, can_read
 from sw.compiler.program.tensors import Place
 
@@ -28,7 +28,7 @@ Ints = npt.NDArray[np.int64]
 class Row:
     """A row of a layer's output, or (``None``) all of them at once."""
 
-    layer: Layer
+    layer: LoweredLayer
     row: int | None
 
 
@@ -38,14 +38,14 @@ class Segment:
 
     Attributes
     ----------
-    layers : tuple of Layer
+    layers : tuple of LoweredLayer
     kept : frozenset of Place
         Tensors written here that are needed afterwards, hence whole.
     streamed : mapping
         Slots of inputs whose rows the host writes while the segment runs.
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[LoweredLayer, ...]
     kept: frozenset[Place] = field(default_factory=frozenset)
     streamed: Mapping[Place, int] = field(default_factory=dict)
 
@@ -55,7 +55,7 @@ class Segment:
         return len(self.layers) > 1 or bool(self.streamed)
 
     @cached_property
-    def _written(self) -> dict[Place, Layer]:
+    def _written(self) -> dict[Place, LoweredLayer]:
         return {layer.output: layer for layer in self.layers}
 
     @cached_property
@@ -134,7 +134,7 @@ class Segment:
         }
         return Places(slots=slots, guests=guests)
 
-    def _can_stay(self, layer: Layer) -> bool:
+    def _can_stay(self, layer: LoweredLayer) -> bool:
         """Whether a depthwise row is read before its input's next rows come."""
         geometry, source = layer.geometry, layer.inputs[0]
         assert geometry is not None

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from hw.contract import latency
 from hw.contract.config import CoreConfig
-from sw.compiler.lowering.layers import Layer
+from sw.compiler.lowering.layers import LoweredLayer
 from sw.compiler.placement.chains import Segment
 from sw.compiler.program import encoding
 from sw.compiler.program.tensors import Place
@@ -33,7 +33,7 @@ class Needs:
 
     Attributes
     ----------
-    layers : sequence of Layer
+    layers : sequence of LoweredLayer
     words : mapping
         Sizes of whole tensors, inputs among them.
     inputs : tuple of Place
@@ -46,7 +46,7 @@ class Needs:
         Inputs stay to the end.
     """
 
-    layers: Sequence[Layer]
+    layers: Sequence[LoweredLayer]
     words: Mapping[Place, int]
     inputs: tuple[Place, ...]
     outputs: tuple[Place, ...]

@@ -278,7 +278,7 @@ def test_layers_are_as_good_as_cycles(program: Program) -> None:
     line = Line(program)
     begin = line.board.cycle
     line.board.write_register(Register.START, 1)
-    while line.board.read_register(Register.DESCRIPTORS) < overlap.layers:
+    while line.board.read_register(Register.DESCRIPTORS) < overlap.descriptors:
         pass
     assert -MARGIN <= line.board.cycle - begin - overlap.cycle < predict(program)[0] // 2
 
@@ -343,7 +343,7 @@ def test_dense_inputs_overlap_too() -> None:
     y = net.mean(net.conv_2d(x, 24))
     graph = importer.loads(net.build(outputs=[y]), "dense")
     program = compile_graph(graph, CONFIG, compact_input=True)
-    assert program.overlap is not None and program.overlap.layers == 1
+    assert program.overlap is not None and program.overlap.descriptors == 1
     frames = [random_inputs(graph, seed)[0] for seed in range(2)]
     # A host that knows no pace may come as soon as the layer is done.
     done = replace(program.overlap, pace=1)
