@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sw import ir
-from sw.compiler.input.layout import SystolicRead, dense_read
+from sw.compiler.input.reads import SystolicRead, dense_read
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Geometry, LoweredLayer
 from sw.compiler.lowering.products import as_layer, product_commands

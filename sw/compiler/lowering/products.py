@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hw.contract.blocks import Block
 from hw.contract.modes import Mode
 from sw.compiler.exact.requantiser import Codes
-from sw.compiler.input.layout import SystolicRead
+from sw.compiler.input.reads import SystolicRead
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer, blocks_of, distribute
 from sw.compiler.lowering.reading_order import fits, step_limit

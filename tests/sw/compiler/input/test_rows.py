@@ -394,4 +394,4 @@ def test_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     after = json.loads(report.read_text())
     assert "768 bytes are sent for each inference, from " in capsys.readouterr().out
     assert after["input_bytes"] == 16 * 16 * 3 < before["input_bytes"]
-    assert set(after["overlap"]) == {"cycle", "pace", "layers", "results"}
+    assert set(after["overlap"]) == {"cycle", "pace", "descriptors", "results"}

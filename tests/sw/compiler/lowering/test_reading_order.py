@@ -9,7 +9,7 @@ import pytest
 
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode, minimum_steps
-from sw.compiler.input.layout import SystolicRead
+from sw.compiler.input.reads import SystolicRead
 from sw.compiler.lowering import reading_order
 from sw.compiler.lowering.reading_order import contiguous_read, fits, plain_read, read_in_parts
 
