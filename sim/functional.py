@@ -14,6 +14,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from hw.contract.blocks import Block
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
@@ -26,7 +27,6 @@ from sw.compiler import Collector, Program
 
 __all__ = ["FunctionalCore", "run_program"]
 
-Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.int8]
 
 

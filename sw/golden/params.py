@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from common.errors import UnsupportedError
 from sw import ir
 from sw.golden.elementwise import Addition, Operand
@@ -29,7 +30,7 @@ __all__ = [
     "requantize_params",
 ]
 
-Int64s = npt.NDArray[np.int64]
+
 Int32s = npt.NDArray[np.int32]
 HasActivation = (
     ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected | ir.Add | ir.Sub | ir.Mul | ir.AveragePool2D
@@ -132,7 +133,7 @@ def requantize_params(graph: ir.Graph, op: ir.Operator) -> tuple[Int32s, Int32s]
 
 def accumulator_range(
     graph: ir.Graph, op: ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected
-) -> tuple[Int64s, Int64s]:
+) -> tuple[Ints, Ints]:
     """Return the least and the greatest accumulator that any input can produce.
 
     Returns

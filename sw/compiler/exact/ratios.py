@@ -13,13 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Floats, Ints
 from sw.compiler.exact.budget import Budget
 from sw.compiler.exact.lines import ROUNDS, obstacle
 
 __all__ = ["LINE_WORK", "Outline"]
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 TINY = 1e-9
 """Room in units of B, by the size of sums, that is none: less than floating point tells apart."""

@@ -17,6 +17,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Floats, Ints
 from hw.contract.modes import Mode, minimum_steps
 from hw.contract.requantiser import MAX_SHIFT
 from sw.compiler.exact.budget import Budget
@@ -28,9 +29,6 @@ from sw.golden.elementwise import Addition
 from sw.golden.requantisation import Requantisation
 
 __all__ = ["STEPS", "AddCode", "find_codes", "reference_table"]
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 STEPS = (*range(4, 17), 20, 24, 28, 32, 40, 48, 64, 96, 128)
 """Numbers of steps that are tried, fewest first."""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from common.errors import UnsupportedError
 from sw import ir
 from sw.compiler.graph.partition import Partition, activations, partition, zero_point
@@ -24,8 +25,6 @@ from sw.compiler.program.tensors import Place
 from sw.golden.primitives import INT32_MAX, INT32_MIN
 
 __all__ = ["Channels", "fixed", "removable", "rewrite", "tied"]
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

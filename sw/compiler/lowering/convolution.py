@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from common.arrays import Ints
 from sw import ir
 from sw.compiler.input.reads import SystolicRead, dense_read
 from sw.compiler.lowering.context import Context
@@ -16,8 +16,6 @@ from sw.compiler.lowering.reading_order import contiguous_read, fits, read_in_pa
 from sw.compiler.lowering.site import WeightedSite, beyond_int8
 
 __all__ = ["PIXELS_IN_PARTS", "lower_convolution", "lower_fully_connected"]
-
-Ints = npt.NDArray[np.int64]
 
 PIXELS_IN_PARTS = 64
 """Most pixels of an output of which single blocks are made with sums in parts."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from hw.contract.blocks import Block
 from hw.contract.modes import Mode, minimum_steps
 from hw.contract.taps import window_steps
@@ -25,8 +26,6 @@ from sw.compiler.lowering.layers import (
 from sw.compiler.lowering.site import WeightedSite
 
 __all__ = ["lower_depthwise", "place_weights", "supports"]
-
-Ints = npt.NDArray[np.int64]
 
 
 def supports(op: ir.DepthwiseConv2D, kernel: tuple[int, ...]) -> str | None:

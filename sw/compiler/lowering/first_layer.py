@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from common.arrays import Ints
 from hw.contract.requantiser import BIAS_BITS
 from sw import ir
 from sw.compiler.exact.requantiser import Codes
@@ -23,8 +23,6 @@ from sw.compiler.lowering.site import WeightedSite, beyond_int8
 from sw.compiler.program.layout import InputLayout
 
 __all__ = ["lower_first_layer"]
-
-Ints = npt.NDArray[np.int64]
 
 
 def _dense_weights(site: WeightedSite) -> Ints:

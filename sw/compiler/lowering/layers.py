@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from hw.contract.blocks import Block
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
@@ -17,8 +18,6 @@ from sw.compiler.exact.requantiser import Codes
 from sw.compiler.program.tensors import Place
 
 __all__ = ["Command", "Geometry", "LoweredLayer", "Trail", "blocks_of", "distribute"]
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

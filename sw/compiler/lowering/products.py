@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
-import numpy.typing as npt
 
+from common.arrays import Ints
 from hw.contract.blocks import Block
 from hw.contract.modes import Mode
 from sw.compiler.exact.requantiser import Codes
@@ -19,8 +19,6 @@ from sw.compiler.lowering.reading_order import fits, step_limit
 from sw.compiler.lowering.site import WeightedSite
 
 __all__ = ["as_layer", "product_commands"]
-
-Ints = npt.NDArray[np.int64]
 
 MOST_BLOCKS = 256
 """Of a descriptor."""

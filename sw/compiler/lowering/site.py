@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from common.errors import UnsupportedError
 from sw import golden, ir
 from sw.compiler.exact.averages import AverageCode, find_code
@@ -26,8 +27,6 @@ from sw.golden.primitives import divide_round_half_away, multiply_by_quantized_m
 from sw.golden.requantisation import Requantisation
 
 __all__ = ["AverageSite", "Site", "SumSite", "WeightedSite", "beyond_int8"]
-
-Ints = npt.NDArray[np.int64]
 
 
 def beyond_int8(weights: Ints) -> npt.NDArray[np.bool_]:

@@ -14,15 +14,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from common.arrays import Ints
 from sw.compiler.lowering.layers import Command, LoweredLayer, Trail
 from sw.compiler.placement.bands import WINDOW_SLOTS, Places, band, can_read
 from sw.compiler.program.tensors import Place
 
 __all__ = ["Row", "Segment"]
-
-Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Row:

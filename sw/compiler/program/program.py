@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Array
 from common.errors import InputError, UnsupportedError
 from hw.contract.config import CoreConfig
 from hw.contract.registers import HOLD_NEVER
@@ -20,8 +21,6 @@ from sw.compiler.program.tensors import DeviceTensor, Place
 from sw.compiler.program.work import Work
 
 __all__ = ["Program", "ProgramLayer"]
-
-Array = npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from common.arrays import Ints
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
@@ -27,8 +27,6 @@ __all__ = ["find_overlap"]
 
 MARGIN = 64
 """Cycles from the decision on a step to its read's being done, and some more."""
-
-Ints = npt.NDArray[np.int64]
 
 
 def find_overlap(
