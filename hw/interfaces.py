@@ -7,6 +7,7 @@ what travels one way.
 :class:`HostBus`       the host's accesses and their answers
 :class:`ProgramSource` where the stream of records comes from
 :class:`RawFlash`      the host's own exchanges with the flash
+:class:`FlashPins`     the IO cells of the flash
 :class:`MemoryRequest` an access to activation memory
 :class:`HostMemory`    the host's accesses, as far as they are of activation memory
 ``LayerLayout``        the descriptor in force
@@ -29,6 +30,7 @@ __all__ = [
     "FLASH_ADDRESS_BITS",
     "WINDOW_BITS",
     "Edges",
+    "FlashPins",
     "HostBus",
     "HostMemory",
     "HostRequest",
@@ -153,6 +155,28 @@ class RawFlash(wiring.Signature):
         })
 
 
+class FlashPins(wiring.Signature):
+    """Fabric side of the flash's IO cells; every pin is registered in its IO cell.
+
+    Members
+    -------
+    cs_n : Out(1)
+        /CS, straight.
+    sck : Out(2)
+        SCK in the first (bit 0) and the second half (bit 1) of the next core cycle: a
+        double-data-rate output.  It changes in the middle of cycles wherever the flash takes
+        ``o``, so that ``o`` is stable around the edge.
+    o, oe : Out(4)
+        Value and output enable of IO3..IO0.
+    i : In(8)
+        IO3..IO0 as the input registers captured them: at the last rising edge of the core clock
+        (bits 3:0) and half a cycle before that (bits 7:4).
+    """
+
+    def __init__(self):
+        super().__init__({"cs_n": Out(1), "sck": Out(2), "o": Out(4), "oe": Out(4), "i": In(8)})
+
+
 # -- between the core's parts --------------------------------------------------------------------
 
 
@@ -208,7 +232,7 @@ LayerLayout = data.StructLayout({
 
 
 class Edges(data.Struct):
-    """Where a window is in its layer."""
+    """Edges of its layer that a window is at."""
 
     first_column: 1
     last_column: 1
@@ -246,7 +270,7 @@ class StepRequest(data.StructLayout):
 
 
 class Step(data.StructLayout):
-    """What the array's lane 0 does in one cycle.
+    """Step of the array: what lane 0 does in one cycle.
 
     Members
     -------
@@ -267,7 +291,7 @@ class Step(data.StructLayout):
 
 
 class Operands(data.StructLayout):
-    """What the rows of a lane see of the window.
+    """Operands of a lane, from the window: what its rows see.
 
     Members
     -------

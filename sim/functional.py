@@ -20,7 +20,7 @@ from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
 from hw.contract.requantiser import MULTIPLIER_BITS, truncated_product
-from hw.contract.taps import STRIDES, window_steps
+from hw.contract.taps import STRIDES, window_ages, window_steps
 from hw.contract.words import ADDRESS_BITS
 from sim.records import ProgramError, records
 from sw.compiler import Collector, Program
@@ -140,7 +140,7 @@ class FunctionalCore:
 
     def _depthwise(self, d: Descriptor, addresses: Ints, weights: Ints) -> Ints:
         stride = STRIDES[d.mode]
-        even = stride == 2 and not d.odd
+        left, _, right = window_ages(d.mode, odd=d.odd)
         # (height, column, kernel row, channel), with junk where no column is read.
         margin = 2 * stride + 2
         shape = (d.height, d.middle + 2 * margin, 3, self.config.columns)
@@ -154,9 +154,9 @@ class FunctionalCore:
             for row, (age, kernel_row) in enumerate(taps):
                 seen = image[:, margin + stride * x + 1 - age, kernel_row]
                 pad = np.zeros(seen.shape[:2], np.bool_)
-                if d.pad_left and age == (1 if even else 2):
+                if d.pad_left and age == left:
                     pad[:, 0] = True
-                if d.pad_right and age == (-1 if even else 0):
+                if d.pad_right and age == right:
                     pad[:, -1] = True
                 if d.pad_top and kernel_row == 0:
                     pad[0] = True

@@ -9,7 +9,7 @@ from typing import Any
 
 from hw.contract.config import CoreConfig
 
-__all__ = ["Board", "Flash"]
+__all__ = ["Board", "Flash", "Resources"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,25 @@ class Flash:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Resources:
+    """Names of what the design uses of the board's Amaranth platform, besides its default clock.
+
+    Attributes
+    ----------
+    flash : str
+        A quad SPI flash, with the program.
+    uart : str
+        The serial line of the host link.
+    busy_led : str
+        Lit while the core is at work.
+    """
+
+    flash: str = "spi_flash_4x"
+    uart: str = "uart"
+    busy_led: str = "led_g"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Board:
     """A board that the flow builds for.
 
@@ -59,6 +78,10 @@ class Board:
         The core that is built for it; its ``core_mhz`` is the PLL's output.
     seed : int
         Of place and route: one that is known to reach the clock.
+    programmers : tuple of tuple of str
+        Command lines that write a bitstream to the flash; the first whose program there is counts.
+        ``{bitstream}`` stands for the file.
+    resources : Resources
     """
 
     name: str
@@ -69,6 +92,8 @@ class Board:
     flash: Flash
     config: CoreConfig = field(default_factory=CoreConfig)
     seed: int = 1
+    programmers: tuple[tuple[str, ...], ...] = ()
+    resources: Resources = field(default_factory=Resources)
 
     def platform(self) -> Any:
         """Return a new Amaranth platform."""

@@ -9,7 +9,10 @@ from typing import ClassVar
 
 from hw.contract.requantiser import ACC_BITS, FRACTION_BITS
 
-__all__ = ["ROWS", "CoreConfig"]
+__all__ = ["ROWS", "TECHNOLOGIES", "CoreConfig"]
+
+TECHNOLOGIES = ("ice40", "portable")
+"""Names of the families of chips that :mod:`hw.technology` knows."""
 
 ROWS = 2
 """Rows of the array, and bytes of one lane's memory slice.
@@ -77,8 +80,9 @@ class CoreConfig:
             raise ValueError(f"acc_bits must be 18 to 24, not {self.acc_bits!r}")
         if self.fraction_bits not in FRACTION_BITS:
             raise ValueError(f"fraction_bits must be odd, 9 to 31, not {self.fraction_bits!r}")
-        if self.technology not in ("ice40", "portable"):
-            raise ValueError(f"technology must be 'ice40' or 'portable', not {self.technology!r}")
+        if self.technology not in TECHNOLOGIES:
+            names = " or ".join(map(repr, TECHNOLOGIES))
+            raise ValueError(f"technology must be {names}, not {self.technology!r}")
         if not 1 <= self.core_mhz <= 200:
             raise ValueError(f"core_mhz must be 1 to 200, not {self.core_mhz!r}")
 

@@ -129,7 +129,7 @@ class Descriptor:
 
 @dataclass(frozen=True)
 class Field:
-    """Where a field of the descriptor is stored: ``value - bias`` in ``width`` bits."""
+    """Place of a field in the descriptor: ``value - bias`` in ``width`` bits."""
 
     halfword: int
     low: int

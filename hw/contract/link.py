@@ -67,7 +67,7 @@ ONES = 0xFFFF_FFFF
 
 
 class Space(IntEnum):
-    """What a request accesses."""
+    """Space of addresses that a request accesses."""
 
     MEMORY = 0
     """Halfwords of the core's activation memory."""

@@ -6,7 +6,7 @@ __all__ = ["DEPTHWISE_MODES", "Mode", "minimum_steps"]
 
 
 class Mode(IntEnum):
-    """How a layer's activations reach the array.
+    """Mode of a layer: how its activations reach the array.
 
     SYSTOLIC
         Convolution: the words of a kernel row come one after another, ``rows`` channels a step,

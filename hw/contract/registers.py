@@ -41,7 +41,7 @@ HOLD_NEVER = (1 << DESCRIPTORS_BITS) - 1
 
 
 class Cause(IntEnum):
-    """What a cycle of a busy core is spent on; PROFILE selects which cycles are counted.
+    """Cause of a cycle: what a busy core spends it on; PROFILE selects which cycles are counted.
 
     ALL
         Every cycle.

@@ -7,7 +7,7 @@ draws it.
 
 from hw.contract.modes import Mode
 
-__all__ = ["FETCH_STEPS", "PROLOGUE_WORDS", "STRIDES", "Tap", "window_steps"]
+__all__ = ["FETCH_STEPS", "PROLOGUE_WORDS", "STRIDES", "Tap", "window_ages", "window_steps"]
 
 Tap = tuple[int, int]
 """A word of the 3×3 window: (age of its column, kernel row)."""
@@ -50,6 +50,19 @@ _DEPTHWISE_STRIDE2_AGAIN: tuple[Tap, ...] = (
     (0, 0), (0, 2), (1, 0), (1, 2), (-1, 1), (2, 1), (-1, 0), (-1, 2), (2, 0), (2, 2),
     (0, 1), (1, 1),
 )
+
+
+def window_ages(mode: Mode, *, odd: bool) -> tuple[int, int, int]:
+    """Return the ages of a window's left, middle and right column.
+
+    Parameters
+    ----------
+    mode : Mode
+        A depthwise one.
+    odd : bool
+        DEPTHWISE_STRIDE2: windows start at odd columns.
+    """
+    return (1, 0, -1) if mode == Mode.DEPTHWISE_STRIDE2 and not odd else (2, 1, 0)
 
 
 def window_steps(mode: Mode) -> tuple[tuple[Tap, Tap], ...]:

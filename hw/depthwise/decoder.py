@@ -6,14 +6,14 @@ from amaranth.lib.wiring import In, Out
 
 from hw.contract.config import CoreConfig
 from hw.contract.modes import DEPTHWISE_MODES, Mode
-from hw.contract.taps import FETCH_STEPS, window_steps
+from hw.contract.taps import FETCH_STEPS, window_ages, window_steps
 from hw.interfaces import WINDOW_BITS, LayerLayout, StepRequest
 
 __all__ = ["TapDecoder", "WindowStep"]
 
 
 class WindowStep(data.StructLayout):
-    """What lane 0's window memory does in one cycle.
+    """Step of lane 0's window memory: what it does in one cycle.
 
     Members
     -------
@@ -96,9 +96,12 @@ class TapDecoder(wiring.Component):
         """Return whether a tap of the current window is in the padding."""
         layer, edges = self.layer, self.request.edges
         even = (layer.mode == Mode.DEPTHWISE_STRIDE2) & ~layer.odd
-        left = tap.age == Mux(even, 1, 2)
         # An age of −1 is 3 in two bits.
-        right = tap.age == Mux(even, 3, 0)
+        left, _, right = (
+            tap.age == Mux(even, first & 3, second & 3)
+            for first, second in zip(window_ages(Mode.DEPTHWISE_STRIDE2, odd=False),
+                                     window_ages(Mode.DEPTHWISE_STRIDE2, odd=True), strict=True)
+        )
         return layer.mode.matches(*DEPTHWISE_MODES) & (
             left & layer.pad_left & edges.first_column
             | right & layer.pad_right & edges.last_column

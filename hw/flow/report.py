@@ -7,20 +7,31 @@ from typing import Any
 from rich.table import Table
 
 from hw.flow.tools import BuildError
-from hw.technology.ice40.timing import PathEnd
 
-__all__ = ["RESOURCES", "BuildResult", "Clock", "Sweep", "Usage"]
+__all__ = ["BuildResult", "Clock", "PathEnd", "Pin", "Sweep", "Usage"]
 
-RESOURCES = {
-    "ICESTORM_LC": ("LC", "logic cells"),
-    "ICESTORM_RAM": ("RAM", "block RAMs"),
-    "ICESTORM_SPRAM": ("SPRAM", "single-port RAMs"),
-    "ICESTORM_DSP": ("DSP", "DSPs"),
-    "SB_IO": ("IO", "pins"),
-    "ICESTORM_PLL": ("PLL", "PLLs"),
-    "SB_GB": ("GB", "global buffers"),
-}
-"""nextpnr's name: ours, and in words."""
+Pin = tuple[str, str]
+"""Cell and port, as the router names them."""
+
+
+@dataclass(frozen=True)
+class PathEnd:
+    """The longest path of a clock.
+
+    ``period`` is the shortest period it allows, nanoseconds; ``launch`` and ``capture`` are cell
+    and port; the kinds are the router's names of the cells.
+    """
+
+    period: float
+    launch: Pin
+    launch_kind: str
+    capture: Pin
+    capture_kind: str
+
+    @property
+    def mhz(self) -> float:
+        """Highest frequency."""
+        return 1000 / self.period
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +56,16 @@ class Clock:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """Used and available cells of a kind."""
+    """Used and available cells of a kind; ``words`` says which in words, as in "logic cells"."""
 
     used: int
     available: int
+    words: str = "cells"
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildResult:
-    """What a build gave."""
+    """Result of a build."""
 
     board: str
     seed: int
@@ -75,11 +87,10 @@ class BuildResult:
 
     def check(self) -> None:
         """Raise :class:`BuildError`, in one line, if it does not fit or is too slow."""
-        words = dict(RESOURCES.values())
-        for name, usage in self.utilization.items():
+        for usage in self.utilization.values():
             if usage.used > usage.available:
                 raise BuildError(
-                    f"the design does not fit {self.board}: {usage.used} {words.get(name, name)} "
+                    f"the design does not fit {self.board}: {usage.used} {usage.words} "
                     f"of {usage.available}, {usage.used - usage.available} too many; build a "
                     f"smaller core (hw.contract.config.CoreConfig in boards/{self.board}.py)")
         for name, clock in self.clocks.items():

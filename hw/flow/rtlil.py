@@ -1,4 +1,4 @@
-"""What the flow changes in Amaranth's RTLIL before Yosys reads it."""
+"""Changes to Amaranth's RTLIL before Yosys reads it."""
 
 import re
 

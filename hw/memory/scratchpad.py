@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Mux
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw import technology
 from hw.common.delay import delayed
 from hw.contract.config import CoreConfig
 from hw.contract.words import ADDRESS_BITS, HALFWORD_BITS
-from hw.technology import single_port_memory
 
 
 class Access(data.Struct):
@@ -62,12 +62,10 @@ class Scratchpad(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         access, mask = self.access, self.mask
+        family = technology.get(self.config.technology)
         for g in range(self.config.lanes):
-            m.submodules[f"slice_{g}"] = memory = single_port_memory(
-                depth=self.config.memory_depth,
-                width=HALFWORD_BITS,
-                technology=self.config.technology,
-            )
+            m.submodules[f"slice_{g}"] = memory = family.single_port_memory(
+                depth=self.config.memory_depth, width=HALFWORD_BITS)
             if g:
                 access = delayed(m, access, 1, name=f"access_{g}")
                 mask = delayed(m, mask[1:], 1, name=f"mask_{g}")

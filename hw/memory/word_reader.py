@@ -1,4 +1,4 @@
-"""Serial reader: a word of activation memory as one halfword per cycle."""
+"""Word reader: a word of activation memory as one halfword per cycle."""
 
 from amaranth.hdl import Module
 from amaranth.lib import data, enum, wiring
@@ -10,7 +10,7 @@ from hw.contract.words import HALFWORD_BITS
 
 
 class Target(enum.Enum, shape=2):
-    """Who asked for a word."""
+    """Destination of a word: who asked for it."""
 
     DESCRIPTOR = 0
     PARAMETERS = 1

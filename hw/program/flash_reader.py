@@ -14,35 +14,10 @@ from amaranth.lib.wiring import In, Out
 
 from hw.contract import latency
 from hw.contract.sections import CRC_LAST, CRC_MARK, CRC_START, SECTION_BYTES, crc_residue
-from hw.interfaces import ProgramSource, RawFlash
+from hw.interfaces import FlashPins, ProgramSource, RawFlash
 from hw.program.buffer import HalfwordBuffer
 
-__all__ = ["FlashPins", "FlashReader"]
-
-
-class FlashPins(wiring.Signature):
-    """Fabric side of the flash's IO cells; every pin is registered in its IO cell.
-
-    Members
-    -------
-    cs_n : Out(1)
-        /CS, straight.
-    sck : Out(2)
-        SCK in the first (bit 0) and the second half (bit 1) of the next core cycle: a
-        double-data-rate output.  It changes in the middle of cycles wherever the flash takes
-        ``o``, so that ``o`` is stable around the edge.
-    o, oe : Out(4)
-        Value and output enable of IO3..IO0.
-    i : In(8)
-        IO3..IO0 as the input registers captured them: at the last rising edge of the core clock
-        (bits 3:0) and half a cycle before that (bits 7:4).
-    """
-
-    def __init__(self):
-        super().__init__({"cs_n": Out(1), "sck": Out(2), "o": Out(4), "oe": Out(4), "i": In(8)})
-
-    def __eq__(self, other):
-        return isinstance(other, FlashPins)
+__all__ = ["FlashReader"]
 
 
 class FlashReader(wiring.Component):
@@ -163,7 +138,6 @@ class FlashReader(wiring.Component):
         # is set.  The same counter times tRES1.
         level = Signal(range(HalfwordBuffer.DEPTH + 1), init=self.word)
         hold, begin, flush = Signal(), Signal(), Signal()
-        dropped = Signal()              # a checksum was begun but will not be taken
 
         boundary = data_phase & count[0]
         m.d.comb += [
@@ -204,6 +178,12 @@ class FlashReader(wiring.Component):
         with m.If(resting & self.program.start):
             m.d.sync += shift[:28].eq(Cat(C(0xF, 4), self.program.address))
 
+        self._count_level(m, level, begin, waiting, drop, flush)
+        return m
+
+    def _count_level(self, m, level, begin, waiting, drop, flush):
+        """Count what is begun and not yet taken, or the cycles of a wait."""
+        dropped = Signal()              # a checksum was begun but will not be taken
         with m.If(drop):
             m.d.sync += dropped.eq(1)
         with m.Elif(begin):
@@ -214,7 +194,6 @@ class FlashReader(wiring.Component):
             m.d.sync += [level.eq(self.word), dropped.eq(0)]
         with m.Elif(up ^ down):
             m.d.sync += level.eq(level + Cat(C(1, 1), down.replicate(len(level) - 1)))
-        return m
 
     def _next_step(self, m, step, exchanging, resting, waiting, *, quad_enabled):
         """At the end of a byte: go on with the start-up sequence, or rest."""

@@ -1,1 +1,1 @@
-"""Requantisation: from accumulators to int8, with the activation (ReLU6), and back to memory."""
+"""Fixed-point ReLU6 requantisers: from accumulators to int8 and back to memory."""

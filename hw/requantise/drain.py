@@ -20,7 +20,7 @@ LATENCY = latency.DRAIN
 
 
 class Layer(data.Struct):
-    """What the requantisers need to know of the layer."""
+    """Constants of a layer that the requantisers need."""
 
     zero_point: signed(8)
     act_min: signed(8)

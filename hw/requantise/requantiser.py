@@ -1,9 +1,20 @@
-"""Requantiser: from accumulators to 8-bit outputs, one a clock cycle, without a multiplier.
+"""Fixed-point ReLU6 requantiser: from accumulators to int8, one a cycle, without a multiplier.
 
 The function is what TensorFlow Lite's reference kernels do to an accumulator: scale it
 (``MultiplyByQuantizedMultiplier``, that is gemmlowp's ``SaturatingRoundingDoublingHighMul`` and
 ``RoundingDivideByPOT``), add the output's zero point, and clamp.  :class:`Requantiser` states it
 exactly.
+
+The clamp is the activation.  An output's int8 value q stands for the real number
+``scale * (q - zero_point)``, so a ReLU6, which cuts real numbers at 0 and 6, cuts q at::
+
+    act_min = max(-128, zero_point)                          (the q of 0)
+    act_max = min(127, zero_point + round(6 / scale))        (the q of 6)
+
+ReLU has ``act_max = 127``, no activation −128 and 127.  The compiler puts both bounds into the
+layer's descriptor; the hardware knows no activation but this clamp, and it costs two comparisons
+on the way out.  (A quantiser that gives 0 to 6 all of int8 chooses zero point −128 and scale
+6 / 255: the bounds are then the ends of int8.)
 
 All multipliers of a small FPGA are in the array, so this one is made of logic cells, and it is made
 for the iCE40's: a four-input LUT with a carry that adds two of the LUT's raw inputs.
@@ -90,7 +101,7 @@ def wire(m: Module, shape, value, name: str) -> Signal:
 
 
 class Requantiser(wiring.Component):
-    """Scaling, rounding and clamping of accumulators.
+    """Fixed-point ReLU6 requantiser: scales, rounds and clamps accumulators.
 
     With u = acc + bias, the multiplier M and the shift s of the channel::
 

@@ -4,12 +4,12 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw import technology
 from hw.common.block_memory import block_memory
 from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.words import HALFWORD_BITS
 from hw.interfaces import Load, Operands
-from hw.technology import dual_multiplier
 
 __all__ = ["ACC_DELAY", "Lane"]
 
@@ -63,11 +63,10 @@ class Lane(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        family = technology.get(self.config.technology)
         products = []
         for row in range(self.config.rows):
-            m.submodules[f"cells_{row}"] = cells = dual_multiplier(
-                technology=self.config.technology
-            )
+            m.submodules[f"cells_{row}"] = cells = family.dual_multiplier()
             byte = self.serial.word_select(row, 8)
             m.d.comb += [
                 cells.a.eq(Mux(self.operands.bypass[row], Cat(byte, byte),

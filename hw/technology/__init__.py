@@ -1,34 +1,27 @@
-"""Blocks that FPGAs have in silicon, each in a vendor's form and a portable one.
+"""Technologies: what a family of chips gives, each in a folder (or module) of its name.
 
-Both forms have the same interface and timing.  Amaranth's simulator ignores vendor cells, so the
-portable form is the one to simulate in Python; tests compare the two in Verilator.
+A technology is looked up by name, and its parts are imported when they are asked for: the core
+needs its primitives only, a build all of it, the compiler nothing.  To add one: a folder here with
+an object ``TECHNOLOGY``, and its name in :data:`hw.contract.config.TECHNOLOGIES`.
 """
 
-from amaranth.lib import wiring
+import importlib
 
-from hw.technology import portable
-from hw.technology.ice40 import primitives
+from hw.contract.config import TECHNOLOGIES
+from hw.technology.base import Flow, Technology, TechnologyError
 
-__all__ = ["TECHNOLOGIES", "dual_multiplier", "single_port_memory"]
-
-TECHNOLOGIES = ("ice40", "portable")
-
-_MODULES = {"ice40": primitives, "portable": portable}
+__all__ = ["Flow", "Technology", "TechnologyError", "get"]
 
 
-def _module(technology: str):
-    if technology not in _MODULES:
-        raise ValueError(f"technology must be 'ice40' or 'portable', not {technology!r}")
-    return _MODULES[technology]
+def get(name: str) -> Technology:
+    """Return a technology by name.
 
-
-def dual_multiplier(*, technology: str) -> wiring.Component:
-    """Return two signed 8×8 multipliers: see :class:`hw.technology.portable.DualMultiplier`."""
-    return _module(technology).DualMultiplier()
-
-
-def single_port_memory(
-    *, depth: int = 16384, width: int = 16, technology: str
-) -> wiring.Component:
-    """Return a memory: see :class:`hw.technology.portable.SinglePortMemory`."""
-    return _module(technology).SinglePortMemory(depth=depth, width=width)
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if name not in TECHNOLOGIES:
+        raise ValueError(f"technology must be one of {', '.join(TECHNOLOGIES)}, not {name!r}")
+    technology: Technology = importlib.import_module(f"hw.technology.{name}").TECHNOLOGY
+    return technology

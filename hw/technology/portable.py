@@ -1,11 +1,17 @@
-"""Portable forms, which also define interface and timing of the others."""
+"""Portable forms, which also define interface and timing of the others.
+
+Every form of a block has the same interface and timing.  Amaranth's simulator ignores vendor cells,
+so the portable form is the one to simulate in Python; tests compare the two in Verilator.
+"""
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["POISON", "DualMultiplier", "SinglePortMemory"]
+from hw.technology.base import Technology
+
+__all__ = ["POISON", "TECHNOLOGY", "DualMultiplier", "Portable", "SinglePortMemory"]
 
 POISON = 0xDEAD_DEAD_DEAD_DEAD
 """Read where nothing is defined: not zero, so that nobody relies on it."""
@@ -101,3 +107,18 @@ class SinglePortMemory(wiring.Component):
             self.read_data.eq(Mux(defined, read.data, self.poison)),
         ]
         return m
+
+
+class Portable(Technology):
+    """Any chip, and the simulator: blocks as synthesis infers them."""
+
+    name = "portable"
+
+    def single_port_memory(self, *, depth: int = 16384, width: int = 16) -> wiring.Component:
+        return SinglePortMemory(depth=depth, width=width)
+
+    def dual_multiplier(self) -> wiring.Component:
+        return DualMultiplier()
+
+
+TECHNOLOGY = Portable()

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from common import cache
+from hw import technology
 from hw.contract.board import Board
-from hw.technology.ice40 import flow
 from sim.board import verilate
 from sim.board.serial_port import SimulatedSerialPort
 from sim.board.simulated import SimulatedBoard
@@ -37,6 +37,7 @@ def synthesized(board: Board, top: Any = None) -> str:
     """
     from hw.top import Top
 
+    flow = technology.get(board.config.technology).flow
     with TemporaryDirectory() as name:
         elaborated = Path(name)
         flow.elaborate(board, Top(board) if top is None else top, elaborated)

@@ -1,4 +1,4 @@
-"""What is simulated: the core and the flash reader, as on a board but without its IO cells."""
+"""Top level of the simulation: core and flash reader, as on a board without its IO cells."""
 
 from typing import Any
 

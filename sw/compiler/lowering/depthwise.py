@@ -12,7 +12,7 @@ import numpy.typing as npt
 from common.arrays import Ints
 from hw.contract.blocks import Block
 from hw.contract.modes import Mode, minimum_steps
-from hw.contract.taps import window_steps
+from hw.contract.taps import window_ages, window_steps
 from sw import ir
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import (
@@ -63,7 +63,7 @@ def _edges(size: int, stride: int, before: int, output: int) -> tuple[int, bool,
 
 def _slots(mode: Mode, odd: bool, steps: int) -> npt.NDArray[np.intp]:
     """Return the tap (row × 3 + column) that each array row sees in each step; −1 for none."""
-    ages = (2, 1, 0) if mode == Mode.DEPTHWISE or odd else (1, 0, -1)
+    ages = window_ages(mode, odd=odd)
     base = minimum_steps(mode)
     result = np.full((steps, 2), -1, np.intp)
     for step, taps in enumerate(window_steps(mode)[:steps]):

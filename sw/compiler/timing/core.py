@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
-from hw.contract.modes import Mode
+from hw.contract.taps import PROLOGUE_WORDS
 from sw.compiler.timing.arrivals import Arrivals, HostedFeeder
 from sw.compiler.timing.feeder import NEVER, Feeder, Task
 from sw.compiler.timing.port import Port, read_pattern
@@ -32,9 +32,6 @@ READ_DELAY = 4
 
 PATIENCE = 4096
 """Cycles of idleness that are looked at together."""
-
-PROLOGUE = {Mode.DEPTHWISE: 3, Mode.DEPTHWISE_STRIDE2: 3, Mode.ADD: 1}
-"""Words that are read before the first step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +90,7 @@ class _Sequencer:
         """Run a descriptor, the cycle ``free`` being the first in which it can be fetched."""
         port, feeder = self.port, self.feeder
         loaded = self._fetch(d, free)
-        words = PROLOGUE.get(d.mode, 0)
+        words = PROLOGUE_WORDS.get(d.mode, 0)
         read_ahead = max(words, 1)
         # The access is in the cycle after a read's.
         port.read(b"\1", words)

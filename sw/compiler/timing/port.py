@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
+from hw.contract.taps import FETCH_STEPS, STRIDES
 
 __all__ = ["Port", "read_pattern"]
 
@@ -25,7 +26,7 @@ def _pattern(
     mode: Mode, lanes: int, steps: int, inner: int, middle: int, last_steps: int, width: int
 ) -> bytes:
     """Return :func:`read_pattern` of what matters for it."""
-    columns = {Mode.DEPTHWISE: 1, Mode.DEPTHWISE_STRIDE2: 2}.get(mode, 0)
+    columns = STRIDES.get(mode, 0)
     if columns:
         alike = columns * width <= middle
         windows = 1 if alike else width
@@ -33,7 +34,7 @@ def _pattern(
         for column in range(columns * windows):
             # Read one ahead; beyond the input's last column there is nothing to read.
             if alike or (column + 1) % (columns * width) < middle:
-                first = column // columns * steps + (1 if columns == 1 else 3 * (column % columns))
+                first = column // columns * steps + FETCH_STEPS[mode][3 * (column % columns)]
                 result[first : first + 3] = TAKEN * 3
         return bytes(result)
     match mode:
@@ -43,7 +44,7 @@ def _pattern(
         case Mode.POOL:
             read = list(range(inner))
         case _:
-            read = [0, 1]
+            read = list(FETCH_STEPS[mode])
     result = bytearray(steps)
     for step in read:
         result[step] = 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import pkgutil
 import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,9 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
 
-from hw.technology import TECHNOLOGIES, dual_multiplier, portable, single_port_memory
+from hw import technology
+from hw.contract.config import TECHNOLOGIES
+from hw.technology import TechnologyError, portable
 from hw.technology.ice40 import primitives
 from sim.board import verilate
 
@@ -120,10 +124,10 @@ def factors() -> np.ndarray:
     return np.concatenate([directed, rng.integers(-128, 128, (4000, 4))])
 
 
-def multiplier_player(technology: str, pairs: np.ndarray) -> Player:
+def multiplier_player(name: str, pairs: np.ndarray) -> Player:
     """Return a player of factors (a_0, a_1, b_0, b_1)."""
     vectors = [sum(int(x) % 256 << 8 * i for i, x in enumerate(row)) for row in pairs]
-    unit = dual_multiplier(technology=technology)
+    unit = technology.get(name).dual_multiplier()
     return Player(unit, {"a": 16, "b": 16}, vectors, lambda unit: unit.p.as_value())
 
 
@@ -165,11 +169,11 @@ def accesses(depth: int, cycles: int) -> np.ndarray:
     return np.concatenate([fill, anything], axis=1).T
 
 
-def memory_player(technology: str, depth: int, rows: np.ndarray) -> Player:
+def memory_player(name: str, depth: int, rows: np.ndarray) -> Player:
     """Return a player of accesses."""
     bits = depth.bit_length() - 1
     vectors = [int(e) | int(w) << 1 | int(a) << 2 | int(d) << 2 + bits for e, w, a, d in rows]
-    unit = single_port_memory(depth=depth, width=16, technology=technology)
+    unit = technology.get(name).single_port_memory(depth=depth, width=16)
     ports = {"enable": 1, "write_enable": 1, "address": bits, "write_data": 16}
     return Player(unit, ports, vectors, lambda unit: unit.read_data)
 
@@ -226,8 +230,8 @@ def unused() -> Iterator[None]:
 @pytest.mark.usefixtures("unused")
 def test_same_interface() -> None:
     """Forms are interchangeable."""
-    for make in (dual_multiplier, single_port_memory):
-        first, *others = (make(technology=name) for name in TECHNOLOGIES)
+    for part in ("dual_multiplier", "single_port_memory"):
+        first, *others = (getattr(technology.get(name), part)() for name in TECHNOLOGIES)
         assert all(other.signature == first.signature for other in others)
         assert all(other.LATENCY == first.LATENCY for other in others)
 
@@ -235,15 +239,34 @@ def test_same_interface() -> None:
 @pytest.mark.usefixtures("unused")
 def test_bad_parameters() -> None:
     """Parameters out of range are named."""
-    for make in (dual_multiplier, single_port_memory):
-        with pytest.raises(ValueError, match=r"technology must be .*, not 'ecp5'"):
-            make(technology="ecp5")
     for name in TECHNOLOGIES:
         with pytest.raises(ValueError, match=r"depth must be .*, not 100"):
-            single_port_memory(technology=name, depth=100)
+            technology.get(name).single_port_memory(depth=100)
         with pytest.raises(ValueError, match=r"width must be .*, not 65"):
-            single_port_memory(technology=name, width=65)
+            technology.get(name).single_port_memory(width=65)
     with pytest.raises(ValueError, match=r"depth must be .*, not 32768"):
-        single_port_memory(technology="ice40", depth=32768)
+        technology.get("ice40").single_port_memory(depth=32768)
     with pytest.raises(ValueError, match="width must be 16, not 8"):
-        single_port_memory(technology="ice40", width=8)
+        technology.get("ice40").single_port_memory(width=8)
+
+
+def test_registry() -> None:
+    """Every name has its technology, every technology its name; what one lacks it says."""
+    folder = Path(technology.__file__).parent
+    found = {module.name for module in pkgutil.iter_modules([str(folder)])} - {"base"}
+    assert found == set(TECHNOLOGIES)
+    assert [technology.get(name).name for name in TECHNOLOGIES] == list(TECHNOLOGIES)
+    with pytest.raises(ValueError, match=r"technology must be one of ice40, portable, not 'ecp5'"):
+        technology.get("ecp5")
+    with pytest.raises(TechnologyError, match="'portable' has no flow to a bitstream"):
+        technology.get("portable").flow  # noqa: B018
+
+
+def test_a_technology_is_imported_in_parts() -> None:
+    """The registry needs no Amaranth, and the core's primitives neither flow nor cells."""
+    code = (
+        "import sys; from hw import technology; ice40 = technology.get('ice40'); "
+        "assert 'amaranth' not in sys.modules; ice40.dual_multiplier(); "
+        "assert not {'hw.flow', 'rich', 'hw.technology.ice40.cells'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)

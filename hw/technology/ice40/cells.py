@@ -1,0 +1,130 @@
+"""Cells of the iCE40 around the design: clock and reset from the PLL, IO cells of the flash."""
+
+from amaranth.hdl import (
+    C,
+    ClockDomain,
+    ClockSignal,
+    Elaboratable,
+    Instance,
+    Module,
+    ResetSignal,
+    Signal,
+)
+from amaranth.lib import io, wiring
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import In
+
+from hw.interfaces import FlashPins
+from hw.technology.ice40.pll import pll_settings
+
+__all__ = ["ClockGenerator", "FlashCells"]
+
+
+class ClockGenerator(Elaboratable):
+    """PLL and reset: makes the domain ``sync``, and the clock of the parent's domain ``capture``.
+
+    That is the same clock a few nanoseconds later: it goes from the PLL through the fabric
+    to a global buffer of its own.  The flash's input cells need it (``docs/flash.md``).
+
+    The reset is held until the PLL has been locked for ``RESET_CYCLES``: block RAMs read as zero
+    for some 3 us after configuration, and a locked PLL of this family still settles.
+
+    Parameters
+    ----------
+    reference_mhz, output_mhz : float
+    pin : io.SingleEndedPort
+        The reference, on the PLL's own pad.
+    """
+
+    RESET_CYCLES = 1 << 10
+
+    def __init__(self, *, reference_mhz, output_mhz, pin):
+        self.settings = pll_settings(reference_mhz=reference_mhz, output_mhz=output_mhz)
+        self.pin = pin
+
+    def elaborate(self, platform):
+        m = Module()
+        m.domains.sync = ClockDomain()
+        late = Signal()
+        # The counter starts when the PLL locks; flip-flops are 0 after configuration.
+        m.domains.por = ClockDomain(reset_less=True, local=True)
+        lock, locked = Signal(), Signal()
+        settings = self.settings
+        m.submodules.pll = Instance(
+            "SB_PLL40_PAD",
+            p_FEEDBACK_PATH="SIMPLE",
+            p_PLLOUT_SELECT="GENCLK",
+            p_DIVR=C(settings.divr, 4),
+            p_DIVF=C(settings.divf, 7),
+            p_DIVQ=C(settings.divq, 3),
+            p_FILTER_RANGE=C(settings.filter_range, 3),
+            i_RESETB=C(1, 1),
+            i_BYPASS=C(0, 1),
+            io_PACKAGEPIN=self.pin.io,
+            o_PLLOUTGLOBAL=ClockSignal("sync"),
+            o_PLLOUTCORE=late,
+            o_LOCK=lock,
+        )
+        m.submodules.capture = Instance(
+            "SB_GB", i_USER_SIGNAL_TO_GLOBAL_BUFFER=late,
+            o_GLOBAL_BUFFER_OUTPUT=ClockSignal("capture"))
+        m.d.comb += ClockSignal("por").eq(ClockSignal("sync"))
+        m.submodules.lock = FFSynchronizer(lock, locked, o_domain="por")
+        count = Signal(range(self.RESET_CYCLES + 1))
+        done = count[-1]
+        reset = Signal(init=1)
+        with m.If(~locked):
+            m.d.por += count.eq(0)
+        with m.Elif(~done):
+            m.d.por += count.eq(count + 1)
+        m.d.por += reset.eq(~done)
+        m.d.comb += ResetSignal("sync").eq(reset)
+        return m
+
+
+class FlashCells(wiring.Component):
+    """IO cells of the flash; all registered, SCK and inputs at double data rate.
+
+    Inputs are captured with the clock ``capture``.
+
+    Parameters
+    ----------
+    port : object
+        A quad SPI flash of the platform, requested without buffers.
+
+    Members
+    -------
+    pins : In(FlashPins())
+    """
+
+    def __init__(self, port):
+        self.port = port
+        super().__init__({"pins": In(FlashPins())})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.cs = cs = io.FFBuffer("o", self.port.cs)
+        m.submodules.sck = sck = io.DDRBuffer("o", self.port.clk)
+        m.d.comb += [
+            cs.o.eq(~self.pins.cs_n),   # the port inverts
+            sck.o.eq(self.pins.sck),
+        ]
+        for k in range(4):
+            high = Signal(name=f"high_{k}")
+            # An output cell of single data rate, an input cell of double: io.FFBuffer and
+            # io.DDRBuffer are the one or the other.
+            m.submodules[f"dq_{k}"] = Instance(
+                "SB_IO",
+                # PIN_OUTPUT_REGISTERED_ENABLE_REGISTERED, PIN_INPUT_DDR
+                p_PIN_TYPE=C(0b110100, 6),
+                io_PACKAGE_PIN=self.port.dq.io[k],
+                i_OUTPUT_CLK=ClockSignal("sync"),
+                i_INPUT_CLK=ClockSignal("capture"),
+                i_D_OUT_0=self.pins.o[k],
+                i_OUTPUT_ENABLE=self.pins.oe[k],
+                o_D_IN_0=self.pins.i[k],
+                o_D_IN_1=high,
+            )
+            # Still with the late clock: it has half a cycle to get here, whatever the delay.
+            m.d.capture += self.pins.i[4 + k].eq(high)
+        return m
