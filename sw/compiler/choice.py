@@ -1,4 +1,4 @@
-"""Which layout of the input a program takes: whole networks are timed and compared."""
+"""Choice of the layout of the input: whole programs are timed and compared."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def step_positions(outputs: Ints, shift: int) -> Floats:
 
 @dataclass(frozen=True, kw_only=True)
 class Obstacle:
-    """Why no line separates sums.
+    """Obstacle to every line that would separate sums.
 
     Attributes
     ----------

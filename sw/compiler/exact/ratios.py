@@ -1,4 +1,4 @@
-"""Which sums A·x₁ + B·x₂ keep the outputs of an ADD apart, by the ratio A : B.
+"""Ratios A : B with which sums A·x₁ + B·x₂ keep the outputs of an ADD apart.
 
 Sums are looked at in units of B: then they are x₁·r + x₂, lines in the plane of ratios and sums.
 At the edges of an output's sums the right ratio decides between few pairs of operands, and a

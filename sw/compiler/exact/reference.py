@@ -84,7 +84,7 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ChannelSums:
-    """What the channels of a weighted operator sum.
+    """Sums that the channels of a weighted operator make.
 
     Attributes
     ----------

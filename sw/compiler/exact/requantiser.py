@@ -77,7 +77,7 @@ class RequantiserSpec:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Codes:
-    """What the hardware is given per channel.
+    """Constants that the hardware is given for each channel.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which channels are stored, in which order; removal of those that are constant.
+"""Channels that are stored, and their order; removal of those that are constant.
 
 Trained networks have dead channels: whatever the input, they have one value.  It is known when a
 network is compiled (the range of a channel is proven when it is encoded), so consumers can have it
@@ -29,7 +29,7 @@ __all__ = ["Channels", "fixed", "removable", "rewrite", "tied"]
 
 @dataclass(frozen=True, kw_only=True)
 class Channels:
-    """Which channels of a tensor are in memory.
+    """Channels of a tensor that are in memory.
 
     Attributes
     ----------

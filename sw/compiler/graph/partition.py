@@ -1,4 +1,4 @@
-"""Which operators run on the device, and which on the host before and after.
+"""Partition of a network: what the device runs, and what the host before and after it.
 
 The host runs the reference kernels (:mod:`sw.golden`), exactly.  It prepares the input and turns
 logits into scores; everything between the first and the last operator of the device has to run on

@@ -17,7 +17,7 @@ __all__ = ["ColumnGroup", "SystolicRead", "dense_read", "row_steps", "slots_of"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SystolicRead:
-    """How a SYSTOLIC layer walks over its input, and what it meets.
+    """Walk of a SYSTOLIC layer over its input, and the taps that it meets.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What lowering produces: layers of descriptors and blocks, still without addresses."""
+"""Layers of descriptors and blocks, still without addresses: the result of lowering."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Command:
 
     @property
     def mode(self) -> Mode:
-        """How activations reach the array."""
+        """Way in which activations reach the array."""
         return Mode(self.fields["mode"])
 
     @property
@@ -102,7 +102,7 @@ class Trail:
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """How rows of a layer's output follow from rows of its inputs.
+    """Geometry of a layer: how rows of its output follow from rows of its inputs.
 
     Attributes
     ----------

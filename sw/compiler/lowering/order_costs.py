@@ -1,4 +1,4 @@
-"""What weights beyond int8 cost, by where channels lie in memory.
+"""Costs of weights beyond int8, by where channels lie in memory.
 
 The few weights of a layer that are beyond int8 are split over two visits of their input, which
 costs every window of the whole block of outputs some steps; and neighbouring blocks that are read

@@ -264,7 +264,7 @@ def _periods(words: int, whole: int, count: int) -> Iterator[tuple[bool, range]]
 
 @dataclass(frozen=True, kw_only=True)
 class _Wanted:
-    """Where the words lie that are wanted again for more than some pairs: a row for each number.
+    """Words that are wanted again for more than some pairs: a row for each number of pairs.
 
     Attributes
     ----------

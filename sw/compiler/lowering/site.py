@@ -70,7 +70,7 @@ class Site:
 
     @property
     def output(self) -> Place:
-        """Where the output lies."""
+        """Place of the output."""
         return Place(self.op.output)
 
     @property
@@ -153,7 +153,7 @@ class WeightedSite(Site):
 
     @cached_property
     def sums(self) -> ChannelSums:
-        """What the output channels sum.
+        """Sums of the output channels.
 
         Raises
         ------
@@ -204,7 +204,7 @@ class WeightedSite(Site):
 
     @cached_property
     def coded_weights(self) -> Ints:
-        """What the array multiplies with: :attr:`matrix` with the codes' factors, maybe > int8."""
+        """Factors of the array: :attr:`matrix` times the codes' factors, possibly beyond int8."""
         return np.asarray(self.matrix * self.nominal.factor[:, None], np.int64)
 
     def _output_range(self) -> Ints:
@@ -305,7 +305,7 @@ class AverageSite(Site):
 
     @property
     def hardware_requantisation(self) -> Requantisation:
-        """What the hardware does behind its sums."""
+        """The requantisation that the hardware does behind its sums."""
         if isinstance(self.op, ir.AveragePool2D):
             # Input and output have the same zero point.
             return replace(self.requantisation, zero_point=0)

@@ -89,7 +89,7 @@ class Buffer:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryPlan:
-    """Where everything is.
+    """Addresses of everything in memory.
 
     Attributes
     ----------

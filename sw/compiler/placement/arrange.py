@@ -1,4 +1,4 @@
-"""What runs row by row and where all tensors are, so that a network fits."""
+"""Arrangement of a network so that it fits: what runs row by row, where all tensors are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RING_MINIMUM = 64
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Arrangement:
-    """What runs row by row, and where everything is.
+    """Division into what runs row by row, and the place of everything.
 
     Attributes
     ----------

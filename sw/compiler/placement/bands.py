@@ -30,7 +30,7 @@ WINDOW_SLOTS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Where rows of tensors lie.
+    """Places of rows of tensors.
 
     Attributes
     ----------

@@ -64,7 +64,7 @@ class Segment:
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
-        """What is run, in this order."""
+        """Rows that are run, in this order."""
         if not self.is_chain:
             return (Row(self.layers[0], None),)
         done = dict.fromkeys(self._written, 0)
@@ -88,7 +88,7 @@ class Segment:
 
     @cached_property
     def _made(self) -> dict[Place, list[int]]:
-        """When the rows of each tensor are made, counted in :attr:`rows`."""
+        """Moments at which the rows of each tensor are made, counted in :attr:`rows`."""
         made: dict[Place, list[int]] = {tensor: [] for tensor in self._written}
         for number, row in enumerate(self.rows):
             made[row.layer.output].append(number)
@@ -118,7 +118,7 @@ class Segment:
 
     @cached_property
     def places(self) -> Places:
-        """Where rows lie; only if :attr:`slots` says that they can."""
+        """Places of rows; only if :attr:`slots` says that they can lie so."""
         slots = self.slots
         assert slots is not None
         guests = {

@@ -1,4 +1,4 @@
-"""Which layers run as a whole, and which row by row: the cheapest division that fits.
+"""Segments of a network, run as a whole or row by row: the cheapest division that fits.
 
 The time of a segment is about the larger of what its array needs and what its flash needs; the
 division with the least sum is found by dynamic programming over the layers.  Only divisions whose
@@ -29,7 +29,7 @@ BETWEEN_DESCRIPTORS = 45
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Needs:
-    """What is known about a network's tensors.
+    """Needs of a network: its tensors' sizes, and when they are used.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What is true of every program, beyond the types of its parts."""
+"""Rules that every program keeps, beyond the types of its parts."""
 
 from __future__ import annotations
 

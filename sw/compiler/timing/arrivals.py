@@ -32,7 +32,7 @@ HELD = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Arrivals:
-    """What a host does while the core runs.
+    """Plan of what a host does while the core runs.
 
     Attributes
     ----------

@@ -36,7 +36,7 @@ PATIENCE = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class DescriptorTiming:
-    """Where a descriptor's cycles went.
+    """Cycles of a descriptor, by what they went into.
 
     Attributes
     ----------

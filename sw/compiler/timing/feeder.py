@@ -111,7 +111,7 @@ class Flash:
 
 
 class Ring:
-    """Where the ring begins, and where its pointers go at the end of memory.
+    """Bounds of the ring, and the pointers that go round at the end of memory.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ class Ring:
 
 
 class Loader:
-    """What the loader reads next, and for how much of it there is room.
+    """Loader: what it reads next, and for how much of it there is room.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""When the next input may be written while the core still runs.
+"""Overlap of two inferences: when the next input may be written while the core still runs.
 
 If nothing but the host writes to an input's place, the next input may come as soon as what it
 replaces has been read for the last time.  A link is slower than the core: a host that writes in
