@@ -1,4 +1,6 @@
-"""How a command begins and ends, whenever Ctrl-C is pressed: with one line at most, and no child.
+"""Door of a command: how it begins and ends, whenever Ctrl-C is pressed.
+
+It ends with one line at most, and leaves no child.
 
 The packages that hold commands import this first.  From then on until ``main`` runs, while
 libraries are imported, a signal ends the process at once: nothing has begun that had to be ended,

@@ -27,4 +27,4 @@ class GraphError(SeparableError):
 
 
 class CacheError(SeparableError):
-    """What is to be built cannot be written."""
+    """The cache cannot take what is to be built."""

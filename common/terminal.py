@@ -1,4 +1,4 @@
-"""What goes to the terminal: never anything that it might take for a command.
+"""Text for the terminal: never anything that it might take for a command.
 
 Names of files, tensors and classes come from others.  JSON and CSV have them as they are.
 """
@@ -76,14 +76,14 @@ class Screen(Console):
             header = Measurement.get(self, everything, column.header)
             cells = [Measurement.get(self, everything, cell).maximum for cell in column.cells]
             if column.justify == "right":
-                figures.append(max(*cells, min(header.minimum, SHORT)))
+                figures.append(max([*cells, min(header.minimum, SHORT)]))
                 column.width = column.min_width = figures[-1]
                 column.no_wrap = False
             else:
-                names.append((max(*cells, header.maximum), number))
+                names.append((max([*cells, header.maximum]), number))
         # There is a space between columns, and one on either side of all.
         room = self.width - sum(figures) - len(table.columns) - 1
-        while sum(width for width, _ in names) > room and max(names)[0] > SHORT:
+        while sum(width for width, _ in names) > room and max(names, default=(0, 0))[0] > SHORT:
             width, number = names.pop(names.index(max(names)))
             names.append((width - 1, number))
         for width, number in names:

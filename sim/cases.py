@@ -1,4 +1,4 @@
-"""What :mod:`sim.layer` simulates: layers, or bands of their rows, as programs with golden results.
+"""Cases of :mod:`sim.layer`: layers, or bands of their rows, as programs with golden results.
 
 A layer whose input and output do not fit into memory is cut into bands of rows.  Each is a program
 of its own, made with what is known about the whole network, so that bands take the steps that the
@@ -58,7 +58,7 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a case.
+    """Outcome of a case.
 
     Attributes
     ----------

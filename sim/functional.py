@@ -1,4 +1,4 @@
-"""What a program does, without cycles: an executable reading of ``docs/architecture.md``.
+"""Functional model of a program, without cycles: an executable reading of ``docs/architecture.md``.
 
 It shares nothing with the compiler but :mod:`hw.contract`.  What the hardware leaves undefined
 (columns outside the image that are not padding, rows of the array without a word) is filled with

@@ -37,7 +37,7 @@ Array = npt.NDArray[np.integer]
 
 @dataclass(frozen=True, kw_only=True)
 class LayerRun:
-    """What became of a layer.
+    """Outcome of a layer.
 
     Attributes
     ----------

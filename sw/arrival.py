@@ -1,4 +1,4 @@
-"""What a program takes whose input is written while it runs: that depends on the host.
+"""Cycles of a program whose input is written while it runs: they depend on the host.
 
 ``cycles`` of a program are those with all of its input on the chip.
 """

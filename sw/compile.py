@@ -10,7 +10,8 @@ from rich.table import Table
 import boards
 from common import door
 from common.files import check_outputs, write_json
-from common.terminal import console, printable
+from common.tables import new_table
+from common.terminal import console
 from common.tool import Parser, command
 from sw import arrival
 from sw.compiler import Program, compile_graph, save_program
@@ -64,12 +65,11 @@ def layer_reports(program: Program) -> list[LayerReport]:
 
 
 def _table(program: Program, reports: Sequence[LayerReport]) -> Table:
-    table = Table(title=printable(f"{program.model} on {program.board}"), title_justify="left")
-    table.add_column("layer", no_wrap=True, max_width=32)
-    table.add_column("operator", no_wrap=True)
-    table.add_column("output", no_wrap=True)
-    for name in ("MACs", "cycles", "utilisation", "KB on chip", "KB from flash"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = new_table(
+        ("layer", "operator", "output"),
+        ("MACs", "cycles", "utilisation", "KB on chip", "KB from flash"),
+        title=f"{program.model} on {program.board}",
+    )
     word = program.config.word_bytes
     for layer, report in zip(program.layers, reports, strict=True):
         tensor = program.tensors[layer.output]

@@ -1,4 +1,4 @@
-"""What a tool's MODEL is: a network's file, a network's name, or what ``sw.compile`` wrote."""
+"""MODEL of a command: a network's file, a network's name, or what ``sw.compile`` wrote."""
 
 from __future__ import annotations
 

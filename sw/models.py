@@ -7,10 +7,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
-
 from common import door, files, terminal, tool
 from common.errors import InputError
+from common.tables import add_figures, new_table
 from sw.networks.published import NETWORKS, find, where
 
 __all__ = ["main"]
@@ -18,17 +17,16 @@ __all__ = ["main"]
 
 def _list(options: Any) -> None:
     files.check_outputs([options.json])
-    table = Table()
-    for name in ("network", "what", "KB", "licence", "from", "here"):
-        table.add_column(
-            name, justify="right" if name == "KB" else "left", no_wrap=name == "network"
-        )
+    table = new_table(("network",))
+    for name in ("what", "licence", "from", "here"):
+        table.add_column(name)
+    add_figures(table, "KB")
     entries = []
     for network in NETWORKS.values():
         path = where(network)
         size = f"{network.size / 1024:,.0f}"
         table.add_row(
-            network.name, network.summary, size, network.licence, network.repository, path or "no"
+            network.name, network.summary, network.licence, network.repository, path or "no", size
         )
         entries.append(
             {

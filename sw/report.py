@@ -9,6 +9,8 @@ from typing import Any
 
 from rich.table import Table
 
+from common.tables import add_names, new_table
+
 __all__ = [
     "MODEL",
     "LayerReport",
@@ -136,17 +138,13 @@ def layer_table(
     bands : sequence of int, optional
         Of how many bands of rows, run one by one, each layer is the sum.
     """
-    table = Table(title=title, title_justify="left")
-    table.add_column("layer", no_wrap=True, max_width=48)
-    table.add_column("operator", no_wrap=True)
-    for name in ("MACs", "cycles", "utilisation"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = new_table(("layer", "operator"), ("MACs", "cycles", "utilisation"), title=title or "")
     compared = any(layer.exact is not None for layer in layers)
     if compared:
-        table.add_column("exact", no_wrap=True)
+        add_names(table, "exact")
     divided = any(count > 1 for count in bands)
     if divided:
-        table.add_column("run in", no_wrap=True)
+        add_names(table, "run in")
     for number, layer in enumerate(layers):
         row = [
             layer.name,

@@ -13,7 +13,7 @@ Array = npt.NDArray[np.integer]
 
 
 class Named(Protocol):
-    """What is said of a tensor."""
+    """Names of a tensor, for messages."""
 
     @property
     def index(self) -> int:

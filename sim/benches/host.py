@@ -25,7 +25,7 @@ Halfwords = npt.NDArray[np.uint16]
 
 
 class BenchHost:
-    """What is around the core: see ``bench.v`` and ``board.cpp``."""
+    """Host and flash around the core: see ``bench.v`` and ``board.cpp``."""
 
     def __init__(self, dut: Any) -> None:
         self.dut = dut

@@ -13,7 +13,7 @@ __all__ = ["Faults", "SimulatedSerialPort"]
 
 @dataclass(kw_only=True)
 class Faults:
-    """What happens to bytes on their way; each probability is per byte.
+    """Faults of a line; each probability is per byte.
 
     Attributes
     ----------

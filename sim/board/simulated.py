@@ -30,7 +30,7 @@ _HALFWORDS = npt.NDArray[np.uint16]
 
 @dataclass(frozen=True, slots=True)
 class LayerEnd:
-    """What the board saw at the end of a layer.
+    """Moment at the end of a layer, as the board saw it.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class LayerEnd:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Feed:
-    """What the host writes while the core runs.
+    """Part of the input that the host writes while the core runs.
 
     Attributes
     ----------

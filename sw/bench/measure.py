@@ -1,4 +1,4 @@
-"""Where the cycles of a network go: by the cycle model, and by the device's own counters."""
+"""Measurement of networks: where cycles go, by the cycle model and by the device's counters."""
 
 from __future__ import annotations
 

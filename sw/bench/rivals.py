@@ -1,4 +1,4 @@
-"""What others have published, with the sources in words.
+"""Rivals: what others have published, with the sources in words.
 
 Nothing in this table was measured by this project, but for the row that says so.
 """

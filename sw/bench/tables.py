@@ -1,4 +1,4 @@
-"""What ``sw.bench`` prints."""
+"""Tables of ``sw.bench``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from common.tables import new_table
 from common.terminal import printable
 from sw.bench.measure import CAUSES, Measurement
 from sw.bench.rivals import RIVALS, rivals_of
@@ -23,21 +24,12 @@ WORDS = {
 SOURCES = {"counters": "the core's counters", "model": "cycle model"}
 
 
-def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
-    table = Table(title=printable(title), title_justify="left")
-    for name in left:
-        table.add_column(printable(name), no_wrap=True, max_width=48)
-    for name in right:
-        table.add_column(printable(name), justify="right")
-    return table
-
-
 def summary_table(results: Sequence[Measurement]) -> Table:
     """Return cycles, inferences per second and utilisation of all networks."""
-    table = _table(
-        f"{results[0].board}, {results[0].multipliers} multipliers, {results[0].clock}",
+    table = new_table(
         ["network", "measured by"],
-        ["MACs", "limit, cycles", "cycles", "inferences/s", "limit, inf/s", "utilisation"])
+        ["MACs", "limit, cycles", "cycles", "inferences/s", "limit, inf/s", "utilisation"],
+        title=f"{results[0].board}, {results[0].multipliers} multipliers, {results[0].clock}")
     for result in results:
         # A network of which parts are left out may be faster than the limit.
         table.add_row(
@@ -49,7 +41,8 @@ def summary_table(results: Sequence[Measurement]) -> Table:
 
 def lost_table(results: Sequence[Measurement]) -> Table:
     """Return where the cycles above the limit went, a column for each network."""
-    table = _table("Cycles above the limit", ["cause"], [result.model for result in results])
+    models = [result.model for result in results]
+    table = new_table(["cause"], models, title="Cycles above the limit")
     for cause in WORDS:
         cells = []
         for result in results:
@@ -64,9 +57,9 @@ def lost_table(results: Sequence[Measurement]) -> Table:
 
 def layer_table(result: Measurement) -> Table:
     """Return all layers of a network."""
-    table = _table(
-        f"{result.model}, layer by layer", ["layer"],
-        ["MACs", "cycles", "utilisation", "steps", "idle in steps", *CAUSES])
+    table = new_table(
+        ["layer"], ["MACs", "cycles", "utilisation", "steps", "idle in steps", *CAUSES],
+        title=f"{result.model}, layer by layer")
     for layer, macs in zip(result.layers, result.macs, strict=True):
         used = macs / (layer.cycles * result.multipliers) if layer.cycles and macs else None
         table.add_row(
@@ -85,8 +78,8 @@ def layer_table(result: Measurement) -> Table:
 
 def rivals_table(results: Sequence[Measurement]) -> Table:
     """Return the published figures of the same tasks, and ours among them."""
-    table = _table("Beside the published figures of others", ["who", "task"],
-                   ["inferences/s", "utilisation", "cycles"])
+    table = new_table(["who", "task"], ["inferences/s", "utilisation", "cycles"],
+                      title="Beside the published figures of others")
     table.add_column("what to know", overflow="fold")
     rows: list[tuple[str, str, float | None, float | None, str, str]] = []
     for result in results:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -12,21 +12,19 @@ from hw.contract.sections import seal
 from sw import ir
 from sw.compiler.choice import choose
 from sw.compiler.graph import passes
-from sw.compiler.graph.channels import removable, rewrite
+from sw.compiler.graph.channels import Channels, removable, rewrite
 from sw.compiler.graph.crop import Band, crop
 from sw.compiler.graph.partition import Partition, activations, partition, subgraph
 from sw.compiler.lowering.channel_order import order_channels
-from sw.compiler.lowering.context import Context, Ints
+from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.dispatch import first_layer_options, lower
 from sw.compiler.lowering.layers import Layer
-from sw.compiler.placement import encode
+from sw.compiler.program import encoding
 from sw.compiler.program.layout import InputLayout
 from sw.compiler.program.program import Program, ProgramLayer
 from sw.compiler.program.tensors import DeviceTensor, Place
 
 __all__ = ["FLASH_ADDRESS", "REMOVE_CONSTANT_CHANNELS", "compile_graph", "compile_layer"]
-
-Ranges = dict[Place, Ints]
 
 FLASH_ADDRESS = 1 << 20
 """Byte address of a program unless the board says otherwise: well behind its configuration."""
@@ -84,21 +82,17 @@ def compile_graph(
 
 def _context(part: Partition, config: CoreConfig, remove: bool) -> Context:
     """Return what lowering starts from: with or without constant channels, and these in order."""
-    channels = removable(part, _ranges(part, config)) if remove else {}
-    channels = order_channels(part, channels, config)
-    stored = rewrite(part, channels)
-    return Context(part=stored, config=config, source=part.graph, channels=channels)
+    whole = Context.of(part, config)
+    ctx = _stored(whole, removable(part, whole.ranges()) if remove else {})
+    channels = order_channels(ctx)
+    return ctx if channels == ctx.channels else _stored(whole, channels)
 
 
-def _ranges(part: Partition, config: CoreConfig) -> Ranges:
-    """Return what operators tell about the ranges of their outputs."""
-    ctx = Context(part=part, config=config, source=part.graph)
-    for op in part.device:
-        # Layers that cannot be compiled tell nothing; that need not keep others from it.
-        with suppress(UnsupportedError):
-            if not first_layer_options(ctx, op):
-                lower(ctx, op)
-    return ctx.ranges
+def _stored(whole: Context, channels: Mapping[Place, Channels]) -> Context:
+    """Return the context of a network of which these channels are stored."""
+    if not channels:
+        return whole
+    return replace(whole, part=rewrite(whole.part, channels), channels=channels)
 
 
 def compile_layer(
@@ -147,7 +141,8 @@ def compile_layer(
     part, source = _alone(whole.part, op), whole.source
     if band is not None:
         part, source = crop(part, source, band)
-    ctx = replace(whole, part=part, source=source, ranges=dict(whole.ranges))
+    known = {place: found for place, found in whole.ranges().items() if place in part.inputs}
+    ctx = replace(whole, part=part, source=source, inputs=known)
     names = {o.name for o in part.graph.ops}
     network = subgraph(
         source,
@@ -161,9 +156,8 @@ def compile_layer(
 # All layers of a network are compiled with what is known about the whole of it.
 @lru_cache(maxsize=1)
 def _whole(graph: ir.Graph, config: CoreConfig, remove: bool) -> Context:
-    """Return the context of a network, with the ranges of all its tensors."""
-    ctx = _context(partition(passes.run(graph)), config, remove)
-    return replace(ctx, ranges=_ranges(ctx.part, config))
+    """Return the context of a network."""
+    return _context(partition(passes.run(graph)), config, remove)
 
 
 def _alone(whole: Partition, op: ir.Operator) -> Partition:
@@ -208,7 +202,7 @@ def _compile(
             layers.append(lower(ctx, op))
     choice = choose(ctx, layers, options, compact_input)
     memory = choice.arrangement.memory
-    words, sizes = encode.stream(
+    words, sizes = encoding.stream(
         [(w.descriptor, i.command.blocks) for w, i in zip(choice.work, choice.items, strict=True)],
         config.word_bytes,
     )

@@ -1,4 +1,4 @@
-"""What is asked of the device, cut into packets; and replies found in a stream of bytes."""
+"""Packets of what is asked of the device, and replies in a stream of bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long an answer may take: learned from those that came."""
+"""Patience: the time that an answer may take, learned from those that came."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FADING = 0.9
 
 
 class Patience:
-    """How much later than the line alone would have them answers come, by how long they are.
+    """Lateness of answers beyond the time on the line, by how long they are.
 
     A USB adapter is late by a time that is always the same, a simulated board by one that grows
     with the bytes: what is known of one length is not believed of a longer one.

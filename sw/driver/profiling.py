@@ -1,4 +1,4 @@
-"""Where the cycles of an inference go, measured by the device's own counter.
+"""Profile of an inference: where its cycles go, measured by the device's own counter.
 
 The core has one cycle counter, which can be told what to count and can be stopped before any
 layer.  Time depends on nothing but the program, so one counter is enough: the program is run again

@@ -1,4 +1,4 @@
-"""What inferences give."""
+"""Results of inferences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = npt.NDArray[np.integer]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What an inference gave.
+    """Result of an inference.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamResult:
-    """What became of one frame of a stream: a result, or an error.
+    """Result of one frame of a stream, or the error instead.
 
     Attributes
     ----------

@@ -135,7 +135,7 @@ class SimTransport(Transport):
 
 
 class _Port(SimulatedSerialPort):
-    """What a simulation refuses is an error of the device."""
+    """Simulated port whose refusals are errors of the device."""
 
     name = "simulated port"
 

@@ -1,4 +1,4 @@
-"""How the driver reaches a device: memory, registers, flash, and waiting."""
+"""Transport to a device: memory, registers, flash, and waiting."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LayerObserver = Callable[[int, Memory], None]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Feed:
-    """What the host writes while the core runs.
+    """Part of the input that the host writes while the core runs.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class Job:
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What became of a job; times in seconds of the device's clock (:meth:`Transport.now`).
+    """Outcome of a job; times in seconds of the device's clock (:meth:`Transport.now`).
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which MobileNets fit a board, how fast they are there, and how accurate.
+"""MobileNets that fit a board, how fast they are there, and how accurate.
 
 Compiles the networks of a grid of width multipliers α and resolutions ρ with random weights: the
 cycles are the compiler's, which are the core's, exactly.

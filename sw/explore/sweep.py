@@ -62,7 +62,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """What became of a network.
+    """Network of a sweep, with what it takes on the board.
 
     Attributes
     ----------

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 from common import files
+from common.tables import new_table
 from sw.explore.sweep import Point, front
 
 __all__ = ["markdown", "table", "write_csv"]
@@ -19,11 +20,12 @@ def _number(value: float | None, pattern: str) -> str:
 
 def table(points: Sequence[Point], title: str) -> Table:
     """Return the table of the explorer, for a terminal."""
-    result = Table(title=title, title_justify="left")
-    result.add_column("network", no_wrap=True)
-    for name in ("α", "ρ", "top-1", "8 bits", "M MACs", "KB weights", "cycles", "inf/s",
-                 "utilisation", "KB on chip", "KB flash"):
-        result.add_column(name, justify="right", no_wrap=True)
+    result = new_table(
+        ("network",),
+        ("α", "ρ", "top-1", "8 bits", "M MACs", "KB weights", "cycles", "inf/s", "utilisation",
+         "KB on chip", "KB flash"),
+        title=title,
+    )
     result.add_column("front", justify="center", no_wrap=True)
     best = front(points)
     for before, point in zip((None, *points), points, strict=False):

@@ -1,4 +1,4 @@
-"""How often the networks that ship are right."""
+"""Accuracy of the networks that ship."""
 
 from __future__ import annotations
 

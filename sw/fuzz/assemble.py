@@ -27,7 +27,7 @@ MOST_ELEMENTS = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """What a description became.
+    """Network that a description became.
 
     Attributes
     ----------

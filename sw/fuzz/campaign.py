@@ -15,6 +15,7 @@ from rich.table import Table
 from common.errors import SeparableError
 from common.files import write_json
 from common.progress import Line
+from common.tables import add_figures, new_table
 from sw.fuzz.trial import CAMPAIGNS, Trial, shrink
 from sw.fuzz.verdict import FAILURES, Outcome, Verdict
 from sw.fuzz.workers import Worker, examine_all
@@ -188,12 +189,8 @@ def progress_line(campaign: Campaign, before: int, seconds: float) -> str:
 
 def outcome_table(campaign: Campaign) -> Table:
     """Return what came out, and how far files came."""
-    table = Table(title=f"{len(campaign.done)} of {campaign.count} {campaign.name}",
-                  title_justify="left")
-    table.add_column("outcome", no_wrap=True)
-    table.add_column("stage", no_wrap=True)
-    table.add_column("count", justify="right", no_wrap=True)
-    table.add_column("", justify="right", no_wrap=True)
+    table = new_table(("outcome", "stage"), ("count", ""),
+                      title=f"{len(campaign.done)} of {campaign.count} {campaign.name}")
     order = list(Outcome)
     for (outcome, stage), count in sorted(
         campaign.outcomes.items(), key=lambda item: (order.index(Outcome(item[0][0])), -item[1])
@@ -204,10 +201,10 @@ def outcome_table(campaign: Campaign) -> Table:
 
 def reason_table(campaign: Campaign) -> Table:
     """Return why files were refused, or how they failed: the most frequent reasons."""
-    table = Table(width=80)
-    table.add_column("outcome", no_wrap=True)
+    table = new_table(("outcome",))
+    table.width = 80
     table.add_column("reason", ratio=1)
-    table.add_column("count", justify="right", no_wrap=True)
+    add_figures(table, "count")
     failures = [item for item in campaign.reasons.most_common() if item[0][0] in FAILURES]
     others = [item for item in campaign.reasons.most_common() if item[0][0] not in FAILURES]
     for (outcome, stage, reason), count in [*failures, *others[:SHOWN_REASONS]]:

@@ -1,4 +1,4 @@
-"""What is tried under a number, and how it becomes smaller."""
+"""Trials: what a number stands for, and how it becomes smaller."""
 
 from __future__ import annotations
 

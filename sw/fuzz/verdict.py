@@ -38,7 +38,7 @@ FRAMES = ("random", "ends", "lowest", "highest", "zero point")
 
 
 class Outcome(StrEnum):
-    """What became of a file."""
+    """Outcomes of files."""
 
     EQUAL = "equal"
     REFUSED = "refused"
@@ -59,7 +59,7 @@ FAILURES = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a file is compiled and run.
+    """Options of compiling and running a file.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What became of a file, and where.
+    """Verdict on a file, and the stage that gave it.
 
     Attributes
     ----------

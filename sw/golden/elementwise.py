@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
-from sw.golden.primitives import Ints, multiply_by_quantized_multiplier, requantize
+from sw.golden.primitives import Ints, multiply_by_quantized_multiplier
 from sw.golden.requantisation import Requantisation
 
-__all__ = ["add", "mul", "quantize", "sub"]
+__all__ = ["Addition", "Operand", "add", "mul", "quantize", "sub"]
 
 Array = npt.NDArray[np.integer]
 
@@ -16,57 +18,68 @@ ADD_LEFT_SHIFT = 20
 """Headroom that ADD and SUB give their operands before scaling them."""
 
 
-def _scaled_operand(x: Array, zero_point: int, multiplier: int, shift: int) -> Ints:
-    offset = (x.astype(np.int64) - zero_point) << ADD_LEFT_SHIFT
-    return multiply_by_quantized_multiplier(offset, multiplier, shift)
+@dataclass(frozen=True, kw_only=True)
+class Operand:
+    """Operand of a sum, and how it is brought to the scale that both operands share.
+
+    Attributes
+    ----------
+    zero_point : int
+    multiplier, shift : int
+        From the operand, shifted left by 20, to twice the larger of both scales; at most 1.
+    """
+
+    zero_point: int
+    multiplier: int
+    shift: int
+
+    def scaled(self, x: Array) -> Ints:
+        """Return an operand's values in the shared scale."""
+        offset = (x.astype(np.int64) - self.zero_point) << ADD_LEFT_SHIFT
+        return multiply_by_quantized_multiplier(offset, self.multiplier, self.shift)
 
 
-def add(
-    x1: Array,
-    x2: Array,
-    *,
-    input1_zero_point: int,
-    input1_multiplier: int,
-    input1_shift: int,
-    input2_zero_point: int,
-    input2_multiplier: int,
-    input2_shift: int,
-    output_zero_point: int,
-    output_multiplier: int,
-    output_shift: int,
-    activation_min: int,
-    activation_max: int,
-    subtract: bool = False,
-) -> Array:
+@dataclass(frozen=True, kw_only=True)
+class Addition:
+    """Integers of ADD and SUB.
+
+    Attributes
+    ----------
+    first, second : Operand
+    multiplier, shift : int
+        From the shared scale to the output's; at most 1.
+    requantisation : Requantisation
+    """
+
+    first: Operand
+    second: Operand
+    multiplier: int
+    shift: int
+    requantisation: Requantisation
+
+
+def add(x1: Array, x2: Array, *, addition: Addition, subtract: bool = False) -> Array:
     """Add (or subtract) tensors of different scales.
 
     Parameters
     ----------
     x1, x2 : int8 or uint8, broadcast against each other
-    input1_multiplier, input1_shift, input2_multiplier, input2_shift
-        Bring both operands, shifted left by 20, to twice the larger of their scales; ≤ 1.
-    output_multiplier, output_shift
-        From there to the output's scale; ≤ 1.
+    addition : Addition
+    subtract : bool
 
     Notes
     -----
     ``AddElementwise`` in integer_ops/add.h and reference/add.h; ``Sub`` in reference/sub.h.
     """
-    scaled1 = _scaled_operand(x1, input1_zero_point, input1_multiplier, input1_shift)
-    scaled2 = _scaled_operand(x2, input2_zero_point, input2_multiplier, input2_shift)
-    return requantize(
-        scaled1 - scaled2 if subtract else scaled1 + scaled2,
-        output_multiplier,
-        output_shift,
-        output_zero_point=output_zero_point,
-        activation_min=activation_min,
-        activation_max=activation_max,
+    scaled1, scaled2 = addition.first.scaled(x1), addition.second.scaled(x2)
+    return addition.requantisation.outputs(
+        scaled1 - scaled2 if subtract else scaled1 + scaled2, addition.multiplier, addition.shift
     ).astype(x1.dtype)
 
 
-def sub(x1: Array, x2: Array, **arguments: int) -> Array:
-    """Subtract ``x2`` from ``x1``; takes what :func:`add` takes."""
-    return add(x1, x2, **arguments, subtract=True)
+def sub(x1: Array, x2: Array, *, addition: Addition) -> Array:
+    """Subtract ``x2`` from ``x1``."""
+    return add(x1, x2, addition=addition, subtract=True)
 
 
 def mul(

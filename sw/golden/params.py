@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from common.errors import UnsupportedError
 from sw import ir
+from sw.golden.elementwise import Addition, Operand
 from sw.golden.primitives import activation_range as primitive_activation_range
 from sw.golden.primitives import quantize_multiplier
 from sw.golden.requantisation import Requantisation
@@ -177,7 +178,7 @@ def _fully_connected_pairs(
     return pairs
 
 
-def _add_params(graph: ir.Graph, op: ir.Add | ir.Sub) -> dict[str, int]:
+def _addition(graph: ir.Graph, op: ir.Add | ir.Sub) -> Addition:
     """Return the scaling of both operands and of the result.
 
     ``Prepare`` in add.cc and ``PrepareGeneralSubOp`` in sub.cc.
@@ -185,18 +186,19 @@ def _add_params(graph: ir.Graph, op: ir.Add | ir.Sub) -> dict[str, int]:
     x1, x2 = graph.tensors[op.input1].q, graph.tensors[op.input2].q
     y = graph.tensors[op.output].q
     twice_max = 2 * max(x1.scale, x2.scale)
-    params = {
-        "input1_zero_point": x1.zero_point,
-        "input2_zero_point": x2.zero_point,
-        "output_zero_point": y.zero_point,
-    }
-    for name, real in (
-        ("input1", x1.scale / twice_max),
-        ("input2", x2.scale / twice_max),
-        ("output", twice_max / ((1 << 20) * y.scale)),
-    ):
-        params[f"{name}_multiplier"], params[f"{name}_shift"] = quantize_multiplier(real)
-    return params
+
+    def operand(x: ir.Quantization) -> Operand:
+        multiplier, shift = quantize_multiplier(x.scale / twice_max)
+        return Operand(zero_point=x.zero_point, multiplier=multiplier, shift=shift)
+
+    multiplier, shift = quantize_multiplier(twice_max / ((1 << 20) * y.scale))
+    return Addition(
+        first=operand(x1),
+        second=operand(x2),
+        multiplier=multiplier,
+        shift=shift,
+        requantisation=requantisation(graph, op),
+    )
 
 
 def arguments(graph: ir.Graph, op: ir.Operator) -> dict[str, Any]:
@@ -226,8 +228,7 @@ def arguments(graph: ir.Graph, op: ir.Operator) -> dict[str, Any]:
                 ),
             }
         case ir.Add() | ir.Sub():
-            clamp = {"activation_min": output.act_min, "activation_max": output.act_max}
-            return {**_add_params(graph, op), **clamp}
+            return {"addition": _addition(graph, op)}
         case ir.Mul():
             multiplier, shift = quantize_multiplier(_real_multipliers(graph, op)[0])
             return {

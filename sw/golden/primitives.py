@@ -22,7 +22,6 @@ __all__ = [
     "multiply_by_quantized_multiplier",
     "multiply_rounding_once",
     "quantize_multiplier",
-    "requantize",
     "round_half_away",
     "rounding_divide_by_pot",
     "saturate_int32",
@@ -184,34 +183,6 @@ def round_half_away(x: npt.NDArray[np.float64]) -> Ints:
     # Not floor(magnitude + 0.5): the sum may round up to the next integer.
     whole += magnitude - whole >= 0.5
     return np.copysign(whole, x).astype(np.int64)
-
-
-def requantize(
-    accumulator: IntLike,
-    multiplier: IntLike,
-    shift: IntLike,
-    *,
-    output_zero_point: int,
-    activation_min: int,
-    activation_max: int,
-) -> Ints:
-    """Turn accumulators into outputs: scale, add the zero point, clamp.
-
-    Parameters
-    ----------
-    accumulator : integers in the range of int32, channels last
-    multiplier, shift : integers
-        One, or one per channel.
-    output_zero_point, activation_min, activation_max : int
-        In the range of the output type.
-
-    Returns
-    -------
-    ndarray of int64
-        In [activation_min, activation_max].
-    """
-    scaled = multiply_by_quantized_multiplier(accumulator, multiplier, shift)
-    return np.clip(scaled + output_zero_point, activation_min, activation_max)
 
 
 def divide_round_half_away(numerator: Ints, denominator: IntLike) -> Ints:

@@ -14,7 +14,7 @@ __all__ = ["PLAIN", "Windows", "spatial_pad", "taps"]
 
 @dataclass(frozen=True, kw_only=True)
 class Windows:
-    """How windows lie on an image: as in :class:`sw.ir.Conv2D`."""
+    """Windows of an image: padding and taps, as in :class:`sw.ir.Conv2D`."""
 
     stride: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)

@@ -1,4 +1,4 @@
-"""What an operator must satisfy to be supported.
+"""Constraints that an operator must satisfy to be supported.
 
 Each constraint is a function whose docstring *is* the user's error text: the rule, then what to
 do.  It returns ``None`` when the rule holds, and otherwise a few words on what was found.

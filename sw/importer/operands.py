@@ -1,4 +1,4 @@
-"""What constraints are made of: operands by their part in an operator."""
+"""Operands by their part in an operator: what constraints are made of."""
 
 from __future__ import annotations
 

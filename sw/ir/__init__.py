@@ -33,7 +33,7 @@ from sw.ir.operators import (
     WeightedOp,
 )
 from sw.ir.shapes import conv_output_size, infer_shape
-from sw.ir.tensors import Quantization, Shape, Tensor
+from sw.ir.tensors import Quantization, Shape, Tensor, rows_of
 
 __all__ = [
     "NO_PADDING",
@@ -63,4 +63,5 @@ __all__ = [
     "WeightedOp",
     "conv_output_size",
     "infer_shape",
+    "rows_of",
 ]

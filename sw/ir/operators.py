@@ -38,7 +38,7 @@ NO_PADDING: Padding = ((0, 0), (0, 0))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Op:
-    """What every operator has: a name unique in the graph and one output tensor."""
+    """Operator: a name unique in the graph, and one output tensor."""
 
     kind: ClassVar[str] = ""
     """TensorFlow Lite's name of the operator, such as ``"CONV_2D"``."""

@@ -11,9 +11,14 @@ import numpy.typing as npt
 
 from common.errors import GraphError
 
-__all__ = ["Quantization", "Shape", "Tensor"]
+__all__ = ["Quantization", "Shape", "Tensor", "rows_of"]
 
 Shape: TypeAlias = tuple[int, ...]
+
+
+def rows_of(shape: Shape) -> int:
+    """Return the rows of an image, (1, height, width, channels); one for anything else."""
+    return shape[1] if len(shape) == 4 else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,11 @@ class Tensor:
     def size(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
+
+    @property
+    def rows(self) -> int:
+        """Rows of an image; one for anything else."""
+        return rows_of(self.shape)
 
     @property
     def nbytes(self) -> int:

@@ -35,7 +35,7 @@ def sum_name(layer: Layer) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """What the float network was trained with: x = (pixel − mean) / deviation, per channel.
+    """Preprocessing of the training: x = (pixel − mean) / deviation, per channel.
 
     Attributes
     ----------

@@ -24,7 +24,7 @@ Array = npt.NDArray[np.integer]
 
 
 class Streams(Protocol):
-    """What is needed of :class:`sw.driver.Device`."""
+    """Part of :class:`sw.driver.Device` that is needed."""
 
     def stream(self, frames: Iterable[Any], /) -> Iterator[StreamResult]:
         """Run the network on one frame after the other."""

@@ -1,4 +1,4 @@
-"""What is known of one frame, and of the stream so far."""
+"""Records of frames, and statistics of the stream so far."""
 
 from __future__ import annotations
 

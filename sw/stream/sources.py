@@ -1,4 +1,4 @@
-"""Where frames come from: pictures, raw tensors on standard input, videos, cameras."""
+"""Sources of frames: pictures, raw tensors on standard input, arrays."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ class ArraySource(Source):
 
 
 class Readable(Protocol):
-    """What is needed of an unbuffered binary file."""
+    """Part of an unbuffered binary file that is needed."""
 
     def read(self, size: int, /) -> bytes | None:
         """Return up to ``size`` bytes, none of them at the end."""

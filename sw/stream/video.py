@@ -31,7 +31,7 @@ def _opencv(what: str) -> Any:
 
 
 class _CaptureSource(Source):
-    """What OpenCV's ``VideoCapture`` gives."""
+    """Source behind OpenCV's ``VideoCapture``."""
 
     def __init__(self, prepare: Preparer) -> None:
         self._prepare = prepare

@@ -32,7 +32,7 @@ MARGIN = 3
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What does not change while the stream runs.
+    """Facts that do not change while the stream runs.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class JsonLines(_Lines):
 
 
 class PlainLines(_Lines):
-    """What the live view shows, as far as it fits on a line."""
+    """Columns of the live view, as far as they fit on a line."""
 
     def show(self, record: Record, now: Snapshot) -> None:
         """Print a line."""

@@ -171,8 +171,6 @@ door.run(main)
 
 LOST = """
 import signal, time
-from support.places import REPOSITORY
-
 from common import door
 
 class Thing:

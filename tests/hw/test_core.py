@@ -21,13 +21,11 @@ def random_parameters(rng, blocks):
 
 def requantise(acc, multiplier, shift, bias, zero_point):
     """acc (…, channels) to int8 by the reference's arithmetic."""
-    from sw.golden import primitives
+    from sw.golden.requantisation import Requantisation
 
     flat = [p.reshape(-1)[: acc.shape[-1]] for p in (multiplier, shift, bias)]
-    return primitives.requantize(
-        acc + flat[2], flat[0], -flat[1], output_zero_point=zero_point,
-        activation_min=-128, activation_max=127,
-    ).astype(np.int8)
+    requantisation = Requantisation(zero_point=zero_point, act_min=-128, act_max=127)
+    return requantisation.outputs(acc + flat[2], flat[0], -flat[1]).astype(np.int8)
 
 
 def tensor_words(x):

@@ -13,7 +13,7 @@ from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode, minimum_steps
 from hw.contract.taps import window_steps
-from sw.golden.primitives import multiply_rounding_once, requantize
+from sw.golden.requantisation import Requantisation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +63,10 @@ class Maker:
         descriptor = Descriptor(**values)
         of_channel = [np.resize(p, acc.shape[-1]) for p in (multiplier, shift, bias)]
         u = acc + of_channel[2]
-        if descriptor.single_rounding:
-            scaled = multiply_rounding_once(u, of_channel[0], -of_channel[1])
-            output = np.clip(scaled + descriptor.output_zero_point,
-                             descriptor.act_min, descriptor.act_max)
-        else:
-            output = requantize(
-                u, of_channel[0], -of_channel[1], output_zero_point=descriptor.output_zero_point,
-                activation_min=descriptor.act_min, activation_max=descriptor.act_max)
+        requantisation = Requantisation(
+            zero_point=descriptor.output_zero_point, act_min=descriptor.act_min,
+            act_max=descriptor.act_max, single_rounding=descriptor.single_rounding)
+        output = requantisation.outputs(u, of_channel[0], -of_channel[1])
         data = [(parameters(multiplier[b], shift[b], bias[b], self.config),
                  words(weights[b], self.config)) for b in range(count)]
         return Layer(descriptor=descriptor, blocks=data, output=output)

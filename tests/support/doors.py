@@ -14,8 +14,8 @@ SETTINGS: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_te
 
 
 def contract(kind: str) -> dict[str, Any]:
-    """Return the only contract of a kind."""
-    (found,) = [c for c in SETTINGS["contracts"] if c["type"] == kind]
+    """Return the only contract of a kind that is about all packages."""
+    (found,) = [c for c in SETTINGS["contracts"] if c["type"] == kind and "containers" not in c]
     return found
 
 

@@ -17,36 +17,13 @@ from sw.compiler.exact.equivalents import with_close_multipliers, with_smaller_s
 from sw.compiler.exact.reference import ChannelSums, Reference
 from sw.compiler.exact.requantiser import Codes, RequantiserSpec
 from sw.golden import primitives
-from sw.golden.requantisation import Requantisation
 
-__all__ = ["encode", "hardware_requantize", "nominal_codes"]
+__all__ = ["encode", "nominal_codes"]
 
 Ints = npt.NDArray[np.int64]
 
 CONSTANT_MULTIPLIER = 1 << 30
 """One half: with a shift of 0, a bias of 2v is the output v, whichever way is rounded."""
-
-
-def hardware_requantize(
-    u: Ints,
-    multiplier: Ints,
-    shift: Ints,
-    *,
-    single_rounding: bool,
-    zero_point: int,
-    act_min: int,
-    act_max: int,
-    fraction_bits: int = MULTIPLIER_BITS,
-) -> Ints:
-    """Compute what the hardware's requantiser does; see :meth:`RequantiserSpec.outputs`."""
-    return RequantiserSpec(fraction_bits=fraction_bits).outputs(
-        u,
-        multiplier,
-        shift,
-        Requantisation(
-            zero_point=zero_point, act_min=act_min, act_max=act_max, single_rounding=single_rounding
-        ),
-    )
 
 
 def nominal_codes(reference: Reference, sums: ChannelSums, where: str) -> Codes:

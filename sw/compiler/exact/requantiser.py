@@ -16,9 +16,6 @@ __all__ = ["Codes", "RequantiserSpec"]
 
 Ints = npt.NDArray[np.int64]
 
-MOST_ACC_BITS = 24
-"""Of what a requantiser takes; accumulators may have more."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class RequantiserSpec:
@@ -32,7 +29,7 @@ class RequantiserSpec:
         Of products: 31, or less if they are cut off.
     """
 
-    acc_bits: int = MOST_ACC_BITS
+    acc_bits: int = 24
     fraction_bits: int = MULTIPLIER_BITS
 
     @classmethod

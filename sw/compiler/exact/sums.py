@@ -11,27 +11,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hw.contract.modes import Mode, minimum_steps
-from hw.contract.requantiser import MAX_SHIFT, MULTIPLIER_BITS, u_limit
+from hw.contract.requantiser import MAX_SHIFT
 from sw.compiler.exact.budget import Budget
 from sw.compiler.exact.lines import scalings, separating_line, step_positions
 from sw.compiler.exact.ratios import LINE_WORK, Outline
-from sw.compiler.exact.requantisation import hardware_requantize
+from sw.compiler.exact.requantiser import RequantiserSpec
 from sw.golden import kernels
+from sw.golden.elementwise import Addition
+from sw.golden.requantisation import Requantisation
 
 __all__ = ["STEPS", "AddCode", "find_codes", "reference_table"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
-Parameters = tuple[tuple[str, int], ...]
 
 STEPS = (*range(4, 17), 20, 24, 28, 32, 40, 48, 64, 96, 128)
 """Numbers of steps that are tried, fewest first."""
@@ -52,7 +51,7 @@ OWN_DELTAS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class AddCode:
-    """Integers of an ADD: clamp((A·x₁ + B·x₂ + bias) × multiplier × 2^(−31 − shift) + zero point).
+    """Integers of an ADD: A·x₁ + B·x₂ + bias, scaled by multiplier × 2^(−31 − shift).
 
     Attributes
     ----------
@@ -60,8 +59,8 @@ class AddCode:
         A and B, at most 127 times the steps.
     steps : int
     multiplier, shift, bias : int
-    zero_point : int
-        What the requantiser adds; not necessarily the output's.
+    requantisation : Requantisation
+        Its zero point is what the requantiser adds; not necessarily the output's.
     """
 
     first: int
@@ -70,16 +69,16 @@ class AddCode:
     multiplier: int
     shift: int
     bias: int
-    zero_point: int
+    requantisation: Requantisation
 
 
-def reference_table(parameters: Parameters) -> npt.NDArray[np.int8]:
+def reference_table(reference: Addition) -> npt.NDArray[np.int8]:
     """Return the outputs of all pairs of int8.
 
     Parameters
     ----------
-    parameters
-        Keywords of :func:`sw.golden.kernels.add`, sorted, for int8.
+    reference : Addition
+        The reference's integers, of tensors as the device stores them.
 
     Returns
     -------
@@ -87,8 +86,7 @@ def reference_table(parameters: Parameters) -> npt.NDArray[np.int8]:
         First operand −128 to 127 down, second across.
     """
     values = np.arange(-128, 128).astype(np.int8)
-    settings: dict[str, Any] = dict(parameters)
-    table = kernels.add(values[:, None], values[None, :], **settings)
+    table = kernels.add(values[:, None], values[None, :], addition=reference)
     return table.astype(np.int8)
 
 
@@ -108,24 +106,22 @@ class _Search:
 
     Parameters
     ----------
-    parameters, ratio, gain, work
+    reference, ratio, gain, spec, work
         See :func:`find_codes`.
-    core : (acc_bits, fraction_bits)
     """
 
     def __init__(
         self,
-        parameters: Parameters,
+        reference: Addition,
         ratio: float,
         gain: float,
-        core: tuple[int, int],
+        spec: RequantiserSpec,
         work: int,
     ) -> None:
-        settings = dict(parameters)
-        self.table = reference_table(parameters)
-        self.clamp = settings["activation_min"], settings["activation_max"]
-        self.zero_point = settings["output_zero_point"]
-        self.ratio, self.gain, self.core = ratio, gain, core
+        self.table = reference_table(reference)
+        self.requantisation = reference.requantisation
+        self.zero_point = reference.requantisation.zero_point
+        self.ratio, self.gain, self.spec = ratio, gain, spec
         self.work = Budget(left=work)
         self.tried: set[tuple[int, int]] = set()
         self.intervals: dict[int | None, tuple[float, float] | None] = {}
@@ -152,12 +148,12 @@ class _Search:
                 multiplier=1 << 30,
                 shift=0,
                 bias=0,
-                zero_point=lowest,
+                requantisation=replace(self.requantisation, zero_point=lowest),
             )
         for steps in (s for s in STEPS if s <= most):
             for first, second in self._pairs(127 * steps):
                 for code in self._codes(first, second, steps):
-                    if _proven(code, self.table, self.clamp, *self.core):
+                    if _proven(code, self.table, self.spec):
                         return code
         return None
 
@@ -238,7 +234,7 @@ class _Search:
                         multiplier=multiplier,
                         shift=shift,
                         bias=bias,
-                        zero_point=zero,
+                        requantisation=replace(self.requantisation, zero_point=zero),
                     )
                     if self._steps_right(code, below, above):
                         yield code
@@ -249,18 +245,17 @@ class _Search:
         outputs = self.outline.outputs
         want = np.concatenate((outputs, outputs[:-1], outputs[-1:]))
         sums = np.concatenate((ends[:1], above, below, ends[1:]))
-        return _same(code, sums, want, self.clamp, *self.core)
+        return _same(code, sums, want, self.spec)
 
 
 @lru_cache(maxsize=256)
 def find_codes(
-    parameters: Parameters,
+    reference: Addition,
     ratio: float,
     gain: float,
-    acc_bits: int,
-    fraction_bits: int = MULTIPLIER_BITS,
+    spec: RequantiserSpec,
     work: int = 50_000,
-) -> tuple[tuple[AddCode, tuple[int, int]], ...] | None:
+) -> tuple[AddCode, ...] | None:
     """Find one code for an ADD, or three where the reference's double rounding forbids one.
 
     The reference moves steps away from zero by less than a millionth of an output, but where a
@@ -270,38 +265,35 @@ def find_codes(
 
     Parameters
     ----------
-    parameters
+    reference : Addition
         See :func:`reference_table`.
     ratio : float
         Scale of the first operand by that of the second.
     gain : float
         Scale of the second operand by that of the output.
-    acc_bits, fraction_bits : int
+    spec : RequantiserSpec
         Of the core.
     work : int
         See :class:`sw.compiler.exact.budget.Budget`: for one code, and for either half of three.
 
     Returns
     -------
-    tuple of (AddCode, (least, greatest output)), or None
+    tuple of AddCode, or None
         As few steps as were found.  The third one of three adds the results of the first two.
     """
-    core = (acc_bits, fraction_bits)
-    settings = dict(parameters)
-    low, high, zero = (
-        settings[key] for key in ("activation_min", "activation_max", "output_zero_point")
-    )
-    whole = _Search(parameters, ratio, gain, core, work)
+    output = reference.requantisation
+    low, high, zero = output.act_min, output.act_max, output.zero_point
+    whole = _Search(reference, ratio, gain, spec, work)
     code = whole.find(ONE_CODE_STEPS)
     if code is not None:
-        return ((code, (low, high)),)
+        return (code,)
     halves = []
-    for clamp in ((max(low, zero), high), (low, min(high, zero))):
-        if clamp[0] <= clamp[1]:
-            clamped = {**settings, "activation_min": clamp[0], "activation_max": clamp[1]}
-            search = _Search(tuple(sorted(clamped.items())), ratio, gain, core, work)
+    for least, greatest in ((max(low, zero), high), (low, min(high, zero))):
+        if least <= greatest:
+            clamped = replace(output, act_min=least, act_max=greatest)
+            search = _Search(replace(reference, requantisation=clamped), ratio, gain, spec, work)
             if (part := search.find(STEPS[-1])) is not None:
-                halves.append((part, clamp))
+                halves.append(part)
     # (p − z) + (n − z) + z, in steps of one half.
     total = AddCode(
         first=2,
@@ -310,49 +302,29 @@ def find_codes(
         multiplier=1 << 30,
         shift=0,
         bias=-4 * zero,
-        zero_point=zero,
+        requantisation=output,
     )
-    three = (*halves, (total, (low, high)))
-    limit = sum(part.steps for part, _ in three) if len(halves) == 2 else STEPS[-1]
+    three = (*halves, total)
+    limit = sum(part.steps for part in three) if len(halves) == 2 else STEPS[-1]
     code = whole.find(limit)
     if code is not None:
-        return ((code, (low, high)),)
+        return (code,)
     return three if len(halves) == 2 else None
 
 
-def _proven(
-    code: AddCode,
-    table: npt.NDArray[np.int8],
-    clamp: tuple[int, int],
-    acc_bits: int,
-    fraction_bits: int,
-) -> bool:
+def _proven(code: AddCode, table: npt.NDArray[np.int8], spec: RequantiserSpec) -> bool:
     """Compare all pairs of operands with the reference."""
     x = np.arange(-128, 128, dtype=np.int64)
     sums = x[:, None] * code.first + x[None, :] * code.second
-    return _same(code, sums, table, clamp, acc_bits, fraction_bits)
+    return _same(code, sums, table, spec)
 
 
 def _same(
-    code: AddCode,
-    sums: Ints,
-    outputs: npt.NDArray[np.integer],
-    clamp: tuple[int, int],
-    acc_bits: int,
-    fraction_bits: int,
+    code: AddCode, sums: Ints, outputs: npt.NDArray[np.integer], spec: RequantiserSpec
 ) -> bool:
     """Compare the outputs of sums without bias with what they should be."""
     u = sums + code.bias
-    if max(np.abs(u).max(), abs(code.bias)) > u_limit(acc_bits):
+    if max(np.abs(u).max(), abs(code.bias)) > spec.limit:
         return False
-    got = hardware_requantize(
-        u,
-        np.array(code.multiplier),
-        np.array(code.shift),
-        single_rounding=False,
-        zero_point=code.zero_point,
-        act_min=clamp[0],
-        act_max=clamp[1],
-        fraction_bits=fraction_bits,
-    )
+    got = spec.outputs(u, np.array(code.multiplier), np.array(code.shift), code.requantisation)
     return np.array_equal(got, outputs)

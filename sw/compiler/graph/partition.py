@@ -17,7 +17,6 @@ from sw.golden.requantisation import Requantisation
 
 __all__ = [
     "Partition",
-    "Place",
     "View",
     "activations",
     "as_stored",

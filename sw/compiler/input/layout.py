@@ -19,9 +19,7 @@ from sw.compiler.program.layout import NOTHING, InputLayout
 from sw.compiler.program.tensors import Place
 
 __all__ = [
-    "NOTHING",
     "FirstLayer",
-    "InputLayout",
     "Pass",
     "SystolicRead",
     "dense",

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from hw.contract.blocks import Block
 from hw.contract.modes import Mode, minimum_steps
-from sw import golden, ir
-from sw.compiler.exact.sums import STEPS, AddCode, find_codes, reference_table
-from sw.compiler.graph.partition import Place, offset, zero_point
+from sw import ir
+from sw.compiler.exact.sums import STEPS, AddCode, find_codes
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Block, Command, Geometry, Layer, Trail
+from sw.compiler.lowering.layers import Command, Geometry, Layer, Trail
+from sw.compiler.lowering.site import SumSite
+from sw.compiler.program.tensors import Place
 
 __all__ = ["lower_add", "rectangles"]
 
@@ -53,91 +55,74 @@ def rectangles(words: int) -> Iterator[tuple[int, int, int]]:
         start += size
 
 
-def lower_add(ctx: Context, op: ir.Add) -> Layer:
+def lower_add(ctx: Context, site: SumSite) -> Layer:
     """Lower the sum of two tensors of the same shape."""
-    y = ctx.graph.tensors[op.output]
-    first, second = ctx.view(op.input1), ctx.view(op.input2)
-    a, b = first.tensor, second.tensor
-    if a.shape != b.shape or a.shape != y.shape:
-        raise ctx.refuse(
-            op, f"its operands are {a.shape} and {b.shape}", "make both of the same shape"
-        )
-    settings = dict(golden.arguments(ctx.graph, op))
-    for key, tensor in (("input1", a), ("input2", b), ("output", y)):
-        settings[f"{key}_zero_point"] = zero_point(tensor)
-    settings["activation_min"] -= offset(y)
-    settings["activation_max"] -= offset(y)
-    parameters = tuple(sorted((key, int(value)) for key, value in settings.items()))
-    core = (ctx.config.acc_bits, ctx.config.fraction_bits)
+    a, b = (view.tensor for view in site.operands)
+    first, second = (view.place for view in site.operands)
     sums = sum(isinstance(other, ir.Add) for other in ctx.part.device)
     work = max(LEAST_WORK, min(MOST_WORK, WORK // sums))
-    codes = find_codes(parameters, a.q.scale / b.q.scale, b.q.scale / y.q.scale, *core, work)
+    gain = b.q.scale / site.output_tensor.q.scale
+    codes = find_codes(site.reference, a.q.scale / b.q.scale, gain, site.spec, work)
     if codes is None:
-        raise ctx.refuse(
-            op,
+        raise site.refuse(
             f"no integers with up to {STEPS[-1]} steps were found that give the reference's sum "
             "for every pair",
             "change one of the three scales slightly",
         )
-    table = reference_table(parameters)
-    # Outputs do not fall as operands grow.
-    known1, known2 = ctx.range_of(op.input1), ctx.range_of(op.input2)
-    ctx.ranges[Place(op.output)] = table[known1 + 128, known2 + 128].astype(np.int64)
     return Layer(
-        name=op.name,
-        kind=op.kind,
+        name=site.op.name,
+        kind=site.op.kind,
         macs=0,
-        inputs=(first.place, second.place),
-        output=Place(op.output),
-        output_rows=ctx.rows(op.output),
-        commands=tuple(_all_commands(ctx, op, codes, first.place, second.place)),
-        scratch={_scratch(op): ctx.tensor_words(op.output)} if len(codes) > 1 else {},
-        geometry=_geometry(ctx, op),
+        inputs=(first, second),
+        output=site.output,
+        output_rows=site.output_rows,
+        commands=tuple(_all_commands(ctx, site, codes, first, second)),
+        scratch={_scratch(site): ctx.tensor_words(site.output)} if len(codes) > 1 else {},
+        geometry=_geometry(ctx, site),
         # A word is read before the sum is written there, if it is read once.
         in_place=Trail(0) if len(codes) == 1 else None,
     )
 
 
-def _geometry(ctx: Context, op: ir.Add) -> Geometry | None:
-    shape = ctx.graph.tensors[op.output].shape
+def _geometry(ctx: Context, site: SumSite) -> Geometry | None:
+    shape = site.output_tensor.shape
     if len(shape) != 4:
         return None
-    pitch = ctx.tensor_words(op.output) // shape[1]
+    pitch = ctx.tensor_words(site.output) // shape[1]
     return Geometry(
         input_rows=shape[1], output_rows=shape[1], input_pitch=pitch, output_pitch=pitch
     )
 
 
 def _all_commands(
-    ctx: Context, op: ir.Add, codes: Sequence[tuple[AddCode, tuple[int, int]]], a: Place, b: Place
+    ctx: Context, site: SumSite, codes: Sequence[AddCode], a: Place, b: Place
 ) -> Iterator[Command]:
-    output, scratch = Place(op.output), _scratch(op)
+    output, scratch = site.output, _scratch(site)
     if len(codes) == 1:
-        yield from _commands(ctx, op, codes[0], a, b, output)
+        yield from _commands(ctx, site, codes[0], a, b, output)
         return
     above, below, both = codes
-    yield from _commands(ctx, op, above, a, b, output)
-    yield from _commands(ctx, op, below, a, b, scratch)
+    yield from _commands(ctx, site, above, a, b, output)
+    yield from _commands(ctx, site, below, a, b, scratch)
     # In place: a word is read before the sum is written there.
-    yield from _commands(ctx, op, both, output, scratch, output)
+    yield from _commands(ctx, site, both, output, scratch, output)
 
 
-def _scratch(op: ir.Add) -> Place:
+def _scratch(site: SumSite) -> Place:
     """Return the place of what is added up on the way: no tensor's."""
-    return Place(SCRATCH - op.output)
+    return Place(SCRATCH - site.output)
 
 
 def _commands(
     ctx: Context,
-    op: ir.Add,
-    coded: tuple[AddCode, tuple[int, int]],
+    site: SumSite,
+    code: AddCode,
     first: Place,
     second: Place,
     output: Place,
 ) -> Iterator[Command]:
-    code, (act_min, act_max) = coded
     columns = ctx.config.columns
-    total = ctx.tensor_words(op.output)
+    total = ctx.tensor_words(site.output)
     block = Block(
         multiplier=np.full(columns, code.multiplier, np.int64),
         shift=np.full(columns, code.shift, np.int64),
@@ -155,10 +140,7 @@ def _commands(
                 "height": height,
                 "blocks": 1,
                 "output_step": 1,
-                **ctx.output_fields(op),
-                "output_zero_point": code.zero_point,
-                "act_min": act_min,
-                "act_max": act_max,
+                **site.descriptor_fields(code.requantisation),
             },
             input=first,
             input_offset=start,

@@ -9,11 +9,10 @@ on it, so they are put where second visits are cheap: inputs where turns overlap
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
-from hw.contract.config import CoreConfig
-from sw.compiler.graph.channels import Channels, fixed, rewrite, tied
-from sw.compiler.graph.partition import Partition
+from sw.compiler.graph.channels import Channels, fixed, tied
+from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.order_costs import (
     CostlyLayer,
     Order,
@@ -52,31 +51,26 @@ def handy_words(words: int) -> list[int]:
     return list(dict.fromkeys(w for w in (*near, 0, words - 1) if 0 <= w < words))
 
 
-def order_channels(
-    part: Partition, channels: Mapping[Place, Channels], config: CoreConfig
-) -> dict[Place, Channels]:
+def order_channels(ctx: Context) -> dict[Place, Channels]:
     """Return which channels are stored, in the cheapest order that was found.
 
     Parameters
     ----------
-    part : Partition
-        Of the network with all its channels.
-    channels : mapping
-        What is stored of some tensors already.
-    config : CoreConfig
+    ctx : Context
+        Its ``channels`` are what is stored of some tensors already.
 
     Returns
     -------
     dict
-        ``channels`` in a new order, besides tensors that have all channels in a new order.
+        ``ctx.channels`` in a new order, besides tensors that have all channels in a new order.
         Networks without weights beyond int8 are left as they are.
     """
-    stored = rewrite(part, channels)
-    result = dict(channels)
-    if not any(may_be_beyond(stored, op) for op in stored.device):
+    stored, columns = ctx.part, ctx.config.columns
+    result = dict(ctx.channels)
+    if not any(may_be_beyond(ctx.site(op)) for op in stored.device):
         return result
     leaders = tied(stored)
-    layers = list(costly_layers(stored, leaders, config))
+    layers = list(costly_layers(ctx, leaders))
     shapes = {index: stored.graph.tensors[index].shape for index in leaders}
     sizes = {index: shape[-1] if shape else 1 for index, shape in shapes.items()}
     stay = {leaders[index] for index in fixed(stored) & set(leaders)}
@@ -92,12 +86,12 @@ def order_channels(
         # What one does not need is left to the next ones.
         work.left += WORK // len(turns)
         if work.left > 0:
-            _improve(places, leader, touching[leader], config.columns, work)
+            _improve(places, leader, touching[leader], columns, work)
     for index, leader in leaders.items():
         order = places[leader].at
         if order == sorted(order):
             continue
-        whole = part.graph.tensors[index].shape[-1]
+        whole = ctx.source.tensors[index].shape[-1]
         known = result.get(index, Channels(kept=tuple(range(whole)), values=(0,) * whole))
         kept = tuple(known.kept[position] for position in order)
         result[index] = Channels(kept=kept, values=known.values)

@@ -9,21 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hw.contract.blocks import Block
 from hw.contract.modes import Mode, minimum_steps
 from hw.contract.taps import window_ages, window_steps
 from sw import ir
-from sw.compiler.exact.requantiser import Codes
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import (
-    Block,
-    Command,
-    Geometry,
-    Layer,
-    Trail,
-    blocks_of,
-    distribute,
-)
-from sw.compiler.program.tensors import Place
+from sw.compiler.lowering.layers import Command, Geometry, Layer, Trail, blocks_of, distribute
+from sw.compiler.lowering.site import WeightedSite
 
 __all__ = ["lower_depthwise", "place", "supports"]
 
@@ -76,27 +68,22 @@ def _slots(mode: Mode, odd: bool, steps: int) -> npt.NDArray[np.intp]:
     return result
 
 
-def lower_depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Layer:
-    """Lower a 3×3 depthwise convolution with stride 1 or 2."""
-    view, y = ctx.view(op.input), ctx.graph.tensors[op.output]
-    raw = ctx.weights(op)[0]
-    rule = supports(op, raw.shape[:2])
-    if rule is not None:
-        raise ctx.refuse(op, rule, "use 3x3 depthwise convolutions with stride 1 or 2")
-    height, width, channels = view.tensor.shape[1:]
-    if max(height, width) > 256:
-        raise ctx.refuse(
-            op, f"its input is {height}x{width}, larger than 256x256", "use smaller images"
-        )
-    weights = raw.reshape(9, channels).T
-    codes = ctx.codes(op, weights, ctx.range_of(op.input)[:, :, None])
-    weights = weights * codes.factor[:, None]
+def _fields(site: WeightedSite, op: ir.DepthwiseConv2D, words: int) -> dict[str, Any]:
+    """Return the fields of the layer's descriptors but steps, blocks and bases.
+
+    Parameters
+    ----------
+    site : WeightedSite
+    op : DepthwiseConv2D
+    words : int
+        Of a pixel.
+    """
+    y = site.output_tensor
+    height, width = site.view.tensor.shape[1:3]
     (top, _), (left, _) = op.padding
-    stride = op.stride[0]
+    stride, pitch = op.stride[0], width * words
     windows, reaches, skip_first, skip_last = _edges(width, stride, left, y.shape[2])
-    words = ctx.words(channels)
-    pitch = width * words
-    fields = {
+    return {
         "mode": Mode.DEPTHWISE if stride == 1 else Mode.DEPTHWISE_STRIDE2,
         "pad_left": left == 1,
         "pad_right": reaches,
@@ -113,11 +100,29 @@ def lower_depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Layer:
         "step_middle": words - 2 * pitch,
         "step_row": (stride - 2) * pitch - (width - 1) * words,
         "output_step": words,
-        **ctx.output_fields(op),
+        **site.descriptor_fields(),
     }
+
+
+def lower_depthwise(ctx: Context, site: WeightedSite) -> Layer:
+    """Lower a 3×3 depthwise convolution with stride 1 or 2."""
+    op, y = site.op, site.output_tensor
+    assert isinstance(op, ir.DepthwiseConv2D)
+    if (rule := supports(op, site.kernel)) is not None:
+        raise site.refuse(rule, "use 3x3 depthwise convolutions with stride 1 or 2")
+    height, width, channels = site.view.tensor.shape[1:]
+    if max(height, width) > 256:
+        raise site.refuse(
+            f"its input is {height}x{width}, larger than 256x256", "use smaller images"
+        )
+    (top, _), (left, _) = op.padding
+    stride = op.stride[0]
+    words = ctx.words(channels)
+    pitch = width * words
+    fields = _fields(site, op, words)
     columns = ctx.config.columns
     padded = np.zeros((words * columns, 9), np.int64)
-    padded[:channels] = weights
+    padded[:channels] = site.coded_weights
     groups = padded.reshape(words, columns, 3, 3)
 
     # Every third row has the same one.
@@ -125,14 +130,14 @@ def lower_depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Layer:
     def rotated(shift: int) -> tuple[Command, ...]:
         """Return the commands for a window whose rows lie in memory turned by ``shift``."""
         kernels = np.roll(groups, shift, axis=2).reshape(words, columns, 9)
-        return _commands(ctx, op, fields, kernels, codes, -top * pitch)
+        return _commands(site, fields, kernels, -top * pitch)
 
     return Layer(
         name=op.name,
         kind=op.kind,
-        macs=ctx.macs(op),
-        inputs=(view.place,),
-        output=Place(op.output),
+        macs=site.macs,
+        inputs=(site.view.place,),
+        output=site.output,
         output_rows=y.shape[1],
         commands=rotated(0),
         geometry=Geometry(
@@ -170,20 +175,14 @@ def _trail(
 
 
 def _commands(
-    ctx: Context,
-    op: ir.DepthwiseConv2D,
-    fields: dict[str, Any],
-    kernels: Ints,
-    codes: Codes,
-    offset: int,
+    site: WeightedSite, fields: dict[str, Any], kernels: Ints, offset: int
 ) -> tuple[Command, ...]:
     """Make commands of ranges of blocks with equal numbers of steps."""
     blocks = []
-    for group, code in zip(kernels, blocks_of(codes, ctx.config.columns), strict=True):
+    for group, code in zip(kernels, blocks_of(site.codes, kernels.shape[1]), strict=True):
         placed = place(Mode(fields["mode"]), bool(fields["odd"]), group)
         if placed is None:
-            raise ctx.refuse(
-                op,
+            raise site.refuse(
                 "a weight less its zero point is further beyond int8 than the device can split",
                 "quantise the network with symmetric (int8) weights",
             )
@@ -197,9 +196,9 @@ def _commands(
         commands.append(
             Command(
                 fields={**fields, "steps": steps, "blocks": len(part)},
-                input=ctx.part.place(op.input),
+                input=site.view.place,
                 input_offset=first + offset,
-                output=Place(op.output),
+                output=site.output,
                 output_offset=first,
                 blocks=part,
             )

@@ -1,17 +1,18 @@
-"""Operators to layers: which lowering an operator takes."""
+"""Dispatch of operators to their lowering."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from sw import ir
-from sw.compiler.graph.partition import activations
 from sw.compiler.lowering.addition import lower_add
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.convolution import first_layer, lower_convolution, lower_fully_connected
+from sw.compiler.lowering.convolution import lower_convolution, lower_fully_connected
 from sw.compiler.lowering.depthwise import lower_depthwise, supports
+from sw.compiler.lowering.first_layer import lower_first_layer
 from sw.compiler.lowering.layers import Layer
-from sw.compiler.lowering.pooling import lower_pool
+from sw.compiler.lowering.pooling import lower_average
+from sw.compiler.lowering.site import AverageSite, Site, SumSite, WeightedSite
 from sw.compiler.program.layout import InputLayout
 
 __all__ = ["first_layer_options", "lower"]
@@ -24,12 +25,13 @@ def first_layer_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout
     readers = [o for o in ctx.part.device if op.input in o.inputs]
     if op.input not in ctx.part.inputs or len(readers) != 1:
         return []
-    kernel = ctx.graph.tensors[op.weights].shape[1:3]
+    site = ctx.site(op)
+    assert isinstance(site, WeightedSite)
     if isinstance(op, ir.DepthwiseConv2D):
-        plain = supports(op, kernel) is None
+        plain = supports(op, site.kernel) is None
     else:
-        plain = kernel == (1, 1) and op.padding == ir.NO_PADDING
-    return [] if plain else first_layer(ctx, op)
+        plain = site.kernel == (1, 1) and op.padding == ir.NO_PADDING
+    return [] if plain else lower_first_layer(ctx, site)
 
 
 def lower(ctx: Context, op: ir.Operator) -> Layer:
@@ -40,24 +42,25 @@ def lower(ctx: Context, op: ir.Operator) -> Layer:
     UnsupportedError
         If the device cannot run it.
     """
-    layer = _lower(ctx, op)
-    if any(ctx.view(index).moved for index in activations(op)):
+    site = ctx.site(op)
+    layer = _lower(ctx, site)
+    if any(view.moved for view in site.operands):
         # Its rows are not those that the layer before writes.
         return replace(layer, geometry=None)
     return layer
 
 
-def _lower(ctx: Context, op: ir.Operator) -> Layer:
-    match op:
-        case ir.Conv2D():
-            return lower_convolution(ctx, op)
-        case ir.DepthwiseConv2D():
-            return lower_depthwise(ctx, op)
-        case ir.FullyConnected():
-            return lower_fully_connected(ctx, op)
-        case ir.AveragePool2D() | ir.Mean():
-            return lower_pool(ctx, op)
-        case ir.Add():
-            return lower_add(ctx, op)
+def _lower(ctx: Context, site: Site) -> Layer:
+    match site:
+        case WeightedSite(op=ir.Conv2D()):
+            return lower_convolution(ctx, site)
+        case WeightedSite(op=ir.DepthwiseConv2D()):
+            return lower_depthwise(ctx, site)
+        case WeightedSite():
+            return lower_fully_connected(ctx, site)
+        case AverageSite():
+            return lower_average(ctx, site)
+        case SumSite():
+            return lower_add(ctx, site)
         case _:
-            raise ctx.refuse(op, "the device does not run this operator", "remove it")
+            raise site.refuse("the device does not run this operator", "remove it")

@@ -16,7 +16,7 @@ from hw.contract.words import ADDRESS_BITS
 from sw.compiler.exact.requantiser import Codes
 from sw.compiler.program.tensors import Place
 
-__all__ = ["Block", "Command", "Geometry", "Layer", "Trail", "blocks_of", "distribute"]
+__all__ = ["Command", "Geometry", "Layer", "Trail", "blocks_of", "distribute"]
 
 Ints = npt.NDArray[np.int64]
 

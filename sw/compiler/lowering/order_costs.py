@@ -14,17 +14,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode, minimum_steps
-from sw import golden, ir
+from sw import ir
 from sw.compiler.exact.budget import Budget
-from sw.compiler.graph.partition import Partition
-from sw.compiler.lowering.context import Context, Ints
+from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.convolution import PIXELS_IN_PARTS
 from sw.compiler.lowering.depthwise import place, supports
+from sw.compiler.lowering.site import Site, WeightedSite, beyond_int8
 from sw.compiler.lowering.turns import contiguous_read, fits, plain_read, read_in_parts
 from sw.compiler.program.tensors import Place
 
@@ -241,55 +240,41 @@ def _steps(
     return IMPOSSIBLE if parts is None else parts.steps * parts.parts
 
 
-def may_be_beyond(part: Partition, op: ir.Operator) -> bool:
+def may_be_beyond(site: Site) -> bool:
     """Whether an operator can have weights beyond int8 on the device."""
-    if not isinstance(op, ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected):
+    if not isinstance(site, WeightedSite):
         return False
-    tensor = part.graph.tensors[op.weights]
-    weights = np.asarray(tensor.data, np.int64) - tensor.q.zero_point
     # Multipliers of 1 and more become larger weights.
-    _, shift = golden.requantize_params(part.graph, op)
-    return bool(np.any(_beyond(weights)) or np.any(shift >= 0))
+    return bool(beyond_int8(site.weights).any() or np.any(site.reference.shift >= 0))
 
 
-def _beyond(weights: Ints) -> npt.NDArray[np.bool_]:
-    return np.asarray((weights < -128) | (weights > 127), np.bool_)
-
-
-def costly_layers(
-    part: Partition, leaders: Mapping[Place, Place], config: CoreConfig
-) -> Iterator[CostlyLayer]:
+def costly_layers(ctx: Context, leaders: Mapping[Place, Place]) -> Iterator[CostlyLayer]:
     """Yield the layers with weights beyond int8 whose cost depends on orders."""
-    ctx = Context(part=part, config=config, source=part.graph)
-    for op in part.device:
+    for op in ctx.part.device:
+        site = ctx.site(op)
         # A layer that cannot be encoded is refused when it is lowered.
         with suppress(UnsupportedError):
-            if isinstance(op, ir.DepthwiseConv2D):
-                yield from _depthwise(ctx, op, leaders)
-            elif isinstance(op, ir.Conv2D | ir.FullyConnected):
-                yield from _product(ctx, op, leaders)
+            if isinstance(site, WeightedSite):
+                make = _depthwise if isinstance(op, ir.DepthwiseConv2D) else _product
+                yield from make(ctx, site, leaders)
 
 
 def _product(
-    ctx: Context, op: ir.Conv2D | ir.FullyConnected, leaders: Mapping[Place, Place]
+    ctx: Context, site: WeightedSite, leaders: Mapping[Place, Place]
 ) -> Iterator[CostlyLayer]:
-    view, y = ctx.view(op.input), ctx.graph.tensors[op.output]
-    weights = ctx.weights(op).reshape(y.shape[-1], -1)
-    channels, columns = view.channels, ctx.config.columns
-    if weights.shape[1] % channels:
-        return
+    op, y, weights = site.op, site.output_tensor, site.coded_weights
+    channels, columns = site.view.channels, ctx.config.columns
     pixels = weights.shape[1] // channels
-    factor = ctx.factors(op, weights, np.tile(ctx.range_of(op.input), (1, pixels))[:, None, :])
     if isinstance(op, ir.Conv2D) and (pixels, op.stride, op.padding) != (1, (1, 1), ir.NO_PADDING):
         return
     by_row: dict[int, list[tuple[int, int]]] = defaultdict(list)
     by_channel: dict[int, list[int]] = defaultdict(list)
-    for row, tap in np.argwhere(_beyond(weights * factor[:, None])).tolist():
+    for row, tap in np.argwhere(beyond_int8(weights)).tolist():
         by_row[row].append(divmod(tap, channels))
         by_channel[tap % channels].append(row)
     if by_row:
         yield _Product(
-            read=leaders[view.place],
+            read=leaders[site.view.place],
             written=leaders[Place(y.index)],
             by_row=dict(by_row),
             by_channel=dict(by_channel),
@@ -302,19 +287,17 @@ def _product(
 
 
 def _depthwise(
-    ctx: Context, op: ir.DepthwiseConv2D, leaders: Mapping[Place, Place]
+    ctx: Context, site: WeightedSite, leaders: Mapping[Place, Place]
 ) -> Iterator[CostlyLayer]:
-    view, y = ctx.view(op.input), ctx.graph.tensors[op.output]
-    raw = ctx.weights(op)[0]
-    if supports(op, raw.shape[:2]) is not None:
+    op, y = site.op, site.output_tensor
+    assert isinstance(op, ir.DepthwiseConv2D)
+    if supports(op, site.kernel) is not None:
         return
-    weights = raw.reshape(9, -1).T
-    factor = ctx.factors(op, weights, ctx.range_of(op.input)[:, :, None])
-    weights = weights * factor[:, None]
+    weights = site.coded_weights
     mode = Mode.DEPTHWISE if op.stride[0] == 1 else Mode.DEPTHWISE_STRIDE2
     odd = mode == Mode.DEPTHWISE_STRIDE2 and op.padding[1][0] == 1
     extra = {}
-    for channel in np.flatnonzero(_beyond(weights).any(axis=1)).tolist():
+    for channel in np.flatnonzero(beyond_int8(weights).any(axis=1)).tolist():
         placed = place(mode, odd, weights[channel : channel + 1])
         if placed is None:
             return
@@ -322,9 +305,9 @@ def _depthwise(
             extra[channel] = len(placed) - minimum_steps(mode)
     if extra:
         yield _Depthwise(
-            tensor=leaders[view.place],
+            tensor=leaders[site.view.place],
             channels=extra,
             blocks=-(-len(weights) // ctx.config.columns),
-            windows=y.shape[1] * -(-view.tensor.shape[2] // op.stride[1]),
+            windows=y.shape[1] * -(-site.view.tensor.shape[2] // op.stride[1]),
             config=ctx.config,
         )

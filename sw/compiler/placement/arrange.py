@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from common.errors import UnsupportedError
 from sw.compiler.exact.budget import Budget
-from sw.compiler.input.layout import InputLayout
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Layer, Trail
 from sw.compiler.placement.addresses import WORK, Buffer, MemoryPlan, NoArrangement, plan
 from sw.compiler.placement.chains import Segment
 from sw.compiler.placement.segments import Division, Needs
+from sw.compiler.program.layout import InputLayout
 from sw.compiler.program.tensors import Place
 
 __all__ = ["Arrangement", "Arranger", "stored_rows"]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from sw.compiler.lowering.layers import Command, Layer
-from sw.compiler.placement import encode
 from sw.compiler.placement.arrange import Arrangement, stored_rows
 from sw.compiler.placement.chains import Segment
+from sw.compiler.program import encoding
 from sw.compiler.program.chunks import InputChunk
 from sw.compiler.program.layout import InputLayout
 from sw.compiler.program.work import Work
@@ -87,7 +87,7 @@ def place(
             Work(
                 layer=item.layer,
                 descriptor=descriptor,
-                block_words=tuple(encode.words_of(block) for block in item.command.blocks),
+                block_words=tuple(encoding.words_of(block) for block in item.command.blocks),
                 first_row=item.row or 0,
                 rows=rows,
                 address=address,

@@ -15,8 +15,8 @@ from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode
 from sw.compiler.lowering.layers import Command, Layer
-from sw.compiler.placement.encode import command_words
 from sw.compiler.placement.segments import BETWEEN_DESCRIPTORS
+from sw.compiler.program.encoding import command_words
 from sw.compiler.program.layout import InputLayout
 
 __all__ = ["WORD_PACE", "first_rows_early"]

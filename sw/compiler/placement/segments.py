@@ -13,10 +13,10 @@ from functools import cached_property
 
 from hw.contract import latency
 from hw.contract.config import CoreConfig
-from sw.compiler.graph.partition import Place
 from sw.compiler.lowering.layers import Layer
-from sw.compiler.placement import encode
 from sw.compiler.placement.chains import Segment
+from sw.compiler.program import encoding
+from sw.compiler.program.tensors import Place
 
 __all__ = ["BETWEEN_DESCRIPTORS", "Division", "Needs"]
 
@@ -140,7 +140,7 @@ class Division:
             (
                 layer.steps,
                 len(layer.commands),
-                sum(encode.command_words(c.blocks, self.config.lanes) for c in layer.commands),
+                sum(encoding.command_words(c.blocks, self.config.lanes) for c in layer.commands),
                 1 if layer.geometry is None else layer.geometry.output_rows,
             )
             for layer in self.needs.layers

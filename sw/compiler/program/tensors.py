@@ -8,6 +8,8 @@ from typing import NewType
 import numpy as np
 import numpy.typing as npt
 
+from sw.ir import rows_of
+
 __all__ = ["DeviceTensor", "Place"]
 
 Array = npt.NDArray[np.integer]
@@ -63,7 +65,7 @@ class DeviceTensor:
     @property
     def rows(self) -> int:
         """Rows of an image; one for anything else."""
-        return self.shape[1] if len(self.shape) == 4 else 1
+        return rows_of(self.shape)
 
     def unpack(self, words: npt.NDArray[np.int8]) -> Array:
         """Return the tensor as the network defines it.

@@ -13,7 +13,7 @@ from hw.contract.records import PARAMETER_FIELDS, Record, header
 from hw.contract.sections import unseal
 from hw.contract.words import ADDRESS_BITS
 from sw import ir
-from sw.compiler.placement.encode import descriptor_words
+from sw.compiler.program.encoding import descriptor_words
 from sw.compiler.program.layout import NOTHING
 from sw.compiler.program.program import Program
 from sw.compiler.program.tensors import DeviceTensor, Place

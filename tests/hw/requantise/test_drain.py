@@ -11,18 +11,15 @@ from hw.requantise.drain import LATENCY, PARAMETER_DELAY, Drain
 from hw.requantise.parameters import ParameterMemory
 from hw.requantise.requantiser import Requantiser
 from hw.systolic import array
-from sw.golden.primitives import multiply_rounding_once, requantize
+from sw.golden.requantisation import Requantisation
 
 ROWS = 2
 
 
 def golden(acc, multiplier, shift, bias, layer):
-    if layer["single_rounding"]:
-        scaled = multiply_rounding_once(acc + bias, multiplier, -shift)
-        return np.clip(scaled + layer["zero_point"], layer["act_min"], layer["act_max"])
-    return requantize(
-        acc + bias, multiplier, -shift, output_zero_point=layer["zero_point"],
-        activation_min=layer["act_min"], activation_max=layer["act_max"])
+    names = ("zero_point", "act_min", "act_max", "single_rounding")
+    requantisation = Requantisation(**{name: layer[name] for name in names})
+    return requantisation.outputs(acc + bias, multiplier, -shift)
 
 
 def follow(cfg, acc, starts, layer, seed=0):

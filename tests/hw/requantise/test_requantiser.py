@@ -13,8 +13,8 @@ from amaranth.sim import Simulator
 
 from hw.contract.requantiser import MAX_SHIFT, digits, encode_channel, truncated_product, u_limit
 from hw.requantise.requantiser import FIELD_STAGE, LATENCY, Requantiser
-from sw.compiler.exact.requantisation import hardware_requantize
-from sw.golden.primitives import multiply_rounding_once, requantize
+from sw.compiler.exact.requantiser import RequantiserSpec
+from sw.golden.requantisation import Requantisation
 
 Ints = npt.NDArray[np.int64]
 
@@ -22,19 +22,9 @@ HALF = 1 << 30
 MAX_MULTIPLIER = (1 << 31) - 1
 
 
-def golden(u, multiplier, shift, *, zero_point, act_min, act_max, single_rounding) -> Ints:
+def golden(u, multiplier, shift, **layer) -> Ints:
     """Return the reference's outputs."""
-    if single_rounding:
-        scaled = multiply_rounding_once(u, multiplier, -shift)
-        return np.clip(scaled + zero_point, act_min, act_max)
-    return requantize(
-        u,
-        multiplier,
-        -shift,
-        output_zero_point=zero_point,
-        activation_min=act_min,
-        activation_max=act_max,
-    )
+    return Requantisation(**layer).outputs(u, multiplier, -shift)
 
 
 def stream(dut: Requantiser, layers, acc, bias, multiplier, shift) -> list[Ints]:
@@ -205,7 +195,9 @@ def test_fraction_bits(fraction_bits: int, single_rounding: bool) -> None:
     )
     expected = rounded(products, u, shift, single_rounding=single_rounding) - 20
     np.testing.assert_array_equal(
-        hardware_requantize(u, multiplier, shift, fraction_bits=fraction_bits, **constants),
+        RequantiserSpec(fraction_bits=fraction_bits).outputs(
+            u, multiplier, shift, Requantisation(**constants)
+        ),
         np.clip(expected, -128, 100),
     )
     dut = Requantiser(fraction_bits=fraction_bits)

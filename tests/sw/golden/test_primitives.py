@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sw.golden import primitives as p
+from sw.golden.requantisation import Requantisation
 from sw.golden.rounding import equivalent_multiplier, steps
 from sw.golden.softmax import SUM_INTEGER_BITS, reciprocal
 from sw.ir import Activation
@@ -132,14 +133,8 @@ def test_activation_range(
 
 
 def test_requantize_clamps() -> None:
-    got = p.requantize(
-        np.array([-(2**24), -1, 0, 1, 2**24]),
-        1 << 30,
-        1,
-        output_zero_point=5,
-        activation_min=-3,
-        activation_max=100,
-    )
+    requantisation = Requantisation(zero_point=5, act_min=-3, act_max=100)
+    got = requantisation.outputs(np.array([-(2**24), -1, 0, 1, 2**24]), 1 << 30, 1)
     np.testing.assert_array_equal(got, [-3, 4, 5, 6, 100])
 
 

@@ -40,7 +40,7 @@ def first_convolution(width: int, channels: int, **options) -> Graph:
 
 
 def options_of(graph: Graph) -> dict[str, tuple]:
-    ctx = Context(part=partition(graph), config=CoreConfig(), source=graph)
+    ctx = Context.of(partition(graph), CoreConfig())
     return {option[0].kind: option for option in first_layer_options(ctx, graph.ops[0])}
 
 

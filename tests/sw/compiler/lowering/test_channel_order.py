@@ -26,6 +26,7 @@ from sw.compiler import (
 from sw.compiler.graph.partition import partition
 from sw.compiler.lowering import channel_order, turns
 from sw.compiler.lowering.channel_order import order_channels
+from sw.compiler.lowering.context import Context
 from sw.compiler.timing import predict
 from sw.fuzz.builder import NetworkBuilder
 
@@ -68,7 +69,7 @@ def work_of(program: Program) -> int:
 def in_order(data: bytes, monkeypatch: pytest.MonkeyPatch, **options: bool) -> Program:
     """Compile a network with its channels where they are."""
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "order_channels", lambda part, channels, config: dict(channels))
+        patch.setattr(pipeline, "order_channels", lambda ctx: dict(ctx.channels))
         return compile_graph(importer.loads(data, "test"), CoreConfig(), **options)
 
 
@@ -283,7 +284,7 @@ def test_a_sum_that_fits_in_the_right_order(monkeypatch: pytest.MonkeyPatch) -> 
     program = compile_graph(graph, config)
     assert max(work.descriptor.steps for work in program.work) == 242
     check_program(graph, program, random_inputs(graph, 0))
-    monkeypatch.setattr(pipeline, "order_channels", lambda part, channels, config: dict(channels))
+    monkeypatch.setattr(pipeline, "order_channels", lambda ctx: dict(ctx.channels))
     # Parts of the sum, each with weights of its own.
     plain = compile_graph(graph, config)
     assert any(work.descriptor.partial for work in plain.work)
@@ -292,8 +293,8 @@ def test_a_sum_that_fits_in_the_right_order(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_orders_are_the_same_every_time() -> None:
     graph = importer.loads(version_2(3), "test")
-    first = order_channels(partition(graph), {}, CoreConfig())
-    again = order_channels(partition(dataclasses.replace(graph)), {}, CoreConfig())
+    first = order_channels(Context.of(partition(graph), CoreConfig()))
+    again = order_channels(Context.of(partition(dataclasses.replace(graph)), CoreConfig()))
     assert first == again and first
 
 
@@ -328,11 +329,11 @@ def test_bounded_work(outliers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "_first_place", counted)
     part = partition(importer.loads(wide(1, outliers), "test"))
     turns._search.cache_clear()
-    orders = order_channels(part, {}, CoreConfig())
+    orders = order_channels(Context.of(part, CoreConfig()))
     # A single trial may be begun with little left.
     assert ways * turns.PLACE_WORK * 8 < 300_000
     # What is known already counts as it did.
-    assert order_channels(part, {}, CoreConfig()) == orders
+    assert order_channels(Context.of(part, CoreConfig())) == orders
     assert len(spent) == 2 and spent[0] == spent[1] > -100_000
 
 
@@ -343,6 +344,6 @@ def test_real_networks(shared: Path) -> None:
     # 969,416 with the channels in their order.
     assert work_of(program) < 911_000
     graph = importer.load(shared / "models" / "mobilenet_v2_1.0_224_quant.tflite")
-    orders = order_channels(partition(graph), {}, CoreConfig(fraction_bits=17))
+    orders = order_channels(Context.of(partition(graph), CoreConfig(fraction_bits=17)))
     assert all(sorted(c.kept) == list(range(len(c.kept))) for c in orders.values())
     assert len(orders) > 40

@@ -17,14 +17,16 @@ from hw.contract.requantiser import u_limit
 from sim.functional import run_program
 from sw import golden, importer, ir
 from sw.compiler import compile_graph, compile_layer, pipeline
+from sw.compiler.exact.averages import find_code
+from sw.compiler.exact.requantiser import RequantiserSpec
 from sw.compiler.graph.partition import partition
 from sw.compiler.input.layout import FirstLayer
 from sw.compiler.input.units import units
 from sw.compiler.lowering import depthwise
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.dispatch import first_layer_options
-from sw.compiler.lowering.pooling import find_code
 from sw.fuzz.builder import NetworkBuilder
+from sw.golden.requantisation import Requantisation
 
 Network = Callable[[NetworkBuilder], int]
 
@@ -140,7 +142,7 @@ def test_first_convolution_in_every_layout(
     net = NetworkBuilder(seed=3)
     y = net.conv_2d(net.input((1, 9, 9, channels)), 8, kernel=(3, 3), stride=(stride, stride))
     graph = importer.loads(net.build(outputs=[y]), "test")
-    ctx = Context(part=partition(graph), config=CoreConfig(), source=graph)
+    ctx = Context.of(partition(graph), CoreConfig())
     options = first_layer_options(ctx, graph.ops[0])
     assert {layout.kind for layout, _ in options} == {"windows", "units", "pixels", "rows"}
     for option in options:
@@ -168,7 +170,7 @@ def test_first_weights_beyond_int8_in_every_layout(
     weights.reshape(8, -1)[net.rng.integers(0, 8, taps), places] = 250
     spec.data = weights
     graph = importer.loads(net.build(outputs=[y]), "test")
-    ctx = Context(part=partition(graph), config=CoreConfig(), source=graph)
+    ctx = Context.of(partition(graph), CoreConfig())
     options = first_layer_options(ctx, graph.ops[0])
     assert {"windows", "units"} == {layout.kind for layout, _ in options}
     for option in options:
@@ -479,11 +481,10 @@ def test_single_layers_of_a_network() -> None:
 def test_biases_of_averages_fit_the_accumulator() -> None:
     """Sums far from 0 want a large bias, which a small weight makes smaller."""
     sums = np.arange(1_000_000, 1_000_101)
-    code = find_code(
-        sums, sums - 1_000_050, 1.0, zero_point=0, clamp=(-128, 127), acc_bits=24
-    )
-    assert code is not None and 0 < code[0] <= 8
-    assert abs(code[3]) <= u_limit(24)
+    requantisation = Requantisation(zero_point=0, act_min=-128, act_max=127)
+    code = find_code(sums, sums - 1_000_050, 1.0, requantisation, RequantiserSpec())
+    assert code is not None and 0 < code.weight <= 8
+    assert abs(code.bias) <= u_limit(24)
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -16,10 +16,10 @@ from hw.contract.modes import Mode
 from sw import importer
 from sw.compiler import Program, compile_graph
 from sw.compiler.lowering.layers import Command, Geometry, Layer, Trail
-from sw.compiler.placement import encode
 from sw.compiler.placement.addresses import Buffer, plan
 from sw.compiler.placement.chains import Segment
 from sw.compiler.placement.segments import BETWEEN_DESCRIPTORS, Division, Needs
+from sw.compiler.program import encoding
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
@@ -202,7 +202,7 @@ def test_costs_count_the_words_of_descriptors(lanes: int) -> None:
     config = CoreConfig(lanes=lanes)
     program = compile_graph(separable(1, 24), config)
     descriptor = program.work[0].descriptor
-    words = len(encode.descriptor_words(descriptor, config.word_bytes))
+    words = len(encoding.descriptor_words(descriptor, config.word_bytes))
     command = Command(fields={"mode": Mode.ADD, "steps": 4, "width": 1, "height": 1, "blocks": 0},
                       input=0, output=1, blocks=())
     layer = dataclasses.replace(

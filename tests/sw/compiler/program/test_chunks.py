@@ -16,7 +16,7 @@ from hw.contract.sections import seal, unseal
 from sim.functional import run_program
 from sw import golden, importer
 from sw.compiler import InputChunk, Program, compile_graph, load_program, save_program
-from sw.compiler.placement.encode import descriptor_words
+from sw.compiler.program.encoding import descriptor_words
 from sw.compiler.timing import predict
 from sw.driver import Device, DeviceError, DeviceTimeout, open_device, profile
 from sw.driver.simulation import SimLinkTransport, SimTransport

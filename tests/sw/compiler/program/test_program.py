@@ -20,7 +20,7 @@ from sim.records import ProgramError, records
 from sw import compile as tool
 from sw import importer
 from sw.compiler import compile_graph, load_program, save_program
-from sw.compiler.placement.encode import descriptor_words
+from sw.compiler.program.encoding import descriptor_words
 from sw.compiler.timing import predict
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from hw.contract.blocks import Block
 from hw.contract.descriptors import DESCRIPTOR_HALFWORDS, Descriptor
 from hw.contract.records import PARAMETER_FIELDS, Record, header
 from hw.contract.requantiser import encode_channels
-from sw.compiler.lowering.layers import Block
 
 __all__ = [
     "block_words",

@@ -1,0 +1,163 @@
+"""Products of weights with words of the input, in SYSTOLIC mode: commands of blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.contract.blocks import Block
+from hw.contract.modes import Mode
+from sw.compiler.exact.requantiser import Codes
+from sw.compiler.input.layout import SystolicRead
+from sw.compiler.lowering.context import Context
+from sw.compiler.lowering.layers import Command, Geometry, Layer, blocks_of, distribute
+from sw.compiler.lowering.site import WeightedSite
+from sw.compiler.lowering.turns import fits, step_limit
+
+__all__ = ["as_layer", "product_commands"]
+
+Ints = npt.NDArray[np.int64]
+
+MOST_BLOCKS = 256
+"""Of a descriptor."""
+
+
+def as_layer(site: WeightedSite, commands: list[Command], geometry: Geometry | None) -> Layer:
+    """Return the layer of an operator; without a geometry it is only run as a whole."""
+    return Layer(
+        name=site.op.name,
+        kind=site.op.kind,
+        macs=site.macs,
+        inputs=(site.view.place,),
+        output=site.output,
+        output_rows=site.output_rows,
+        commands=tuple(commands),
+        # What is made pixel by pixel is not made row by row.
+        geometry=None if any(c.fields.get("partial") for c in commands) else geometry,
+    )
+
+
+def product_commands(
+    ctx: Context,
+    site: WeightedSite,
+    codes: Codes,
+    weights: Ints,
+    size: tuple[int, int],
+    read_for: Callable[[Ints], SystolicRead],
+) -> list[Command]:
+    """Make commands of ranges of blocks that read alike.
+
+    Parameters
+    ----------
+    ctx : Context
+    site : WeightedSite
+    codes : Codes
+    weights : (C, K) int64
+        Already multiplied with the codes' factor.
+    size : (height, width)
+        Windows.
+    read_for : callable
+        Returns how a block with these (columns, K) weights reads.
+
+    Raises
+    ------
+    UnsupportedError
+        If a weight is further beyond int8 than it can be split, or a descriptor has no room.
+    """
+    columns = ctx.config.columns
+    padded = np.zeros((-(-len(weights) // columns) * columns, weights.shape[1]), np.int64)
+    padded[: len(weights)] = weights
+    groups = padded.reshape(-1, columns, weights.shape[1])
+    reads = [read_for(group) for group in groups]
+    parts = list(zip(groups, reads, blocks_of(codes, columns), strict=True))
+    commands = []
+    for _, run in _runs(parts):
+        blocks = []
+        for group, read, code in (parts[i] for i in run):
+            placed = distribute(group, read.slots)
+            if placed is None:
+                raise site.refuse(
+                    "a weight less its zero point is further beyond int8 than the device can split",
+                    "quantise the network with symmetric (int8) weights",
+                )
+            blocks += [
+                Block(multiplier=code.multiplier, shift=code.shift, bias=code.bias, weights=part)
+                for part in np.split(placed, read.parts)
+            ]
+        command = _command(ctx, site, parts[run[0]][1], size, blocks, run[0])
+        commands += _pixels(command, size, weights.shape[1] // columns)
+    return commands
+
+
+def _runs(parts: list[tuple[Ints, SystolicRead, Codes]]) -> Iterator[tuple[int, list[int]]]:
+    """Group neighbouring blocks that share one way of reading, as many as a descriptor has."""
+    for _, run in groupby(range(len(parts)), key=lambda i: id(parts[i][1])):
+        indices = list(run)
+        for start in range(0, len(indices), MOST_BLOCKS):
+            yield indices[start], indices[start : start + MOST_BLOCKS]
+
+
+def _command(
+    ctx: Context,
+    site: WeightedSite,
+    read: SystolicRead,
+    size: tuple[int, int],
+    blocks: list[Block],
+    first_block: int,
+) -> Command:
+    height, width = size
+    if not fits(read, ctx.config):
+        raise site.refuse(
+            f"a sum of {2 * read.steps} products per output channel takes {read.steps} steps of "
+            f"weights, the weight memory holds {step_limit(ctx.config)}, and sums in parts are "
+            f"only for a single output pixel, not for {height}x{width}",
+            "reduce the number of input channels, or choose a core with a larger weight_depth",
+        )
+    # The parts of a sum are read like the windows of a row.
+    partial = {"partial": True, "width": read.parts, "height": 1, "input_zero_point": 0}
+    if height > 256 or width > 256:
+        raise site.refuse(
+            f"its output is {height}x{width}, larger than 256x256", "use smaller images"
+        )
+    return Command(
+        fields={
+            "mode": Mode.SYSTOLIC,
+            "last_steps": read.last_steps,
+            "steps": read.steps,
+            "inner": read.inner,
+            "middle": read.middle,
+            "width": width,
+            "height": height,
+            "blocks": len(blocks) // read.parts,
+            "step_inner": read.step_inner,
+            "step_middle": read.step_middle,
+            "step_column": read.step_column,
+            "step_row": read.step_row,
+            "output_step": ctx.words(site.output_tensor.shape[-1]),
+            **site.descriptor_fields(),
+            **(partial if read.parts > 1 else {}),
+        },
+        input=site.view.place,
+        input_offset=read.first,
+        output=site.output,
+        output_offset=first_block,
+        blocks=tuple(blocks),
+    )
+
+
+def _pixels(command: Command, size: tuple[int, int], words: int) -> list[Command]:
+    """Return a command for each pixel, of ``words`` words, if sums are made in parts."""
+    if not command.fields.get("partial"):
+        return [command]
+    return [
+        replace(
+            command,
+            input_offset=command.input_offset + pixel * words,
+            output_offset=command.output_offset + pixel * command.fields["output_step"],
+        )
+        for pixel in range(size[0] * size[1])
+    ]

@@ -1,0 +1,325 @@
+"""Sites: operators on the device, each with what follows from it and its operands' ranges.
+
+A network is looked at several times: for channels that are constant, for the best order of
+channels, to be lowered.  What all of these ask of an operator is computed once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from common.errors import UnsupportedError
+from sw import golden, ir
+from sw.compiler.exact.averages import AverageCode, find_code
+from sw.compiler.exact.reference import ChannelSums, Reference
+from sw.compiler.exact.requantisation import encode, nominal_codes
+from sw.compiler.exact.requantiser import Codes, RequantiserSpec
+from sw.compiler.exact.sums import reference_table
+from sw.compiler.graph.partition import View, as_stored, offset, refusal, zero_point
+from sw.compiler.program.tensors import Place
+from sw.golden.elementwise import Addition
+from sw.golden.primitives import divide_round_half_away, multiply_by_quantized_multiplier
+from sw.golden.requantisation import Requantisation
+
+__all__ = ["AverageSite", "Site", "SumSite", "WeightedSite", "beyond_int8"]
+
+Ints = npt.NDArray[np.int64]
+
+
+def beyond_int8(weights: Ints) -> npt.NDArray[np.bool_]:
+    """Return which weights one visit of their input cannot express."""
+    return np.asarray((weights < -128) | (weights > 127), np.bool_)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Site:
+    """Operator on the device.
+
+    Attributes
+    ----------
+    op : Operator
+    graph : Graph
+        Of stored channels.
+    operands : tuple of View
+        Without weights and biases.
+    ranges : tuple of (2, C) int64
+        Of the operands: least and greatest int8 of each channel of a pixel, as they are stored.
+    spec : RequantiserSpec
+        Of the core.
+    macs : int
+        Multiplications of the operator as the network defines it; 0 for pooling and ADD.
+    names : tuple of int or None
+        The output channels' numbers in the network; ``None`` if they are in order.
+    """
+
+    op: ir.Operator
+    graph: ir.Graph
+    operands: tuple[View, ...]
+    ranges: tuple[Ints, ...]
+    spec: RequantiserSpec
+    macs: int = 0
+    names: tuple[int, ...] | None = None
+
+    @property
+    def view(self) -> View:
+        """The first operand."""
+        return self.operands[0]
+
+    @property
+    def output(self) -> Place:
+        """Where the output lies."""
+        return Place(self.op.output)
+
+    @property
+    def output_tensor(self) -> ir.Tensor:
+        """The tensor that is written."""
+        return self.graph.tensors[self.op.output]
+
+    @property
+    def output_rows(self) -> int:
+        """Rows of the output, if it is an image; one otherwise."""
+        return self.output_tensor.rows
+
+    @property
+    def where(self) -> str:
+        """Name of the operator in errors."""
+        return f"operator {self.op.name!r} ({self.op.kind})"
+
+    def refuse(self, rule: str, remedy: str) -> UnsupportedError:
+        """Return the error for an operator that the device cannot run."""
+        return refusal(self.graph, self.op, rule, remedy)
+
+    @cached_property
+    def requantisation(self) -> Requantisation:
+        """The requantisation of the output, as the device stores it."""
+        return as_stored(golden.requantisation(self.graph, self.op), self.output_tensor)
+
+    def descriptor_fields(self, requantisation: Requantisation | None = None) -> dict[str, int]:
+        """Return what a descriptor is told of zero points and of outputs."""
+        output = requantisation or self.requantisation
+        return {
+            "input_zero_point": zero_point(self.view.tensor),
+            "single_rounding": output.single_rounding,
+            "output_zero_point": output.zero_point,
+            "act_min": output.act_min,
+            "act_max": output.act_max,
+        }
+
+    @cached_property
+    def output_range(self) -> Ints | None:
+        """Least and greatest output of each channel, (2, C) int64, if that is known.
+
+        It is proven for the reference, whether the device can run the operator or not.
+        """
+        try:
+            return self._output_range()
+        except UnsupportedError:
+            return None
+
+    def _output_range(self) -> Ints | None:
+        return None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WeightedSite(Site):
+    """Convolution or fully connected layer."""
+
+    op: ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected
+
+    @cached_property
+    def weights(self) -> Ints:
+        """Weights less their zero point, in the network's layout."""
+        tensor = self.graph.tensors[self.op.weights]
+        return np.asarray(tensor.data, np.int64) - tensor.q.zero_point
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """Rows and columns of a kernel; 1 × 1 for fully connected layers."""
+        shape = self.weights.shape
+        return (shape[1], shape[2]) if len(shape) == 4 else (1, 1)
+
+    @cached_property
+    def matrix(self) -> Ints:
+        """Weights by output channel, (C, K): taps row by row, all input channels of each inside.
+
+        A depthwise convolution's have their own input channel only.
+        """
+        if isinstance(self.op, ir.DepthwiseConv2D):
+            return self.weights.reshape(-1, self.weights.shape[-1]).T
+        return self.weights.reshape(len(self.weights), -1)
+
+    @cached_property
+    def sums(self) -> ChannelSums:
+        """What the output channels sum.
+
+        Raises
+        ------
+        UnsupportedError
+            If weights do not fit the pixels in memory.
+        """
+        (known,) = self.ranges
+        if isinstance(self.op, ir.DepthwiseConv2D):
+            input_range = known.repeat(self.op.depth_multiplier, axis=1)[:, :, None]
+        else:
+            size, channels = self.matrix.shape[1], self.view.channels
+            if size % channels:
+                raise self.refuse(
+                    f"it reads {size} elements of a tensor with {channels} channels",
+                    "flatten whole images only",
+                )
+            input_range = np.tile(known, (1, size // channels))[:, None, :]
+        bias = np.zeros(len(self.matrix), np.int64)
+        if self.op.bias is not None:
+            bias += np.asarray(self.graph.tensors[self.op.bias].data, np.int64)
+        return ChannelSums(
+            weights=self.matrix,
+            bias=bias,
+            input_zero_point=zero_point(self.view.tensor),
+            input_range=input_range,
+        )
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The reference's requantisation."""
+        multiplier, shift = golden.requantize_params(self.graph, self.op)
+        return Reference(
+            multiplier=multiplier.astype(np.int64),
+            shift=shift.astype(np.int64),
+            requantisation=self.requantisation,
+            names=self.names,
+        )
+
+    @cached_property
+    def nominal(self) -> Codes:
+        """The codes before they are proven; see :func:`nominal_codes`."""
+        return nominal_codes(self.reference, self.sums, self.where)
+
+    @cached_property
+    def codes(self) -> Codes:
+        """The hardware's constants, proven; see :func:`encode`."""
+        return encode(self.reference, self.sums, self.spec, self.where, self.nominal)
+
+    @cached_property
+    def coded_weights(self) -> Ints:
+        """What the array multiplies with: :attr:`matrix` with the codes' factors, maybe > int8."""
+        return np.asarray(self.matrix * self.nominal.factor[:, None], np.int64)
+
+    def _output_range(self) -> Ints:
+        return self.nominal.output_range
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SumSite(Site):
+    """ADD."""
+
+    op: ir.Add
+
+    @cached_property
+    def reference(self) -> Addition:
+        """The reference's integers, for tensors as the device stores them.
+
+        Raises
+        ------
+        UnsupportedError
+            If the operands do not have the output's shape.
+        """
+        a, b = (view.tensor for view in self.operands)
+        if a.shape != b.shape or a.shape != self.output_tensor.shape:
+            raise self.refuse(
+                f"its operands are {a.shape} and {b.shape}", "make both of the same shape"
+            )
+        reference: Addition = golden.arguments(self.graph, self.op)["addition"]
+        return replace(
+            reference,
+            first=replace(reference.first, zero_point=zero_point(a)),
+            second=replace(reference.second, zero_point=zero_point(b)),
+            requantisation=self.requantisation,
+        )
+
+    def _output_range(self) -> Ints:
+        # Outputs do not fall as operands grow.
+        first, second = self.ranges
+        return reference_table(self.reference)[first + 128, second + 128].astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AverageSite(Site):
+    """Average over a whole image."""
+
+    op: ir.AveragePool2D | ir.Mean
+
+    @cached_property
+    def pixels(self) -> int:
+        """Pixels that are averaged.
+
+        Raises
+        ------
+        UnsupportedError
+            If it is not an average over the whole image.
+        """
+        shape = self.view.tensor.shape
+        if len(shape) != 4:
+            raise self.refuse(f"its input {shape} is not NHWC", "average images only")
+        if isinstance(self.op, ir.Mean):
+            if self.op.axes != (1, 2):
+                raise self.refuse(
+                    f"it averages over axes {self.op.axes}", "average over axes 1 and 2"
+                )
+        elif self.op.window != shape[1:3] or self.op.padding != ir.NO_PADDING:
+            raise self.refuse(
+                f"its window of {self.op.window[0]}x{self.op.window[1]} is not the whole "
+                f"{shape[1]}x{shape[2]} input",
+                "average over whole images only",
+            )
+        return shape[1] * shape[2]
+
+    @cached_property
+    def sums(self) -> Ints:
+        """Every sum of the inputs of a channel, as int8, in ascending order."""
+        (known,) = self.ranges
+        low, high = int(known[0].min()), int(known[1].max())
+        return np.arange(self.pixels * low, self.pixels * high + 1, dtype=np.int64)
+
+    @cached_property
+    def averages(self) -> Ints:
+        """The outputs, as int8, of all :attr:`sums`."""
+        return self._average(self.sums)
+
+    def _average(self, sums: Ints) -> Ints:
+        """Return the reference's outputs, as int8, of sums of inputs, as int8."""
+        x, y = self.view.tensor, self.output_tensor
+        if isinstance(self.op, ir.AveragePool2D):
+            # The reference averages the integers as the operand's type has them: rounding of halves
+            # depends on it, and the same bytes may be an int8 tensor and an uint8 one.
+            value = divide_round_half_away(sums + offset(x) * self.pixels, self.pixels)
+            low, high = golden.activation_range(self.graph, self.op)
+            return np.asarray(np.clip(value, low, high) - offset(y), np.int64)
+        multiplier, shift = golden.requantize_params(self.graph, self.op)
+        scaled = multiply_by_quantized_multiplier(
+            sums - zero_point(x) * self.pixels, int(multiplier[0]), int(shift[0])
+        )
+        return self.requantisation.finish(scaled)
+
+    @property
+    def hardware_requantisation(self) -> Requantisation:
+        """What the hardware does behind its sums."""
+        if isinstance(self.op, ir.AveragePool2D):
+            # Input and output have the same zero point.
+            return replace(self.requantisation, zero_point=0)
+        return self.requantisation
+
+    @cached_property
+    def code(self) -> AverageCode | None:
+        """Integers that give all :attr:`averages`, if there are any."""
+        gain = 1 / self.pixels
+        if isinstance(self.op, ir.Mean):
+            gain *= self.view.tensor.q.scale / self.output_tensor.q.scale
+        return find_code(self.sums, self.averages, gain, self.hardware_requantisation, self.spec)
+
+    def _output_range(self) -> Ints:
+        (known,) = self.ranges
+        return self._average(self.pixels * known)
