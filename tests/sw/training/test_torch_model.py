@@ -71,8 +71,8 @@ def test_augmentation_only_moves_pixels() -> None:
 
 def test_training_learns(tmp_path: Path) -> None:
     """Two classes that differ in brightness; weights are written as they are read."""
-    from sw.training.torch_model import Module
     from sw.training.loop import accuracy, train
+    from sw.training.torch_model import Module
 
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
