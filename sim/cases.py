@@ -23,7 +23,7 @@ from hw.contract.board import Board
 from sw import ir
 from sw.compiler import Program, compile_layer
 from sw.compiler.graph.crop import Band, band_of
-from sw.compiler.graph.passes import run as run_passes
+from sw.compiler.graph.passes import run_passes
 from sw.compiler.timing import predict
 from sw.verify import difference
 

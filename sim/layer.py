@@ -27,7 +27,7 @@ from sim.cases import Case, cases, judge, write_job
 from sim.errors import SimulationError
 from sw import golden, ir, report
 from sw.compiler.graph.partition import partition
-from sw.compiler.graph.passes import run as run_passes
+from sw.compiler.graph.passes import run_passes
 from sw.model_file import open_network
 
 __all__ = ["LayerRun", "device_layers", "main", "simulate"]

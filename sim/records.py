@@ -74,7 +74,7 @@ def records(flash: bytes, config: CoreConfig) -> Iterator[tuple[Descriptor, list
         if kind != Record.BLOCK and current is not None:
             wanted = current.records
             if len(blocks) != wanted:
-                raise ProgramError(f"a layer of {wanted} blocks has {len(blocks)}")
+                raise ProgramError(f"a descriptor of {wanted} blocks has {len(blocks)}")
             yield current, blocks
         if kind == Record.END:
             if current is None or not current.last:
@@ -87,6 +87,6 @@ def records(flash: bytes, config: CoreConfig) -> Iterator[tuple[Descriptor, list
             size = config.rows * PARAMETER_FIELDS + count
             block = _block(words[position : position + size], config)
             if current is None or len(block.weights) != current.steps:
-                raise ProgramError("a block does not have its layer's number of steps")
+                raise ProgramError("a block does not have its descriptor's number of steps")
             blocks.append(block)
         position += size

@@ -34,9 +34,9 @@ def cycles_with_input(program: Program, baud: int) -> dict[str, int] | None:
     """
     if not program.streams_input:
         return None
-    during = [chunk for chunk in program.chunks if chunk.after_layer]
+    during = [chunk for chunk in program.chunks if chunk.after_descriptor]
     timings = descriptor_timings(program)
-    begun = timings[during[0].after_layer - 1].end
+    begun = timings[during[0].after_descriptor - 1].end
     bits = BYTE_BITS * program.config.word_bytes * sum(chunk.words for chunk in during)
     line = begun + math.floor(bits * program.config.core_mhz * 1e6 / baud)
     return {
@@ -51,7 +51,7 @@ def sentence(program: Program, baud: int) -> str:
     if taken is None:
         return ""
     hertz = program.config.core_mhz * 1e6
-    part = sum(chunk.words for chunk in program.chunks if chunk.after_layer)
+    part = sum(chunk.words for chunk in program.chunks if chunk.after_descriptor)
     sim, line = taken["sim"], taken["line_at_least"]
     return (
         f"the input does not fit into memory: {part * program.config.word_bytes:,} bytes are "

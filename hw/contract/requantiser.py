@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
+
 __all__ = [
     "ACC_BITS",
     "DIGITS",
@@ -22,7 +24,6 @@ __all__ = [
     "u_limit",
 ]
 
-Ints = npt.NDArray[np.int64]
 IntLike = int | Ints
 
 MULTIPLIER_BITS = 31

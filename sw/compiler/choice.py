@@ -1,4 +1,4 @@
-"""Which layout of the input a program takes: whole networks are timed and compared."""
+"""Choice of the layout of the input: whole programs are timed and compared."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from hw.contract.config import CoreConfig
 from sw.compiler.graph.partition import zero_point
 from sw.compiler.input.layout import dense
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Layer
+from sw.compiler.lowering.layers import LoweredLayer
 from sw.compiler.placement.arrange import Arrangement, Arranger
-from sw.compiler.placement.descriptors import Item, in_chunks, order, place
+from sw.compiler.placement.descriptors import (
+    ScheduledCommand,
+    assign_addresses,
+    execution_order,
+    input_chunks,
+)
 from sw.compiler.placement.early_rows import first_rows_early
 from sw.compiler.program.chunks import InputChunk
 from sw.compiler.program.layout import InputLayout
@@ -34,9 +39,9 @@ class Choice:
     """One way to lay out the inputs, with all that follows from it."""
 
     layouts: dict[Place, InputLayout]
-    layers: list[Layer]
+    layers: list[LoweredLayer]
     arrangement: Arrangement
-    items: list[Item]
+    items: list[ScheduledCommand]
     work: list[Work]
     chunks: list[InputChunk]
     pinned: bool = False
@@ -70,10 +75,34 @@ class Choice:
         return sum(layer.steps for layer in self.layers)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Way:
+    """One way to lay out the inputs, before it is known whether it fits.
+
+    Attributes
+    ----------
+    layouts : dict
+        Of all inputs.
+    layers : list of LoweredLayer
+        They read them so.
+    option : InputLayout or None
+        The one that the first layer has a choice of.
+    """
+
+    layouts: dict[Place, InputLayout]
+    layers: list[LoweredLayer]
+    option: InputLayout | None = None
+
+    @property
+    def words(self) -> int:
+        """Words of all inputs."""
+        return sum(layout.words for layout in self.layouts.values())
+
+
 def choose(
     ctx: Context,
-    layers: list[Layer],
-    options: Sequence[tuple[InputLayout, Layer]],
+    layers: list[LoweredLayer],
+    options: Sequence[tuple[InputLayout, LoweredLayer]],
     compact: bool,
 ) -> Choice:
     """Try every layout of the input and keep the fastest that fits, or the most compact one.
@@ -82,35 +111,25 @@ def choose(
     more than it saves: so whole networks are compared, but for those that take more of both than
     another.  What does not fit is tried with a host that writes the rows of the input while the
     first layers run, and waits for it are counted: at the pace of the core's own bus.
+
+    Parameters
+    ----------
+    ctx : Context
+    layers : list of LoweredLayer
+        With the first of the options, if there are any.
+    options : sequence of (InputLayout, LoweredLayer)
+        Ways to run the layer that reads the network's input.
+    compact : bool
+        The fewest words that the host has to send come first, then cycles.
+
+    Raises
+    ------
+    UnsupportedError
+        If nothing fits, with what would.
     """
-    layouts = {}
-    for index in ctx.part.inputs:
-        tensor, channels = ctx.source.tensors[index], ctx.channels.get(index)
-        kept = None if channels is None else channels.kept
-        layouts[index] = dense(tensor, zero_point(tensor), ctx.config.columns, kept)
-    ways = [(layouts, layers)]
-    if options:
-        ways = [
-            (
-                layouts | {layout.tensor: layout},
-                [first if layer.output == first.output else layer for layer in layers],
-            )
-            for layout, first in options
-        ]
-    if compact and (choices := [c for layout, way in ways for c in _pinned(ctx, way, layout)]):
-        return min(choices, key=lambda choice: (choice.sent_words(), choice.cycles(ctx.config)))
-    arrangers = [(Arranger(ctx, way, layout), layout, way) for layout, way in ways]
-    found = [(arranger.find(), layout, way) for arranger, layout, way in arrangers]
-    choices = [_schedule(layout, way, there) for there, layout, way in found if there is not None]
-    if options and not (choices and compact):
-        # What does not fit as a whole may be faster in parts than what does.
-        pairs = zip(options, found, strict=True)
-        large = [layout for (layout, _), (there, *_) in pairs if there is None]
-        choices += [choice for layout in large for choice in _streamed(ctx, ways, layout)]
-    if not choices:
-        # The most modest one tells what is missing.
-        smallest = min(arrangers, key=lambda entry: sum(x.words for x in entry[1].values()))
-        raise smallest[0].shortage()
+    ways = _ways(ctx, layers, options)
+    choices = [choice for way in ways for choice in _pinned(ctx, way)] if compact else []
+    choices = choices or list(_fitting(ctx, ways, compact))
     if compact:
         return min(choices, key=lambda choice: (choice.sent_words(), choice.cycles(ctx.config)))
     choices = [c for c in choices if not any(other.spares(c) for other in choices)]
@@ -119,10 +138,60 @@ def choose(
     return min(choices, key=lambda choice: choice.cycles(ctx.config))
 
 
-def _pinned(
-    ctx: Context, layers: list[Layer], layouts: dict[Place, InputLayout]
-) -> Iterator[Choice]:
+def _ways(
+    ctx: Context,
+    layers: list[LoweredLayer],
+    options: Sequence[tuple[InputLayout, LoweredLayer]],
+) -> list[Way]:
+    """Return the ways to lay out the inputs: for each option, or as every other tensor."""
+    layouts = {}
+    for index in ctx.part.inputs:
+        tensor, channels = ctx.source.tensors[index], ctx.channels.get(index)
+        kept = None if channels is None else channels.kept
+        layouts[index] = dense(tensor, zero_point(tensor), ctx.config.columns, kept)
+    if not options:
+        return [Way(layouts=layouts, layers=layers)]
+    return [
+        Way(
+            layouts=layouts | {layout.tensor: layout},
+            layers=[first if layer.output == first.output else layer for layer in layers],
+            option=layout,
+        )
+        for layout, first in options
+    ]
+
+
+def _fitting(ctx: Context, ways: Sequence[Way], compact: bool) -> Iterator[Choice]:
+    """Yield the choices that fit, at least one.
+
+    Raises
+    ------
+    UnsupportedError
+        If there is none.
+    """
+    arrangers = [(Arranger(ctx, way.layers, way.layouts), way) for way in ways]
+    large, fits = [], False
+    for arranger, way in arrangers:
+        found = arranger.find()
+        if found is None:
+            large.append(way)
+        else:
+            fits = True
+            yield _schedule(way, found)
+    if not (fits and compact):
+        # What does not fit as a whole may be faster in parts than what does.
+        for way in large:
+            for choice in _streamed(ctx, way):
+                fits = True
+                yield choice
+    if not fits:
+        # The most modest one tells what is missing.
+        raise min(arrangers, key=lambda entry: entry[1].words)[0].shortage()
+
+
+def _pinned(ctx: Context, way: Way) -> Iterator[Choice]:
     """Yield the choice with places for inputs and outputs for the whole run, if it fits."""
+    layouts, layers = way.layouts, way.layers
     found = Arranger(ctx, layers, layouts, pinned=True).find()
     if found is None:
         return
@@ -133,7 +202,7 @@ def _pinned(
         early = first_rows_early(first.layers[0], layout, ctx.config)
         found = replace(found, segments=[replace(first, layers=(early,)), *found.segments[1:]])
         layers = [early if layer.output == early.output else layer for layer in layers]
-    choice = _schedule(layouts, layers, found)
+    choice = _schedule(replace(way, layers=layers), found)
     memory = found.memory
     overlap = find_overlap(
         choice.items,
@@ -146,24 +215,22 @@ def _pinned(
     yield replace(choice, pinned=True, overlap=overlap)
 
 
-def _streamed(
-    ctx: Context, ways: Sequence[tuple[dict[Place, InputLayout], list[Layer]]], layout: InputLayout
-) -> Iterator[Choice]:
-    """Yield the choice for a layout whose rows are written while the program runs, if it fits."""
-    layouts, layers = next(way for way in ways if way[0][layout.tensor] is layout)
-    rows = layout.words // layout.row_pitch
-    if layout.words % layout.row_pitch:
+def _streamed(ctx: Context, way: Way) -> Iterator[Choice]:
+    """Yield the choice with rows of the input written while the program runs, if it fits."""
+    layout = way.option
+    if layout is None or layout.words % layout.row_pitch:
         # There is something before or behind the rows.
         return
+    rows = layout.words // layout.row_pitch
     for slots in STREAM_SLOTS:
         if slots >= rows or slots // 2 < max(layout.row_stride, layout.row_kernel):
             continue
-        found = Arranger(ctx, layers, layouts, {layout.tensor: slots}).find()
+        found = Arranger(ctx, way.layers, way.layouts, {layout.tensor: slots}).find()
         if found is not None:
-            choice = _schedule(layouts, layers, found)
-            chunks = in_chunks(
+            choice = _schedule(way, found)
+            chunks = input_chunks(
                 choice.items,
-                layers,
+                way.layers,
                 layout,
                 number=ctx.part.inputs.index(layout.tensor),
                 address=found.memory.addresses[layout.tensor],
@@ -173,15 +240,13 @@ def _streamed(
             return
 
 
-def _schedule(
-    layouts: dict[Place, InputLayout], layers: list[Layer], arrangement: Arrangement
-) -> Choice:
-    items = order(arrangement.segments, layers)
+def _schedule(way: Way, arrangement: Arrangement) -> Choice:
+    items = execution_order(arrangement.segments, way.layers)
     return Choice(
-        layouts=layouts,
-        layers=layers,
+        layouts=way.layouts,
+        layers=way.layers,
         arrangement=arrangement,
         items=items,
-        work=place(items, layers, arrangement),
+        work=assign_addresses(items, way.layers, arrangement),
         chunks=[],
     )

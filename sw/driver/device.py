@@ -185,10 +185,10 @@ class Device:
 
     def _feeds(self, chunks: Sequence[tuple[InputChunk, Memory]]) -> list[Feed]:
         """Return what to write while the core runs, each time up to the next chunk's layer."""
-        holds = [chunk.before_layer for chunk, _ in chunks[1:]] + [HOLD_NEVER]
+        holds = [chunk.before_descriptor for chunk, _ in chunks[1:]] + [HOLD_NEVER]
         return [
             Feed(
-                after=chunk.after_layer,
+                after=chunk.after_descriptor,
                 address=chunk.address * self.config.lanes,
                 halfwords=_halfwords(words),
                 hold=hold,
@@ -284,7 +284,7 @@ class Device:
             reads=[(place.address * lanes, place.words * lanes) for place in places],
             limit=self._limit,
             feeds=self._feeds(chunks),
-            hold=chunks[0][0].before_layer if chunks else HOLD_NEVER,
+            hold=chunks[0][0].before_descriptor if chunks else HOLD_NEVER,
             overlap=None if overlap is None else overlap.cycle,
             overlap_pace=0 if overlap is None else overlap.pace,
         )

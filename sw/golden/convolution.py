@@ -8,14 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sw.golden.primitives import (
-    INT32_MAX,
-    INT32_MIN,
-    IntLike,
-    Ints,
-    round_half_away,
-    wrap_int32,
-)
+from common.arrays import Array, Ints
+from sw.golden.primitives import INT32_MAX, INT32_MIN, IntLike, round_half_away, wrap_int32
 from sw.golden.requantisation import Requantisation
 from sw.golden.windows import PLAIN, Windows, spatial_pad, taps
 
@@ -27,8 +21,6 @@ __all__ = [
     "fully_connected",
     "fully_connected_accumulate",
 ]
-
-Array = npt.NDArray[np.integer]
 
 
 def _exact_matmul(a: Ints, b: Ints) -> Ints:

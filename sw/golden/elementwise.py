@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from sw.golden.primitives import Ints, multiply_by_quantized_multiplier
+from common.arrays import Array, Ints
+from sw.golden.primitives import multiply_by_quantized_multiplier
 from sw.golden.requantisation import Requantisation
 
 __all__ = ["Addition", "Operand", "add", "mul", "quantize", "sub"]
-
-Array = npt.NDArray[np.integer]
 
 ADD_LEFT_SHIFT = 20
 """Headroom that ADD and SUB give their operands before scaling them."""

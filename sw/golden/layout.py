@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from common.arrays import Array
 
 __all__ = ["pad", "reshape", "transpose"]
-
-Array = npt.NDArray[np.integer]
 
 
 def pad(x: Array, paddings: tuple[tuple[int, int], ...], *, value: int) -> Array:

@@ -8,14 +8,13 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Array
 from common.errors import InputError, UnsupportedError
 from sw import ir
 from sw.golden import kernels
 from sw.golden.params import arguments
 
 __all__ = ["KERNELS", "check_input", "compute", "run"]
-
-Array = npt.NDArray[np.integer]
 
 KERNELS: dict[type[ir.Op], Callable[..., Array]] = {
     ir.Conv2D: kernels.conv_2d,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from common.errors import UnsupportedError
 from sw import ir
 from sw.golden.elementwise import Addition, Operand
@@ -29,7 +30,7 @@ __all__ = [
     "requantize_params",
 ]
 
-Int64s = npt.NDArray[np.int64]
+
 Int32s = npt.NDArray[np.int32]
 HasActivation = (
     ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected | ir.Add | ir.Sub | ir.Mul | ir.AveragePool2D
@@ -132,7 +133,7 @@ def requantize_params(graph: ir.Graph, op: ir.Operator) -> tuple[Int32s, Int32s]
 
 def accumulator_range(
     graph: ir.Graph, op: ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected
-) -> tuple[Int64s, Int64s]:
+) -> tuple[Ints, Ints]:
     """Return the least and the greatest accumulator that any input can produce.
 
     Returns
@@ -201,6 +202,25 @@ def _addition(graph: ir.Graph, op: ir.Add | ir.Sub) -> Addition:
     )
 
 
+def _weighted_arguments(
+    graph: ir.Graph, op: ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected
+) -> dict[str, Any]:
+    common = {
+        "input_zero_point": graph.tensors[op.input].q.zero_point,
+        "weights_zero_point": graph.tensors[op.weights].q.zero_point,
+        "requantisation": requantisation(graph, op),
+    }
+    if isinstance(op, ir.FullyConnected):
+        return {**common, "real_multiplier": np.array(_real_multipliers(graph, op))}
+    multipliers, shifts = requantize_params(graph, op)
+    return {
+        **common,
+        "multiplier": multipliers,
+        "shift": shifts,
+        "windows": Windows(stride=op.stride, dilation=op.dilation, padding=op.padding),
+    }
+
+
 def arguments(graph: ir.Graph, op: ir.Operator) -> dict[str, Any]:
     """Return the keyword arguments of an operator's kernel in :mod:`sw.golden.kernels`.
 
@@ -211,22 +231,7 @@ def arguments(graph: ir.Graph, op: ir.Operator) -> dict[str, Any]:
     output = requantisation(graph, op)
     match op:
         case ir.Conv2D() | ir.DepthwiseConv2D() | ir.FullyConnected():
-            common = {
-                "input_zero_point": x.q.zero_point,
-                "weights_zero_point": graph.tensors[op.weights].q.zero_point,
-                "requantisation": output,
-            }
-            if isinstance(op, ir.FullyConnected):
-                return {**common, "real_multiplier": np.array(_real_multipliers(graph, op))}
-            multipliers, shifts = requantize_params(graph, op)
-            return {
-                **common,
-                "multiplier": multipliers,
-                "shift": shifts,
-                "windows": Windows(
-                    stride=op.stride, dilation=op.dilation, padding=op.padding
-                ),
-            }
+            return _weighted_arguments(graph, op)
         case ir.Add() | ir.Sub():
             return {"addition": _addition(graph, op)}
         case ir.Mul():

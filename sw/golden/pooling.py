@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from common.arrays import Array
 from sw.golden.primitives import divide_round_half_away
 from sw.golden.requantisation import Requantisation
 from sw.golden.windows import Windows, spatial_pad, taps
 
 __all__ = ["average_pool_2d", "mean"]
-
-Array = npt.NDArray[np.integer]
 
 
 def average_pool_2d(

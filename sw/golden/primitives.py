@@ -12,6 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from sw.ir import Activation
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
     "wrap_int32",
 ]
 
-Ints = npt.NDArray[np.int64]
 IntLike = int | np.integer | npt.NDArray[np.integer]
 
 INT32_MIN = -(1 << 31)

@@ -7,12 +7,8 @@ from typing import cast
 
 import numpy as np
 
-from sw.golden.primitives import (
-    IntLike,
-    Ints,
-    multiply_by_quantized_multiplier,
-    multiply_rounding_once,
-)
+from common.arrays import Ints
+from sw.golden.primitives import IntLike, multiply_by_quantized_multiplier, multiply_rounding_once
 
 __all__ = ["Requantisation"]
 

@@ -12,12 +12,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from sw.golden.primitives import (
-    Ints,
-    multiply_rounding_once,
-    quantize_multiplier,
-    round_half_away,
-)
+from common.arrays import Ints
+from sw.golden.primitives import multiply_rounding_once, quantize_multiplier, round_half_away
 
 __all__ = ["equivalent_multiplier", "steps"]
 

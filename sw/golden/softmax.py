@@ -11,9 +11,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from sw.golden.primitives import (
     INT32_MAX,
-    Ints,
     multiply_by_quantized_multiplier,
     quantize_multiplier,
     rounding_divide_by_pot,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sw.golden.primitives import Ints
+from common.arrays import Ints
 from sw.ir import NO_PADDING, Padding, conv_output_size
 
 __all__ = ["PLAIN", "Windows", "spatial_pad", "taps"]

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Array
 from common.errors import InputError
 from sw import golden, ir
-from sw.golden.model import Array
 from sw.quantize.reference import FloatNetwork
 
 __all__ = ["accuracy", "batched", "float_predictions", "golden_outputs"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from hw.contract.requantiser import MAX_SHIFT, u_limit
 from sw.quantize.calibrate import ActivationQuantization
 
 __all__ = ["ACC_BITS", "BIAS_LIMIT", "quantize_layer"]
 
 Floats = npt.NDArray[np.floating]
-Ints = npt.NDArray[np.int64]
-
 ACC_BITS = 24
 """Of the sums that the compiler allows, however wide a core's accumulators are."""
 WEIGHT_LEVELS = 127

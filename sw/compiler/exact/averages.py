@@ -10,13 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from hw.contract.requantiser import MAX_SHIFT
 from sw.compiler.exact.requantiser import RequantiserSpec
 from sw.golden.requantisation import Requantisation
 
 __all__ = ["AverageCode", "find_code"]
-
-Ints = npt.NDArray[np.int64]
 
 AT_ONCE = 32
 """Codes that are tried together."""

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from common.errors import UnsupportedError
 from hw.contract.requantiser import MAX_SHIFT, MULTIPLIER_BITS
@@ -19,8 +18,6 @@ from sw.compiler.exact.reference import Bounds, Reference
 from sw.compiler.exact.requantiser import Codes, RequantiserSpec
 
 __all__ = ["with_close_multipliers", "with_smaller_shifts"]
-
-Ints = npt.NDArray[np.int64]
 
 NEIGHBOURS = 400
 """How far from the reference's a multiplier is looked for when products are cut off."""

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from common.arrays import Floats, Ints
 
 __all__ = ["ROUNDS", "Obstacle", "obstacle", "scalings", "separating_line", "step_positions"]
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 Sums = Ints | Floats
 
 WIDTH = 4e-3
@@ -48,7 +47,7 @@ def step_positions(outputs: Ints, shift: int) -> Floats:
 
 @dataclass(frozen=True, kw_only=True)
 class Obstacle:
-    """Why no line separates sums.
+    """Obstacle to every line that would separate sums.
 
     Attributes
     ----------

@@ -11,12 +11,11 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from sw.compiler.exact.reference import Bounds, Reference
 from sw.compiler.exact.requantiser import Codes, RequantiserSpec
 
 __all__ = ["equal_steps", "first_sums"]
-
-Ints = npt.NDArray[np.int64]
 
 
 def equal_steps(

@@ -1,4 +1,4 @@
-"""Which sums A·x₁ + B·x₂ keep the outputs of an ADD apart, by the ratio A : B.
+"""Ratios A : B with which sums A·x₁ + B·x₂ keep the outputs of an ADD apart.
 
 Sums are looked at in units of B: then they are x₁·r + x₂, lines in the plane of ratios and sums.
 At the edges of an output's sums the right ratio decides between few pairs of operands, and a
@@ -13,13 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Floats, Ints
 from sw.compiler.exact.budget import Budget
 from sw.compiler.exact.lines import ROUNDS, obstacle
 
 __all__ = ["LINE_WORK", "Outline"]
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 TINY = 1e-9
 """Room in units of B, by the size of sums, that is none: less than floating point tells apart."""

@@ -8,11 +8,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from sw.golden.requantisation import Requantisation
 
 __all__ = ["Bounds", "ChannelSums", "Reference"]
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,7 +84,7 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ChannelSums:
-    """What the channels of a weighted operator sum.
+    """Sums that the channels of a weighted operator make.
 
     Attributes
     ----------

@@ -9,7 +9,6 @@ equivalent ones (:mod:`sw.compiler.exact.equivalents`).
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from common.errors import UnsupportedError
 from hw.contract.requantiser import MULTIPLIER_BITS
@@ -19,8 +18,6 @@ from sw.compiler.exact.requantiser import Codes, RequantiserSpec
 from sw.golden import primitives
 
 __all__ = ["encode", "nominal_codes"]
-
-Ints = npt.NDArray[np.int64]
 
 CONSTANT_MULTIPLIER = 1 << 30
 """One half: with a shift of 0, a bias of 2v is the output v, whichever way is rounded."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from common.arrays import Ints
 from hw.contract.config import CoreConfig
 from hw.contract.requantiser import MULTIPLIER_BITS, truncated_product, u_limit
 from sw.golden import primitives
 from sw.golden.requantisation import Requantisation
 
 __all__ = ["Codes", "RequantiserSpec"]
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +77,7 @@ class RequantiserSpec:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Codes:
-    """What the hardware is given per channel.
+    """Constants that the hardware is given for each channel.
 
     Attributes
     ----------

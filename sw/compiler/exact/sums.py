@@ -17,6 +17,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Floats, Ints
 from hw.contract.modes import Mode, minimum_steps
 from hw.contract.requantiser import MAX_SHIFT
 from sw.compiler.exact.budget import Budget
@@ -28,9 +29,6 @@ from sw.golden.elementwise import Addition
 from sw.golden.requantisation import Requantisation
 
 __all__ = ["STEPS", "AddCode", "find_codes", "reference_table"]
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 STEPS = (*range(4, 17), 20, 24, 28, 32, 40, 48, 64, 96, 128)
 """Numbers of steps that are tried, fewest first."""
@@ -250,11 +248,7 @@ class _Search:
 
 @lru_cache(maxsize=256)
 def find_codes(
-    reference: Addition,
-    ratio: float,
-    gain: float,
-    spec: RequantiserSpec,
-    work: int = 50_000,
+    reference: Addition, ratio: float, gain: float, spec: RequantiserSpec, work: int = 50_000
 ) -> tuple[AddCode, ...] | None:
     """Find one code for an ADD, or three where the reference's double rounding forbids one.
 
@@ -291,9 +285,9 @@ def find_codes(
     for least, greatest in ((max(low, zero), high), (low, min(high, zero))):
         if least <= greatest:
             clamped = replace(output, act_min=least, act_max=greatest)
-            search = _Search(replace(reference, requantisation=clamped), ratio, gain, spec, work)
-            if (part := search.find(STEPS[-1])) is not None:
-                halves.append(part)
+            half = replace(reference, requantisation=clamped)
+            part = _Search(half, ratio, gain, spec, work).find(STEPS[-1])
+            halves += [] if part is None else [part]
     # (p − z) + (n − z) + z, in steps of one half.
     total = AddCode(
         first=2,

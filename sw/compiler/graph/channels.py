@@ -1,4 +1,4 @@
-"""Which channels are stored, in which order; removal of those that are constant.
+"""Channels that are stored, and their order; removal of those that are constant.
 
 Trained networks have dead channels: whatever the input, they have one value.  It is known when a
 network is compiled (the range of a channel is proven when it is encoded), so consumers can have it
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from common.errors import UnsupportedError
 from sw import ir
 from sw.compiler.graph.partition import Partition, activations, partition, zero_point
@@ -25,12 +26,10 @@ from sw.golden.primitives import INT32_MAX, INT32_MIN
 
 __all__ = ["Channels", "fixed", "removable", "rewrite", "tied"]
 
-Ints = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Channels:
-    """Which channels of a tensor are in memory.
+    """Channels of a tensor that are in memory.
 
     Attributes
     ----------

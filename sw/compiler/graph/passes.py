@@ -1,7 +1,7 @@
 """Passes over the graph before it is divided between host and device.
 
-Each takes a graph and returns one, which :func:`run` checks.  Tensors keep their numbers, so that
-every tensor that remains can be compared with the golden model's.
+Each takes a graph and returns one, which :func:`run_passes` checks.  Tensors keep their numbers, so
+that every tensor that remains can be compared with the golden model's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from sw import ir
 
-__all__ = ["PASSES", "drop_unused", "fold_padding", "run"]
+__all__ = ["PASSES", "drop_unused", "fold_padding", "run_passes"]
 
 
 def fold_padding(graph: ir.Graph) -> ir.Graph:
@@ -53,7 +53,7 @@ def drop_unused(graph: ir.Graph) -> ir.Graph:
 PASSES: tuple[Callable[[ir.Graph], ir.Graph], ...] = (fold_padding, drop_unused)
 
 
-def run(graph: ir.Graph) -> ir.Graph:
+def run_passes(graph: ir.Graph) -> ir.Graph:
     """Run all passes, and check the graph before the first and after each of them."""
     graph.check()
     for transform in PASSES:

@@ -1,4 +1,4 @@
-"""The input as it is: rows of bytes, nothing repeated, for links that are slower than the core.
+"""Layout ``rows``: the image's own bytes, nothing repeated, for links slower than the core.
 
 A window begins wherever its column does, which is at a word only for some of them: columns at the
 same distance from a word, a *phase*, have weights of their own, with zeros where others' bytes are.
@@ -18,13 +18,13 @@ from math import gcd
 
 import numpy as np
 
-from sw.compiler.input.layout import FirstLayer, Pass, SystolicRead, row_steps
+from sw.compiler.input.geometry import FirstLayer
+from sw.compiler.input.reads import ColumnGroup, SystolicRead, row_steps
 from sw.compiler.program.layout import NOTHING, InputLayout
-from sw.compiler.program.tensors import Place
 
 __all__ = ["rows"]
 
-MOST_PASSES = 40
+MOST_GROUPS = 40
 """Each is a descriptor, for which the array is idle for a while."""
 
 
@@ -39,7 +39,6 @@ class _Image:
     """
 
     first: FirstLayer
-    columns: int
     pitch: int
 
     def start(self, x: int) -> int:
@@ -62,7 +61,7 @@ class _Image:
         step : int
             Words from one window to the next.
         """
-        first, columns = self.first, self.columns
+        first, columns = self.first, self.first.columns
         channels, lanes = first.shape[2], columns // 2
         places = {
             (self.start(x) + j * first.dilation[1]) * channels + c: (j, c)
@@ -92,29 +91,29 @@ class _Image:
         )
 
 
-def rows(
-    first: FirstLayer, tensor: Place, zero_point: int, columns: int
-) -> tuple[InputLayout, tuple[Pass, ...]] | None:
-    """Lay the input out in rows of bytes.
+def rows(first: FirstLayer) -> tuple[InputLayout, tuple[ColumnGroup, ...]] | None:
+    """Lay the input out in rows of bytes, and return how they are read.
 
     Returns
     -------
-    (layout, passes) or None
-        ``None`` if that takes too many passes, or a weight has to be met twice: every byte is
-        there once.
+    (layout, groups) or None
+        ``None`` if that takes too many groups of columns, or a weight has to be met twice: every
+        byte is there once.
     """
     height, width, channels = first.shape
+    columns = first.columns
     pitch = -(-width * channels // columns)
-    image = _Image(first=first, columns=columns, pitch=pitch)
+    image = _Image(first=first, pitch=pitch)
     if first.again or not all(image.inside(x) for x in range(first.output[1])):
         return None
-    passes = list(_passes(image))
-    if len(passes) > MOST_PASSES:
+    groups = list(_groups(image))
+    if len(groups) > MOST_GROUPS:
         return None
     image_rows = _span(first.output[0], first.stride[0], first.kernel[0], first.dilation[0])
     # Windows that reach into the padding begin before the first row, and end behind the last.
-    before = max(0, *(-p.read.first for p in passes))
-    after = max(0, *(_end(p.read, p.width, first.output[0]) - image_rows * pitch for p in passes))
+    before = max(0, *(-group.read.first for group in groups))
+    ends = [_end(group.read, group.width, first.output[0]) for group in groups]
+    after = max(0, *(end - image_rows * pitch for end in ends))
     if before + after >= pitch:
         # Rows could not be counted any more.
         return None
@@ -125,15 +124,16 @@ def rows(
     margins = [np.full((words, columns), NOTHING, np.int32) for words in (before, after)]
     layout = InputLayout(
         kind="rows",
-        tensor=tensor,
+        tensor=first.tensor,
         index=np.concatenate([margins[0], index.reshape(-1, columns), margins[1]]),
-        zero_point=zero_point,
+        zero_point=first.zero_point,
         row_pitch=pitch,
         row_kernel=_span(1, 1, first.kernel[0], first.dilation[0]),
         row_stride=first.stride[0],
     )
     return layout, tuple(
-        replace(p, read=replace(p.read, first=p.read.first + before)) for p in passes
+        replace(group, read=replace(group.read, first=group.read.first + before))
+        for group in groups
     )
 
 
@@ -150,9 +150,9 @@ def _end(read: SystolicRead, width: int, height: int) -> int:
     return read.first + (height - 1) * down + row + window + 1
 
 
-def _passes(image: _Image) -> Iterator[Pass]:
+def _groups(image: _Image) -> Iterator[ColumnGroup]:
     """Yield what is run over all rows: phases, then columns at the sides; or column by column."""
-    first, columns = image.first, image.columns
+    first, columns = image.first, image.first.columns
     every = list(range(first.kernel[1]))
     stride = first.stride[1] * first.shape[2]
     period = columns // gcd(columns, stride)
@@ -160,7 +160,7 @@ def _passes(image: _Image) -> Iterator[Pass]:
     for x in range(phases):
         width = first.output[1] // period
         read = image.read(x, every, width, stride * period // columns)
-        yield Pass(read=read, first=x, step=period, width=width)
+        yield ColumnGroup(read=read, first=x, step=period, width=width)
     for x in range(first.output[1]):
         inside = image.inside(x)
         if phases and inside == every:
@@ -172,7 +172,7 @@ def _passes(image: _Image) -> Iterator[Pass]:
             if j not in inside
             for c in range(first.shape[2])
         )
-        yield Pass(
+        yield ColumnGroup(
             read=image.read(x, inside, 1, 0),
             first=x,
             step=first.output[1],

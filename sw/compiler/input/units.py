@@ -1,7 +1,9 @@
-"""The input in units of a few words: one for every column of windows and row of the image.
+"""Layout ``units``: a few words, a *unit*, for every column of windows and row of the image.
 
-A unit has the pixels that the next column of windows does not share, then as much of the kernel row
-as there is room.  What is missing stands at the beginning of the next unit.
+Windows side by side share pixels.  A unit has the pixels of its window's kernel row that the next
+window does not share, then as many of the others as there is room.  What is missing stands at the
+beginning of the next unit, which a window reads on into.  So a kernel row is one stretch of words
+that begins at a word, and less is there twice than in ``windows``.
 """
 
 from __future__ import annotations
@@ -9,9 +11,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from sw.compiler.input.layout import FirstLayer, SystolicRead, layout_of, row_steps, slots_of
+from sw.compiler.input.geometry import FirstLayer
+from sw.compiler.input.layout import layout_of
+from sw.compiler.input.reads import SystolicRead, row_steps, slots_of
 from sw.compiler.program.layout import NOTHING, InputLayout
-from sw.compiler.program.tensors import Place
 
 __all__ = ["units"]
 
@@ -94,9 +97,15 @@ def _unit_classes(first: FirstLayer, size: int) -> tuple[list[list[Byte]], int] 
     return None
 
 
-def units(
-    first: FirstLayer, words: int, tensor: Place, zero_point: int, columns: int
-) -> tuple[InputLayout, SystolicRead] | None:
+def units(first: FirstLayer, words: int) -> tuple[InputLayout, SystolicRead] | None:
+    """Lay the input out in units of so many words, and return how they are read.
+
+    Returns
+    -------
+    (layout, read) or None
+        ``None`` if a unit has no room for what it has to hold.
+    """
+    columns = first.columns
     size = words * columns
     chosen = _unit_classes(first, size)
     if chosen is None:
@@ -143,7 +152,7 @@ def units(
         slots=slots_of(taps, steps * first.kernel[0], 2),
     )
     layout = layout_of(
-        "units", tensor, zero_point, rows, columns,
+        "units", first, rows,
         rows=image_rows, kernel=first.kernel[0], stride=first.stride[0],
     )
     return layout, read

@@ -12,7 +12,7 @@ from hw.contract.modes import Mode, minimum_steps
 from sw import ir
 from sw.compiler.exact.sums import STEPS, AddCode, find_codes
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Command, Geometry, Layer, Trail
+from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer, Trail
 from sw.compiler.lowering.site import SumSite
 from sw.compiler.program.tensors import Place
 
@@ -55,7 +55,7 @@ def rectangles(words: int) -> Iterator[tuple[int, int, int]]:
         start += size
 
 
-def lower_add(ctx: Context, site: SumSite) -> Layer:
+def lower_add(ctx: Context, site: SumSite) -> LoweredLayer:
     """Lower the sum of two tensors of the same shape."""
     a, b = (view.tensor for view in site.operands)
     first, second = (view.place for view in site.operands)
@@ -69,7 +69,7 @@ def lower_add(ctx: Context, site: SumSite) -> Layer:
             "for every pair",
             "change one of the three scales slightly",
         )
-    return Layer(
+    return LoweredLayer(
         name=site.op.name,
         kind=site.op.kind,
         macs=0,

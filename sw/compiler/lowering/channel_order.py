@@ -4,7 +4,7 @@ Weights of a network quantised per tensor are integers of 9 bits once their zero
 subtracted.  The few of a layer that are beyond int8 take steps of their own
 (:mod:`sw.compiler.lowering.order_costs`).  Where channels lie is free as long as all layers agree
 on it, so they are put where second visits are cheap: inputs where turns overlap
-(:mod:`sw.compiler.lowering.turns`), outputs with such weights into few blocks.
+(:mod:`sw.compiler.lowering.reading_order`), outputs with such weights into few blocks.
 """
 
 from __future__ import annotations

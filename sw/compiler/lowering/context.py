@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from common.arrays import Ints
 from hw.contract.config import CoreConfig
 from sw import ir
 from sw.compiler.exact.requantiser import RequantiserSpec
@@ -19,8 +19,6 @@ from sw.compiler.lowering.site import AverageSite, Site, SumSite, WeightedSite
 from sw.compiler.program.tensors import Place
 
 __all__ = ["Context"]
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -5,25 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from common.arrays import Ints
 from sw import ir
-from sw.compiler.input.layout import SystolicRead, dense_read
+from sw.compiler.input.reads import SystolicRead, dense_read
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Geometry, Layer
+from sw.compiler.lowering.layers import Geometry, LoweredLayer
 from sw.compiler.lowering.products import as_layer, product_commands
+from sw.compiler.lowering.reading_order import contiguous_read, fits, read_in_parts
 from sw.compiler.lowering.site import WeightedSite, beyond_int8
-from sw.compiler.lowering.turns import contiguous_read, fits, read_in_parts
 
 __all__ = ["PIXELS_IN_PARTS", "lower_convolution", "lower_fully_connected"]
-
-Ints = npt.NDArray[np.int64]
 
 PIXELS_IN_PARTS = 64
 """Most pixels of an output of which single blocks are made with sums in parts."""
 
 
-def lower_convolution(ctx: Context, site: WeightedSite) -> Layer:
+def lower_convolution(ctx: Context, site: WeightedSite) -> LoweredLayer:
     """Lower a convolution of a dense tensor: 1×1, or of any size without padding."""
     op, x, y, kernel = site.op, site.view.tensor, site.output_tensor, site.kernel
     assert isinstance(op, ir.Conv2D)
@@ -63,7 +61,7 @@ def lower_convolution(ctx: Context, site: WeightedSite) -> Layer:
     return as_layer(site, commands, geometry)
 
 
-def lower_fully_connected(ctx: Context, site: WeightedSite) -> Layer:
+def lower_fully_connected(ctx: Context, site: WeightedSite) -> LoweredLayer:
     """Lower a fully connected layer, of pixels or of a whole tensor."""
     view, size = site.view, site.matrix.shape[1]
     if size % view.channels or view.tensor.size % size:
@@ -88,7 +86,7 @@ def _consecutive(
     size: tuple[int, int],
     plain: SystolicRead,
     geometry: Geometry | None = None,
-) -> Layer:
+) -> LoweredLayer:
     """Lower a product with consecutive words, reading some twice where weights need it."""
     columns, codes, weights = ctx.config.columns, site.codes, site.coded_weights
     # From here on every byte is a tap, those of padding too, with zero weights.

@@ -9,17 +9,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from hw.contract.blocks import Block
 from hw.contract.modes import Mode, minimum_steps
 from hw.contract.taps import window_ages, window_steps
 from sw import ir
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Command, Geometry, Layer, Trail, blocks_of, distribute
+from sw.compiler.lowering.layers import (
+    Command,
+    Geometry,
+    LoweredLayer,
+    Trail,
+    blocks_of,
+    distribute,
+)
 from sw.compiler.lowering.site import WeightedSite
 
-__all__ = ["lower_depthwise", "place", "supports"]
-
-Ints = npt.NDArray[np.int64]
+__all__ = ["lower_depthwise", "place_weights", "supports"]
 
 
 def supports(op: ir.DepthwiseConv2D, kernel: tuple[int, ...]) -> str | None:
@@ -104,7 +110,7 @@ def _fields(site: WeightedSite, op: ir.DepthwiseConv2D, words: int) -> dict[str,
     }
 
 
-def lower_depthwise(ctx: Context, site: WeightedSite) -> Layer:
+def lower_depthwise(ctx: Context, site: WeightedSite) -> LoweredLayer:
     """Lower a 3×3 depthwise convolution with stride 1 or 2."""
     op, y = site.op, site.output_tensor
     assert isinstance(op, ir.DepthwiseConv2D)
@@ -132,7 +138,7 @@ def lower_depthwise(ctx: Context, site: WeightedSite) -> Layer:
         kernels = np.roll(groups, shift, axis=2).reshape(words, columns, 9)
         return _commands(site, fields, kernels, -top * pitch)
 
-    return Layer(
+    return LoweredLayer(
         name=op.name,
         kind=op.kind,
         macs=site.macs,
@@ -180,7 +186,7 @@ def _commands(
     """Make commands of ranges of blocks with equal numbers of steps."""
     blocks = []
     for group, code in zip(kernels, blocks_of(site.codes, kernels.shape[1]), strict=True):
-        placed = place(Mode(fields["mode"]), bool(fields["odd"]), group)
+        placed = place_weights(Mode(fields["mode"]), bool(fields["odd"]), group)
         if placed is None:
             raise site.refuse(
                 "a weight less its zero point is further beyond int8 than the device can split",
@@ -207,7 +213,7 @@ def _commands(
     return tuple(commands)
 
 
-def place(mode: Mode, odd: bool, weights: Ints) -> npt.NDArray[np.int8] | None:
+def place_weights(mode: Mode, odd: bool, weights: Ints) -> npt.NDArray[np.int8] | None:
     """Place the weights of a block in the fewest steps that hold them."""
     for steps in range(minimum_steps(mode), len(window_steps(mode)) + 1):
         placed = distribute(weights, _slots(mode, odd, steps))

@@ -10,7 +10,7 @@ from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.convolution import lower_convolution, lower_fully_connected
 from sw.compiler.lowering.depthwise import lower_depthwise, supports
 from sw.compiler.lowering.first_layer import lower_first_layer
-from sw.compiler.lowering.layers import Layer
+from sw.compiler.lowering.layers import LoweredLayer
 from sw.compiler.lowering.pooling import lower_average
 from sw.compiler.lowering.site import AverageSite, Site, SumSite, WeightedSite
 from sw.compiler.program.layout import InputLayout
@@ -18,7 +18,7 @@ from sw.compiler.program.layout import InputLayout
 __all__ = ["first_layer_options", "lower"]
 
 
-def first_layer_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout, Layer]]:
+def first_layer_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout, LoweredLayer]]:
     """Return the ways to run an operator that reads the network's input, or nothing."""
     if not isinstance(op, ir.Conv2D | ir.DepthwiseConv2D):
         return []
@@ -34,7 +34,7 @@ def first_layer_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout
     return [] if plain else lower_first_layer(ctx, site)
 
 
-def lower(ctx: Context, op: ir.Operator) -> Layer:
+def lower(ctx: Context, op: ir.Operator) -> LoweredLayer:
     """Lower an operator.
 
     Raises
@@ -50,7 +50,7 @@ def lower(ctx: Context, op: ir.Operator) -> Layer:
     return layer
 
 
-def _lower(ctx: Context, site: Site) -> Layer:
+def _lower(ctx: Context, site: Site) -> LoweredLayer:
     match site:
         case WeightedSite(op=ir.Conv2D()):
             return lower_convolution(ctx, site)

@@ -6,24 +6,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from common.arrays import Ints
 from hw.contract.requantiser import BIAS_BITS
 from sw import ir
 from sw.compiler.exact.requantiser import Codes
 from sw.compiler.graph.partition import zero_point
 from sw.compiler.input.candidates import candidates
-from sw.compiler.input.layout import FirstLayer, Pass
+from sw.compiler.input.geometry import FirstLayer
+from sw.compiler.input.reads import ColumnGroup
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Command, Geometry, Layer
+from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer
 from sw.compiler.lowering.products import as_layer, product_commands
+from sw.compiler.lowering.reading_order import step_limit
 from sw.compiler.lowering.site import WeightedSite, beyond_int8
-from sw.compiler.lowering.turns import step_limit
 from sw.compiler.program.layout import InputLayout
 
 __all__ = ["lower_first_layer"]
-
-Ints = npt.NDArray[np.int64]
 
 
 def _dense_weights(site: WeightedSite) -> Ints:
@@ -40,7 +39,7 @@ def _dense_weights(site: WeightedSite) -> Ints:
     return full.reshape(channels, -1)
 
 
-def _geometry(site: WeightedSite, weights: Ints) -> FirstLayer:
+def _geometry(ctx: Context, site: WeightedSite, weights: Ints) -> FirstLayer:
     """Return the geometry, with the taps that are wanted twice."""
     op, x, y = site.op, site.view.tensor, site.output_tensor
     assert isinstance(op, ir.Conv2D | ir.DepthwiseConv2D)
@@ -50,6 +49,9 @@ def _geometry(site: WeightedSite, weights: Ints) -> FirstLayer:
         for k in np.flatnonzero(beyond_int8(weights).any(axis=0))
     )
     return FirstLayer(
+        tensor=site.view.place,
+        zero_point=zero_point(x),
+        columns=ctx.config.columns,
         shape=(x.shape[1], x.shape[2], channels),
         output=(y.shape[1], y.shape[2]),
         kernel=kernel,
@@ -60,7 +62,7 @@ def _geometry(site: WeightedSite, weights: Ints) -> FirstLayer:
     )
 
 
-def lower_first_layer(ctx: Context, site: WeightedSite) -> list[tuple[InputLayout, Layer]]:
+def lower_first_layer(ctx: Context, site: WeightedSite) -> list[tuple[InputLayout, LoweredLayer]]:
     """Lower a convolution of the network's input, in every layout of the input."""
     taps = site.kernel[0] * site.kernel[1] * site.view.tensor.shape[3]
     if taps > ctx.config.rows * step_limit(ctx.config):
@@ -70,11 +72,12 @@ def lower_first_layer(ctx: Context, site: WeightedSite) -> list[tuple[InputLayou
             "reduce the number of input channels, or choose a core with a larger weight_depth",
         )
     codes, weights = site.codes, _dense_weights(site)
-    first = _geometry(site, weights)
-    zero = zero_point(site.view.tensor)
+    first = _geometry(ctx, site, weights)
     result = []
-    for layout, passes in candidates(first, site.view.place, zero, ctx.config.columns):
-        biases = [_without(codes, weights, part.missing, zero)[0].bias for part in passes]
+    for layout, groups in candidates(first):
+        biases = [
+            _without(codes, weights, group.missing, first.zero_point)[0].bias for group in groups
+        ]
         if max(np.abs(bias).max() for bias in biases) >= 1 << BIAS_BITS - 1:
             # Proven without the padding's products only.
             continue
@@ -87,24 +90,24 @@ def lower_first_layer(ctx: Context, site: WeightedSite) -> list[tuple[InputLayou
             output_pitch=first.output[1] * ctx.words(len(weights)),
         )
         commands = [
-            command for part in passes for command in _commands(ctx, site, weights, part)
+            command for group in groups for command in _commands(ctx, site, weights, group)
         ]
         result.append((layout, as_layer(site, commands, geometry)))
     return result
 
 
-def _commands(ctx: Context, site: WeightedSite, weights: Ints, part: Pass) -> list[Command]:
+def _commands(ctx: Context, site: WeightedSite, weights: Ints, group: ColumnGroup) -> list[Command]:
     """Return what computes some columns of the output."""
     zero = zero_point(site.view.tensor)
-    codes, weights = _without(site.codes, weights, part.missing, zero)
-    size = site.output_rows, part.width
-    commands = product_commands(ctx, site, codes, weights, size, lambda _: part.read)
+    codes, weights = _without(site.codes, weights, group.missing, zero)
+    size = site.output_rows, group.width
+    commands = product_commands(ctx, site, codes, weights, size, lambda _: group.read)
     words = ctx.words(len(weights))
     return [
         replace(
             command,
-            fields={**command.fields, "output_step": part.step * words},
-            output_offset=command.output_offset + part.first * words,
+            fields={**command.fields, "output_step": group.step * words},
+            output_offset=command.output_offset + group.first * words,
         )
         for command in commands
     ]

@@ -1,4 +1,4 @@
-"""What lowering produces: layers of descriptors and blocks, still without addresses."""
+"""Layers of descriptors and blocks, still without addresses: the result of lowering."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from hw.contract.blocks import Block
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
@@ -16,9 +17,7 @@ from hw.contract.words import ADDRESS_BITS
 from sw.compiler.exact.requantiser import Codes
 from sw.compiler.program.tensors import Place
 
-__all__ = ["Command", "Geometry", "Layer", "Trail", "blocks_of", "distribute"]
-
-Ints = npt.NDArray[np.int64]
+__all__ = ["Command", "Geometry", "LoweredLayer", "Trail", "blocks_of", "distribute"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,7 +47,7 @@ class Command:
 
     @property
     def mode(self) -> Mode:
-        """How activations reach the array."""
+        """Way in which activations reach the array."""
         return Mode(self.fields["mode"])
 
     @property
@@ -103,7 +102,7 @@ class Trail:
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """How rows of a layer's output follow from rows of its inputs.
+    """Geometry of a layer: how rows of its output follow from rows of its inputs.
 
     Attributes
     ----------
@@ -132,7 +131,7 @@ class Geometry:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Layer:
+class LoweredLayer:
     """One operator on the device.
 
     Attributes

@@ -1,4 +1,4 @@
-"""What weights beyond int8 cost, by where channels lie in memory.
+"""Costs of weights beyond int8, by where channels lie in memory.
 
 The few weights of a layer that are beyond int8 are split over two visits of their input, which
 costs every window of the whole block of outputs some steps; and neighbouring blocks that are read
@@ -22,9 +22,9 @@ from sw import ir
 from sw.compiler.exact.budget import Budget
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.convolution import PIXELS_IN_PARTS
-from sw.compiler.lowering.depthwise import place, supports
+from sw.compiler.lowering.depthwise import place_weights, supports
+from sw.compiler.lowering.reading_order import contiguous_read, fits, plain_read, read_in_parts
 from sw.compiler.lowering.site import Site, WeightedSite, beyond_int8
-from sw.compiler.lowering.turns import contiguous_read, fits, plain_read, read_in_parts
 from sw.compiler.program.tensors import Place
 
 __all__ = ["CostlyLayer", "Order", "OrderWork", "Places", "costly_layers", "may_be_beyond"]
@@ -298,7 +298,7 @@ def _depthwise(
     odd = mode == Mode.DEPTHWISE_STRIDE2 and op.padding[1][0] == 1
     extra = {}
     for channel in np.flatnonzero(beyond_int8(weights).any(axis=1)).tolist():
-        placed = place(mode, odd, weights[channel : channel + 1])
+        placed = place_weights(mode, odd, weights[channel : channel + 1])
         if placed is None:
             return
         if len(placed) > minimum_steps(mode):

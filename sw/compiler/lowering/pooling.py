@@ -10,7 +10,7 @@ import numpy as np
 from hw.contract.blocks import Block
 from hw.contract.modes import Mode, minimum_steps
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Command, Layer
+from sw.compiler.lowering.layers import Command, LoweredLayer
 from sw.compiler.lowering.site import AverageSite
 
 __all__ = ["lower_average"]
@@ -20,7 +20,7 @@ MAX_PIXELS = 256
 """Words of a turn that a descriptor can have."""
 
 
-def lower_average(ctx: Context, site: AverageSite) -> Layer:
+def lower_average(ctx: Context, site: AverageSite) -> LoweredLayer:
     """Lower an average over the whole image."""
     pixels, place = site.pixels, site.view.place
     steps = pixels + max(IDLE_STEPS, minimum_steps(Mode.POOL) - pixels)
@@ -68,7 +68,7 @@ def lower_average(ctx: Context, site: AverageSite) -> Layer:
         )
         for first in range(0, words, 256)
     ]
-    return Layer(
+    return LoweredLayer(
         name=site.op.name,
         kind=site.op.kind,
         macs=0,

@@ -7,28 +7,28 @@ from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
-import numpy.typing as npt
 
+from common.arrays import Ints
 from hw.contract.blocks import Block
 from hw.contract.modes import Mode
 from sw.compiler.exact.requantiser import Codes
-from sw.compiler.input.layout import SystolicRead
+from sw.compiler.input.reads import SystolicRead
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Command, Geometry, Layer, blocks_of, distribute
+from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer, blocks_of, distribute
+from sw.compiler.lowering.reading_order import fits, step_limit
 from sw.compiler.lowering.site import WeightedSite
-from sw.compiler.lowering.turns import fits, step_limit
 
 __all__ = ["as_layer", "product_commands"]
-
-Ints = npt.NDArray[np.int64]
 
 MOST_BLOCKS = 256
 """Of a descriptor."""
 
 
-def as_layer(site: WeightedSite, commands: list[Command], geometry: Geometry | None) -> Layer:
+def as_layer(
+    site: WeightedSite, commands: list[Command], geometry: Geometry | None
+) -> LoweredLayer:
     """Return the layer of an operator; without a geometry it is only run as a whole."""
-    return Layer(
+    return LoweredLayer(
         name=site.op.name,
         kind=site.op.kind,
         macs=site.macs,

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Ints
 from common.errors import UnsupportedError
 from sw import golden, ir
 from sw.compiler.exact.averages import AverageCode, find_code
@@ -26,8 +27,6 @@ from sw.golden.primitives import divide_round_half_away, multiply_by_quantized_m
 from sw.golden.requantisation import Requantisation
 
 __all__ = ["AverageSite", "Site", "SumSite", "WeightedSite", "beyond_int8"]
-
-Ints = npt.NDArray[np.int64]
 
 
 def beyond_int8(weights: Ints) -> npt.NDArray[np.bool_]:
@@ -71,7 +70,7 @@ class Site:
 
     @property
     def output(self) -> Place:
-        """Where the output lies."""
+        """Place of the output."""
         return Place(self.op.output)
 
     @property
@@ -154,7 +153,7 @@ class WeightedSite(Site):
 
     @cached_property
     def sums(self) -> ChannelSums:
-        """What the output channels sum.
+        """Sums of the output channels.
 
         Raises
         ------
@@ -205,7 +204,7 @@ class WeightedSite(Site):
 
     @cached_property
     def coded_weights(self) -> Ints:
-        """What the array multiplies with: :attr:`matrix` with the codes' factors, maybe > int8."""
+        """Factors of the array: :attr:`matrix` times the codes' factors, possibly beyond int8."""
         return np.asarray(self.matrix * self.nominal.factor[:, None], np.int64)
 
     def _output_range(self) -> Ints:
@@ -306,7 +305,7 @@ class AverageSite(Site):
 
     @property
     def hardware_requantisation(self) -> Requantisation:
-        """What the hardware does behind its sums."""
+        """The requantisation that the hardware does behind its sums."""
         if isinstance(self.op, ir.AveragePool2D):
             # Input and output have the same zero point.
             return replace(self.requantisation, zero_point=0)

@@ -10,7 +10,7 @@ from common.errors import UnsupportedError
 from sw.compiler.exact.budget import Budget
 from sw.compiler.lowering.layers import Trail
 
-__all__ = ["WORK", "Buffer", "MemoryPlan", "NoArrangement", "plan"]
+__all__ = ["WORK", "Buffer", "MemoryPlan", "NoArrangement", "plan_memory"]
 
 TRIES = 400
 """Orders of placement tried when the obvious ones leave gaps."""
@@ -89,7 +89,7 @@ class Buffer:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryPlan:
-    """Where everything is.
+    """Addresses of everything in memory.
 
     Attributes
     ----------
@@ -183,7 +183,7 @@ def check(buffers: Sequence[Buffer], depth: int, ring_minimum: int, word_bytes: 
     return bound
 
 
-def plan(
+def plan_memory(
     buffers: Sequence[Buffer],
     depth: int,
     ring_minimum: int,

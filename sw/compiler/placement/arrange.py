@@ -1,4 +1,4 @@
-"""What runs row by row and where all tensors are, so that a network fits."""
+"""Arrangement of a network so that it fits: what runs row by row, where all tensors are."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from common.errors import UnsupportedError
 from sw.compiler.exact.budget import Budget
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Layer, Trail
-from sw.compiler.placement.addresses import WORK, Buffer, MemoryPlan, NoArrangement, plan
+from sw.compiler.lowering.layers import LoweredLayer, Trail
+from sw.compiler.placement.addresses import WORK, Buffer, MemoryPlan, NoArrangement, plan_memory
 from sw.compiler.placement.chains import Segment
 from sw.compiler.placement.segments import Division, Needs
 from sw.compiler.program.layout import InputLayout
@@ -23,7 +23,7 @@ RING_MINIMUM = 64
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Arrangement:
-    """What runs row by row, and where everything is.
+    """Division into what runs row by row, and the place of everything.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Arranger:
     Parameters
     ----------
     ctx : Context
-    layers : list of Layer
+    layers : list of LoweredLayer
     layouts : dict
         Of the network's inputs.
     streamed : mapping, optional
@@ -53,7 +53,7 @@ class Arranger:
     def __init__(
         self,
         ctx: Context,
-        layers: list[Layer],
+        layers: list[LoweredLayer],
         layouts: Mapping[Place, InputLayout],
         streamed: Mapping[Place, int] | None = None,
         *,
@@ -90,7 +90,9 @@ class Arranger:
         while work.left > 0 and (segments := self.division.best(self.limit)) is not None:
             buffers = _buffers(self.ctx, self.needs, segments)
             try:
-                memory = plan(buffers, config.memory_depth, RING_MINIMUM, config.word_bytes, work)
+                memory = plan_memory(
+                    buffers, config.memory_depth, RING_MINIMUM, config.word_bytes, work
+                )
             except NoArrangement as error:
                 # What fits on paper has gaps: try with less.
                 self.limit -= error.excess

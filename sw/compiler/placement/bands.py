@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from hw.contract.modes import Mode
 from hw.contract.words import ADDRESS_BITS
 from sw.compiler.lowering.addition import rectangles
-from sw.compiler.lowering.layers import Command, Geometry, Layer
+from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer
 from sw.compiler.program.tensors import Place
 
 __all__ = ["WINDOW_SLOTS", "Places", "band", "can_read"]
@@ -30,7 +30,7 @@ WINDOW_SLOTS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Where rows of tensors lie.
+    """Places of rows of tensors.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Places:
     """
 
     slots: Mapping[Place, int]
-    guests: Mapping[Place, Layer] = field(default_factory=dict)
+    guests: Mapping[Place, LoweredLayer] = field(default_factory=dict)
 
     def at(self, tensor: Place, row: int, pitch: int) -> tuple[Place, int]:
         """Return the place whose memory a row lies in, and how many words from its beginning."""
@@ -52,7 +52,7 @@ class Places:
         return tensor, (row % self.slots[tensor] if tensor in self.slots else row) * pitch
 
 
-def can_read(layer: Layer, slots: int, rows: int) -> bool:
+def can_read(layer: LoweredLayer, slots: int, rows: int) -> bool:
     """Whether a layer can read single rows of a tensor of so many rows kept in so many slots."""
     geometry = layer.geometry
     if geometry is None:
@@ -62,12 +62,12 @@ def can_read(layer: Layer, slots: int, rows: int) -> bool:
     return layer.rotated is not None and slots == WINDOW_SLOTS
 
 
-def band(layer: Layer, row: int, places: Places) -> tuple[Command, ...]:
+def band(layer: LoweredLayer, row: int, places: Places) -> tuple[Command, ...]:
     """Return the commands that make one row of a layer's output.
 
     Parameters
     ----------
-    layer : Layer
+    layer : LoweredLayer
         With a geometry.
     row : int
     places : Places
@@ -102,7 +102,7 @@ def band(layer: Layer, row: int, places: Places) -> tuple[Command, ...]:
 
 
 def _window_row(
-    layer: Layer, row: int, slots: int | None, geometry: Geometry
+    layer: LoweredLayer, row: int, slots: int | None, geometry: Geometry
 ) -> list[Command]:
     """Return a row of windows of a depthwise layer, with the output's rows left out."""
     assert layer.rotated is not None
@@ -137,7 +137,7 @@ def _window_row(
     return result
 
 
-def _sums(layer: Layer, row: int, places: Places, geometry: Geometry) -> tuple[Command, ...]:
+def _sums(layer: LoweredLayer, row: int, places: Places, geometry: Geometry) -> tuple[Command, ...]:
     """Return a row of sums; for each code of the layer, as a whole layer has them."""
     pitch = geometry.output_pitch
     result = []

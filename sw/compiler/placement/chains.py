@@ -14,21 +14,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
-from sw.compiler.lowering.layers import Command, Layer, Trail
+from common.arrays import Ints
+from sw.compiler.lowering.layers import Command, LoweredLayer, Trail
 from sw.compiler.placement.bands import WINDOW_SLOTS, Places, band, can_read
 from sw.compiler.program.tensors import Place
 
 __all__ = ["Row", "Segment"]
 
-Ints = npt.NDArray[np.int64]
-
 @dataclass(frozen=True)
 class Row:
     """A row of a layer's output, or (``None``) all of them at once."""
 
-    layer: Layer
+    layer: LoweredLayer
     row: int | None
 
 
@@ -38,14 +36,14 @@ class Segment:
 
     Attributes
     ----------
-    layers : tuple of Layer
+    layers : tuple of LoweredLayer
     kept : frozenset of Place
         Tensors written here that are needed afterwards, hence whole.
     streamed : mapping
         Slots of inputs whose rows the host writes while the segment runs.
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[LoweredLayer, ...]
     kept: frozenset[Place] = field(default_factory=frozenset)
     streamed: Mapping[Place, int] = field(default_factory=dict)
 
@@ -55,7 +53,7 @@ class Segment:
         return len(self.layers) > 1 or bool(self.streamed)
 
     @cached_property
-    def _written(self) -> dict[Place, Layer]:
+    def _written(self) -> dict[Place, LoweredLayer]:
         return {layer.output: layer for layer in self.layers}
 
     @cached_property
@@ -66,7 +64,7 @@ class Segment:
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
-        """What is run, in this order."""
+        """Rows that are run, in this order."""
         if not self.is_chain:
             return (Row(self.layers[0], None),)
         done = dict.fromkeys(self._written, 0)
@@ -90,7 +88,7 @@ class Segment:
 
     @cached_property
     def _made(self) -> dict[Place, list[int]]:
-        """When the rows of each tensor are made, counted in :attr:`rows`."""
+        """Moments at which the rows of each tensor are made, counted in :attr:`rows`."""
         made: dict[Place, list[int]] = {tensor: [] for tensor in self._written}
         for number, row in enumerate(self.rows):
             made[row.layer.output].append(number)
@@ -120,7 +118,7 @@ class Segment:
 
     @cached_property
     def places(self) -> Places:
-        """Where rows lie; only if :attr:`slots` says that they can."""
+        """Places of rows; only if :attr:`slots` says that they can lie so."""
         slots = self.slots
         assert slots is not None
         guests = {
@@ -134,7 +132,7 @@ class Segment:
         }
         return Places(slots=slots, guests=guests)
 
-    def _can_stay(self, layer: Layer) -> bool:
+    def _can_stay(self, layer: LoweredLayer) -> bool:
         """Whether a depthwise row is read before its input's next rows come."""
         geometry, source = layer.geometry, layer.inputs[0]
         assert geometry is not None

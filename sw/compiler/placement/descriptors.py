@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from sw.compiler.lowering.layers import Command, Layer
+from sw.compiler.lowering.layers import Command, LoweredLayer
 from sw.compiler.placement.arrange import Arrangement, stored_rows
 from sw.compiler.placement.chains import Segment
 from sw.compiler.program import encoding
 from sw.compiler.program.chunks import InputChunk
 from sw.compiler.program.layout import InputLayout
+from sw.compiler.program.tensors import Place
 from sw.compiler.program.work import Work
 
-__all__ = ["Item", "in_chunks", "order", "place"]
+__all__ = ["ScheduledCommand", "assign_addresses", "execution_order", "input_chunks"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Item:
+class ScheduledCommand:
     """One descriptor.
 
     Attributes
@@ -38,15 +39,17 @@ class Item:
     complete: bool
 
 
-def order(segments: Sequence[Segment], layers: Sequence[Layer]) -> list[Item]:
+def execution_order(
+    segments: Sequence[Segment], layers: Sequence[LoweredLayer]
+) -> list[ScheduledCommand]:
     """Return the descriptors of a network in the order of execution."""
     number_of = {layer.output: number for number, layer in enumerate(layers)}
-    items: list[Item] = []
+    items: list[ScheduledCommand] = []
     for number, segment in enumerate(segments):
         for row, group in groupby(segment.commands(), key=lambda pair: pair[0]):
             commands = [command for _, command in group]
             items += [
-                Item(
+                ScheduledCommand(
                     layer=number_of[row.layer.output],
                     segment=number,
                     command=command,
@@ -58,8 +61,8 @@ def order(segments: Sequence[Segment], layers: Sequence[Layer]) -> list[Item]:
     return items
 
 
-def place(
-    items: Sequence[Item], layers: Sequence[Layer], arrangement: Arrangement
+def assign_addresses(
+    items: Sequence[ScheduledCommand], layers: Sequence[LoweredLayer], arrangement: Arrangement
 ) -> list[Work]:
     """Return the descriptors with their addresses."""
     memory, segments = arrangement.memory, arrangement.segments
@@ -96,9 +99,22 @@ def place(
     return result
 
 
-def in_chunks(
-    items: Sequence[Item],
-    layers: Sequence[Layer],
+def _rows_read(
+    items: Sequence[ScheduledCommand], layers: Sequence[LoweredLayer], tensor: Place
+) -> dict[int, tuple[int, int]]:
+    """Return the rows, first and end, that each descriptor reads of a tensor, where it does."""
+    reads: dict[int, tuple[int, int]] = {}
+    for descriptor, item in enumerate(items):
+        layer = layers[item.layer]
+        if tensor in layer.inputs:
+            assert layer.geometry is not None and item.row is not None
+            reads[descriptor] = layer.geometry.needs(item.row)
+    return reads
+
+
+def input_chunks(
+    items: Sequence[ScheduledCommand],
+    layers: Sequence[LoweredLayer],
     layout: InputLayout,
     *,
     number: int,
@@ -109,9 +125,9 @@ def in_chunks(
 
     Parameters
     ----------
-    items : sequence of Item
+    items : sequence of ScheduledCommand
         In the order of execution.
-    layers : sequence of Layer
+    layers : sequence of LoweredLayer
     layout : InputLayout
         Of the input.
     number : int
@@ -123,13 +139,7 @@ def in_chunks(
     """
     pitch, size = layout.row_pitch, slots // 2
     doubled = stored_rows(layout, slots) - slots
-    # The rows that each descriptor reads, where it reads the input.
-    reads: dict[int, tuple[int, int]] = {}
-    for descriptor, item in enumerate(items):
-        layer = layers[item.layer]
-        if layout.tensor in layer.inputs:
-            assert layer.geometry is not None and item.row is not None
-            reads[descriptor] = layer.geometry.needs(item.row)
+    reads = _rows_read(items, layers, layout.tensor)
     rows = layout.words // pitch
     used = max(end for _, end in reads.values())
     result = []
@@ -140,8 +150,8 @@ def in_chunks(
         waiting = [n for n, (_, end) in reads.items() if end > first]
         result.append(
             InputChunk(
-                after_layer=max(readers, default=-1) + 1,
-                before_layer=min(waiting),
+                after_descriptor=max(readers, default=-1) + 1,
+                before_descriptor=min(waiting),
                 address=address + slot * pitch,
                 first_word=first * pitch,
                 words=count * pitch,

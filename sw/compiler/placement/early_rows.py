@@ -14,7 +14,7 @@ from dataclasses import replace
 from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode
-from sw.compiler.lowering.layers import Command, Layer
+from sw.compiler.lowering.layers import Command, LoweredLayer
 from sw.compiler.placement.segments import BETWEEN_DESCRIPTORS
 from sw.compiler.program.encoding import command_words
 from sw.compiler.program.layout import InputLayout
@@ -26,7 +26,7 @@ WORD_PACE = 128
 which is 260."""
 
 
-def first_rows_early(layer: Layer, layout: InputLayout, config: CoreConfig) -> Layer:
+def first_rows_early(layer: LoweredLayer, layout: InputLayout, config: CoreConfig) -> LoweredLayer:
     """Return a layer whose passes over its first rows come before all others.
 
     So many rows that a host that begins behind them does not get to the others before the layer's

@@ -1,4 +1,4 @@
-"""Which layers run as a whole, and which row by row: the cheapest division that fits.
+"""Segments of a network, run as a whole or row by row: the cheapest division that fits.
 
 The time of a segment is about the larger of what its array needs and what its flash needs; the
 division with the least sum is found by dynamic programming over the layers.  Only divisions whose
@@ -13,7 +13,7 @@ from functools import cached_property
 
 from hw.contract import latency
 from hw.contract.config import CoreConfig
-from sw.compiler.lowering.layers import Layer
+from sw.compiler.lowering.layers import LoweredLayer
 from sw.compiler.placement.chains import Segment
 from sw.compiler.program import encoding
 from sw.compiler.program.tensors import Place
@@ -29,11 +29,11 @@ BETWEEN_DESCRIPTORS = 45
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Needs:
-    """What is known about a network's tensors.
+    """Needs of a network: its tensors' sizes, and when they are used.
 
     Attributes
     ----------
-    layers : sequence of Layer
+    layers : sequence of LoweredLayer
     words : mapping
         Sizes of whole tensors, inputs among them.
     inputs : tuple of Place
@@ -46,7 +46,7 @@ class Needs:
         Inputs stay to the end.
     """
 
-    layers: Sequence[Layer]
+    layers: Sequence[LoweredLayer]
     words: Mapping[Place, int]
     inputs: tuple[Place, ...]
     outputs: tuple[Place, ...]

@@ -13,12 +13,12 @@ class InputChunk:
 
     Attributes
     ----------
-    after_layer : int
+    after_descriptor : int
         Descriptors that must have made their last step: they read what was at that place.  0:
         it can be written before the start.
-    before_layer : int
+    before_descriptor : int
         Number of the first descriptor that reads it; the core is held before that until it is
-        there.  At least ``after_layer``.
+        there.  At least ``after_descriptor``.
     address : int
         Word address.
     first_word, words : int
@@ -27,18 +27,18 @@ class InputChunk:
         Position in the program's ``inputs``.
     """
 
-    after_layer: int
-    before_layer: int
+    after_descriptor: int
+    before_descriptor: int
     address: int
     first_word: int
     words: int
     input: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.after_layer <= self.before_layer:
+        if not 0 <= self.after_descriptor <= self.before_descriptor:
             raise ValueError(
-                f"after_layer must be 0 to before_layer ({self.before_layer}), not "
-                f"{self.after_layer!r}: the core would be held for ever"
+                f"after_descriptor must be 0 to before_descriptor ({self.before_descriptor}), not "
+                f"{self.after_descriptor!r}: the core would be held for ever"
             )
         if self.words < 1 or self.first_word < 0:
             raise ValueError(

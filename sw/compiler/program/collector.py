@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Array
 from sw.compiler.program.program import Program
 
 __all__ = ["Collector"]
-
-Array = npt.NDArray[np.integer]
 
 
 class Collector:

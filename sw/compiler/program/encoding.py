@@ -21,7 +21,6 @@ __all__ = [
     "words_of",
 ]
 
-Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint8]
 """(n, word bytes) uint8."""
 

@@ -1,4 +1,4 @@
-"""Where the elements of the network's input lie in activation memory."""
+"""Layout of the network's input in activation memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHORT_GAP = 4
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class InputLayout:
-    """Where the elements of an input tensor lie.
+    """Table of where the elements of an input tensor lie.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class InputLayout:
 
     @property
     def runs(self) -> list[tuple[int, int]]:
-        """What differs from one input to the next: (first word, words), in ascending order."""
+        """Words that differ from one input to the next: (first word, words), in ascending order."""
         changing = np.flatnonzero((self.index != NOTHING).any(axis=1))
         breaks = np.flatnonzero(np.diff(changing) > SHORT_GAP + 1) + 1
         return [

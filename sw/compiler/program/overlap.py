@@ -13,19 +13,19 @@ class Overlap:
 
     Word *k* of those that have to be sent, counted from 0 in ascending order, must not be written
     before ``cycle + k * pace`` cycles have passed since START, or ``k * pace`` cycles since
-    DESCRIPTORS was ``layers`` or more.
+    DESCRIPTORS was ``descriptors`` or more.
 
     Attributes
     ----------
     cycle : int
     pace : int
         Cycles per word.
-    layers : int
+    descriptors : int
     results : int
         For so many cycles after START the outputs of the run before can still be read.
     """
 
     cycle: int
     pace: int
-    layers: int
+    descriptors: int
     results: int

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Array
 from common.errors import InputError, UnsupportedError
 from hw.contract.config import CoreConfig
 from hw.contract.registers import HOLD_NEVER
@@ -20,8 +21,6 @@ from sw.compiler.program.tensors import DeviceTensor, Place
 from sw.compiler.program.work import Work
 
 __all__ = ["Program", "ProgramLayer"]
-
-Array = npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +87,8 @@ class Program:
         Tensors of the network that lie in the place of another.
     chunks : tuple of InputChunk
         Of inputs that do not fit into memory as a whole (their addresses in ``inputs`` mean
-        nothing), in the order in which they are written: neither ``after_layer`` nor
-        ``before_layer`` ever falls.
+        nothing), in the order in which they are written: neither ``after_descriptor`` nor
+        ``before_descriptor`` ever falls.
     pinned : bool
         Nothing but the host writes to the places of the inputs, and nothing but the layers that
         write them to those of the outputs, for the whole run.  Words of inputs that never change
@@ -131,8 +130,10 @@ class Program:
                 f"up to {HOLD_NEVER}; use smaller images"
             )
         for a, b in pairwise(self.chunks):
-            if a.after_layer > b.after_layer or a.before_layer > b.before_layer:
-                raise ValueError(f"chunks must be in the order of their layers, not {a} before {b}")
+            if a.after_descriptor > b.after_descriptor or a.before_descriptor > b.before_descriptor:
+                raise ValueError(
+                    f"chunks must be in the order of their descriptors, not {a} before {b}"
+                )
 
     @property
     def macs(self) -> int:
@@ -147,7 +148,7 @@ class Program:
     @property
     def streams_input(self) -> bool:
         """Whether a part of the input is written while the core runs."""
-        return any(chunk.after_layer for chunk in self.chunks)
+        return any(chunk.after_descriptor for chunk in self.chunks)
 
     @property
     def sent_words(self) -> int:
@@ -233,7 +234,7 @@ class Program:
         during = []
         for chunk in self.chunks:
             words = packed[chunk.input][chunk.first_word : chunk.first_word + chunk.words]
-            if chunk.after_layer:
+            if chunk.after_descriptor:
                 during.append((chunk, words))
             else:
                 before.append((chunk.address, words))

@@ -1,4 +1,4 @@
-"""What a program's file may contain, taken from the type hints of the program's dataclasses.
+"""Schema of a program's file, taken from the type hints of the program's dataclasses.
 
 A field that is added to one of them is written, read, checked, and makes a format of its own.
 Numbers, texts and arrays have exactly the type that the hint says;

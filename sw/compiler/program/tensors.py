@@ -8,11 +8,10 @@ from typing import NewType
 import numpy as np
 import numpy.typing as npt
 
+from common.arrays import Array
 from sw.ir import rows_of
 
 __all__ = ["DeviceTensor", "Place"]
-
-Array = npt.NDArray[np.integer]
 
 Place = NewType("Place", int)
 """Number of the tensor that is written to a place in memory: not of all that lies there."""

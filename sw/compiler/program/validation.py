@@ -1,4 +1,4 @@
-"""What is true of every program, beyond the types of its parts."""
+"""Rules that every program keeps, beyond the types of its parts."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def _check_inputs(program: Program) -> None:
         _require(
             chunk.first_word + chunk.words <= words
             and 0 <= chunk.address <= depth - chunk.words
-            and chunk.before_layer <= len(program.work),
+            and chunk.before_descriptor <= len(program.work),
             "a part of an input must lie in memory",
         )
 

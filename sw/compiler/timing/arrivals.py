@@ -24,7 +24,7 @@ BUS_PACE = 1
 """Cycles between the writes of the simulated board's host: as fast as the core's bus takes them."""
 
 SEEN = 3
-"""Cycles from the last one of a layer to the one in which the core sees the write behind it."""
+"""Cycles from a descriptor's last one to the one in which the core sees the write behind it."""
 
 HELD = 2
 """Cycles from a write of HOLD to the fetch that it lets happen."""
@@ -32,7 +32,7 @@ HELD = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Arrivals:
-    """What a host does while the core runs.
+    """Plan of what a host does while the core runs.
 
     Attributes
     ----------
@@ -52,15 +52,15 @@ class Arrivals:
 
 def arrivals(chunks: Sequence[InputChunk], pace: int, config: CoreConfig) -> Arrivals | None:
     """Return what a host does with chunks, or ``None`` if all of them are there at the start."""
-    during = [chunk for chunk in chunks if chunk.after_layer]
+    during = [chunk for chunk in chunks if chunk.after_descriptor]
     if not during:
         return None
-    holds = [*(chunk.before_layer for chunk in during), HOLD_NEVER]
+    holds = [*(chunk.before_descriptor for chunk in during), HOLD_NEVER]
     return Arrivals(
         pace=pace,
         hold=holds[0],
         feeds=tuple(
-            (chunk.after_layer, chunk.words * config.lanes, hold)
+            (chunk.after_descriptor, chunk.words * config.lanes, hold)
             for chunk, hold in zip(during, holds[1:], strict=True)
         ),
     )
@@ -92,7 +92,7 @@ class Host:
         self._holds = deque([(-NEVER, what.hold)])
         """Writes of HOLD and their cycles."""
 
-    def layer_done(self, end: int) -> None:
+    def descriptor_done(self, end: int) -> None:
         """The next descriptor is done."""
         self._ends.append(end)
         if self.access == NEVER:
@@ -137,7 +137,7 @@ class Host:
 
     @property
     def stuck(self) -> bool:
-        """Whether it waits for a layer."""
+        """Whether it waits for a descriptor."""
         return self.access == NEVER
 
 

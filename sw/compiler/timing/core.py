@@ -36,7 +36,7 @@ PATIENCE = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class DescriptorTiming:
-    """Where a descriptor's cycles went.
+    """Cycles of a descriptor, by what they went into.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ class _Sequencer:
         end = max(last, port.written) + 1
         self.number += 1
         if self.hosted:
-            self.hosted.host.layer_done(end)
+            self.hosted.host.descriptor_done(end)
         return DescriptorTiming(end=end, steps=steps, weights=waited, input=read_ahead,
                                 requantise=end - last, fill=fill)
 
@@ -216,7 +216,7 @@ def simulate(
         port.idle(port.end + PATIENCE)
         feeder.advance(port.end - 1)
     feeder.flash.finish()
-    # The last layer is done when the program is verified, too.
+    # The last descriptor is done when the program is verified, too.
     *before, last = done
     late = max(0, feeder.flash.verified - 1 - last.end)
     return [*before, replace(last, end=last.end + late, fill=last.fill + late)]

@@ -1,4 +1,4 @@
-"""When the next input may be written while the core still runs.
+"""Overlap of two inferences: when the next input may be written while the core still runs.
 
 If nothing but the host writes to an input's place, the next input may come as soon as what it
 replaces has been read for the last time.  A link is slower than the core: a host that writes in
@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from common.arrays import Ints
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
 from hw.contract.words import ADDRESS_BITS
-from sw.compiler.placement.descriptors import Item
+from sw.compiler.placement.descriptors import ScheduledCommand
 from sw.compiler.placement.early_rows import WORD_PACE
 from sw.compiler.program.layout import InputLayout
 from sw.compiler.program.overlap import Overlap
@@ -28,11 +28,9 @@ __all__ = ["find_overlap"]
 MARGIN = 64
 """Cycles from the decision on a step to its read's being done, and some more."""
 
-Ints = npt.NDArray[np.int64]
-
 
 def find_overlap(
-    items: Sequence[Item],
+    items: Sequence[ScheduledCommand],
     work: Sequence[Work],
     inputs: Sequence[tuple[int, InputLayout]],
     outputs: Sequence[int],
@@ -78,20 +76,20 @@ def find_overlap(
         [address + first + np.arange(n) for address, x in inputs for first, n in x.runs]
     )
     cycle = int(np.max(last_read[sent] - WORD_PACE * np.arange(len(sent))))
-    layers = int(np.searchsorted(ends, cycle)) + 1
-    if layers >= len(work):
+    descriptors = int(np.searchsorted(ends, cycle)) + 1
+    if descriptors >= len(work):
         return None
     writer = next(n for n, item in enumerate(items) if item.command.output in outputs)
     return Overlap(
         cycle=cycle + MARGIN,
         pace=WORD_PACE,
-        layers=layers,
+        descriptors=descriptors,
         results=timings[writer - 1].end if writer else 0,
     )
 
 
 def _systolic_reads(d: Descriptor, config: CoreConfig) -> tuple[Ints, Ints]:
-    """Return the addresses that a layer's last block reads, and how long before the block's end.
+    """Return what addresses a descriptor's last block reads, and how long before its end.
 
     Returns
     -------

@@ -6,18 +6,16 @@ import gc
 import warnings
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from amaranth.hdl import UnusedElaboratable
 from amaranth.sim import Simulator
 from support.marks import slow
 
+from common.arrays import Ints
 from hw.contract.requantiser import MAX_SHIFT, digits, encode_channel, truncated_product, u_limit
 from hw.requantise.requantiser import FIELD_STAGE, LATENCY, Requantiser
 from sw.compiler.exact.requantiser import RequantiserSpec
 from sw.golden.requantisation import Requantisation
-
-Ints = npt.NDArray[np.int64]
 
 HALF = 1 << 30
 MAX_MULTIPLIER = (1 << 31) - 1

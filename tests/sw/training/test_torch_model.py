@@ -58,7 +58,7 @@ def ordered(state: dict[str, np.ndarray], net: Architecture) -> dict[str, np.nda
 
 
 def test_augmentation_only_moves_pixels() -> None:
-    from sw.training.train import augment
+    from sw.training.loop import augment
 
     images = torch.zeros(50, 28, 28, dtype=torch.uint8)
     images[:, 10:18, 12:15] = torch.arange(1, 25, dtype=torch.uint8).reshape(8, 3)
@@ -71,8 +71,8 @@ def test_augmentation_only_moves_pixels() -> None:
 
 def test_training_learns(tmp_path: Path) -> None:
     """Two classes that differ in brightness; weights are written as they are read."""
+    from sw.training.loop import accuracy, train
     from sw.training.torch_model import Module
-    from sw.training.train import accuracy, train
 
     torch.manual_seed(0)
     rng = np.random.default_rng(0)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from common.arrays import Ints
 from common.errors import UnsupportedError
 from hw.contract.requantiser import MAX_SHIFT
 from sw.compiler.exact.lines import step_positions
@@ -16,7 +16,6 @@ from sw.compiler.exact.requantiser import Codes, RequantiserSpec
 from sw.golden.primitives import rounding_divide_by_pot
 from sw.golden.requantisation import Requantisation
 
-Ints = npt.NDArray[np.int64]
 SPEC = RequantiserSpec()
 
 

@@ -32,7 +32,7 @@ def check(graph: ir.Graph, number: int, first: int, end: int) -> None:
         for index in graph.inputs
     ]
     tensors = golden.run(graph, inputs)
-    folded = passes.run(graph)
+    folded = passes.run_passes(graph)
     op = next(o for o in folded.ops if o.name == graph.ops[number].name)
     band = band_of(folded, op, first, end)
     program = compile_layer(graph, number, CONFIG, band=band)

@@ -38,7 +38,7 @@ def test_padding_is_folded_into_convolutions() -> None:
         return net.conv_2d(x, 8, kernel=(3, 3), stride=(2, 2), padding="VALID")
 
     graph = graph_of(make)
-    folded = passes.run(graph)
+    folded = passes.run_passes(graph)
     (op,) = folded.ops
     assert isinstance(op, ir.Conv2D)
     assert op.padding == ((1, 0), (0, 1))
@@ -52,7 +52,7 @@ def test_padding_of_channels_stays() -> None:
     def make(net: NetworkBuilder) -> int:
         return net.conv_2d(net.pad(net.input((1, 4, 4, 3)), [(0, 0), (0, 0), (0, 0), (0, 5)]), 8)
 
-    graph = passes.run(graph_of(make))
+    graph = passes.run_passes(graph_of(make))
     assert [op.kind for op in graph.ops] == ["PAD", "CONV_2D"]
     part = partition(graph)
     assert [op.kind for op in part.prefix] == ["PAD"]
@@ -65,7 +65,7 @@ def test_unused_operators_are_dropped() -> None:
     y = net.conv_2d(x, 8)
     graph = importer.loads(net.build(outputs=[y]), "test")
     assert len(graph.ops) == 2
-    assert [op.output for op in passes.run(graph).ops] == [y]
+    assert [op.output for op in passes.run_passes(graph).ops] == [y]
 
 
 def test_host_and_device() -> None:
@@ -75,7 +75,7 @@ def test_host_and_device() -> None:
     y = net.average_pool_2d(net.conv_2d(x, 16, kernel=(3, 3), stride=(2, 2)), window=(4, 4))
     y = net.fully_connected(net.reshape(y, (1, 16)), 4)
     data = net.build(outputs=[net.softmax(y)])
-    part = partition(passes.run(importer.loads(data)))
+    part = partition(passes.run_passes(importer.loads(data)))
     assert [op.kind for op in part.prefix] == ["QUANTIZE", "MUL", "SUB"]
     assert [op.kind for op in part.device] == ["CONV_2D", "AVERAGE_POOL_2D", "FULLY_CONNECTED"]
     assert [op.kind for op in part.suffix] == ["SOFTMAX"]
@@ -187,7 +187,7 @@ def test_padding_that_changes_the_scale_stays() -> None:
     graph = importer.loads(net.build(outputs=[y]), "test")
     value = random_inputs(graph, 0)
     np.testing.assert_array_equal(
-        golden.run(passes.run(graph), value)[y], golden.run(graph, value)[y]
+        golden.run(passes.run_passes(graph), value)[y], golden.run(graph, value)[y]
     )
 
 

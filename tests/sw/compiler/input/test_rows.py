@@ -278,7 +278,7 @@ def test_layers_are_as_good_as_cycles(program: Program) -> None:
     line = Line(program)
     begin = line.board.cycle
     line.board.write_register(Register.START, 1)
-    while line.board.read_register(Register.DESCRIPTORS) < overlap.layers:
+    while line.board.read_register(Register.DESCRIPTORS) < overlap.descriptors:
         pass
     assert -MARGIN <= line.board.cycle - begin - overlap.cycle < predict(program)[0] // 2
 
@@ -343,7 +343,7 @@ def test_dense_inputs_overlap_too() -> None:
     y = net.mean(net.conv_2d(x, 24))
     graph = importer.loads(net.build(outputs=[y]), "dense")
     program = compile_graph(graph, CONFIG, compact_input=True)
-    assert program.overlap is not None and program.overlap.layers == 1
+    assert program.overlap is not None and program.overlap.descriptors == 1
     frames = [random_inputs(graph, seed)[0] for seed in range(2)]
     # A host that knows no pace may come as soon as the layer is done.
     done = replace(program.overlap, pace=1)
@@ -394,4 +394,4 @@ def test_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     after = json.loads(report.read_text())
     assert "768 bytes are sent for each inference, from " in capsys.readouterr().out
     assert after["input_bytes"] == 16 * 16 * 3 < before["input_bytes"]
-    assert set(after["overlap"]) == {"cycle", "pace", "layers", "results"}
+    assert set(after["overlap"]) == {"cycle", "pace", "descriptors", "results"}

@@ -24,7 +24,7 @@ from sw.compiler import (
     save_program,
 )
 from sw.compiler.graph.partition import partition
-from sw.compiler.lowering import channel_order, turns
+from sw.compiler.lowering import channel_order, reading_order
 from sw.compiler.lowering.channel_order import order_channels
 from sw.compiler.lowering.context import Context
 from sw.compiler.timing import predict
@@ -313,7 +313,7 @@ def wide(seed: int, outliers: int) -> bytes:
 def test_bounded_work(outliers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Budget is what is done: places where turns may begin are looked for most of the time."""
     spent, ways = [], 0
-    first_place = turns._first_place
+    first_place = reading_order._first_place
 
     class Counted(channel_order.OrderWork):
         def __del__(self) -> None:
@@ -326,12 +326,12 @@ def test_bounded_work(outliers: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(channel_order, "OrderWork", Counted)
     monkeypatch.setattr(channel_order, "WORK", 200_000)
-    monkeypatch.setattr(turns, "_first_place", counted)
+    monkeypatch.setattr(reading_order, "_first_place", counted)
     part = partition(importer.loads(wide(1, outliers), "test"))
-    turns._search.cache_clear()
+    reading_order._search.cache_clear()
     orders = order_channels(Context.of(part, CoreConfig()))
     # A single trial may be begun with little left.
-    assert ways * turns.PLACE_WORK * 8 < 300_000
+    assert ways * reading_order.PLACE_WORK * 8 < 300_000
     # What is known already counts as it did.
     assert order_channels(Context.of(part, CoreConfig())) == orders
     assert len(spent) == 2 and spent[0] == spent[1] > -100_000

@@ -20,11 +20,12 @@ from sw.compiler import compile_graph, compile_layer, pipeline
 from sw.compiler.exact.averages import find_code
 from sw.compiler.exact.requantiser import RequantiserSpec
 from sw.compiler.graph.partition import partition
-from sw.compiler.input.layout import FirstLayer
+from sw.compiler.input.geometry import FirstLayer
 from sw.compiler.input.units import units
 from sw.compiler.lowering import depthwise
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.dispatch import first_layer_options
+from sw.compiler.program.tensors import Place
 from sw.fuzz.builder import NetworkBuilder
 from sw.golden.requantisation import Requantisation
 
@@ -187,10 +188,11 @@ def test_rows_share_what_is_met_twice(row: int) -> None:
     for count in (1, 2):
         again = frozenset((row, 1, c) for c in range(count))
         first = FirstLayer(
+            tensor=Place(0), zero_point=0, columns=8,
             shape=(8, 8, 3), output=(4, 4), kernel=(3, 3), stride=(2, 2), dilation=(1, 1),
             padding=(0, 0), again=again,
         )
-        _, read = units(first, 1, 0, 0, 8)
+        _, read = units(first, 1)
         found[count] = read.steps
     assert found == {1: 15, 2: 15}
 
@@ -511,8 +513,9 @@ def test_depthwise_over_its_input(
 
 def test_units_end_with_the_last_byte_that_is_used() -> None:
     first = FirstLayer(
+        tensor=Place(0), zero_point=0, columns=8,
         shape=(8, 8, 3), output=(8, 8), kernel=(3, 1), stride=(1, 1), dilation=(1, 1),
         padding=(1, 0), again=frozenset(),
     )
-    found = units(first, 1, 0, 0, 8)
+    found = units(first, 1)
     assert found is not None and found[1].steps == 3 * 2

@@ -14,7 +14,7 @@ from sw.compiler import compile_graph
 from sw.compiler.exact.budget import Budget
 from sw.compiler.lowering.layers import Trail
 from sw.compiler.placement import addresses, arrange
-from sw.compiler.placement.addresses import Buffer, MemoryPlan, NoArrangement, plan
+from sw.compiler.placement.addresses import Buffer, MemoryPlan, NoArrangement, plan_memory
 from sw.compiler.placement.arrange import RING_MINIMUM
 from sw.fuzz.builder import NetworkBuilder
 
@@ -45,13 +45,13 @@ def test_random_lifetimes(seed: int) -> None:
         last = first + int(rng.integers(0, 6))
         buffers.append(buffer(tensor, int(rng.integers(1, 500)), first, last))
     depth = sum(b.words for b in buffers) + 8
-    check(buffers, plan(buffers, depth, 8, 8), depth)
+    check(buffers, plan_memory(buffers, depth, 8, 8), depth)
 
 
 def test_a_chain_takes_no_more_than_its_largest_pair() -> None:
     sizes = [4753, 2304, 2304, 4608, 1152, 2304, 2304, 2304, 576]
     buffers = [buffer(i, words, max(i - 1, 0), i) for i, words in enumerate(sizes)]
-    result = plan(buffers, 16384, 64, 8)
+    result = plan_memory(buffers, 16384, 64, 8)
     check(buffers, result, 16384)
     assert result.ring_words == 16384 - max(map(sum, itertools.pairwise(sizes)))
 
@@ -64,7 +64,7 @@ def test_residual_connections_are_kept() -> None:
         buffer(2, 600, 2, 3),
         buffer(3, 100, 3, 4),
     ]
-    result = plan(buffers, 2000, 1, 8)
+    result = plan_memory(buffers, 2000, 1, 8)
     check(buffers, result, 2000)
     assert result.ring_words == 700
 
@@ -72,7 +72,7 @@ def test_residual_connections_are_kept() -> None:
 def test_what_does_not_fit_is_named() -> None:
     buffers = [buffer(0, 1000, 0, 1), buffer(1, 500, 1, 2), buffer(2, 20, 0, 2)]
     with pytest.raises(UnsupportedError) as caught:
-        plan(buffers, 1024, 64, 8)
+        plan_memory(buffers, 1024, 64, 8)
     message = str(caught.value)
     assert "tensor 0 (8 KB) and tensor 1 (4 KB) must be in memory at the same time" in message
     assert "needs at least 12 KB" in message and "the core has 8 KB" in message
@@ -80,16 +80,16 @@ def test_what_does_not_fit_is_named() -> None:
 
 def test_the_ring_needs_its_part() -> None:
     buffers = [buffer(0, 500, 0, 1), buffer(1, 460, 1, 2)]
-    assert plan(buffers, 1024, 64, 8).ring_words == 64
+    assert plan_memory(buffers, 1024, 64, 8).ring_words == 64
     with pytest.raises(UnsupportedError, match=r"at least 8 KB .* and the core has 8 KB"):
-        plan(buffers, 1024, 65, 8)
+        plan_memory(buffers, 1024, 65, 8)
 
 
 def test_an_arrangement_without_room_for_the_ring(monkeypatch: pytest.MonkeyPatch) -> None:
     buffers = [buffer(0, 500, 0, 1), buffer(1, 400, 1, 2)]
     monkeypatch.setattr(addresses, "_search", lambda *_: (970, {0: 0, 1: 570}))
     with pytest.raises(NoArrangement, match="no arrangement of the tensors was found") as caught:
-        plan(buffers, 1024, 64, 8)
+        plan_memory(buffers, 1024, 64, 8)
     assert caught.value.excess == 10
 
 
@@ -97,7 +97,7 @@ def test_what_lies_over_all_of_another() -> None:
     small = buffer(0, 10, 0, 1)
     large = Buffer(tensor=1, name="large", words=100, first=1, last=2, trails={0: Trail(5)})
     assert large.together(small) == small.together(large) == 100
-    assert plan([small, large], 200, 8, 8).ring_words == 100
+    assert plan_memory([small, large], 200, 8, 8).ring_words == 100
 
 
 def test_many_tensors_with_gaps_take_bounded_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,12 +111,12 @@ def test_many_tensors_with_gaps_take_bounded_work(monkeypatch: pytest.MonkeyPatc
     many = [buffer(n, 10, n, n + 1) for n in range(300)]
     work = Budget(left=100_000)
     with pytest.raises(NoArrangement):
-        plan(many, 1024, 8, 8, work)
+        plan_memory(many, 1024, 8, 8, work)
     # A tenth for each pair; the obvious orders are tried in any case.
     assert len(orders) == 6 + 2 and work.left == 100_000 - 8 * 9001
     orders.clear()
     with pytest.raises(NoArrangement):
-        plan(many[:10], 1024, 8, 8)
+        plan_memory(many[:10], 1024, 8, 8)
     assert len(orders) == 6 + addresses.TRIES
 
 

@@ -15,8 +15,8 @@ from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode
 from sw import importer
 from sw.compiler import Program, compile_graph
-from sw.compiler.lowering.layers import Command, Geometry, Layer, Trail
-from sw.compiler.placement.addresses import Buffer, plan
+from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer, Trail
+from sw.compiler.placement.addresses import Buffer, plan_memory
 from sw.compiler.placement.chains import Segment
 from sw.compiler.placement.segments import BETWEEN_DESCRIPTORS, Division, Needs
 from sw.compiler.program import encoding
@@ -126,13 +126,13 @@ def test_trails() -> None:
         Buffer(tensor=0, name="in", words=100, first=0, last=1),
         Buffer(tensor=1, name="out", words=100, first=1, last=2, trails={0: Trail(12, 4)}),
     ]
-    result = plan(buffers, 256, 8, 8)
+    result = plan_memory(buffers, 256, 8, 8)
     distance = result.addresses[0] - result.addresses[1]
     assert distance == 12 and result.tops == (112, 112, 100)
 
 
-def linked(tensor: int, source: tuple[int, ...], geometry: Geometry) -> Layer:
-    return Layer(name=f"layer {tensor}", kind="any", macs=0, inputs=source, output=tensor,
+def linked(tensor: int, source: tuple[int, ...], geometry: Geometry) -> LoweredLayer:
+    return LoweredLayer(name=f"layer {tensor}", kind="any", macs=0, inputs=source, output=tensor,
                  output_rows=1, commands=(), geometry=geometry)
 
 

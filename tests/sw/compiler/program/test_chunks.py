@@ -66,8 +66,8 @@ def in_rows(program: Program) -> Program:
         work=tuple(records),
         chunks=tuple(
             InputChunk(
-                after_layer=max(0, row - PLACES + 1),
-                before_layer=row,
+                after_descriptor=max(0, row - PLACES + 1),
+                before_descriptor=row,
                 address=address + row % PLACES * pitch,
                 first_word=row * pitch,
                 words=pitch,
@@ -212,15 +212,17 @@ def test_files(program: Program, tmp_path: Path) -> None:
 
 
 def chunk(**changes: int) -> InputChunk:
-    values = {"after_layer": 1, "before_layer": 2, "address": 0, "first_word": 0, "words": 4}
+    values = {
+        "after_descriptor": 1, "before_descriptor": 2, "address": 0, "first_word": 0, "words": 4
+    }
     return InputChunk(**values | changes)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"after_layer": 3}, r"after_layer must be 0 to before_layer \(2\), not 3"),
-        ({"after_layer": -1}, "after_layer must be 0"),
+        ({"after_descriptor": 3}, r"after_descriptor must be 0 to before_descriptor \(2\), not 3"),
+        ({"after_descriptor": -1}, "after_descriptor must be 0"),
         ({"words": 0}, "a chunk must have words, not 0"),
         ({"first_word": -1}, "a chunk must have words"),
     ],
@@ -231,9 +233,9 @@ def test_bad_chunks(changes: dict[str, int], message: str) -> None:
         chunk(**changes)
 
 
-@pytest.mark.parametrize("changes", [{"after_layer": 0}, {"before_layer": 1}])
+@pytest.mark.parametrize("changes", [{"after_descriptor": 0}, {"before_descriptor": 1}])
 def test_chunks_in_no_order(program: Program, changes: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="in the order of their layers"):
+    with pytest.raises(ValueError, match="in the order of their descriptors"):
         replace(program, chunks=(chunk(), chunk(**changes)))
 
 

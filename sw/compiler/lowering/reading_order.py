@@ -17,7 +17,7 @@ import numpy.typing as npt
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode, minimum_steps
 from sw.compiler.exact.budget import Budget
-from sw.compiler.input.layout import SystolicRead
+from sw.compiler.input.reads import SystolicRead
 
 __all__ = ["contiguous_read", "fits", "plain_read", "read_in_parts", "step_limit"]
 
@@ -264,7 +264,7 @@ def _periods(words: int, whole: int, count: int) -> Iterator[tuple[bool, range]]
 
 @dataclass(frozen=True, kw_only=True)
 class _Wanted:
-    """Where the words lie that are wanted again for more than some pairs: a row for each number.
+    """Words that are wanted again for more than some pairs: a row for each number of pairs.
 
     Attributes
     ----------

@@ -9,9 +9,9 @@ import pytest
 
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode, minimum_steps
-from sw.compiler.input.layout import SystolicRead
-from sw.compiler.lowering import turns
-from sw.compiler.lowering.turns import contiguous_read, fits, plain_read, read_in_parts
+from sw.compiler.input.reads import SystolicRead
+from sw.compiler.lowering import reading_order
+from sw.compiler.lowering.reading_order import contiguous_read, fits, plain_read, read_in_parts
 
 
 def walk(read: SystolicRead, windows: int) -> list[list[tuple[int, int]]]:
@@ -128,8 +128,8 @@ def test_parts_that_do_not_fit() -> None:
 def test_little_work_whatever_is_wanted(words: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ways of reading are tried one by one only if they can do."""
     tried = []
-    place = turns._place
-    monkeypatch.setattr(turns, "_place", lambda *args: tried.append(args) or place(*args))
+    place = reading_order._place
+    monkeypatch.setattr(reading_order, "_place", lambda *args: tried.append(args) or place(*args))
     rng = random.Random(words)
     for count in (1, 2, 3, 5, 8, 13, 21, 34, 55):
         again = {word: rng.randint(1, 4) for word in rng.sample(range(words), count)}
