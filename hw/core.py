@@ -1,4 +1,22 @@
-"""The accelerator core: everything between the flash reader and the host link."""
+"""Accelerator core: everything between the source of the program and the host's bus.
+
+::
+
+    program ──▶ arbiter ──▶ scratchpad ──▶ word reader ──▶ parameters, descriptors
+    (records)     ▲   ring    │                                 │          │
+                  │  loader   │                                 │          ▼
+      host ───────┤           ├──▶ depthwise ──▶ array ──▶ drain │   sequencer, addresses
+    (registers)   │           │    (windows)     (weights,       │   (steps, reads)
+                  │           └────────────────▶ accumulators)   │
+                  └──────────── writeback ◀────────────── requantisers
+
+*A weight* comes from the program as a part of a BLOCK record, is stored in the ring in the
+scratchpad, read again when the loader finds room for it, and written to the weight memory of each
+lane of the array (``array.load``), where steps address it.  *An activation* is read where the
+address generator points, at the sequencer's wish; in SYSTOLIC layers it enters the array at lane 0,
+in the others the depthwise engine makes operands of it.  *A result* leaves the accumulators a lane
+per cycle, is requantised by the parameters of its channel, and written back.
+"""
 
 from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.lib import wiring

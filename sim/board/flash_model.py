@@ -12,63 +12,12 @@ Sources: data sheets of the W25Q128JV and the W25Q128JV-DTR, sections 6.1 (statu
 """
 
 import math
-from dataclasses import dataclass
 
-__all__ = ["FlashError", "FlashModel", "FlashTiming"]
+from sim.board import flash_part as part
+from sim.board.flash_part import DTR_READ, FlashTiming, Outputs, StatusRegisters
+from sim.errors import FlashError
 
-SIZE = 1 << 24
-JEDEC_ID = (0xEF, 0x40, 0x18)
-DTR_JEDEC_ID = (0xEF, 0x70, 0x18)
-BUSY, WEL, QE = 0x01, 0x02, 0x02  # SR1, SR1, SR2
-
-
-class FlashError(Exception):
-    """The flash was asked for something that the real one refuses."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlashTiming:
-    """Delays of the flash and of the path to it, nanoseconds.
-
-    ``path_max`` and ``path_min`` are clock to pad, traces, and pad to input register, less what
-    the input registers' clock is behind the output registers', slow and fast corner; the defaults
-    are those of the iCE40 UltraPlus (``docs/flash.md``).
-    """
-
-    path_max: float = 6.1
-    path_min: float = 0.1
-    clqv: float = 6.0        # tCLQV: clock edge to output valid
-    clqx: float = 1.5        # tCLQX: output hold
-    slch: float = 5.0        # tSLCH: /CS low to clock high
-    shsl_read: float = 10.0  # tSHSL1: /CS high after a read
-    shsl_write: float = 50.0  # tSHSL2: /CS high after anything else
-    res1: float = 3_000.0    # tRES1: release from power-down
-    dp: float = 3_000.0      # tDP: power-down
-    rst: float = 30_000.0    # tRST: software reset
-    w: float = 10e6          # tW: non-volatile status register write
-    pp: float = 0.4e6        # tPP: page program
-    se: float = 45e6         # tSE: sector erase, 4 KB
-    be1: float = 120e6       # tBE1: block erase, 32 KB
-    be2: float = 150e6       # tBE2: block erase, 64 KB
-    ce: float = 40e9         # tCE: chip erase
-    busy_scale: float = 1.0  # factor on program, erase and status write times
-
-
-# Opcode: (address lines, transfers of mode bits, dummy clocks, data lines, needs QE).
-READS = {
-    0x03: (1, 0, 0, 1, False),
-    0x0B: (1, 0, 8, 1, False),
-    0x6B: (1, 0, 8, 4, True),
-    0xEB: (4, 2, 4, 4, True),
-    0xED: (4, 2, 7, 4, True),
-}
-DTR_READ = 0xED
-MAX_MHZ = {0x03: 50, DTR_READ: 66}
-ERASES = {0x20: ("se", 1 << 12), 0x52: ("be1", 1 << 15), 0xD8: ("be2", 1 << 16)}
-STATUS_READS = {0x05: 0, 0x35: 1, 0x15: 2}
-STATUS_WRITES = {0x01: 0, 0x31: 1, 0x11: 2}
-WRITE_MASKS = (0xFC, 0x43, 0x64)
-
+__all__ = ["FlashModel"]
 
 class FlashModel:
     """W25Q128JV, stepped once per core clock, or per half of one.
@@ -82,7 +31,7 @@ class FlashModel:
     dtr : bool
         A W25Q128JV-DTR (ordering codes IM and JM) and not a W25Q128JV (IQ, JQ).
     quad_enabled : bool
-        The non-volatile QE bit.
+        The non-volatile part.QE bit.
     powered_down : bool
         As after configuration of an iCE40.
     continuous_read : int
@@ -90,7 +39,6 @@ class FlashModel:
     strict : bool
         Raise :class:`FlashError` at a refusal; otherwise only append it to ``errors``.
     timing : FlashTiming
-        Delays.
 
     Attributes
     ----------
@@ -104,23 +52,17 @@ class FlashModel:
                  powered_down=True, continuous_read=0, strict=True, timing=None):
         if not 1 <= clock_mhz <= 133:
             raise ValueError(f"clock_mhz must be 1 to 133, not {clock_mhz!r}")
-        if len(contents) > SIZE:
-            raise ValueError(f"contents must be at most {SIZE} bytes, not {len(contents)!r}")
+        if len(contents) > part.SIZE:
+            raise ValueError(f"contents must be at most {part.SIZE} bytes, not {len(contents)!r}")
         self.timing = timing or FlashTiming()
         self.period = 1000.0 / clock_mhz
         self.clock_mhz = clock_mhz
         self.dtr = dtr
         self.strict = strict
         self.errors = []
-        self.array = bytearray(contents) + bytearray(b"\xff") * (SIZE - len(contents))
-        self.stored = [0, QE if quad_enabled else 0, 0x60]  # non-volatile status registers
-        self.status = list(self.stored)
-        # An output that changes at a clock edge may be captured this many half cycles later (at
-        # the earliest), and the one before it this many half cycles later (at the latest).
-        half = self.period / 2
-        self._late = math.ceil((self.timing.path_max + self.timing.clqv) / half - 1e-9)
-        self._early = math.floor((self.timing.path_min + self.timing.clqx) / half + 1e-9)
-        self._launches = []      # (half cycle, value, driven lines), newest last
+        self.array = bytearray(contents) + bytearray(b"\xff") * (part.SIZE - len(contents))
+        self.status = StatusRegisters(quad_enabled=quad_enabled)
+        self._outputs = Outputs(self.timing, self.period)
         self._now = 1            # half cycles
         self._asleep = powered_down
         self._ready_at = 0       # cycle from which commands other than status reads are obeyed
@@ -175,25 +117,11 @@ class FlashModel:
 
     def _capture(self, now):
         """Value of the four lines that the input registers take when a half cycle begins."""
-        value, mask = 0xF, 0     # nobody drives: pulled up
-        for index in range(len(self._launches) - 1, -1, -1):
-            then, lines, drives = self._launches[index]
-            if now - then >= self._late:
-                value, mask = lines, drives
-                break
-            if now - then > self._early:   # neither the old nor the new value
-                value, mask = ~lines & 0xF, drives
-                break
+        value, mask = self._outputs.seen(now)
         o, oe = self._host
-        if oe & mask and self._launches and self._launches[-1][2] & oe:
+        if oe & mask and self._outputs.driven & oe:
             self._refuse("the host drives lines that the flash drives")
         return (value & mask) | (((o & oe) | (~oe & 0xF)) & ~mask & 0xF)
-
-    def _launch(self, value, lines):
-        """The flash's outputs change at the clock edge that begins this half cycle."""
-        self._launches.append((self._now, value, lines))
-        if len(self._launches) > 16:
-            del self._launches[:8]
 
     def _refuse(self, text):
         text = f"cycle {self._cycle}: {text}"
@@ -226,13 +154,13 @@ class FlashModel:
 
     def _deselect(self):
         self._cs_high_at = self._now
-        quick = self._opcode is None or self._opcode in READS
+        quick = self._opcode is None or self._opcode in part.READS
         self._gap = self.timing.shsl_read if quick else self.timing.shsl_write
-        if self._launches and self._launches[-1][2]:
-            self._launch(0xF, 0)
+        if self._outputs.driven:
+            self._outputs.launch(self._now, 0xF, 0)
         if self._state in ("write", "erase"):
             self._execute()
-        elif self._state == "address" and self._opcode not in READS:
+        elif self._state == "address" and self._opcode not in part.READS:
             self._refuse(f"command {self._opcode:02X}h: /CS high in the middle of the address")
 
     def _rise(self, o, oe):
@@ -242,7 +170,7 @@ class FlashModel:
             self._send()
         if self._state in ("ignore", "read"):
             return
-        if not self.status[1] & QE and oe & 8 and not o & 8:
+        if not self.status.quad_enabled and oe & 8 and not o & 8:
             self._refuse("IO3 is /HOLD and low: the quad-enable bit is 0")
         if self._state == "erase":
             self._state = "ignore"
@@ -276,15 +204,15 @@ class FlashModel:
         self._out_bits -= self._lines
         lines = (self._out >> self._out_bits) & ((1 << self._lines) - 1)
         if self._lines == 1:
-            self._launch(lines << 1, 0b0010)
+            self._outputs.launch(self._now, lines << 1, 0b0010)
         else:
-            self._launch(lines, 0b1111)
+            self._outputs.launch(self._now, lines, 0b1111)
 
     def _next_byte(self):
         if self._source is not None:
             return self._source()
         value = self.array[self._address]
-        self._address = (self._address + 1) % SIZE
+        self._address = (self._address + 1) % part.SIZE
         return value
 
     def _advance(self):
@@ -321,28 +249,28 @@ class FlashModel:
             self._refuse(f"command {opcode:02X}h in power-down: only ABh is obeyed")
             return
         if self._cycle < self._ready_at and (
-                opcode not in STATUS_READS or self._busy_why != "busy"):
+                opcode not in part.STATUS_READS or self._busy_why != "busy"):
             self._state = "ignore"
             self._refuse(f"command {opcode:02X}h: {self._busy_why}")
             return
         reset_enabled, self._reset_enabled = self._reset_enabled, opcode == 0x66
-        if opcode in READS:
+        if opcode in part.READS:
             self._open_read(opcode)
-        elif opcode in STATUS_READS:
-            index = STATUS_READS[opcode]
+        elif opcode in part.STATUS_READS:
+            index = part.STATUS_READS[opcode]
             self._answer(lambda: self._status_byte(index))
         elif opcode == 0x9F:
             self._answer(self._identity_byte)
-        elif opcode in (0x02, 0x32) or opcode in ERASES:
+        elif opcode in (0x02, 0x32) or opcode in part.ERASES:
             if not self._enabled:
                 self._state = "ignore"
                 self._refuse(f"command {opcode:02X}h without write enable (06h)")
-            elif opcode == 0x32 and not self.status[1] & QE:
+            elif opcode == 0x32 and not self.status.quad_enabled:
                 self._state = "ignore"
                 self._refuse("command 32h: the quad-enable bit is 0")
             else:
                 self._state, self._left, self._lines = "address", 24, 1
-        elif opcode in STATUS_WRITES:
+        elif opcode in part.STATUS_WRITES:
             if not (self._enabled or self._volatile_enabled):
                 self._state = "ignore"
                 self._refuse(f"command {opcode:02X}h without write enable (06h or 50h)")
@@ -365,7 +293,7 @@ class FlashModel:
         elif opcode == 0x66:
             pass
         elif opcode == 0x99 and reset_enabled:
-            self.status = list(self.stored)
+            self.status.reset()
             self._enabled = self._volatile_enabled = False
             self._continuous = 0
             self._ready_at = self._cycle + math.ceil(self.timing.rst / self.period)
@@ -378,18 +306,18 @@ class FlashModel:
             self._refuse(f"command {opcode:02X}h is not one of the model's")
 
     def _open_read(self, opcode):
-        lines, _, _, _, quad = READS[opcode]
+        lines, _, _, _, quad = part.READS[opcode]
         self._opcode = opcode
         if opcode == DTR_READ and not self.dtr:
             self._state = "ignore"
             self._refuse(f"command {opcode:02X}h: the flash is not a W25Q128JV-DTR")
             return
-        if quad and not self.status[1] & QE:
+        if quad and not self.status.quad_enabled:
             self._state = "ignore"
             self._refuse(f"command {opcode:02X}h: the quad-enable bit is 0")
             return
-        if self.clock_mhz > MAX_MHZ.get(opcode, 133):
-            self._refuse(f"command {opcode:02X}h: clock above {MAX_MHZ[opcode]} MHz")
+        if self.clock_mhz > part.MAX_MHZ.get(opcode, 133):
+            self._refuse(f"command {opcode:02X}h: clock above {part.MAX_MHZ[opcode]} MHz")
         self._state, self._left, self._lines = "address", 24 // lines, lines
 
     def _address_then_id(self):
@@ -399,39 +327,39 @@ class FlashModel:
 
     def _after_address(self):
         self._shift = 0
-        if self._opcode in ERASES:
+        if self._opcode in part.ERASES:
             self._state, self._left = "erase", 0
         elif self._opcode in (0x02, 0x32):
             self._lines = 4 if self._opcode == 0x32 else 1
             self._state, self._left = "write", 8 // self._lines
-        elif READS[self._opcode][1]:
-            self._state, self._left = "mode", READS[self._opcode][1]
+        elif part.READS[self._opcode][1]:
+            self._state, self._left = "mode", part.READS[self._opcode][1]
         else:
             self._enter_dummy()
 
     def _enter_dummy(self):
-        self._left = READS[self._opcode][2]
+        self._left = part.READS[self._opcode][2]
         self._state = "dummy"
         if self._left == 0:
             self._enter_read()
 
     def _enter_read(self):
         self._state, self._left = "read", 0
-        self._lines = READS[self._opcode][3] if self._opcode in READS else 1
+        self._lines = part.READS[self._opcode][3] if self._opcode in part.READS else 1
 
     def _answer(self, source):
         self._source = source
         self._state, self._left, self._lines = "read", 0, 1
 
     def _identity_byte(self):
-        value = (DTR_JEDEC_ID if self.dtr else JEDEC_ID)[self._address % 3]
+        value = (part.DTR_JEDEC_ID if self.dtr else part.JEDEC_ID)[self._address % 3]
         self._address += 1
         return value
 
     def _status_byte(self, index):
         busy = self._cycle < self._ready_at
         if index == 0:
-            return self.status[0] | (BUSY if busy else 0) | (WEL if self._enabled else 0)
+            return self.status[0] | (part.BUSY if busy else 0) | (part.WEL if self._enabled else 0)
         return self.status[index]
 
     # -- what happens when /CS goes high --------------------------------------------------------
@@ -441,8 +369,8 @@ class FlashModel:
         if self._state == "write" and (self._left != 8 // self._lines or not self._bytes):
             self._refuse(f"command {opcode:02X}h: /CS high in the middle of a byte")
             return
-        if opcode in STATUS_WRITES:
-            self._write_status(STATUS_WRITES[opcode])
+        if opcode in part.STATUS_WRITES:
+            self._write_status(part.STATUS_WRITES[opcode])
             return
         self._enabled = False
         if opcode in (0x02, 0x32):
@@ -451,23 +379,18 @@ class FlashModel:
                 start = offset + max(0, len(self._bytes) - 256)
                 self.array[page + (start + index) % 256] &= value
             self._busy(self.timing.pp)
-        elif opcode in ERASES:
-            name, size = ERASES[opcode]
+        elif opcode in part.ERASES:
+            name, size = part.ERASES[opcode]
             base = self._address & ~(size - 1)
             self.array[base:base + size] = b"\xff" * size
             self._busy(getattr(self.timing, name))
         else:
-            self.array[:] = b"\xff" * SIZE
+            self.array[:] = b"\xff" * part.SIZE
             self._busy(self.timing.ce)
 
     def _write_status(self, index):
-        volatile = not self._enabled
-        for register, value in enumerate(self._bytes[:2 if index == 0 else 1], index):
-            mask = WRITE_MASKS[register]
-            self.status[register] = (self.status[register] & ~mask) | (value & mask)
-            if not volatile:
-                self.stored[register] = self.status[register]
-        if not volatile:
+        self.status.write(index, self._bytes, volatile=not self._enabled)
+        if self._enabled:
             self._busy(self.timing.w)
         self._enabled = self._volatile_enabled = False
 

@@ -35,7 +35,7 @@ PARTS = {
     "sequencer, step decoder": ("core.sequencer.", "core.decoder."),
     "descriptors in force": ("core.descriptors.",),
     "address generator": ("core.addresses.",),
-    "loader, ring, serial reader, write-back": (
+    "loader, ring, word reader, write-back": (
         "core.loader.", "core.ring.", "core.word_reader.", "core.writeback."),
     "activation memory and arbiter": ("core.scratchpad.", "core.arbiter."),
     "host port": ("core.host.",),

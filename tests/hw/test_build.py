@@ -119,7 +119,8 @@ RESULT = BuildResult(
 
 def test_check():
     RESULT.check()
-    large = dataclasses.replace(RESULT, utilization={"LC": Usage(used=5893, available=5280)})
+    large = dataclasses.replace(RESULT, utilization={
+        "LC": Usage(used=5893, available=5280, words="logic cells")})
     assert not large.fits
     with pytest.raises(BuildError, match=r"does not fit icebreaker: 5893 logic cells of 5280, "
                                          r"613 too many; build a smaller core"):
@@ -132,11 +133,13 @@ def test_check():
 
 def test_usage_from_the_log_of_a_failed_run():
     log = "Info: \t ICESTORM_LC:    5893/   5280   111%\nInfo: \t ICESTORM_DSP: 8/ 8  100%\n"
-    assert flow._usage(log) == {"LC": Usage(used=5893, available=5280),
-                                 "DSP": Usage(used=8, available=8)}
+    assert flow._usage(log) == {
+        "LC": Usage(used=5893, available=5280, words="logic cells"),
+        "DSP": Usage(used=8, available=8, words="DSPs")}
     log += "ERROR: Unable to place cell 'x', no BELs remaining to implement cell type " \
            "'ICESTORM_DSP'\n"
-    assert flow._usage(log)["DSP"] == Usage(used=9, available=8)
+    assert flow._usage(log)["DSP"] == Usage(
+        used=9, available=8, words="DSPs")
 
 
 def test_quick_build_is_proven_and_honest(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.modes import DEPTHWISE_MODES, Mode, minimum_steps
-from hw.contract.taps import FETCH_STEPS, STRIDES, window_steps
+from hw.contract.taps import FETCH_STEPS, PROLOGUE_WORDS, STRIDES, window_steps
 from hw.requantise.requantiser import Requantiser
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -61,6 +61,11 @@ def test_latencies():
     for page in DOCS.glob("*.md"):
         for name, cycles in re.findall(r"`hw\.contract\.latency\.(\w+)` = (\d+)", page.read_text()):
             assert getattr(latency, name) == int(cycles), (page.name, name)
+    manual = (DOCS / "architecture.md").read_text()
+    (descriptor,) = re.findall(r"the next descriptor is read\s+\((\d+)\)", manual)
+    (column,) = re.findall(r"the first column \(depthwise: (\d+)\)", manual)
+    assert int(descriptor) == latency.DESCRIPTOR
+    assert {int(column)} == {PROLOGUE_WORDS[mode] for mode in DEPTHWISE_MODES}
 
 
 def test_stages_of_the_requantiser():

@@ -9,7 +9,8 @@ from support.flash_bench import PAYLOAD, FlashBench, halfwords
 
 from hw.contract.sections import SECTION_BYTES, seal, unseal
 from hw.program.flash_reader import FlashReader
-from sim.board.flash_model import FlashError, FlashTiming
+from sim.board.flash_part import FlashTiming
+from sim.errors import FlashError
 
 CONTENTS = random.Random(2).randbytes(1 << 14)
 SECTION = SECTION_BYTES // 2
@@ -40,7 +41,7 @@ def test_start_up_releases_the_flash_and_sets_quad_enable():
         assert not bench.get(bench.reader.program.ready)
         await bench.until(bench.reader.program.ready)
         assert bench.flash.status[1] == 0x02
-        assert bench.flash.stored[1] == 0, "the bit is written volatile"
+        assert bench.flash.status.stored[1] == 0, "the bit is written volatile"
         assert 256 < bench.cycle < 450
 
     FlashBench(CONTENTS).run(scenario)

@@ -6,7 +6,9 @@ import subprocess
 
 import pytest
 
-from sim.board.flash_model import FlashError, FlashModel, FlashTiming
+from sim.board.flash_model import FlashModel
+from sim.board.flash_part import FlashTiming
+from sim.errors import FlashError
 
 CONTENTS = random.Random(2).randbytes(1 << 16)
 FAST = FlashTiming(busy_scale=1e-4, pp=10e6)
@@ -297,7 +299,7 @@ def replay(tmp_path_factory):
     source, program = folder / "replay.cpp", folder / "replay"
     source.write_text("#include <cstdlib>\n" + REPLAY)
     (folder / "contents").write_bytes(CONTENTS)
-    subprocess.run([compiler, "-std=c++14", "-O1", "-Wall", "-Wextra", "-Werror", "-Isim",
+    subprocess.run([compiler, "-std=c++14", "-O1", "-Wall", "-Wextra", "-Werror", "-Isim/board",
                     str(source), "-o", str(program)], check=True)
     return folder
 
