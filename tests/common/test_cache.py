@@ -397,6 +397,7 @@ def test_a_tool_that_fails_on_a_full_disk(folder: Path, monkeypatch: pytest.Monk
 CONFIG = CoreConfig(memory_depth=1024)
 
 
+@pytest.mark.slow
 def test_a_damaged_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is neither used nor in the way of one that is in use; it is compiled again."""
     monkeypatch.undo()

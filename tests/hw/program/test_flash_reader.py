@@ -6,6 +6,7 @@ import random
 
 import pytest
 from support.flash_bench import PAYLOAD, FlashBench, halfwords
+from support.marks import slow
 
 from hw.contract.sections import SECTION_BYTES, seal, unseal
 from hw.program.flash_reader import FlashReader
@@ -393,7 +394,7 @@ def flipped(data, bit):
     return bytes(data)
 
 
-@pytest.mark.parametrize("where", ["first", "middle", "last", "trailer"])
+@pytest.mark.parametrize("where", ["first", slow("middle"), slow("last"), slow("trailer")])
 def test_one_wrong_bit_is_found(where):
     """Any bit of a stream: nothing of what is behind its section is delivered."""
     data, size = seal(PAYLOAD[: 3 * SECTION_BYTES]), SECTION_BYTES + 2
