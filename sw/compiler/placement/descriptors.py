@@ -20,7 +20,7 @@ __all__ = ["ScheduledCommand", "assign_addresses", "execution_order", "input_chu
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScheduledCommand:
-    """One descriptor.
+    """Command of a layer, or of one of its rows, in the order of execution: one descriptor.
 
     Attributes
     ----------
