@@ -76,8 +76,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, page, content=(ROOT / source).read_text()))
     for path in modules():
         name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
-        text = f"# {name}\n\n::: {name}\n"
-        files.append(File.generated(config, page_of(path), content=text))
+        files.append(File.generated(config, page_of(path), content=f"::: {name}\n"))
     return files
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import griffe
 from griffe import Extension, Module, Object
 
-logger = griffe.get_logger("roles")
+PACKAGES = ("boards", "common", "hw", "sim", "sw")
 
 ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):`~?([\w.]+)`")
 
@@ -30,13 +31,9 @@ class Roles(Extension):
                 self._visit(member)
 
     def _link(self, obj: Object, name: str) -> str:
-        root = obj.package.path
-        if name.split(".")[0] == root:
-            target = name
-        else:
-            try:
+        target = name
+        if name.split(".")[0] not in PACKAGES:
+            with suppress(griffe.NameResolutionError):
                 target = obj.resolve(name)
-            except griffe.NameResolutionError:
-                # Of another package of ours, or of somebody else's.
-                return f"`{name}`"
-        return f"[`{name}`][{target}]"
+        # Others' are names, no links.
+        return f"[`{name}`][{target}]" if target.split(".")[0] in PACKAGES else f"`{name}`"
