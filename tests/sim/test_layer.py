@@ -37,6 +37,7 @@ def model(tmp_path: Path) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_all_layers(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "report.json"
     assert layer.main([model, *BOARD, "--json", str(target)]) == 0, capsys.readouterr().err
@@ -67,6 +68,7 @@ def large_model(tmp_path: Path) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_layers_that_do_not_fit(
     large_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.marks import slow
 from support.networks import frame, small_network
 from support.serial_board import BAUD, BOARD, CONFIG, check, new_port
 
@@ -72,7 +73,7 @@ def test_sequence_numbers_wrap(transport: SerialTransport) -> None:
     assert transport.retries == 0
 
 
-@pytest.mark.parametrize("fault", ["flip", "drop", "duplicate", "insert", "delay"])
+@pytest.mark.parametrize("fault", ["flip", *map(slow, ("drop", "duplicate", "insert", "delay"))])
 def test_damaged_requests_and_replies_are_repeated(
     port: SimulatedSerialPort, transport: SerialTransport, fault: str
 ) -> None:
@@ -87,6 +88,7 @@ def test_damaged_requests_and_replies_are_repeated(
         assert transport.retries
 
 
+@pytest.mark.slow
 def test_flash(port: SimulatedSerialPort, transport: SerialTransport) -> None:
     before = bytes(range(256)) * 16
     port.board.write_flash(0x30000, before * 3)
@@ -145,6 +147,7 @@ def test_a_stream_that_is_left(transport: SerialTransport, graph: Graph) -> None
         assert result.cycles == sum(predict(program))
 
 
+@pytest.mark.slow
 def test_a_board_that_is_configured_again(
     transport: SerialTransport, port: SimulatedSerialPort, graph: Graph, program: Program
 ) -> None:
@@ -229,6 +232,7 @@ def test_bad_flashes() -> None:
         SpiFlash(StubFlash(x9f=b"\xef\x70\x18", x05=b"\1")).store(0x1000, b"x")
 
 
+@pytest.mark.slow
 def test_a_pulled_cable_and_the_next_open(
     port: SimulatedSerialPort, graph: Graph, program: Program
 ) -> None:
@@ -258,6 +262,7 @@ def spoil(board: SimulatedBoard, address: int) -> None:
     board.write_flash(address, bytes([board.read_flash(address, 1)[0] ^ 0xFF]))
 
 
+@pytest.mark.slow
 def test_a_damaged_program_gives_no_result_and_is_repaired(
     port: SimulatedSerialPort, transport: SerialTransport, graph: Graph, program: Program
 ) -> None:
@@ -292,6 +297,7 @@ def test_a_damaged_program_gives_no_result_and_is_repaired(
     check(graph, x, device.infer(x).tensors)
 
 
+@pytest.mark.slow
 def test_a_record_is_not_trusted_after_a_damaged_program(
     port: SimulatedSerialPort, transport: SerialTransport, graph: Graph, program: Program
 ) -> None:
@@ -331,6 +337,7 @@ def test_frames_of_wrong_length_in_a_stream(
             check(graph, frames[seed], result.tensors)
 
 
+@pytest.mark.slow
 def test_a_cable_cut_in_the_middle_of_an_answer(
     port: SimulatedSerialPort, graph: Graph, program: Program
 ) -> None:

@@ -71,6 +71,7 @@ def test_network_is_its_architecture(name: str) -> None:
     assert program.macs == NETWORKS[name].macs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_simulated(name: str, tmp_path: Path) -> None:
     """Every tensor of some images, on the simulated core."""
@@ -133,6 +134,7 @@ def test_compile_without_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert NETWORKS["v1"].name in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_layer_without_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert layer.main([*BOARD, "--layer", "12"]) == 0
     assert "conv_2d_12" in capsys.readouterr().out
