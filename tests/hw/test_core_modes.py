@@ -49,6 +49,7 @@ def test_all_modes(gap):
     check(layers, inputs, halfword_gap=gap)
 
 
+@pytest.mark.slow
 def test_two_lanes():
     """A word of two halfwords is taken before the flash reader says so."""
     config = CoreConfig(technology="portable", lanes=2)
@@ -56,7 +57,7 @@ def test_two_lanes():
     check(layers, inputs, config=config)
 
 
-@pytest.mark.parametrize("ring", [ONE_WORD, *map(slow, (ONE_WORD - 1, ONE_WORD - 2))])
+@pytest.mark.parametrize("ring", [*map(slow, (ONE_WORD, ONE_WORD - 1)), ONE_WORD - 2])
 def test_smallest_rings(ring):
     """Every word of the program goes through one to three words of memory."""
     layers, inputs = chain(seed=ring)

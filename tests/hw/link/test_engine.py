@@ -135,6 +135,7 @@ def test_a_packet_out_of_sequence_does_nothing_and_says_what_is_expected():
     Line().run(scenario)
 
 
+@pytest.mark.slow
 def test_flash():
     async def scenario(line):
         selected = line.link.raw.select

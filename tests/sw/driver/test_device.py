@@ -108,6 +108,7 @@ def test_a_stream_of_a_damaged_program(device: Device, graph: Graph, program: Pr
     assert result.error is None and result.cycles == sum(predict(program))
 
 
+@pytest.mark.slow
 def test_what_was_in_memory_does_not_matter(graph: Graph, program: Program) -> None:
     x = frame(graph, 7)
     results = []

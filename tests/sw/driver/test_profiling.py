@@ -54,6 +54,7 @@ def test_simulated_board(program: Program) -> None:
         check(device, program)
 
 
+@pytest.mark.slow
 def test_serial_line(program: Program) -> None:
     with open_device("sim:link", CONFIG) as device:
         check(device, program)

@@ -67,6 +67,7 @@ def test_registers_and_memory(transport: SerialTransport) -> None:
     assert transport.retries == 0
 
 
+@pytest.mark.slow
 def test_sequence_numbers_wrap(transport: SerialTransport) -> None:
     for number in range(SEQUENCES + 5):
         transport.write_register(Register.RING_FIRST, number)
@@ -128,6 +129,7 @@ def test_a_network(transport: SerialTransport, graph: Graph, program: Program) -
         assert streamed.cycles == sum(predict(program))
 
 
+@pytest.mark.slow
 def test_a_stream_that_is_left(transport: SerialTransport, graph: Graph) -> None:
     """What was begun ahead of the results comes to its end first."""
     program = compile_graph(
@@ -317,6 +319,7 @@ def record_address(program: Program) -> int:
     return program.flash_address + len(program.flash) + -len(program.flash) % 256
 
 
+@pytest.mark.slow
 def test_frames_of_wrong_length_in_a_stream(
     transport: SerialTransport, graph: Graph, program: Program
 ) -> None:
@@ -367,6 +370,7 @@ def test_a_cable_cut_in_the_middle_of_an_answer(
     check(graph, frame(graph, 2), again.infer(frame(graph, 2)).tensors)
 
 
+@pytest.mark.slow
 def test_a_cable_cut_while_the_flash_is_programmed(
     port: SimulatedSerialPort, graph: Graph, program: Program
 ) -> None:

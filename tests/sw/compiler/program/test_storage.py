@@ -147,6 +147,7 @@ def forge(where: Any, key: Any, rng: random.Random) -> None:
             where[key] = rng.choice([wrong for wrong in WRONG if wrong is not where[key]])
 
 
+@pytest.mark.slow
 def test_who_mends_the_checksum_still_meets_the_schema(contents: bytes, tmp_path: Path) -> None:
     path = tmp_path / "forged"
     version, document, rest = parts(contents)

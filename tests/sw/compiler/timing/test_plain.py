@@ -78,6 +78,7 @@ def test_blocks_that_never_fit() -> None:
             simulate(tasks_of(work, SMALL), 100, SMALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "network",
     [mobilenet_v1(0.25, 96, classes=10), mobilenet_v2(0.35, 96, classes=10)],
