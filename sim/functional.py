@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from common.arrays import Ints
+from common.arrays import Array, Ints
 from hw.contract.blocks import Block
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
@@ -22,6 +22,7 @@ from hw.contract.modes import Mode
 from hw.contract.requantiser import MULTIPLIER_BITS, truncated_product
 from hw.contract.taps import STRIDES, window_ages, window_steps
 from hw.contract.words import ADDRESS_BITS
+from sim.hazards import Reads, check_outputs
 from sim.records import ProgramError, records
 from sw.compiler import Collector, Program
 
@@ -51,6 +52,10 @@ class FunctionalCore:
 
     def _junk(self, *shape: int) -> Bytes:
         return self.rng.integers(-128, 128, shape).astype(np.int8)
+
+    def write(self, address: int, words: Bytes) -> None:
+        """Write words to memory, as the host does."""
+        self.memory[address : address + len(words)] = words
 
     def run(
         self,
@@ -106,7 +111,7 @@ class FunctionalCore:
             first = number * count if d.shared else 0
             start = d.output_base + (0 if d.shared else number)
             target = start + d.output_step * (first + np.arange(count))
-            self._check_target(d, target, addresses, block, ring)
+            check_outputs(d, target, Reads(addresses, block), ring, self.config)
             self.memory[target] = output
 
     def _join(self, parts: list[Block]) -> Block:
@@ -195,14 +200,6 @@ class FunctionalCore:
         result = np.clip(scaled + d.output_zero_point, d.act_min, d.act_max)
         return cast(Bytes, result.astype(np.int8))
 
-    def _used_words(self, d: Descriptor, block: Block) -> npt.NDArray[np.bool_]:
-        """Return which words of a window meet weights other than 0: (parts, middle, inner) bool."""
-        row_steps = self.config.lanes * (d.inner - 1) + d.last_steps
-        parts = d.width if d.partial else 1
-        steps = np.zeros((parts, d.middle, d.inner * self.config.lanes), np.bool_)
-        steps[:, :, :row_steps] = block.weights.any(axis=(1, 2)).reshape(parts, d.middle, row_steps)
-        return np.asarray(steps.reshape(parts, d.middle, d.inner, -1).any(axis=3), np.bool_)
-
     def _truncated(self, d: Descriptor, u: Ints, block: Block) -> Ints:
         """Return scaled values before the shift, of a requantiser with few fraction bits."""
         product = truncated_product(u, block.multiplier, fraction_bits=self.config.fraction_bits)
@@ -211,54 +208,14 @@ class FunctionalCore:
             nudge = np.zeros_like(u)
         return cast(Ints, product + np.where(block.shift == 0, 1 << 30, nudge) >> 31)
 
-    def _check_target(
-        self,
-        d: Descriptor,
-        target: Ints,
-        addresses: Ints,
-        block: Block,
-        ring: tuple[int, int],
-    ) -> None:
-        if target.size == 0:
-            return
-        if target.min() < 0 or target.max() >= self.config.memory_depth:
-            raise ProgramError(f"outputs reach word {int(target.max())}")
-        if np.any((target >= ring[0]) & (target <= ring[1])):
-            raise ProgramError("a descriptor writes into the ring")
-        if not np.intersect1d(target, addresses).size:
-            return
-        # When each word is read last, and when it is written, counted in windows of the block.
-        height, width = d.height, d.width
-        turn = np.arange(height * width).reshape(height, width)
-        if d.mode.is_depthwise:
-            stride = STRIDES[d.mode]
-            column = np.minimum(np.arange(d.middle) // stride, width - 1)
-            read = np.repeat(turn[:, column][:, None, :, None], 3, axis=3)
-            # Rows of padding are read, but nothing is made of them.
-            if d.pad_top:
-                read[0, :, :, 0] = -1
-            if d.pad_bottom:
-                read[-1, :, :, 2] = -1
-        else:
-            read = np.broadcast_to(turn[:, :, None, None], addresses.shape)
-            if d.mode == Mode.SYSTOLIC:
-                read = np.where(self._used_words(d, block), read, -1)
-        last_read = np.full(1 << ADDRESS_BITS, -1, np.int64)
-        np.maximum.at(last_read, addresses.ravel(), read.ravel())
-        written = turn[:, width - 1 if d.partial else d.skip_first : width - d.skip_last].ravel()
-        if np.any(last_read[target] > written):
-            raise ProgramError("a descriptor overwrites words that it still has to read")
-
 
 def run_program(
     program: Program,
-    inputs: npt.NDArray[np.integer]
-    | Sequence[npt.NDArray[np.integer]]
-    | Mapping[int, npt.NDArray[np.integer]],
+    inputs: Array | Sequence[Array] | Mapping[int, Array],
     *,
     seed: int = 0,
     late: bool = False,
-) -> dict[int, npt.NDArray[np.integer]]:
+) -> dict[int, Array]:
     """Run a compiled network, host's parts included.
 
     Parameters
@@ -285,30 +242,22 @@ def run_program(
     core = FunctionalCore(program.config, seed=seed)
     uploads, chunks = program.uploads(inputs)
 
-    def write(address: int, words: Bytes) -> None:
-        core.memory[address : address + len(words)] = words
-
     def bring(number: int) -> None:
         """Write the chunks that are due before a descriptor."""
         while chunks:
             chunk, words = chunks[0]
             if number < (chunk.before_descriptor if late else chunk.after_descriptor):
                 break
-            write(chunk.address, words)
+            core.write(chunk.address, words)
             chunks.pop(0)
 
     for address, words in uploads:
-        write(address, words)
-
-    def stored(index: int) -> Bytes:
-        tensor = program.tensors[index]
-        return core.memory[tensor.address : tensor.address + tensor.words]
-
-    result: dict[int, npt.NDArray[np.integer]] = {}
+        core.write(address, words)
+    result: dict[int, Array] = {}
     collector = Collector(program)
     for number, _ in enumerate(core.run(program.flash, program.ring, bring)):
         if (complete := collector.take(number, core.memory)) is not None:
             result[program.layers[complete[0]].output] = complete[1]
-    outputs: dict[int, Bytes] = {index: stored(index) for index in program.outputs}
-    finished = program.finish(outputs, program.keep(inputs))
-    return finished | result
+    tensors = [program.tensors[index] for index in program.outputs]
+    outputs = {t.index: core.memory[t.address : t.address + t.words] for t in tensors}
+    return program.finish(outputs, program.keep(inputs)) | result

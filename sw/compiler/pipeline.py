@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ from common.errors import GraphError, SeparableError, UnsupportedError
 from hw.contract.config import CoreConfig
 from hw.contract.sections import seal
 from sw import ir
-from sw.compiler.choice import choose
+from sw.compiler.choice import Choice, choose
 from sw.compiler.graph import passes
 from sw.compiler.graph.channels import Channels, removable, rewrite
 from sw.compiler.graph.crop import Band, crop
@@ -190,25 +190,14 @@ def _compile(
     dense_input: bool,
     compact_input: bool = False,
 ) -> Program:
+    """Return the program of a context; parameters as for :func:`compile_graph`."""
     part, config = ctx.part, ctx.config
-    layers: list[LoweredLayer] = []
-    options: list[tuple[InputLayout, LoweredLayer]] = []
-    for op in part.device:
-        found = [] if dense_input else first_layer_options(ctx, op)
-        if found:
-            options = found
-            layers.append(found[0][1])
-        else:
-            layers.append(lower(ctx, op))
-    choice = choose(ctx, layers, options, compact_input)
+    choice = choose(ctx, *_lower_all(ctx, dense_input), compact_input)
     memory = choice.arrangement.memory
     words, sizes = encoding.stream(
         [(w.descriptor, i.command.blocks) for w, i in zip(choice.work, choice.items, strict=True)],
         config.word_bytes,
     )
-    layer_words = [0] * len(layers)
-    for item, size in zip(choice.items, sizes, strict=True):
-        layer_words[item.layer] += size
     source = ctx.source
     return Program(
         model=source.name,
@@ -225,18 +214,9 @@ def _compile(
         tensors={
             # A guest of another tensor has no place of its own.
             layer.output: _device_tensor(ctx, layer.output, memory.addresses.get(layer.output, 0))
-            for layer in layers
+            for layer in choice.layers
         },
-        layers=tuple(
-            ProgramLayer(
-                name=layer.name,
-                kind=layer.kind,
-                macs=layer.macs,
-                output=layer.output,
-                words=size,
-            )
-            for layer, size in zip(choice.layers, layer_words, strict=True)
-        ),
+        layers=_program_layers(choice, sizes),
         work=tuple(choice.work),
         prefix=subgraph(source, part.prefix, part.graph.inputs, part.inputs),
         suffix=_suffix(ctx),
@@ -244,6 +224,35 @@ def _compile(
         chunks=tuple(choice.chunks),
         pinned=choice.pinned,
         overlap=choice.overlap,
+    )
+
+
+def _lower_all(
+    ctx: Context, dense_input: bool
+) -> tuple[list[LoweredLayer], list[tuple[InputLayout, LoweredLayer]]]:
+    """Return all layers, and the ways to run the one that reads the network's input."""
+    layers: list[LoweredLayer] = []
+    options: list[tuple[InputLayout, LoweredLayer]] = []
+    for op in ctx.part.device:
+        found = [] if dense_input else first_layer_options(ctx, op)
+        if found:
+            options = found
+            layers.append(found[0][1])
+        else:
+            layers.append(lower(ctx, op))
+    return layers, options
+
+
+def _program_layers(choice: Choice, sizes: Sequence[int]) -> tuple[ProgramLayer, ...]:
+    """Return the layers as the program has them, given the words of every descriptor."""
+    words = [0] * len(choice.layers)
+    for item, size in zip(choice.items, sizes, strict=True):
+        words[item.layer] += size
+    return tuple(
+        ProgramLayer(
+            name=layer.name, kind=layer.kind, macs=layer.macs, output=layer.output, words=size
+        )
+        for layer, size in zip(choice.layers, words, strict=True)
     )
 
 

@@ -202,6 +202,25 @@ def _addition(graph: ir.Graph, op: ir.Add | ir.Sub) -> Addition:
     )
 
 
+def _weighted_arguments(
+    graph: ir.Graph, op: ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected
+) -> dict[str, Any]:
+    common = {
+        "input_zero_point": graph.tensors[op.input].q.zero_point,
+        "weights_zero_point": graph.tensors[op.weights].q.zero_point,
+        "requantisation": requantisation(graph, op),
+    }
+    if isinstance(op, ir.FullyConnected):
+        return {**common, "real_multiplier": np.array(_real_multipliers(graph, op))}
+    multipliers, shifts = requantize_params(graph, op)
+    return {
+        **common,
+        "multiplier": multipliers,
+        "shift": shifts,
+        "windows": Windows(stride=op.stride, dilation=op.dilation, padding=op.padding),
+    }
+
+
 def arguments(graph: ir.Graph, op: ir.Operator) -> dict[str, Any]:
     """Return the keyword arguments of an operator's kernel in :mod:`sw.golden.kernels`.
 
@@ -212,22 +231,7 @@ def arguments(graph: ir.Graph, op: ir.Operator) -> dict[str, Any]:
     output = requantisation(graph, op)
     match op:
         case ir.Conv2D() | ir.DepthwiseConv2D() | ir.FullyConnected():
-            common = {
-                "input_zero_point": x.q.zero_point,
-                "weights_zero_point": graph.tensors[op.weights].q.zero_point,
-                "requantisation": output,
-            }
-            if isinstance(op, ir.FullyConnected):
-                return {**common, "real_multiplier": np.array(_real_multipliers(graph, op))}
-            multipliers, shifts = requantize_params(graph, op)
-            return {
-                **common,
-                "multiplier": multipliers,
-                "shift": shifts,
-                "windows": Windows(
-                    stride=op.stride, dilation=op.dilation, padding=op.padding
-                ),
-            }
+            return _weighted_arguments(graph, op)
         case ir.Add() | ir.Sub():
             return {"addition": _addition(graph, op)}
         case ir.Mul():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from common.errors import GraphError
@@ -23,22 +22,9 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
-    def tensor(self, index: int) -> Tensor:
-        """Return a tensor by index."""
-        return self.tensors[index]
-
     def producer(self, index: int) -> Operator | None:
         """Return the operator that writes a tensor, or None for inputs and constants."""
         return next((op for op in self.ops if op.output == index), None)
-
-    def consumers(self, index: int) -> tuple[Operator, ...]:
-        """Return the operators that read a tensor, in execution order."""
-        return tuple(op for op in self.ops if index in op.inputs)
-
-    def activations(self) -> Iterator[Tensor]:
-        """Yield the network's inputs, then every operator's output in execution order."""
-        yield from (self.tensors[i] for i in self.inputs)
-        yield from (self.tensors[op.output] for op in self.ops)
 
     def check(self) -> None:
         """Verify that the graph is well formed.

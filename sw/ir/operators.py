@@ -51,11 +51,6 @@ class Op:
         """Indices of all operands: activations first, then constants."""
         raise NotImplementedError
 
-    @property
-    def outputs(self) -> tuple[int, ...]:
-        """Indices of all results."""
-        return (self.output,)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnaryOp(Op):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from support.core_bench import CoreBench, parameters, program, words
+from support.marks import slow
 
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
@@ -36,7 +37,7 @@ def tensor_words(x):
 @pytest.mark.parametrize(("height", "width", "inputs", "outputs"), [
     (2, 3, 8, 8), (1, 1, 16, 24), (3, 2, 24, 16), (4, 4, 8, 16),
 ])
-@pytest.mark.parametrize("gap", [0, 40])
+@pytest.mark.parametrize("gap", [slow(0), 40])
 def test_pointwise(height, width, inputs, outputs, gap):
     rng = np.random.default_rng(inputs * outputs + height)
     x = rng.integers(-128, 128, (height, width, inputs))
@@ -106,7 +107,7 @@ def depthwise_weights(mode, w, steps, odd):
     (5, 5, 8, 2, ((0, 0), (0, 0))),
     (6, 6, 8, 2, ((0, 0), (0, 0))),
 ])
-@pytest.mark.parametrize("extra", [0, 1])
+@pytest.mark.parametrize("extra", [0, slow(1)])
 def test_depthwise(height, width, channels, stride, padding, extra):
     rng = np.random.default_rng(height * width + stride)
     x = rng.integers(-128, 128, (height, width, channels))

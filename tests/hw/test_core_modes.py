@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from support.core_bench import CoreBench, program
 from support.core_layers import Maker
+from support.marks import slow
 
 from hw.contract.config import CoreConfig
 
@@ -42,7 +43,7 @@ def chain(seed=1, config=CONFIG):
     return [a, b, c, d, e], {10: x}
 
 
-@pytest.mark.parametrize("gap", [0, 30])
+@pytest.mark.parametrize("gap", [0, slow(30)])
 def test_all_modes(gap):
     layers, inputs = chain()
     check(layers, inputs, halfword_gap=gap)
@@ -55,13 +56,14 @@ def test_two_lanes():
     check(layers, inputs, config=config)
 
 
-@pytest.mark.parametrize("ring", [ONE_WORD, ONE_WORD - 1, ONE_WORD - 2])
+@pytest.mark.parametrize("ring", [ONE_WORD, *map(slow, (ONE_WORD - 1, ONE_WORD - 2))])
 def test_smallest_rings(ring):
     """Every word of the program goes through one to three words of memory."""
     layers, inputs = chain(seed=ring)
     check(layers, inputs, ring=ring)
 
 
+@pytest.mark.slow
 def test_small_memory_and_queues():
     """One slot of each queue in use."""
     config = CoreConfig(technology="portable", memory_depth=1024, weight_depth=32,
@@ -70,7 +72,9 @@ def test_small_memory_and_queues():
     check(layers, inputs, config=config, ring=1020)
 
 
-@pytest.mark.parametrize(("kernel", "last_steps"), [(1, None), (1, 1), (2, 4), (3, 2)])
+@pytest.mark.parametrize(("kernel", "last_steps"), [
+    slow(1, None), slow(1, 1), slow(2, 4), (3, 2),
+])
 def test_convolution(kernel, last_steps):
     make = Maker(CONFIG, kernel)
     x = make.tensor(4, 5, 16)
@@ -88,7 +92,8 @@ def test_pool(shape, shared):
 
 
 @pytest.mark.parametrize(("shape", "shared", "extra"), [
-    ((1, 1, 8), False, 0), ((2, 3, 24), False, 0), ((2, 3, 24), False, 3), ((3, 2, 16), True, 0),
+    ((1, 1, 8), False, 0), slow((2, 3, 24), False, 0), ((2, 3, 24), False, 3),
+    slow((3, 2, 16), True, 0),
 ])
 def test_add(shape, shared, extra):
     make = Maker(CONFIG, shape[-1])

@@ -105,3 +105,9 @@ class FlashBench:
 def halfwords(count, payload=PAYLOAD):
     """Return what a stream delivers first."""
     return [payload[2 * k] | payload[2 * k + 1] << 8 for k in range(count)]
+
+
+def flipped(data, bit):
+    data = bytearray(data)
+    data[bit // 8] ^= 1 << bit % 8
+    return bytes(data)

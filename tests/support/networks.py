@@ -52,3 +52,12 @@ def frame(graph: Graph, seed: int) -> np.ndarray:
     """Return a random int8 input."""
     rng = np.random.default_rng(seed)
     return rng.integers(-128, 128, graph.tensors[graph.inputs[0]].shape).astype(np.int8)
+
+
+def image_network(size: int = 48) -> Graph:
+    net = NetworkBuilder(seed=5)
+    x = net.conv_2d(net.input((1, size, size, 3)), 8, kernel=(3, 3), stride=(2, 2))
+    for channels, stride in ((16, 1), (24, 2)):
+        x = net.conv_2d(net.depthwise_conv_2d(x, stride=(stride, stride)), channels)
+    y = net.fully_connected(net.mean(x), 10)
+    return importer.loads(net.build(outputs=[y]), "small")

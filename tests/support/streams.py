@@ -39,3 +39,11 @@ def picture(seed: int = 0, size: tuple[int, int] = (40, 30)) -> Image.Image:
 def tensor(seed: int) -> np.ndarray:
     """Return a random input of :func:`support.networks.small_model`."""
     return np.random.default_rng(seed).integers(-128, 128, SMALL_SHAPE).astype(np.int8)
+
+
+PICTURE = Image.new("RGB", (64, 64), (200, 30, 30))
+
+
+FULL = Record(
+    **{**vars(GOOD), "picture": PICTURE, "x": tensor(0)},
+)

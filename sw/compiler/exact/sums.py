@@ -248,11 +248,7 @@ class _Search:
 
 @lru_cache(maxsize=256)
 def find_codes(
-    reference: Addition,
-    ratio: float,
-    gain: float,
-    spec: RequantiserSpec,
-    work: int = 50_000,
+    reference: Addition, ratio: float, gain: float, spec: RequantiserSpec, work: int = 50_000
 ) -> tuple[AddCode, ...] | None:
     """Find one code for an ADD, or three where the reference's double rounding forbids one.
 
@@ -289,9 +285,9 @@ def find_codes(
     for least, greatest in ((max(low, zero), high), (low, min(high, zero))):
         if least <= greatest:
             clamped = replace(output, act_min=least, act_max=greatest)
-            search = _Search(replace(reference, requantisation=clamped), ratio, gain, spec, work)
-            if (part := search.find(STEPS[-1])) is not None:
-                halves.append(part)
+            half = replace(reference, requantisation=clamped)
+            part = _Search(half, ratio, gain, spec, work).find(STEPS[-1])
+            halves += [] if part is None else [part]
     # (p − z) + (n − z) + z, in steps of one half.
     total = AddCode(
         first=2,

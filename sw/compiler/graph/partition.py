@@ -7,7 +7,7 @@ the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from common.errors import UnsupportedError
@@ -192,7 +192,27 @@ def partition(graph: ir.Graph) -> Partition:
                 "the first and after the last one of the device",
                 "remove it from the network, or move it to an end",
             )
-    written = {op.output for op in device}
+    wanted = {i for op in suffix for i in op.inputs} | set(graph.outputs)
+    places = {aliases.get(i, i) for i in wanted}
+    _check_tensors(graph, {i for op in device for i in (op.output, *activations(op))})
+    part = Partition(
+        graph=graph,
+        prefix=tuple(prefix),
+        device=tuple(device),
+        suffix=tuple(suffix),
+        inputs=tuple(_inputs(graph, device, of_host)),
+        outputs=tuple(Place(op.output) for op in device if op.output in places),
+        aliases=aliases,
+    )
+    for op in device:
+        _check_pixels(part, op)
+    return part
+
+
+def _inputs(
+    graph: ir.Graph, device: Iterable[ir.Operator], of_host: Collection[int]
+) -> list[Place]:
+    """Return the tensors of the host that operators of the device read."""
     inputs: list[Place] = []
     for op in device:
         for index in activations(op):
@@ -202,21 +222,7 @@ def partition(graph: ir.Graph) -> Partition:
                 )
             if index in of_host and index not in inputs:
                 inputs.append(Place(index))
-    wanted = {i for op in suffix for i in op.inputs} | set(graph.outputs)
-    places = {aliases.get(i, i) for i in wanted}
-    _check_tensors(graph, {*written, *(i for op in device for i in activations(op))})
-    part = Partition(
-        graph=graph,
-        prefix=tuple(prefix),
-        device=tuple(device),
-        suffix=tuple(suffix),
-        inputs=tuple(inputs),
-        outputs=tuple(Place(op.output) for op in device if op.output in places),
-        aliases=aliases,
-    )
-    for op in device:
-        _check_pixels(part, op)
-    return part
+    return inputs
 
 
 def _check_pixels(part: Partition, op: ir.Operator) -> None:

@@ -37,7 +37,15 @@ IMPOSSIBLE = 1 << 20
 
 
 class Order:
-    """In which position each channel of a tensor is stored, and which channel is in each."""
+    """Order of a tensor's channels: where each of them is stored, and which one is where.
+
+    Attributes
+    ----------
+    place : list of int
+        By channel: its position.
+    at : list of int
+        By position: the channel that is stored there.
+    """
 
     def __init__(self, size: int) -> None:
         self.place = list(range(size))

@@ -12,6 +12,7 @@ from sw.compiler.placement.chains import Segment
 from sw.compiler.program import encoding
 from sw.compiler.program.chunks import InputChunk
 from sw.compiler.program.layout import InputLayout
+from sw.compiler.program.tensors import Place
 from sw.compiler.program.work import Work
 
 __all__ = ["ScheduledCommand", "assign_addresses", "execution_order", "input_chunks"]
@@ -19,7 +20,7 @@ __all__ = ["ScheduledCommand", "assign_addresses", "execution_order", "input_chu
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScheduledCommand:
-    """One descriptor.
+    """Command of a layer, or of one of its rows, in the order of execution: one descriptor.
 
     Attributes
     ----------
@@ -98,6 +99,19 @@ def assign_addresses(
     return result
 
 
+def _rows_read(
+    items: Sequence[ScheduledCommand], layers: Sequence[LoweredLayer], tensor: Place
+) -> dict[int, tuple[int, int]]:
+    """Return the rows, first and end, that each descriptor reads of a tensor, where it does."""
+    reads: dict[int, tuple[int, int]] = {}
+    for descriptor, item in enumerate(items):
+        layer = layers[item.layer]
+        if tensor in layer.inputs:
+            assert layer.geometry is not None and item.row is not None
+            reads[descriptor] = layer.geometry.needs(item.row)
+    return reads
+
+
 def input_chunks(
     items: Sequence[ScheduledCommand],
     layers: Sequence[LoweredLayer],
@@ -125,13 +139,7 @@ def input_chunks(
     """
     pitch, size = layout.row_pitch, slots // 2
     doubled = stored_rows(layout, slots) - slots
-    # The rows that each descriptor reads, where it reads the input.
-    reads: dict[int, tuple[int, int]] = {}
-    for descriptor, item in enumerate(items):
-        layer = layers[item.layer]
-        if layout.tensor in layer.inputs:
-            assert layer.geometry is not None and item.row is not None
-            reads[descriptor] = layer.geometry.needs(item.row)
+    reads = _rows_read(items, layers, layout.tensor)
     rows = layout.words // pitch
     used = max(end for _, end in reads.values())
     result = []

@@ -16,7 +16,6 @@ __all__ = [
     "block_words",
     "command_words",
     "descriptor_words",
-    "parameter_words",
     "stream",
     "words_of",
 ]
@@ -37,7 +36,7 @@ def descriptor_words(descriptor: Descriptor, word_bytes: int) -> Words:
     return np.concatenate([_header_word(Record.DESCRIPTOR, 0, word_bytes), data])
 
 
-def parameter_words(blocks: Sequence[Block], word_bytes: int) -> Words:
+def _parameter_words(blocks: Sequence[Block], word_bytes: int) -> Words:
     """Return the requantisation parameters of blocks: (blocks, words, word bytes).
 
     Word ``k``, lane ``g`` holds field ``k mod 4`` of output channel ``2g + k // 4``.
@@ -70,7 +69,7 @@ def block_words(blocks: Sequence[Block], word_bytes: int) -> Words:
     head = _header_word(Record.BLOCK, weights.shape[1], word_bytes)
     parts = (
         np.broadcast_to(head, (len(blocks), *head.shape)),
-        parameter_words(blocks, word_bytes),
+        _parameter_words(blocks, word_bytes),
         weights.view(np.uint8),
     )
     return np.concatenate(parts, axis=1).reshape(-1, word_bytes)

@@ -256,19 +256,10 @@ class Feeder:
         """When the flash's next word and the loader's want the port; NEVER if they cannot."""
 
     def advance(self, until: int, *, until_record: bool = False) -> bool:
-        """Do all accesses up to a cycle, which the port has to know.
+        """Do all accesses up to a cycle, included, which the port has to know.
 
-        Parameters
-        ----------
-        until : int
-            Included.
-        until_record : bool
-            Return as soon as the loader has read a record to its end.
-
-        Returns
-        -------
-        bool
-            Whether it has, with ``until_record``.
+        With ``until_record`` return as soon as the loader has read a record to its end; the result
+        says whether it has.
         """
         loader, ring, take, gap = self.loader, self.ring, self.flash.take, self.push_spacing
         find, origin = self.port.cells.find, self.port.origin

@@ -4,6 +4,7 @@ import random
 
 import pytest
 from support.link_bench import CONFIG, Line
+from support.marks import slow
 
 from hw.contract.link import (
     BUSY,
@@ -52,7 +53,7 @@ def test_bad_fields():
         control_address(4)
 
 
-@pytest.mark.parametrize("rate", [0, 1, 3])
+@pytest.mark.parametrize("rate", [slow(0), 1, slow(3)])
 def test_bursts(rate):
     rng = random.Random(rate)
 
@@ -90,6 +91,7 @@ def test_registers_and_start():
     Line().run(scenario)
 
 
+@pytest.mark.slow
 def test_the_rate_changes_after_the_reply():
     async def scenario(line):
         await line.write(Space.MEMORY, 0, [1])
@@ -107,6 +109,7 @@ def test_the_rate_changes_after_the_reply():
     Line(rate=None).run(scenario)
 
 
+@pytest.mark.slow
 def test_a_packet_out_of_sequence_does_nothing_and_says_what_is_expected():
     async def scenario(line):
         for _ in range(9):
@@ -159,6 +162,7 @@ def test_flash():
     Line(rate=1).run(scenario)
 
 
+@pytest.mark.slow
 def test_a_damaged_header_does_nothing():
     rng = random.Random(3)
 
@@ -176,6 +180,7 @@ def test_a_damaged_header_does_nothing():
     Line().run(scenario)
 
 
+@pytest.mark.slow
 def test_damaged_items_are_reported_and_written_again():
     async def scenario(line):
         for byte in (10, 12, 15, 16, 19):
@@ -197,7 +202,7 @@ def test_damaged_items_are_reported_and_written_again():
     Line().run(scenario)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *map(slow, range(1, 4))])
 def test_garbage_and_lost_bytes(seed):
     """After fillers the next packet is understood, whatever came before."""
     rng = random.Random(seed)
@@ -228,7 +233,7 @@ def test_garbage_and_lost_bytes(seed):
     Line().run(scenario)
 
 
-@pytest.mark.parametrize("sent", [1, 5, 9, 10, 13, 15, 17])
+@pytest.mark.parametrize("sent", [slow(1), slow(5), slow(9), slow(10), 13, slow(15), slow(17)])
 def test_a_break_ends_a_request(sent):
     async def scenario(line):
         await line.send(line.packet(Space.MEMORY, 8, [1, 2, 3])[:sent])

@@ -5,9 +5,9 @@ import itertools
 import random
 
 import pytest
-from support.flash_bench import PAYLOAD, FlashBench, halfwords
+from support.flash_bench import FlashBench, halfwords
 
-from hw.contract.sections import SECTION_BYTES, seal, unseal
+from hw.contract.sections import SECTION_BYTES
 from hw.program.flash_reader import FlashReader
 from sim.board.flash_part import FlashTiming
 from sim.errors import FlashError
@@ -343,125 +343,3 @@ def test_the_model_refuses_double_transfer_rate(options, text):
             await bench.take(1)
 
     FlashBench(CONTENTS, **options).run(scenario)
-
-
-@pytest.mark.parametrize("sections", [1, 2, 5])
-def test_a_whole_stream_is_verified(sections):
-    payload = PAYLOAD[: sections * SECTION_BYTES - 6]
-
-    async def scenario(bench):
-        reader = bench.reader
-        await bench.until(reader.program.ready)
-        for _ in range(2):
-            start = await bench.start(0x77, payload=payload)
-            taken, _ = await bench.take(len(payload) // 2)
-            assert taken == halfwords(len(payload) // 2, payload)
-            while bench.get(reader.busy):
-                assert not bench.get(reader.program.verified)
-                await bench.tick()
-            assert bench.get(reader.program.verified) and not bench.get(reader.program.corrupt)
-            transfers = sections * (SECTION + 1)
-            assert bench.cycle - start == (
-                FlashReader.FIRST_TRANSFER + FlashReader.CYCLES_PER_HALFWORD * (transfers - 1)
-                + FlashReader.CHECK_LATENCY)
-            # What is left in the buffer is padding, which can still be taken.
-            assert (await bench.take(3))[0] == [0, 0, 0]
-            assert (await bench.exchange(0x9F, 0))[1] == 0xEF, "the flash is free"
-            assert bench.get(reader.program.verified)
-            await bench.stop()
-            assert not bench.get(reader.program.verified)
-
-    FlashBench().run(scenario)
-
-
-def test_the_last_section_is_read_whatever_is_taken():
-    """The loader may stop anywhere in it."""
-    async def scenario(bench):
-        reader = bench.reader
-        await bench.until(reader.program.ready)
-        await bench.start(0, payload=PAYLOAD[:SECTION_BYTES])
-        # One word that the loader has read; the ring has room for at least one more.
-        await bench.take(2 * 4)
-        await bench.until(reader.program.verified)
-
-    FlashBench().run(scenario)
-
-
-def flipped(data, bit):
-    data = bytearray(data)
-    data[bit // 8] ^= 1 << bit % 8
-    return bytes(data)
-
-
-@pytest.mark.parametrize("where", ["first", "middle", "last", "trailer"])
-def test_one_wrong_bit_is_found(where):
-    """Any bit of a stream: nothing of what is behind its section is delivered."""
-    data, size = seal(PAYLOAD[: 3 * SECTION_BYTES]), SECTION_BYTES + 2
-    section = {"first": 0, "middle": 1, "last": 2, "trailer": 1}[where]
-    at = range(8 * SECTION_BYTES, 8 * size) if where == "trailer" else range(8 * SECTION_BYTES)
-    rng = random.Random(where)
-
-    async def scenario(bench):
-        reader = bench.reader
-        await bench.until(reader.program.ready)
-        for bit in rng.sample(at, 12):
-            bench.flash.array[: len(data)] = flipped(data, 8 * section * size + bit)
-            await bench.start(0, payload=None)
-            if section:
-                await bench.take(section * SECTION)
-            await bench.take(10)
-            await bench.until(reader.program.corrupt)
-            assert not bench.get(reader.program.verified) and not bench.get(reader.busy)
-            bench.set(reader.program.words.ready, 1)
-            for _ in range(SECTION - 10 + 4):
-                await bench.tick()
-            bench.set(reader.program.words.ready, 0)
-            assert not bench.get(reader.program.words.valid)
-            await bench.stop()
-            assert not bench.get(reader.program.corrupt)
-
-    FlashBench().run(scenario)
-
-
-@pytest.mark.parametrize("value", [0x00, 0xFF])
-def test_an_empty_flash_is_found(value):
-    async def scenario(bench):
-        await bench.until(bench.reader.program.ready)
-        bench.flash.array[:] = bytes([value]) * len(bench.flash.array)
-        await bench.start(0, payload=None)
-        await bench.take(10)
-        await bench.until(bench.reader.program.corrupt)
-
-    FlashBench().run(scenario)
-
-
-def test_unseal():
-    payload = PAYLOAD[: 3 * SECTION_BYTES - 5]
-    data = seal(payload)
-    assert unseal(data) == payload + bytes(5)
-    assert unseal(data + b"anything") == payload + bytes(5)
-    for bit in random.Random(3).sample(range(8 * len(data)), 40):
-        with pytest.raises(ValueError, match="must be right, but is wrong"):
-            unseal(flipped(data, bit))
-    with pytest.raises(ValueError, match="the last section is missing"):
-        unseal(data[: 2 * (SECTION_BYTES + 2)])
-
-
-def test_seal():
-    """Against the checksum's definition, bit by bit."""
-    def crc(data):
-        register = 0x1D0F
-        for byte in data:
-            register ^= byte << 8
-            for _ in range(8):
-                register = register << 1 ^ (0x11021 if register & 0x8000 else 0)
-        return register
-
-    data = seal(PAYLOAD[: 2 * SECTION_BYTES + 1])
-    assert len(data) == 3 * (SECTION_BYTES + 2)
-    for number in range(3):
-        section = data[number * (SECTION_BYTES + 2) :][:SECTION_BYTES]
-        wanted = PAYLOAD[: 2 * SECTION_BYTES + 1][number * SECTION_BYTES :][:SECTION_BYTES]
-        assert section == wanted + bytes(SECTION_BYTES - len(wanted))
-        trailer = data[number * (SECTION_BYTES + 2) + SECTION_BYTES :][:2]
-        assert int.from_bytes(trailer, "big") == crc(section) ^ (0 if number == 2 else 0xFFFF)

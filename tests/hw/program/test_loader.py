@@ -4,6 +4,7 @@ import random
 
 import pytest
 from support.block_bench import BlockBench
+from support.marks import slow
 
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import DESCRIPTOR_HALFWORDS
@@ -164,7 +165,7 @@ def test_pace():
     assert weights[-1] - weights[0] == 39 * 2
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [*map(slow, range(5)), 5])
 def test_random_stalls(seed):
     rng = random.Random(seed)
     records = []

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import UnusedElaboratable
 from amaranth.sim import Simulator
+from support.marks import slow
 
 from common.arrays import Ints
 from hw.contract.requantiser import MAX_SHIFT, digits, encode_channel, truncated_product, u_limit
@@ -140,13 +141,14 @@ def random_channels(rng, count: int, max_shift: int, limit: int) -> tuple[Ints, 
     return np.where(abs(u) <= limit, u, everywhere), multiplier, shift
 
 
+@pytest.mark.slow
 def test_corners() -> None:
     """Ties of both signs, every shift, extremes of u and multiplier, every kind of clamp."""
     u, multiplier, shift = corners(MAX_SHIFT, u_limit(24))
     check(with_single_rounding(LAYERS[:3]), u, multiplier, shift)
 
 
-@pytest.mark.parametrize("number", range(len(LAYERS)))
+@pytest.mark.parametrize("number", [0, *map(slow, range(1, len(LAYERS)))])
 def test_random(number: int) -> None:
     """Seeded random accumulators and channels."""
     rng = np.random.default_rng(number)
@@ -156,12 +158,14 @@ def test_random(number: int) -> None:
     check(with_single_rounding(LAYERS[number : number + 1]), u, multiplier, shift)
 
 
+@pytest.mark.slow
 def test_max_shift() -> None:
     """Shifts up to 31."""
     u, multiplier, shift = corners(31, u_limit(24))
     check(with_single_rounding([layer(zero_point=-7)]), u, multiplier, shift, max_shift=31)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("acc_bits", [18, 23])
 def test_acc_bits(acc_bits: int) -> None:
     """Narrower accumulators."""

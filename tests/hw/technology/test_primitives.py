@@ -142,6 +142,7 @@ def test_dual_multiplier_portable() -> None:
     np.testing.assert_array_equal(products >> 16, pairs[:, 1] * pairs[:, 3] & 0xFFFF)
 
 
+@pytest.mark.slow
 def test_dual_multiplier_ice40(tmp_path: Path) -> None:
     """The cell's model gives the same, cycle by cycle."""
     pairs = factors()
@@ -208,6 +209,7 @@ def test_single_port_memory_unwritten() -> None:
     assert values == [portable.POISON & 0xFFFF] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [256, 16384])
 def test_single_port_memory_ice40(tmp_path: Path, depth: int) -> None:
     """The cell's model reads the same."""

@@ -32,6 +32,7 @@ def every_mode(net: NetworkBuilder) -> int:
     return net.average_pool_2d(y, window=(2, 2), padding="VALID")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "step"), [(one_layer, 1), (every_mode, 3)])
 def test_a_start_in_any_cycle_of_a_run(make: Callable[[NetworkBuilder], int], step: int) -> None:
     """What is on its way through the array when a run is cut short is no output of the next."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 from support.compiled import check, check_program, random_inputs
+from support.layer_networks import build, set_weights, small_weights, uint8_weights
 
 from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
@@ -16,25 +16,15 @@ from hw.contract.modes import Mode
 from hw.contract.requantiser import u_limit
 from sim.functional import run_program
 from sw import golden, importer, ir
-from sw.compiler import compile_graph, compile_layer, pipeline
+from sw.compiler import compile_layer
 from sw.compiler.exact.averages import find_code
 from sw.compiler.exact.requantiser import RequantiserSpec
-from sw.compiler.graph.partition import partition
 from sw.compiler.input.geometry import FirstLayer
 from sw.compiler.input.units import units
 from sw.compiler.lowering import depthwise
-from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.dispatch import first_layer_options
 from sw.compiler.program.tensors import Place
 from sw.fuzz.builder import NetworkBuilder
 from sw.golden.requantisation import Requantisation
-
-Network = Callable[[NetworkBuilder], int]
-
-
-def build(make: Network, *, seed: int = 0, dtype: str = "int8") -> bytes:
-    net = NetworkBuilder(seed=seed, dtype=dtype)
-    return net.build(outputs=[make(net)])
 
 
 def add(net: NetworkBuilder, a: int, b: int, activation: str = "NONE") -> int:
@@ -117,119 +107,6 @@ def test_depthwise_with_folded_padding(pads: tuple[int, int], width: int, stride
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
-@pytest.mark.parametrize("padding", ["SAME", "VALID"])
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 9])
-def test_first_convolution(channels: int, stride: int, padding: str, dtype: str) -> None:
-    data = build(
-        lambda n: n.conv_2d(
-            n.input((1, 10, 9, channels)),
-            12,
-            kernel=(3, 3),
-            stride=(stride, stride),
-            padding=padding,
-        ),
-        dtype=dtype,
-        seed=channels,
-    )
-    check(data)
-
-
-@pytest.mark.parametrize("channels", [1, 2, 3, 6])
-@pytest.mark.parametrize("stride", [1, 2])
-def test_first_convolution_in_every_layout(
-    channels: int, stride: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    net = NetworkBuilder(seed=3)
-    y = net.conv_2d(net.input((1, 9, 9, channels)), 8, kernel=(3, 3), stride=(stride, stride))
-    graph = importer.loads(net.build(outputs=[y]), "test")
-    ctx = Context.of(partition(graph), CoreConfig())
-    options = first_layer_options(ctx, graph.ops[0])
-    assert {layout.kind for layout, _ in options} == {"windows", "units", "pixels", "rows"}
-    for option in options:
-        monkeypatch.setattr(pipeline, "first_layer_options", lambda *_, option=option: [option])
-        program = compile_graph(graph, CoreConfig())
-        assert program.inputs[0][1] is option[0]
-        check_program(graph, program, random_inputs(graph, channels))
-
-
-@pytest.mark.parametrize("taps", [1, 2, 3, 6])
-@pytest.mark.parametrize(
-    ("kernel", "stride"),
-    [((3, 3), (2, 2)), ((3, 3), (1, 1)), ((3, 3), (2, 1)), ((5, 3), (2, 1)), ((1, 3), (2, 2))],
-)
-def test_first_weights_beyond_int8_in_every_layout(
-    kernel: tuple[int, int], stride: tuple[int, int], taps: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Bytes that are met twice lie in the units of any row."""
-    net = NetworkBuilder(seed=taps, dtype="uint8")
-    y = net.conv_2d(net.input((1, 11, 12, 3)), 8, kernel=kernel, stride=stride)
-    spec = net[net.file.operators[-1].inputs[1]]
-    spec.zero_points = [100]
-    weights = np.clip(spec.data, 0, 227)
-    places = net.rng.choice(weights[0].size, taps, replace=False)
-    weights.reshape(8, -1)[net.rng.integers(0, 8, taps), places] = 250
-    spec.data = weights
-    graph = importer.loads(net.build(outputs=[y]), "test")
-    ctx = Context.of(partition(graph), CoreConfig())
-    options = first_layer_options(ctx, graph.ops[0])
-    assert {"windows", "units"} == {layout.kind for layout, _ in options}
-    for option in options:
-        monkeypatch.setattr(pipeline, "first_layer_options", lambda *_, option=option: [option])
-        program = compile_graph(graph, CoreConfig())
-        for extremes in (False, True):
-            check_program(graph, program, random_inputs(graph, taps, extremes))
-
-
-@pytest.mark.parametrize("row", [0, 1, 2])
-def test_rows_share_what_is_met_twice(row: int) -> None:
-    """Two such weights in one kernel row take no more steps than one: a byte lies elsewhere."""
-    found = {}
-    for count in (1, 2):
-        again = frozenset((row, 1, c) for c in range(count))
-        first = FirstLayer(
-            tensor=Place(0), zero_point=0, columns=8,
-            shape=(8, 8, 3), output=(4, 4), kernel=(3, 3), stride=(2, 2), dilation=(1, 1),
-            padding=(0, 0), again=again,
-        )
-        _, read = units(first, 1)
-        found[count] = read.steps
-    assert found == {1: 15, 2: 15}
-
-
-@pytest.mark.parametrize("kernel", [(1, 1), (5, 5), (1, 3), (2, 2), (7, 3)])
-@pytest.mark.parametrize("dilation", [1, 2])
-def test_first_convolution_of_other_sizes(kernel: tuple[int, int], dilation: int) -> None:
-    data = build(
-        lambda n: n.conv_2d(
-            n.input((1, 15, 14, 3)), 8, kernel=kernel, dilation=(dilation, dilation)
-        )
-    )
-    check(data)
-
-
-@pytest.mark.parametrize("multiplier", [2, 8, 9])
-@pytest.mark.parametrize("channels", [1, 2, 3])
-def test_depth_multiplier(channels: int, multiplier: int) -> None:
-    data = build(
-        lambda n: n.depthwise_conv_2d(
-            n.input((1, 12, 12, channels)), depth_multiplier=multiplier, stride=(2, 2)
-        )
-    )
-    program = check(data)
-    assert program.macs == 36 * channels * multiplier * 9
-
-
-def test_one_channel_takes_five_steps() -> None:
-    data = build(
-        lambda n: n.depthwise_conv_2d(
-            n.input((1, 24, 24, 1)), depth_multiplier=8, stride=(2, 2), activation="RELU6"
-        )
-    )
-    assert check(data).work[0].descriptor.steps == 5
-
-
-@pytest.mark.parametrize("dtype", ["int8", "uint8"])
 @pytest.mark.parametrize("shape", [(1, 64), (1, 3), (1, 2, 3, 16), (1, 1, 1, 40)])
 def test_fully_connected(shape: tuple[int, ...], dtype: str) -> None:
     check(build(lambda n: n.fully_connected(n.input(shape), 11), dtype=dtype))
@@ -269,21 +146,6 @@ def test_a_convolution_of_the_whole_tensor(shape: tuple[int, ...]) -> None:
 
     program = check(build(make), dense_input=True)
     assert program.work[0].descriptor.partial == (shape[3] == 36)
-
-
-@pytest.mark.parametrize("channels", [1024, 1280])
-@pytest.mark.parametrize("at", [0, 400, 1023])
-def test_weights_beyond_int8_of_long_sums(at: int, channels: int) -> None:
-    """Words that are read twice may make parts of a sum that would have needed none."""
-    net = NetworkBuilder(seed=at, dtype="uint8")
-    y = net.conv_2d(net.input((1, 1, 1, channels)), 24)
-    uint8_weights(net, 120)
-    small_weights(net, y)
-    set_weights(net, y, {(9, 0, 0, at): 255, (9, 0, 0, at // 2): 254})
-    program = check(net.build(outputs=[y]))
-    parts = [w.descriptor.width if w.descriptor.partial else 1 for w in program.work]
-    # The channel's block stands at an end.
-    assert sorted(parts) == ([1, 2] if channels == 1024 else [2, 2])
 
 
 def test_single_blocks_of_many_pixels_in_parts() -> None:
@@ -359,84 +221,6 @@ def test_add_of_more_words_than_a_rectangle_has() -> None:
     shape = (1, 1, 257, 8)
     program = check(build(lambda n: add(n, n.input(shape), n.input(shape))))
     assert len(program.work) == 2
-
-
-def set_weights(
-    net: NetworkBuilder, layer_output: int, changes: dict[tuple[int, ...], int]
-) -> None:
-    """Overwrite single weights of the operator that was added last."""
-    spec = net[net.file.operators[-1].inputs[1]]
-    assert spec.data is not None
-    assert net.file.operators[-1].outputs[0] == layer_output
-    for index, value in changes.items():
-        spec.data[index] = value
-
-
-def small_weights(net: NetworkBuilder, layer_output: int) -> int:
-    """Shrink the last operator's weights, as those of long sums are; return its output."""
-    spec = net[net.file.operators[-1].inputs[1]]
-    assert spec.data is not None
-    zero = spec.zero_points[0]
-    spec.data = (zero + (spec.data.astype(np.int64) - zero) // 8).astype(spec.data.dtype)
-    return layer_output
-
-
-def uint8_weights(net: NetworkBuilder, zero_point: int) -> None:
-    """Give the last operator weights around a zero point, all within int8."""
-    spec = net[net.file.operators[-1].inputs[1]]
-    assert spec.data is not None
-    low, high = max(0, zero_point - 128), min(255, zero_point + 127)
-    spec.zero_points = [zero_point]
-    spec.data = net.rng.integers(low, high + 1, spec.shape).astype(np.uint8)
-
-
-@pytest.mark.parametrize("channels", [8, 64, 72])
-@pytest.mark.parametrize("at", [0, 7, 37, 63])
-def test_pointwise_weights_beyond_int8(channels: int, at: int) -> None:
-    net = NetworkBuilder(seed=at, dtype="uint8")
-    y = net.conv_2d(net.input((1, 3, 3, channels)), 40)
-    uint8_weights(net, 120)
-    set_weights(net, y, {(17, 0, 0, at % channels): 255})
-    program = check(net.build(outputs=[y]))
-    steps = [work.descriptor.steps for work in program.work]
-    # The channel's block stands at an end, so that two commands do.
-    assert len(steps) == 2
-    assert min(steps) == channels // 2 < max(steps) <= 2 * min(steps)
-
-
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("tap", range(9))
-def test_depthwise_weights_beyond_int8(tap: int, stride: int) -> None:
-    net = NetworkBuilder(seed=tap, dtype="uint8")
-    y = net.depthwise_conv_2d(net.input((1, 7, 7, 24)), stride=(stride, stride))
-    uint8_weights(net, 200)
-    set_weights(net, y, {(0, tap // 3, tap % 3, 11): 0})
-    program = check(net.build(outputs=[y]))
-    steps = [work.descriptor.steps for work in program.work]
-    if len(steps) > 1:
-        assert steps[0] == steps[2] < steps[1]
-
-
-@pytest.mark.parametrize("count", [1, 2, 5])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_first_layer_weights_beyond_int8(channels: int, count: int) -> None:
-    net = NetworkBuilder(seed=count, dtype="uint8")
-    y = net.conv_2d(net.input((1, 11, 11, channels)), 16, kernel=(3, 3), stride=(2, 2))
-    uint8_weights(net, 100)
-    places = net.rng.integers(0, (16, 3, 3, channels), (count, 4))
-    set_weights(net, y, {tuple(place): 255 for place in places.tolist()})
-    check(net.build(outputs=[y]))
-
-
-def test_weights_far_beyond_int8_are_refused() -> None:
-    net = NetworkBuilder(dtype="uint8")
-    y = net.depthwise_conv_2d(net.input((1, 5, 5, 8)))
-    spec = net[net.file.operators[-1].inputs[1]]
-    spec.zero_points = [0]
-    assert spec.data is not None
-    spec.data[:] = 255
-    with pytest.raises(UnsupportedError, match="further beyond int8"):
-        check(net.build(outputs=[y]))
 
 
 @pytest.mark.parametrize("lanes", [2, 4])

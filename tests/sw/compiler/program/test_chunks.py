@@ -184,6 +184,7 @@ def test_a_core_that_waits_for_ever(graph: Graph, program: Program) -> None:
         assert device.infer(frame(0)).cycles == sum(predict(other))
 
 
+@pytest.mark.slow
 def test_a_line_on_which_the_core_gets_nowhere(program: Program) -> None:
     class Impatient(SimLinkTransport):
         def read_register(self, register: Register) -> int:
