@@ -116,11 +116,14 @@ class Arbiter(wiring.Component):
         """
         host, lanes = self.host, self.config.lanes
         taking, giving = Signal(lanes - 1), Signal(lanes - 1)
+        # Whether any bit of `taking` is set: a register, as much hangs on it.
+        running = Signal()
         push_wanted, host_writes, host_reads = Signal(), Signal(), Signal()
         # At least one cycle, in which the flash reader has not yet seen that a word is being taken.
         stream_free = ~self.push & ~taking[: max(lanes - 2, 1)].any()
         m.d.sync += [
             taking.eq(taking << 1 | self.push),
+            running.eq(self.push | taking[: lanes - 2].any()),
             giving.eq(giving << 1 | give),
             push_wanted.eq(
                 self.word_ready & ~self.full & stream_free
@@ -132,7 +135,7 @@ class Arbiter(wiring.Component):
         ]
         m.d.comb += [
             host.settled.eq(~giving.any()),
-            self.words.ready.eq(self.push | taking.any()),
+            self.words.ready.eq(self.push | running),
             self.stream.eq(Mux(self.words.ready, self.words.payload, host.halfword)),
         ]
         return push_wanted, host_writes, host_reads

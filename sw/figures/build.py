@@ -30,17 +30,21 @@ PARTS = {
     "two requantisers (17 fraction bits)": ("core.drain.requantise_",),
     "accumulators to requantisers, results held": ("core.drain.",),
     "systolic array: operands, partial sums, accumulators, skew": ("core.array.", "core.acc"),
-    "depthwise engine: taps, padding, newest words, skew": (
+    "depthwise engine: schedule, taps, padding, skew": (
         "core.depthwise.", "core.sequencer.schedule."),
     "sequencer, step decoder": ("core.sequencer.", "core.decoder."),
     "descriptors in force": ("core.descriptors.",),
     "address generator": ("core.addresses.",),
     "loader, ring, word reader, write-back": (
-        "core.loader.", "core.ring.", "core.word_reader.", "core.writeback."),
+        "core.loader.", "core.ring.", "core.word_reader.", "core.writeback.",
+        # Their addresses have the arbiter's names.
+        "core.arbiter.pop", "core.arbiter.push", "core.arbiter.result"),
     "activation memory and arbiter": ("core.scratchpad.", "core.arbiter."),
-    "host port": ("core.host.",),
-    "serial link": ("link.", "rx.", "tx."),
-    "flash reader": ("flash.",),
+    "requantisation parameters: addresses, marks of outputs": (
+        "core.parameters.", "core.outputs.", "core.next_block_"),
+    "host port": ("core.host.", "core.flash_address", "bus__response"),
+    "serial link": ("link.", "rx.", "tx.", "bus__request"),
+    "flash reader and its pins": ("flash.", "cells."),
 }
 """Parts of the design, and how the names of their cells begin; the first that fits counts."""
 
