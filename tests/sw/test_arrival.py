@@ -42,6 +42,7 @@ def busy() -> bytes:
     return net.build(outputs=[net.depthwise_conv_2d(y, kernel=(3, 3), stride=(2, 2))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("data", "pace"), [(thin(), BUS_PACE), (busy(), BUS_PACE), (busy(), 40)])
 def test_predicted_is_counted(data: bytes, pace: int) -> None:
     """To the cycle, and in every layer; also while somebody looks at the memory."""
@@ -61,6 +62,7 @@ def test_predicted_is_counted(data: bytes, pace: int) -> None:
             assert result.cycles == sum(expected)
 
 
+@pytest.mark.slow
 def test_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Both tools say what the time depends on, and give all of them."""
     model, file = tmp_path / "late.tflite", tmp_path / "x.npy"

@@ -37,10 +37,12 @@ def run(examiner: Examiner, campaign: str, numbers: range) -> Counter[Outcome]:
     return counts
 
 
+@pytest.mark.slow
 def test_networks(examiner: Examiner) -> None:
     assert run(examiner, "networks", range(5000, 5030))[Outcome.EQUAL] >= 6
 
 
+@pytest.mark.slow
 def test_mutants(examiner: Examiner) -> None:
     counts = run(examiner, "mutants", range(5000, 5300))
     assert counts[Outcome.EQUAL] >= 40

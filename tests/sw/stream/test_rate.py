@@ -34,6 +34,7 @@ def program(graph: Graph) -> Program:
     )
 
 
+@pytest.mark.slow
 def test_forty_frames_a_second(graph: Graph, program: Program) -> None:
     """Every frame has other pixels, every result is exact, and the line is hardly ever idle."""
     shape = graph.tensors[graph.inputs[0]].shape
