@@ -73,7 +73,7 @@ def processors() -> list[dict[str, str]]:
 def test_every_processor_writes_the_same_file(environment: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", __file__], capture_output=True, text=True, check=True,
-        env={**os.environ, **environment, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, **environment, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'tests'}"},
     )
     assert done.stdout.split() == [DIGEST]
 
