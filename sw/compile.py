@@ -47,19 +47,10 @@ def _parser() -> Parser:
 def layer_reports(program: Program) -> list[LayerReport]:
     """Return one report per layer, with predicted cycles.
 
-    ``exact`` is ``None``: nothing ran that could be compared.  ``proven`` is true: a layer is only
-    compiled if its integers are proven equal to the reference's.
+    ``exact`` is ``None``: nothing ran that could be compared.
     """
-    multipliers = program.config.multipliers
     return [
-        LayerReport(
-            name=layer.name,
-            op=layer.kind,
-            macs=layer.macs,
-            cycles=cycles,
-            utilization=utilization(layer.macs, cycles, multipliers),
-            proven=True,
-        )
+        LayerReport.of(layer, cycles, program.config.multipliers)
         for layer, cycles in zip(program.layers, predict(program), strict=True)
     ]
 

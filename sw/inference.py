@@ -132,17 +132,8 @@ def layer_reports(
     for number, layer in enumerate(program.layers):
         verdicts = [r.layers_exact[number] for r in results if number in r.layers_exact]
         taken = cycles[number] if cycles else None
-        layers.append(
-            report.LayerReport(
-                name=layer.name,
-                op=layer.kind,
-                macs=layer.macs,
-                cycles=taken,
-                utilization=report.utilization(layer.macs, taken, multipliers),
-                exact=all(verdicts) if verdicts else None,
-                proven=True,
-            )
-        )
+        exact = all(verdicts) if verdicts else None
+        layers.append(report.LayerReport.of(layer, taken, multipliers, exact=exact))
     return layers
 
 

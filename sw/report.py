@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from rich.table import Table
 
@@ -65,6 +65,22 @@ def given_compiler_options(options: argparse.Namespace) -> list[str]:
     return names
 
 
+class Compiled(Protocol):
+    """Layer of a program, as far as reports need it."""
+
+    @property
+    def name(self) -> str:
+        """The operator's name."""
+
+    @property
+    def kind(self) -> str:
+        """The operator's kind."""
+
+    @property
+    def macs(self) -> int:
+        """Multiplications, as the network defines them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LayerReport:
     """One layer, as tables and JSON show it.
@@ -92,6 +108,16 @@ class LayerReport:
     utilization: float | None
     exact: bool | None = None
     proven: bool | None = None
+
+    @classmethod
+    def of(
+        cls, layer: Compiled, cycles: int | None, multipliers: int, *, exact: bool | None = None
+    ) -> LayerReport:
+        """Return the report of a layer that was compiled, hence proven."""
+        return cls(
+            name=layer.name, op=layer.kind, macs=layer.macs, cycles=cycles,
+            utilization=utilization(layer.macs, cycles, multipliers), exact=exact, proven=True,
+        )
 
 
 def utilization(macs: int | None, cycles: int | None, multipliers: int) -> float | None:
