@@ -5,7 +5,7 @@ records, each a header word followed by its contents:
 
 ==========  ==================================================================================
 END         stop; the last record of a program
-DESCRIPTOR  ``DESCRIPTOR_WORDS`` words: one run of the array
+DESCRIPTOR  ``DESCRIPTOR_HALFWORDS`` halfwords: one run of the array
             (:class:`hw.contract.descriptors.Descriptor`)
 BLOCK       one block of the current layer: ``rows * PARAMETER_FIELDS`` words of requantisation
             parameters, then ``count`` words of weights

@@ -14,7 +14,8 @@ __all__ = ["Arbiter"]
 
 
 class Arbiter(wiring.Component):
-    """Grants one access per cycle; the priorities are those of the members, from the first on.
+    """Grants one access per cycle; the priorities are those of the members, from the first on,
+    but that a write of the host comes before words of the program.
 
     Every wish is a register, so that the arbiter is all there is between those registers and the
     memory.

@@ -28,11 +28,11 @@ class Loader(wiring.Component):
     request : Out(1), grant : In(1)
         Read a word of the ring; at most every other cycle.
     serial : Out(1)
-        The requested word is to be read by the serial reader.
+        The requested word is to be read by the word reader.
     serial_ready : In(1)
-        The serial reader can start in the next cycle.
+        The word reader can start in the next cycle.
     tag : Out(Tag)
-        For the serial reader.
+        For the word reader.
     header : In(16)
         Lane 0's read data, in the cycle after a grant.
     load : Out(Load)

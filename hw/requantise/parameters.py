@@ -22,7 +22,7 @@ class ParameterMemory(wiring.Component):
     Members
     -------
     write_enable : In(1)
-        One halfword of the serial reader is for this memory.
+        One halfword of the word reader is for this memory.
     write_word : In
         Number of the parameter word: field + PARAMETER_FIELDS × column of the lane.
     write_lane : In

@@ -1,7 +1,8 @@
 """The compiler: from a graph to the stream of records that a core runs.
 
 Its folders, in the order in which a network passes through them
-(:mod:`sw.compiler.pipeline` tells the order, :mod:`sw.compiler.choice` picks the input's layout):
+(:mod:`sw.compiler.pipeline` tells the order, :mod:`sw.compiler.input_choice` picks the layout of
+the input):
 
 - :mod:`sw.compiler.graph`: what the host runs and what the device, channels that are left out;
 - :mod:`sw.compiler.exact`: the integers that give the reference's results, proven;

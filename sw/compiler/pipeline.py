@@ -10,11 +10,11 @@ from common.errors import GraphError, SeparableError, UnsupportedError
 from hw.contract.config import CoreConfig
 from hw.contract.sections import seal
 from sw import ir
-from sw.compiler.choice import Choice, choose
 from sw.compiler.graph import passes
 from sw.compiler.graph.channels import Channels, removable, rewrite
 from sw.compiler.graph.crop import Band, crop
 from sw.compiler.graph.partition import Partition, activations, partition, subgraph
+from sw.compiler.input_choice import Choice, choose
 from sw.compiler.lowering.channel_order import order_channels
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.dispatch import first_layer_options, lower

@@ -193,7 +193,8 @@ def test_what_tools_begin_ends_with_them(number: signal.Signals) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", TOOL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         cwd=ROOT, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        # Ctrl-C is ignored by what a shell begins in the background, and SIGHUP behind nohup.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )  # fmt: skip
     wait_for(lambda: len(members(process.pid)) == 2)
     process.send_signal(number)

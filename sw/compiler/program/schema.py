@@ -52,7 +52,10 @@ def _members(cls: type) -> dict[str, Any]:
 
 def _plain_type(hint: Any) -> Any:
     """Return what a hint is at run time: a ``NewType`` is the type that it was made from."""
-    return getattr(hint, "__supertype__", hint)
+    hint = getattr(hint, "__supertype__", hint)
+    # NumPy's ``NDArray`` is a ``type`` statement's alias where Python has that.
+    alias = getattr(get_origin(hint), "__value__", None)
+    return hint if alias is None else alias[get_args(hint)]
 
 
 def _choices(hint: Any) -> tuple[Any, ...]:

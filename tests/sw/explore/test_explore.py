@@ -18,7 +18,7 @@ from common.errors import InputError
 from hw.contract.board import Board
 from hw.contract.config import CoreConfig
 from sw import importer
-from sw.compiler import choice, compile_graph
+from sw.compiler import compile_graph, input_choice
 from sw.compiler.timing import predict
 from sw.explore import __main__ as explore
 from sw.explore import accuracy, plot
@@ -101,16 +101,16 @@ def test_layouts_that_are_not_tried_change_nothing(
     graph = random_graph(make(0.35, 80, classes=10))
     config = replace(BOARD.config, fraction_bits=31, memory_depth=memory_depth)
     timed: list[int] = []
-    cycles = choice.Choice.cycles
+    cycles = input_choice.Choice.cycles
 
-    def counted(one: choice.Choice, core: CoreConfig) -> int:
+    def counted(one: input_choice.Choice, core: CoreConfig) -> int:
         timed.append(cycles(one, core))
         return timed[-1]
 
-    monkeypatch.setattr(choice.Choice, "cycles", counted)
+    monkeypatch.setattr(input_choice.Choice, "cycles", counted)
     some = compile_graph(graph, config)
     few = len(timed)
-    monkeypatch.setattr(choice.Choice, "spares", lambda *_: False)
+    monkeypatch.setattr(input_choice.Choice, "spares", lambda *_: False)
     assert compile_graph(graph, config).flash == some.flash
     every = timed[few:]
     assert len(every) > few and min(every) == sum(predict(some))
