@@ -73,7 +73,8 @@ class Core(wiring.Component):
         m = Module()
         config = self.config
         m.submodules.host = host = HostPort(config)
-        stop, start = Signal(), Signal()
+        stop = Signal()
+        start = Signal()
         m.d.sync += [stop.eq(host.start), start.eq(stop)]
         # A start resets everything that belongs to the program, whatever state it is in.
         fresh = ResetInserter(start)
@@ -138,7 +139,8 @@ class Core(wiring.Component):
 
     def connect_host(self, m, host, stop, start, sequencer, layer, reader):
         """Connect registers, start and busy."""
-        lane, finished = Signal(host.lane_bits), Signal()
+        lane = Signal(host.lane_bits)
+        finished = Signal()
         with m.If(host.memory.grant):
             m.d.sync += lane.eq(host.memory.lane)
         with m.If(start):

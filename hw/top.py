@@ -26,7 +26,8 @@ class Top(Elaboratable):
     def elaborate(self, platform):
         m = Module()
         board, config = self.board, self.board.config
-        family, resources = technology.get(config.technology), board.resources
+        family = technology.get(config.technology)
+        resources = board.resources
         m.domains.capture = ClockDomain(reset_less=True)
         m.submodules.clock = family.clock_generator(
             reference_mhz=board.oscillator_mhz, output_mhz=config.core_mhz,

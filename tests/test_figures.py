@@ -250,6 +250,7 @@ def test_networks(name: str, option: str) -> None:
         assert networks.count(graph, program) == known["counted"] == found["cycles"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "request_", [request for arch in ("v1", "v2") for request in explorer.requests(arch)],
     ids=lambda request: f"{request.arch}-{request.alpha:g}-{request.size}")

@@ -121,7 +121,8 @@ def encode_channels(multiplier: IntLike, shift: IntLike, bias: IntLike) -> Ints:
     3     7:0 bias bits 23:16; 15:8 code bits 7:0
     ===== ==============================================================
     """
-    shift, bias = np.asarray(shift, np.int64), np.asarray(bias, np.int64)
+    shift = np.asarray(shift, np.int64)
+    bias = np.asarray(bias, np.int64)
     _check("shift", shift, (shift >= 0) & (shift < 32), "from 0 to 31")
     limit = 1 << BIAS_BITS - 1
     _check("bias", bias, (bias >= -limit) & (bias < limit), f"a signed {BIAS_BITS}-bit integer")

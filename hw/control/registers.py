@@ -96,7 +96,8 @@ class HostPort(wiring.Component):
 
     def cycles(self, m: Module):
         """Count the cycles that PROFILE selects, each a cycle late; return the counter."""
-        cycles, counted = Signal(32), Signal()
+        cycles = Signal(32)
+        counted = Signal()
         self.profile = profile = Signal(Cause)
         m.d.sync += counted.eq(self.busy & ~self.clear_cycles & (
             (profile == self.cause)

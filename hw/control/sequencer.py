@@ -90,8 +90,11 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         layer, ask = self.layer, self.request
-        run, prologue = Signal(), Signal()
-        window_end, block_end, layer_end = Signal(), Signal(), Signal()
+        run = Signal()
+        prologue = Signal()
+        window_end = Signal()
+        block_end = Signal()
+        layer_end = Signal()
         # Registers, since much depends on them; a layer's mode is there long before it is needed.
         mode = {kind: Signal(name=f"mode_{kind.name.lower()}") for kind in Mode}
         m.d.sync += [flag.eq(layer.mode == kind) for kind, flag in mode.items()]
@@ -131,7 +134,8 @@ class Sequencer(wiring.Component):
 
     def states(self, m: Module, mode, run, prologue, block_end, layer_end):
         """Lead a layer from its descriptor to its last result."""
-        layer, take = self.layer, Signal()
+        layer = self.layer
+        take = Signal()
         ahead = Signal()
         m.d.sync += ahead.eq(layer.mode.matches(*PROLOGUE_WORDS))
         ready = Signal(range(self.config.parameter_slots + 1))
@@ -192,9 +196,13 @@ class Sequencer(wiring.Component):
     def windows(self, m: Module, run, window_end, block_end, layer_end):
         """Count windows and blocks; return flags of the current window's place in its row."""
         layer = self.layer
-        x, y, block = Signal(8), Signal(8), Signal(8)
+        x = Signal(8)
+        y = Signal(8)
+        block = Signal(8)
         left = Signal(10)
-        last_step, block_edge, layer_edge = Signal(), Signal(), Signal()
+        last_step = Signal()
+        block_edge = Signal()
+        layer_edge = Signal()
         # Registers, a cycle old: windows take at least four cycles.
         edges = self.request.edges
         last_column, last_row = x == layer.width, y == layer.height
@@ -230,8 +238,13 @@ class Sequencer(wiring.Component):
     def fetches(self, m: Module, mode, run, prologue, window_due, window_end):
         """Return whether a word is due in this cycle, and which lane's turn it is (SYSTOLIC)."""
         layer = self.layer
-        lane, word_start, starts = Signal(range(self.config.lanes)), Signal(), Signal()
-        tail, tail_kept, pooled, pools = Signal(), Signal(), Signal(), Signal()
+        lane = Signal(range(self.config.lanes))
+        word_start = Signal()
+        starts = Signal()
+        tail = Signal()
+        tail_kept = Signal()
+        pooled = Signal()
+        pools = Signal()
         due = Signal()
         # The last word of a kernel row may be used in part.
         m.d.comb += tail.eq(Mux(word_start, self.inner_last, tail_kept))
@@ -259,7 +272,8 @@ class Sequencer(wiring.Component):
     def emit(self, m: Module, run, window_end, block_end, edges):
         """Mark the last step of an output, and the first output (or part) of a block."""
         layer = self.layer
-        fresh, skipped = Signal(init=1), Signal()
+        fresh = Signal(init=1)
+        skipped = Signal()
         m.d.comb += [
             skipped.eq(edges.first_column & layer.skip_first
                        | edges.last_column & layer.skip_last),
@@ -274,7 +288,8 @@ class Sequencer(wiring.Component):
     def weights(self, m: Module, run, window_end, block_end, layer_end):
         """Return the address of the step's weights: every window of a block uses the same."""
         depth = self.config.weight_depth
-        address, base = Signal(range(depth)), Signal(range(depth))
+        address = Signal(range(depth))
+        base = Signal(range(depth))
         following = Signal(range(depth))
         m.d.comb += following.eq(address + 1)
         with m.If(run):

@@ -52,7 +52,8 @@ class WindowMemory(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.memory = memory = block_memory(HALFWORD_BITS, 1 << WINDOW_BITS)
-        write, read = memory.write_port(), memory.read_port()
+        write = memory.write_port()
+        read = memory.read_port()
         newest = Signal(HALFWORD_BITS)
         with m.If(self.keep):
             m.d.sync += newest.eq(self.data)

@@ -59,7 +59,9 @@ class LinkEngine(wiring.Component):
         self.header = Signal(32)
         self.number = Signal(2)     # of a byte in a field, checksum or item
         # What the bits under way are.
-        self.is_fields, self.is_checksum, self.is_sequence = Signal(), Signal(), Signal()
+        self.is_fields = Signal()
+        self.is_checksum = Signal()
+        self.is_sequence = Signal()
         self.is_counted = Signal()
         self.data = Signal(16)
         self.mismatch = Signal()    # not the expected sequence number
@@ -114,7 +116,8 @@ class LinkEngine(wiring.Component):
             m.d.sync += self.number.eq(0)
         with m.Elif(self.byte):
             m.d.sync += self.number.eq(self.number + 1)
-        restart, answer = Signal(), Signal()
+        restart = Signal()
+        answer = Signal()
         crc = self._checksum(m, serial, restart, answer)
         expected = self._sequence(m, serial)
         with m.FSM() as fsm:

@@ -109,7 +109,8 @@ class SerialLine(wiring.Component):
         count = Signal(4, init=15)      # 15: start bit or none, 0 to 7: data bits, 8: stop bit
         active = Signal()               # a byte is being received
         low = Signal()                  # after a break, until the line is high
-        starting, stopping = Signal(), Signal()
+        starting = Signal()
+        stopping = Signal()
         strobe, half, resting = self._phase(m, active, stopping)
         m.d.comb += [
             starting.eq(count[3] & count[0]),
@@ -132,7 +133,8 @@ class SerialLine(wiring.Component):
         with m.If(self.failed):
             m.d.sync += low.eq(1)
 
-        line, following = Signal(init=1), Signal()
+        line = Signal(init=1)
+        following = Signal()
         m.d.comb += following.eq(line)
         with m.If(strobe & self.sending):
             m.d.comb += following.eq(
@@ -149,9 +151,13 @@ class SerialLine(wiring.Component):
         a start bit is waited for: from the middle of a stop bit on, seen before all else."""
         step = self.increment
         phase = Signal(PHASE_BITS + RATES - 1)
-        level, was_level, early = Signal(), Signal(), Signal()
-        strobe, half = Signal(), Signal()
-        rising, resting = Signal(), Signal()
+        level = Signal()
+        was_level = Signal()
+        early = Signal()
+        strobe = Signal()
+        half = Signal()
+        rising = Signal()
+        resting = Signal()
         late = Signal(2)
         # From the cycle in which the line is seen low to that in which its phase can be seen to
         # have come to half a bit, the samples a cycle older: rounded, for the sake of cells.

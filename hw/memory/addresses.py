@@ -65,7 +65,8 @@ class AddressGenerator(wiring.Component):
         m.d.comb += turn.eq(self.advance & self.inner_last)
         self.count_inner(m)
         middle_end, column_end, row_end, more = self.count_outer(m, turn)
-        block_base, next_base = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
+        block_base = Signal(ADDRESS_BITS)
+        next_base = Signal(ADDRESS_BITS)
         increment = Signal(ADDRESS_BITS)
         m.d.comb += next_base.eq(block_base + self.next_block)
 
@@ -113,10 +114,14 @@ class AddressGenerator(wiring.Component):
 
         What is returned is a cycle old: the inner level's ends are at least two cycles apart.
         """
-        column, row = Signal(8), Signal(8)
+        column = Signal(8)
+        row = Signal(8)
         # Columns of a row of double windows: one bit more than the width.
         middle = Signal(9)
-        middle_end, column_end, row_end, more = Signal(), Signal(), Signal(), Signal()
+        middle_end = Signal()
+        column_end = Signal()
+        row_end = Signal()
+        more = Signal()
         row_columns = Mux(self.double, (self.width << 1) | 1, self.width)
         m.d.sync += [
             middle_end.eq(middle == Mux(self.windows, row_columns, self.middle)),

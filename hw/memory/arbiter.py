@@ -69,7 +69,8 @@ class Arbiter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         host, access = self.host, self.access
-        read, read_address = Signal(), Signal(ADDRESS_BITS)
+        read = Signal()
+        read_address = Signal(ADDRESS_BITS)
         m.d.sync += [read.eq(self.read), read_address.eq(self.read_address)]
         give = Signal()
         push_wanted, host_writes, host_reads = self.streams(m, give)
@@ -116,10 +117,13 @@ class Arbiter(wiring.Component):
         Halfwords follow the wavefront of their access: no other stream write may run into it.
         """
         host, lanes = self.host, self.config.lanes
-        taking, giving = Signal(lanes - 1), Signal(lanes - 1)
+        taking = Signal(lanes - 1)
+        giving = Signal(lanes - 1)
         # Whether any bit of `taking` is set: a register, as much hangs on it.
         running = Signal()
-        push_wanted, host_writes, host_reads = Signal(), Signal(), Signal()
+        push_wanted = Signal()
+        host_writes = Signal()
+        host_reads = Signal()
         # At least one cycle, in which the flash reader has not yet seen that a word is being taken.
         stream_free = ~self.push & ~taking[: max(lanes - 2, 1)].any()
         m.d.sync += [

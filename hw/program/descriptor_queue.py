@@ -61,7 +61,8 @@ class DescriptorQueue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         slots = self.config.descriptor_slots
-        write_slot, read_slot = Signal(range(slots)), Signal(range(slots))
+        write_slot = Signal(range(slots))
+        read_slot = Signal(range(slots))
         queued = Signal(range(slots + 1))
         m.d.sync += queued.eq(queued + self.loaded - self.fetch)
         m.d.comb += self.available.eq(queued != 0)
@@ -69,9 +70,12 @@ class DescriptorQueue(wiring.Component):
             m.d.sync += write_slot.eq(write_slot + 1)
 
         m.submodules.memory = memory = block_memory(HALFWORD_BITS, slots * DESCRIPTOR_HALFWORDS)
-        write, read = memory.write_port(), memory.read_port()
-        index, previous = Signal(self.index_bits), Signal(self.index_bits)
-        busy, late = Signal(), Signal()
+        write = memory.write_port()
+        read = memory.read_port()
+        index = Signal(self.index_bits)
+        previous = Signal(self.index_bits)
+        busy = Signal()
+        late = Signal()
         m.d.comb += [
             write.addr[: self.index_bits].eq(self.write_index),
             write.addr[self.index_bits :].eq(write_slot),

@@ -137,7 +137,9 @@ class FlashReader(wiring.Component):
         # Halfwords begun and not yet taken, above an offset: the buffer is full when the top bit
         # is set.  The same counter times tRES1.
         level = Signal(range(HalfwordBuffer.DEPTH + 1), init=self.word)
-        hold, begin, flush = Signal(), Signal(), Signal()
+        hold = Signal()
+        begin = Signal()
+        flush = Signal()
 
         boundary = data_phase & count[0]
         m.d.comb += [
@@ -251,7 +253,8 @@ class FlashReader(wiring.Component):
         m.d.sync += high.eq(self.pins.i[4:])
         m.submodules.buffer = buffer = HalfwordBuffer(word=self.word)
         assert 2 * buffer.DEPTH == SECTION_BYTES
-        trailer, drop = Signal(), Signal()
+        trailer = Signal()
+        drop = Signal()
         with m.If(last_byte):
             m.d.sync += trailer.eq(~trailer & buffer.section_end)
         with m.If(flush):
@@ -273,7 +276,9 @@ class FlashReader(wiring.Component):
         The bytes of a halfword that has ``arrived`` are in ``byte`` in this and the next cycle.
         """
         crc = Signal(16, init=CRC_START)
-        second, dropped, check = Signal(), Signal(), Signal()
+        second = Signal()
+        dropped = Signal()
+        check = Signal()
         close = Signal()
         top = crc[8:] ^ byte
         top = top ^ (top >> 4)
@@ -281,7 +286,8 @@ class FlashReader(wiring.Component):
             # CRC-16, polynomial 0x1021, eight bits at once.
             m.d.sync += crc.eq(Cat(C(0, 8), crc[:8]) ^ (top << 12) ^ (top << 5) ^ top)
         m.d.sync += [second.eq(arrived), dropped.eq(drop), check.eq(dropped)]
-        good, last = crc_residue(CRC_MARK), crc_residue(CRC_LAST)
+        good = crc_residue(CRC_MARK)
+        last = crc_residue(CRC_LAST)
         assert good == CRC_START        # so that nothing resets it between sections
         m.d.comb += close.eq(check & (crc != good))
         with m.If(close):

@@ -115,10 +115,7 @@ class Loader(wiring.Component):
                                 m.d.sync += self.descriptor_loaded.eq(1)
                             m.next = following
             with m.State("WEIGHTS"):
-                m.d.comb += [
-                    wanted.eq(weight_room),
-                    weights_taken.eq(self.grant),
-                ]
+                m.d.comb += [wanted.eq(weight_room), weights_taken.eq(self.grant)]
                 with m.If(self.grant):
                     m.d.sync += count.eq(count - 1)
                     with m.If(count == 1):
@@ -143,7 +140,8 @@ class Loader(wiring.Component):
     def weight_room(self, m: Module, taken):
         """Count steps of weights and lead words to their rows; return whether one more fits."""
         depth = self.config.weight_depth
-        row, address = Signal(), Signal(range(depth))
+        row = Signal()
+        address = Signal(range(depth))
         steps = Signal(range(depth + 1))
         new = Signal()
         m.d.comb += new.eq(taken & ~row)

@@ -57,7 +57,8 @@ class Ring(wiring.Component):
             self.empty.eq(same & ~wrapped),
         ]
         # Where the writer wraps to, and where it last did: the reader is less than a lap behind.
-        first, write_first = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
+        first = Signal(ADDRESS_BITS)
+        write_first = Signal(ADDRESS_BITS)
         with m.If(self.load | self.move):
             m.d.sync += first.eq(Mux(self.load, self.initial, self.next))
         wraps = self.write_address == self.last

@@ -55,7 +55,8 @@ class ParameterMemory(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        address, stages = self.addresses(m), Requantiser.FIELD_STAGE
+        address = self.addresses(m)
+        stages = Requantiser.FIELD_STAGE
         last_word = self.config.rows * PARAMETER_FIELDS - 1
         slot = Signal(self.slot_bits)
         with m.If(self.write_enable & (self.write_word == last_word) & self.write_lane.all()):
@@ -65,7 +66,8 @@ class ParameterMemory(wiring.Component):
             for field in range(PARAMETER_FIELDS):
                 memory = block_memory(HALFWORD_BITS, 1 << self.slot_bits + self.lane_bits)
                 m.submodules[f"column_{column}_field_{field}"] = memory
-                write, read = memory.write_port(), memory.read_port()
+                write = memory.write_port()
+                read = memory.read_port()
                 word = field + PARAMETER_FIELDS * column
                 m.d.comb += [
                     write.addr[: self.lane_bits].eq(self.write_lane),

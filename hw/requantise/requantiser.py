@@ -246,11 +246,13 @@ class Requantiser(wiring.Component):
         offset = register(m, self.zero_point - self.act_min, "offset")
         span = register(m, (self.act_max - self.act_min)[:8], "span")
 
-        value, lost = Cat(Const(0, 1), x).as_signed(), Const(0, 1)
+        value = Cat(Const(0, 1), x).as_signed()
+        lost = Const(0, 1)
         for k in reversed(range(2, len(shift))):
             value, lost = self.shift_right(m, value, lost, shift[k], 1 << k)
         sign = register(m, x[-1], "sign")
-        value, lost = register(m, value, "shifted"), register(m, lost, "lost")
+        value = register(m, value, "shifted")
+        lost = register(m, lost, "lost")
         shift = register(m, shift[:2], "shift_6")
         value, lost = self.shift_right(m, value, lost, shift[1], 2)
         value, lost = self.shift_right(m, value, lost, shift[0], 1)

@@ -40,7 +40,8 @@ class Writeback(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        base, write = Signal(ADDRESS_BITS), self.write
+        base = Signal(ADDRESS_BITS)
+        write = self.write
         with m.If(self.done):
             m.d.sync += [write.request.eq(1), write.address.eq(write.address + self.step)]
             with m.If(self.next_block):

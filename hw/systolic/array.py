@@ -106,7 +106,8 @@ class SystolicArray(wiring.Component):
 
     def serial(self, m: Module):
         """Return what enters the rows at lane 0: a pair of channels, or the zero point twice."""
-        step, serial = self.step, Signal(HALFWORD_BITS)
+        step = self.step
+        serial = Signal(HALFWORD_BITS)
         with m.If(step.serial):
             of_lane = [self.memory_data[g] for g in range(self.config.lanes)]
             m.d.sync += serial.eq(select(m, step.word_phase, of_lane, name="of_lane"))

@@ -89,7 +89,8 @@ class Lane(wiring.Component):
         """Add the weight memory of one row; return the weights of its columns."""
         memory = block_memory(HALFWORD_BITS, self.config.weight_depth)
         m.submodules[f"weights_{row}"] = memory
-        write, read = memory.write_port(), memory.read_port()
+        write = memory.write_port()
+        read = memory.read_port()
         m.d.comb += [
             write.addr.eq(self.load.address),
             write.data.eq(self.memory_data),

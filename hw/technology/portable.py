@@ -37,7 +37,8 @@ class DualMultiplier(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         for i in range(2):
-            a, b = Signal(signed(8), name=f"a_{i}"), Signal(signed(8), name=f"b_{i}")
+            a = Signal(signed(8), name=f"a_{i}")
+            b = Signal(signed(8), name=f"b_{i}")
             m.d.sync += [
                 a.eq(self.a.word_select(i, 8)),
                 b.eq(self.b.word_select(i, 8)),
@@ -96,7 +97,8 @@ class SinglePortMemory(wiring.Component):
         m.submodules.memory = memory = Memory(
             shape=self.width, depth=self.depth, init=[self.poison] * self.depth
         )
-        write, read = memory.write_port(), memory.read_port()
+        write = memory.write_port()
+        read = memory.read_port()
         defined = Signal()
         m.d.sync += defined.eq(self.enable & ~self.write_enable)
         m.d.comb += [

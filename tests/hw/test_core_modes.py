@@ -8,6 +8,8 @@ from support.marks import slow
 
 from hw.contract.config import CoreConfig
 
+pytestmark = pytest.mark.slow
+
 CONFIG = CoreConfig(technology="portable")
 ONE_WORD = CONFIG.memory_depth - 1
 """First word of a ring of one word."""

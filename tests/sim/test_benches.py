@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from support.standin import LAYERS, NEVER, StandIn
 
 from hw.contract.config import CoreConfig
 from hw.contract.sections import seal
 from sim.benches import runner
 from sim.board.top import SimTop
+
+pytestmark = pytest.mark.slow
 
 CONFIG = CoreConfig(memory_depth=1024)
 

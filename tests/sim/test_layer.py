@@ -16,6 +16,8 @@ from sim.cases import Case, cases
 from sw import importer
 from sw.fuzz.builder import NetworkBuilder
 
+pytestmark = pytest.mark.slow
+
 BOARD = ["--board", "icebreaker"]
 
 

@@ -19,6 +19,8 @@ from sw.driver import Device
 from sw.driver.simulation import SimTransport
 from sw.fuzz.builder import NetworkBuilder
 
+pytestmark = pytest.mark.slow
+
 BOARD = boards.get("icebreaker")
 CONFIG, BAUD = BOARD.config, BOARD.baud
 

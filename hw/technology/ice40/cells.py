@@ -48,7 +48,8 @@ class ClockGenerator(Elaboratable):
         late = Signal()
         # The counter starts when the PLL locks; flip-flops are 0 after configuration.
         m.domains.por = ClockDomain(reset_less=True, local=True)
-        lock, locked = Signal(), Signal()
+        lock = Signal()
+        locked = Signal()
         settings = self.settings
         m.submodules.pll = Instance(
             "SB_PLL40_PAD",

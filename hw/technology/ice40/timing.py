@@ -103,7 +103,8 @@ def read_sdf(path: Path) -> Delays:
                     continue
                 groups = match.groups()
                 if what == "wire":
-                    source, sink = _pin(groups[0]), _pin(groups[1])
+                    source = _pin(groups[0])
+                    sink = _pin(groups[1])
                     time = max(float(groups[2]), float(groups[3])) / 1000
                     delays.wires[source].append((sink, time))
                     delays.drivers[sink] = source, time

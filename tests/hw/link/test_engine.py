@@ -21,6 +21,8 @@ from hw.contract.link import (
 )
 from hw.contract.registers import Register
 
+pytestmark = pytest.mark.slow
+
 
 def test_checksum_is_the_published_one():
     assert crc32(b"123456789") ^ 0xFFFFFFFF == 0xCBF43926

@@ -10,6 +10,8 @@ from support.marks import slow
 
 from hw.link.uart import SerialLine, increment
 
+pytestmark = pytest.mark.slow
+
 LENGTH = 2 * 39.75 / 12     # half cycles per bit at the highest rate
 
 

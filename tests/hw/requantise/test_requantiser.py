@@ -17,6 +17,8 @@ from hw.requantise.requantiser import FIELD_STAGE, LATENCY, Requantiser
 from sw.compiler.exact.requantiser import RequantiserSpec
 from sw.golden.requantisation import Requantisation
 
+pytestmark = pytest.mark.slow
+
 HALF = 1 << 30
 MAX_MULTIPLIER = (1 << 31) - 1
 

@@ -24,6 +24,8 @@ from hw.technology import TechnologyError, portable
 from hw.technology.ice40 import primitives
 from sim.board import verilate
 
+pytestmark = pytest.mark.slow
+
 MAIN = """
 #include "Vtop.h"
 #include "verilated.h"

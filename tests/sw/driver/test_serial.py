@@ -30,6 +30,8 @@ from sw.driver.serial import SerialTransport
 from sw.driver.spi_flash import RECORD_BYTES, SECTOR, Command, SpiFlash
 from sw.ir import Graph
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def port() -> Iterator[SimulatedSerialPort]:

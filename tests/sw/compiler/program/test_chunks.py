@@ -24,6 +24,8 @@ from sw.driver.transport import Feed, LayerObserver
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
+pytestmark = pytest.mark.slow
+
 BOARD = boards.get("icebreaker")
 CONFIG, BAUD = BOARD.config, BOARD.baud
 ROWS, WIDTH = 20, 6

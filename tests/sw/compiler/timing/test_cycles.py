@@ -23,6 +23,8 @@ from sw.compiler.timing.core import DescriptorTiming
 from sw.compiler.timing.cycles import layer_cycles, work_timings
 from sw.driver import open_device
 
+pytestmark = pytest.mark.slow
+
 PROGRAMS = 60
 PROFILED = 10
 """Programs of those whose causes are counted for every layer."""
