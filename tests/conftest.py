@@ -10,7 +10,7 @@ from support.places import SHARED
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers."""
-    config.addinivalue_line("markers", "slow: left out of the quick run: takes long, or much is like it")
+    config.addinivalue_line("markers", "slow: left out of the quick run")
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from sw.figures.store import BOARD, Figures, digest
 
 __all__ = ["HOW", "PARTS", "cells_by_part", "design", "measure_build", "same_tools"]
 
-SEEDS = ("--sweep", "4", "--first-seed", "1")
+SEEDS = ("--sweep", "2", "--first-seed", "1")
 HOW = f"python -m hw.build --board {BOARD} {' '.join(SEEDS)} --json FILE"
 
 COMMENTS = re.compile(r"^\s*(?:#.*|attribute \\(?:src|generator) .*)\n", flags=re.MULTILINE)
@@ -130,7 +130,7 @@ def measure_build(say: Callable[[str], None]) -> tuple[dict[str, str], dict[str,
         _elaborate(folder)
         _flow().synthesize(folder)
         parts = cells_by_part(json.loads((folder / "top.json").read_text()))
-        say("place and route, four seeds")
+        say("place and route, two seeds")
         report = folder / "report.json"
         line = [sys.executable, "-m", "hw.build", "--board", BOARD, *SEEDS,
                 "--output", str(folder / "build"), "--json", str(report)]
