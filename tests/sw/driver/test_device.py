@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.networks import frame, small_network
+from support.networks import frame
 from support.transports import Dummy
 
 import boards
@@ -22,7 +21,6 @@ from sw.driver import (
     DeviceError,
     DeviceLost,
     DeviceTimeout,
-    open_device,
 )
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import LayerObserver
@@ -30,22 +28,6 @@ from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
 CONFIG = boards.get("icebreaker").config
-
-
-@pytest.fixture(scope="module")
-def graph() -> Graph:
-    return small_network()
-
-
-@pytest.fixture(scope="module")
-def program(graph: Graph) -> Program:
-    return compile_graph(graph, CONFIG, board="icebreaker")
-
-
-@pytest.fixture
-def device() -> Iterator[Device]:
-    with open_device("sim", CONFIG) as device:
-        yield device
 
 
 def test_inference_on_the_simulated_core(device: Device, graph: Graph, program: Program) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.networks import frame, small_network
+from support.networks import frame
 from support.transports import Dummy
 
 import boards
@@ -27,22 +26,6 @@ from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
 
 CONFIG = boards.get("icebreaker").config
-
-
-@pytest.fixture(scope="module")
-def graph() -> Graph:
-    return small_network()
-
-
-@pytest.fixture(scope="module")
-def program(graph: Graph) -> Program:
-    return compile_graph(graph, CONFIG, board="icebreaker")
-
-
-@pytest.fixture
-def device() -> Iterator[Device]:
-    with open_device("sim", CONFIG) as device:
-        yield device
 
 
 def test_strange_devices(program: Program) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from support.command import BOARD, error_of
-from support.networks import SCORES, small_model
+from support.networks import SCORES
 from support.places import REPOSITORY
 from support.stream_process import output, start
-from support.streams import KEYS, picture, tensor
+from support.streams import KEYS, picture
 
 import boards
 from common import tool
@@ -24,23 +24,6 @@ from sw.networks import shipped
 from sw.stream.__main__ import main
 
 GOLDEN = [*BOARD, "--backend", "golden"]
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> str:
-    path = tmp_path / "small.tflite"
-    path.write_bytes(small_model())
-    return str(path)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> str:
-    path = tmp_path / "frames"
-    path.mkdir()
-    for number in range(3):
-        np.save(path / f"{number}.npy", tensor(number))
-    picture().save(path / "3.png")
-    return str(path)
 
 
 def test_json_lines(model: str, folder: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,36 +11,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
 import pytest
 from support.command import BOARD
-from support.networks import small_model
 from support.stream_process import output, start
-from support.streams import picture, tensor
+from support.streams import tensor
 
 from common import tool
 from sw.stream.__main__ import INTERRUPTED
 
 GOLDEN = [*BOARD, "--backend", "golden"]
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> str:
-    path = tmp_path / "small.tflite"
-    path.write_bytes(small_model())
-    return str(path)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> str:
-    path = tmp_path / "frames"
-    path.mkdir()
-    for number in range(3):
-        np.save(path / f"{number}.npy", tensor(number))
-    picture().save(path / "3.png")
-    return str(path)
 
 
 def line_of(process: subprocess.Popen[bytes]) -> bytes:
