@@ -240,7 +240,8 @@ def run_program(
         If the program breaks a rule.
     """
     core = FunctionalCore(program.config, seed=seed)
-    uploads, chunks = program.uploads(inputs)
+    made = program.before(inputs)
+    uploads, chunks = program.uploads(made)
 
     def bring(number: int) -> None:
         """Write the chunks that are due before a descriptor."""
@@ -260,4 +261,4 @@ def run_program(
             result[program.layers[complete[0]].output] = complete[1]
     tensors = [program.tensors[index] for index in program.outputs]
     outputs = {t.index: core.memory[t.address : t.address + t.words] for t in tensors}
-    return program.finish(outputs, program.keep(inputs)) | result
+    return program.finish(outputs, program.keep(made)) | result

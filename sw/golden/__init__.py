@@ -7,7 +7,7 @@
 - :mod:`sw.golden.model`: whole networks.
 """
 
-from sw.golden.model import check_input, compute, run
+from sw.golden.model import check_input, compute, inputs_of, run
 from sw.golden.params import (
     accumulator_range,
     activation_range,
@@ -22,6 +22,7 @@ __all__ = [
     "arguments",
     "check_input",
     "compute",
+    "inputs_of",
     "requantisation",
     "requantize_params",
     "run",

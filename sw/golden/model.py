@@ -14,7 +14,7 @@ from sw import ir
 from sw.golden import kernels
 from sw.golden.params import arguments
 
-__all__ = ["KERNELS", "check_input", "compute", "run"]
+__all__ = ["KERNELS", "check_input", "compute", "inputs_of", "run"]
 
 KERNELS: dict[type[ir.Op], Callable[..., Array]] = {
     ir.Conv2D: kernels.conv_2d,
@@ -82,6 +82,32 @@ def check_input(tensor: ir.Tensor, value: npt.NDArray[np.generic]) -> None:
         )
 
 
+def inputs_of(
+    graph: ir.Graph, inputs: Array | Sequence[Array] | Mapping[int, Array]
+) -> dict[int, Array]:
+    """Return a network's inputs by tensor index, checked; parameters as for :func:`run`.
+
+    Raises
+    ------
+    InputError
+        If an input is missing or does not fit.
+    """
+    if isinstance(inputs, Mapping):
+        given = dict(inputs)
+    else:
+        values = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
+        if len(values) != len(graph.inputs):
+            raise InputError(
+                f"network {graph.name!r} takes {len(graph.inputs)} inputs, not {len(values)}"
+            )
+        given = dict(zip(graph.inputs, values, strict=True))
+    for index in graph.inputs:
+        if index not in given:
+            raise InputError(f"input {graph.tensors[index].name!r} is missing")
+        check_input(graph.tensors[index], given[index])
+    return {index: given[index] for index in graph.inputs}
+
+
 def run(graph: ir.Graph, inputs: Array | Sequence[Array] | Mapping[int, Array]) -> dict[int, Array]:
     """Run a network.
 
@@ -102,21 +128,7 @@ def run(graph: ir.Graph, inputs: Array | Sequence[Array] | Mapping[int, Array]) 
     InputError
         If an input is missing or does not fit.
     """
-    if isinstance(inputs, Mapping):
-        given = dict(inputs)
-    else:
-        values = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
-        if len(values) != len(graph.inputs):
-            raise InputError(
-                f"network {graph.name!r} takes {len(graph.inputs)} inputs, not {len(values)}"
-            )
-        given = dict(zip(graph.inputs, values, strict=True))
-    tensors: dict[int, Array] = {}
-    for index in graph.inputs:
-        if index not in given:
-            raise InputError(f"input {graph.tensors[index].name!r} is missing")
-        check_input(graph.tensors[index], given[index])
-        tensors[index] = given[index]
+    tensors = inputs_of(graph, inputs)
     for op in graph.ops:
         operands = [_value(graph, tensors, index) for index in op.inputs]
         tensors[op.output] = compute(graph, op, operands)

@@ -18,10 +18,10 @@ import sim.layer
 from sw import compile as compile_tool
 from sw import golden, importer, run
 from sw.bench.__main__ import main as bench
-from sw.compiler import load_program, save_program
 from sw.compiler.timing import predict
 from sw.driver.simulation import SimTransport
 from sw.stream.__main__ import main as stream
+from tests.support.plans import load_program, save_program
 
 
 @pytest.fixture(scope="module")

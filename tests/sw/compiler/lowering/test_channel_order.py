@@ -15,20 +15,14 @@ from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, importer
-from sw.compiler import (
-    Program,
-    compile_graph,
-    compile_layer,
-    load_program,
-    pipeline,
-    save_program,
-)
+from sw.compiler import Program, compile_graph, compile_layer, pipeline
 from sw.compiler.graph.partition import partition
 from sw.compiler.lowering import channel_order, reading_order
 from sw.compiler.lowering.channel_order import order_channels
 from sw.compiler.lowering.context import Context
 from sw.compiler.timing import predict
 from sw.fuzz.builder import NetworkBuilder
+from tests.support.plans import load_program, save_program
 
 
 def calm(net: NetworkBuilder, outliers: Sequence[tuple[int, ...]] = ()) -> None:

@@ -15,7 +15,7 @@ from hw.contract.registers import HOLD_NEVER, Register
 from hw.contract.sections import seal, unseal
 from sim.functional import run_program
 from sw import golden, importer
-from sw.compiler import InputChunk, Program, compile_graph, load_program, save_program
+from sw.compiler import InputChunk, Program, compile_graph
 from sw.compiler.program.encoding import descriptor_words
 from sw.compiler.timing import predict
 from sw.driver import Device, DeviceError, DeviceTimeout, open_device, profile
@@ -23,6 +23,7 @@ from sw.driver.simulation import SimLinkTransport, SimTransport
 from sw.driver.transport import Feed, LayerObserver
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
+from tests.support.plans import load_program, save_program
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +98,7 @@ def frame(seed: int) -> np.ndarray:
 def test_functional_model(graph: Graph, program: Program, late: bool) -> None:
     (output,) = graph.outputs
     x = frame(0)
-    before, during = program.uploads(x)
+    before, during = program.uploads(program.before(x))
     assert (len(before), len(during)) == (PLACES, ROWS - PLACES)
     with pytest.raises(InputError, match="does not fit into the device's memory"):
         program.prepare(x)

@@ -19,11 +19,12 @@ from sim.functional import FunctionalCore, run_program
 from sim.records import ProgramError, records
 from sw import compile as tool
 from sw import importer
-from sw.compiler import compile_graph, load_program, save_program
+from sw.compiler import compile_graph
 from sw.compiler.program.encoding import descriptor_words
 from sw.compiler.timing import predict
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
+from tests.support.plans import load_program, save_program
 
 
 def small() -> tuple[Graph, bytes]:
