@@ -28,7 +28,8 @@ class Quantization:
     Attributes
     ----------
     scales : tuple of float
-        Positive and exactly representable as float32: one value, or one per channel.
+        Positive and exactly representable as float32: one value, or one per channel, of which
+        some may be 0: channels of weights whose outputs are the output's zero point.
     zero_points : tuple of int
         As many as ``scales``.
     axis : int or None

@@ -274,8 +274,10 @@ def _check_quantization(tensor: ir.Tensor) -> None:
     if tensor.quantization is None:
         return
     for scale in tensor.quantization.scales:
+        # Only a channel of weights may have 0.
+        positive = scale > 0 or (scale == 0 and tensor.quantization.per_channel)
         _require(
-            0 < scale <= LARGEST_SCALE and float(np.float32(scale)) == scale,
+            positive and scale <= LARGEST_SCALE and float(np.float32(scale)) == scale,
             f"{where}: a scale must be a positive float32",
         )
     limits = np.iinfo(kind) if kind.kind in "iu" else np.iinfo(np.int8)
