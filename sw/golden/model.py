@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,26 +12,58 @@ from common.arrays import Array
 from common.errors import InputError, UnsupportedError
 from sw import ir
 from sw.golden import kernels
-from sw.golden.params import arguments
+from sw.golden.arguments import arguments
 
 __all__ = ["KERNELS", "check_input", "compute", "inputs_of", "run"]
 
-KERNELS: dict[type[ir.Op], Callable[..., Array]] = {
+KERNELS: dict[type[ir.Op], Callable[..., Any]] = {
     ir.Conv2D: kernels.conv_2d,
     ir.DepthwiseConv2D: kernels.depthwise_conv_2d,
     ir.FullyConnected: kernels.fully_connected,
+    ir.TransposeConv: kernels.transpose_conv,
     ir.Add: kernels.add,
     ir.Sub: kernels.sub,
     ir.Mul: kernels.mul,
+    ir.Maximum: kernels.maximum,
+    ir.Minimum: kernels.minimum,
     ir.AveragePool2D: kernels.average_pool_2d,
+    ir.MaxPool2D: kernels.max_pool_2d,
     ir.Mean: kernels.mean,
+    ir.Sum: kernels.mean,
+    ir.ArgMax: kernels.arg_max,
+    ir.ResizeBilinear: kernels.resize_bilinear,
+    ir.ResizeNearestNeighbor: kernels.resize_nearest_neighbor,
     ir.Pad: kernels.pad,
+    ir.PadV2: kernels.pad,
+    ir.MirrorPad: kernels.mirror_pad,
     ir.Reshape: kernels.reshape,
-    ir.Quantize: kernels.quantize,
-    ir.Softmax: kernels.softmax,
     ir.Transpose: kernels.transpose,
+    ir.Slice: kernels.part,
+    ir.Concatenation: kernels.concatenation,
+    ir.Pack: kernels.pack,
+    ir.Quantize: kernels.quantize,
+    ir.Dequantize: kernels.dequantize,
+    ir.Relu: kernels.clamp,
+    ir.Relu6: kernels.clamp,
+    ir.ReluN1To1: kernels.clamp,
+    ir.Relu0To1: kernels.clamp,
+    ir.LeakyRelu: kernels.leaky_relu,
+    ir.Prelu: kernels.prelu,
+    ir.HardSwish: kernels.hard_swish,
+    ir.Logistic: kernels.look_up,
+    ir.Tanh: kernels.look_up,
+    ir.Softmax: kernels.softmax,
 }
-"""The kernel of every operator: operand arrays, then the keywords of ``params.arguments``."""
+"""The kernel of every operator: operand arrays, then the keywords of ``arguments``."""
+
+_NEW_SCALE = "quantise the model again with other calibration data, which moves its scales"
+_REMEDIES: dict[type[ir.Op], str] = {
+    ir.Quantize: "give numbers of the range that the network was quantised for",
+    ir.Logistic: _NEW_SCALE,
+    ir.Tanh: _NEW_SCALE,
+    ir.ResizeBilinear: "enlarge in two steps",
+}
+"""What to do where an operator is undefined in the reference."""
 
 
 def compute(graph: ir.Graph, op: ir.Operator, operands: Sequence[Array]) -> Array:
@@ -56,15 +88,19 @@ def compute(graph: ir.Graph, op: ir.Operator, operands: Sequence[Array]) -> Arra
     """
     if isinstance(op, ir.WeightedOp) and op.bias is None:
         operands = [*operands, None]  # type: ignore[list-item]
+    kernel = KERNELS[type(op)]
+    if isinstance(op, ir.Quantize) and graph.tensors[op.input].dtype == "float32":
+        kernel = kernels.quantize_float
     try:
-        result = KERNELS[type(op)](*operands, **arguments(graph, op))
+        result = kernel(*operands, **arguments(graph, op))
     except OverflowError as error:
+        remedy = _REMEDIES.get(type(op), "use smaller biases or a larger output scale")
         raise UnsupportedError(
             f"{graph.name}: operator {op.name!r} ({op.kind}): {error} with this input, and the "
-            "reference is undefined there; use smaller biases or a larger output scale"
+            f"reference is undefined there; {remedy}"
         ) from None
     # A fully connected layer may keep leading dimensions; the elements are the same.
-    return result.reshape(graph.tensors[op.output].shape)
+    return cast(Array, result.reshape(graph.tensors[op.output].shape))
 
 
 def check_input(tensor: ir.Tensor, value: npt.NDArray[np.generic]) -> None:

@@ -11,7 +11,10 @@ import numpy.typing as npt
 
 from common.errors import GraphError
 
-__all__ = ["Quantization", "Shape", "Tensor", "rows_of"]
+__all__ = ["QUANTISED", "Quantization", "Shape", "Tensor", "rows_of"]
+
+QUANTISED = ("int8", "uint8")
+"""Types of tensors that have a scale and a zero point."""
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -69,7 +72,9 @@ class Tensor:
     shape : tuple of int
         Empty for a scalar.
     dtype : str
-        A NumPy type name; the operators' data are ``"int8"`` or ``"uint8"``, biases ``"int32"``.
+        A NumPy type name; the operators' data are ``"int8"`` or ``"uint8"``, biases ``"int32"``,
+        indices ``"int32"`` or ``"int64"``, and what QUANTIZE reads and DEQUANTIZE writes
+        ``"float32"``.
     quantization : Quantization or None
     data : ndarray or None
         Contents of a constant, read-only, of ``shape`` and ``dtype``; ``None`` for activations.
