@@ -11,6 +11,7 @@ from sw import ir
 from sw.compiler.input.reads import SystolicRead, dense_read
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Geometry, LoweredLayer
+from sw.compiler.lowering.padded import lower_padded
 from sw.compiler.lowering.products import PIXELS_IN_PARTS, as_layer, product_commands
 from sw.compiler.lowering.reading_order import contiguous_read, fits, read_in_parts
 from sw.compiler.lowering.site import WeightedSite, beyond_int8
@@ -19,42 +20,39 @@ __all__ = ["lower_convolution", "lower_fully_connected"]
 
 
 def lower_convolution(ctx: Context, site: WeightedSite) -> LoweredLayer:
-    """Lower a convolution of a dense tensor: 1×1, or of any size without padding."""
+    """Lower a convolution of a dense tensor."""
     op, x, y, kernel = site.op, site.view.tensor, site.output_tensor, site.kernel
     assert isinstance(op, ir.Conv2D)
-    if op.padding != ir.NO_PADDING:
-        raise site.refuse(
-            f"a {kernel[0]}x{kernel[1]} convolution with padding runs only on the network's input",
-            "use padding VALID, or a depthwise convolution",
-        )
-    if op.dilation != (1, 1) and kernel != (1, 1):
-        raise site.refuse(
-            "dilated convolutions run only on the network's input", "remove the dilation"
-        )
     columns, channels = ctx.config.columns, x.shape[3]
     size = (y.shape[1], y.shape[2])
-    plain = dense_read(x.shape[2], channels, kernel, op.stride, size[1], columns)
+    plain = dense_read(
+        x.shape[2], channels, kernel, op.stride, size[1], columns, dilation=op.dilation
+    )
     geometry = Geometry(
-        kernel=kernel[0],
+        kernel=(kernel[0] - 1) * op.dilation[0] + 1,
         stride=op.stride[0],
         input_rows=x.shape[1],
         output_rows=size[0],
         input_pitch=x.shape[2] * ctx.words(channels),
         output_pitch=size[1] * ctx.words(y.shape[3]),
     )
-    if kernel == x.shape[1:3]:
-        # Its only window is the whole tensor.
-        pixels = kernel[0] * kernel[1]
-        plain = dense_read(pixels, channels, (1, pixels), (1, pixels), 1, columns)
-    if kernel == x.shape[1:3] or (kernel == (1, 1) and op.stride == (1, 1)):
-        return _consecutive(ctx, site, size, plain, geometry)
-    codes, weights = site.codes, site.coded_weights
-    if beyond_int8(weights).any():
+    if op.padding == ir.NO_PADDING:
+        if kernel == x.shape[1:3]:
+            # Its only window is the whole tensor.
+            pixels = kernel[0] * kernel[1]
+            plain = dense_read(pixels, channels, (1, pixels), (1, pixels), 1, columns)
+        if kernel == x.shape[1:3] or (kernel == (1, 1) and op.stride == (1, 1)):
+            return _consecutive(ctx, site, size, plain, geometry)
+    if beyond_int8(site.coded_weights).any():
         raise site.refuse(
             "a weight less its zero point is beyond int8, which this kernel size has no room for",
             "quantise the network with symmetric (int8) weights",
         )
-    commands = product_commands(ctx, site, codes, weights, size, lambda _: plain)
+    if op.padding != ir.NO_PADDING:
+        return lower_padded(ctx, site)
+    commands = product_commands(
+        ctx, site, site.codes, site.coded_weights, size, lambda _: plain
+    )
     return as_layer(site, commands, geometry)
 
 

@@ -17,7 +17,12 @@ from hw.contract.words import ADDRESS_BITS
 from sw.compiler.exact.requantiser import Codes
 from sw.compiler.program.tensors import Place
 
-__all__ = ["Command", "Geometry", "LoweredLayer", "Trail", "blocks_of", "distribute"]
+__all__ = [
+    "Command", "Geometry", "LoweredLayer", "Trail", "blocks_of", "distribute", "scratch_place",
+]
+
+SCRATCH = -1
+"""Numbers of scratch places start here and go down with the output's number."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -173,6 +178,11 @@ class LoweredLayer:
     def steps(self) -> int:
         """Cycles that the array needs for the whole layer."""
         return sum(c.steps * c.windows * c.passes for c in self.commands)
+
+
+def scratch_place(output: Place) -> Place:
+    """Return the place of what a layer keeps on its way to its output: no tensor's."""
+    return Place(SCRATCH - output)
 
 
 def blocks_of(codes: Codes, columns: int) -> list[Codes]:
