@@ -24,9 +24,10 @@ from hw.contract.taps import STRIDES, window_ages, window_steps
 from hw.contract.words import ADDRESS_BITS
 from sim.hazards import Reads, check_outputs
 from sim.records import ProgramError, records
-from sw.compiler import Collector, Program
+from sw import golden
+from sw.compiler import Collector, Plan, Program
 
-__all__ = ["FunctionalCore", "run_program"]
+__all__ = ["FunctionalCore", "run_plan", "run_program"]
 
 Bytes = npt.NDArray[np.int8]
 
@@ -262,3 +263,20 @@ def run_program(
     tensors = [program.tensors[index] for index in program.outputs]
     outputs = {t.index: core.memory[t.address : t.address + t.words] for t in tensors}
     return program.finish(outputs, program.keep(made)) | result
+
+
+def run_plan(
+    plan: Plan,
+    inputs: Array | Sequence[Array] | Mapping[int, Array],
+    *,
+    seed: int = 0,
+    late: bool = False,
+) -> dict[int, Array]:
+    """Run all programs of a network; parameters and result as for :func:`run_program`."""
+    if not plan.programs:
+        return golden.run(plan.network, inputs)
+    tensors = plan.given(inputs)
+    for number, program in enumerate(plan.programs):
+        given = {index: tensors[index] for index in program.network.inputs}
+        tensors |= run_program(program, given, seed=seed + number, late=late)
+    return tensors

@@ -43,6 +43,7 @@ def compile_network(
     board: str = "",
     flash_address: int = FLASH_ADDRESS,
     fallback: bool = True,
+    dense_input: bool = False,
     remove_constant_channels: bool = REMOVE_CONSTANT_CHANNELS,
     compact_input: bool = False,
 ) -> Plan:
@@ -58,7 +59,7 @@ def compile_network(
     fallback : bool
         The host runs what the device cannot.  Without, it runs only what is in front of the first
         and behind the last operator of a kind that the device knows.
-    remove_constant_channels, compact_input
+    dense_input, remove_constant_channels, compact_input
         As for :func:`sw.compiler.compile_graph`.
 
     Raises
@@ -69,7 +70,7 @@ def compile_network(
 
     def compiled(piece: ir.Graph, address: int, host: frozenset[str]) -> Program:
         program = compile_graph(
-            piece, config, board=board, flash_address=address,
+            piece, config, board=board, flash_address=address, dense_input=dense_input,
             remove_constant_channels=remove_constant_channels, compact_input=compact_input,
             host=host,
         )

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import SeparableError
-from sw import golden
 from sw.compiler import Plan
 from sw.driver.device import Device, Frame, TensorObserver
 from sw.driver.errors import DeviceLost
@@ -60,7 +59,7 @@ class NetworkDevice:
         """Run the network once; see :meth:`Device.infer`."""
         if len(self.plan.programs) == 1:
             return self.device.infer(inputs, observe)
-        tensors = self._given(inputs)
+        tensors = self.plan.given(inputs)
         results: list[Result] = []
         layers = 0
         for program in self.plan.programs:
@@ -106,16 +105,6 @@ class NetworkDevice:
         """Tensors that nothing computes and the network does not give."""
         network = self.plan.network
         return set(network.inputs) - set(network.outputs)
-
-    def _given(self, inputs: Frame) -> dict[int, Array]:
-        """Return the network's inputs, and constants that it gives, by number."""
-        network = self.plan.network
-        constants = {
-            index: np.asarray(network.tensors[index].data)
-            for index in network.outputs
-            if network.tensors[index].is_constant
-        }
-        return {**constants, **golden.inputs_of(network, inputs)}
 
     def close(self) -> None:
         """Let go of the device."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from common.arrays import Array
 from hw.contract.config import CoreConfig
-from sw import ir
-from sw.compiler.program.program import Program, ProgramLayer
+from sw import golden, ir
+from sw.compiler.program.program import Frame, Program, ProgramLayer
 
 __all__ = ["HostOperator", "Plan"]
 
@@ -81,6 +84,27 @@ class Plan:
     def flash_bytes(self) -> int:
         """Size of all programs."""
         return sum(len(program.flash) for program in self.programs)
+
+    def given(self, inputs: Frame) -> dict[int, Array]:
+        """Return the network's inputs, and constants that it gives, by tensor number.
+
+        Parameters
+        ----------
+        inputs : ndarray, sequence or mapping
+            As for :func:`sw.golden.run`.
+
+        Raises
+        ------
+        InputError
+            If an input is missing or does not fit.
+        """
+        tensors = self.network.tensors
+        constants = {
+            index: np.asarray(tensors[index].data)
+            for index in self.network.outputs
+            if tensors[index].is_constant
+        }
+        return {**constants, **golden.inputs_of(self.network, inputs)}
 
     @property
     def carried_bytes(self) -> int:
