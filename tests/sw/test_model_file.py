@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from support.command import BOARD
 from support.networks import TINY_SHAPE, tiny_model
+from support.plans import load_program, save_program
 
 import boards
 import sim.layer
@@ -21,7 +22,6 @@ from sw.bench.__main__ import main as bench
 from sw.compiler.timing import predict
 from sw.driver.simulation import SimTransport
 from sw.stream.__main__ import main as stream
-from tests.support.plans import load_program, save_program
 
 
 @pytest.fixture(scope="module")

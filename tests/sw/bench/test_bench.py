@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.plans import plan_of
 
 import boards
 import sw.bench.__main__
@@ -30,7 +31,6 @@ from sw.compiler import Program, compile_graph
 from sw.compiler.timing import predict
 from sw.driver import open_device
 from sw.fuzz.builder import NetworkBuilder
-from tests.support.plans import plan_of
 
 BOARD = boards.get("icebreaker")
 MHZ = BOARD.config.core_mhz

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.compiled import check, random_inputs
+from support.plans import load_program, save_program
 
 import boards
 from common.errors import UnsupportedError
@@ -17,7 +18,6 @@ from sw.compiler import compile_graph
 from sw.driver import Device
 from sw.driver.simulation import SimTransport
 from sw.fuzz.builder import NetworkBuilder
-from tests.support.plans import load_program, save_program
 
 CONFIG = boards.get("icebreaker").config
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.compiled import check, check_program, random_inputs
+from support.plans import load_program, save_program
 
 from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
@@ -22,7 +23,6 @@ from sw.compiler.lowering.channel_order import order_channels
 from sw.compiler.lowering.context import Context
 from sw.compiler.timing import predict
 from sw.fuzz.builder import NetworkBuilder
-from tests.support.plans import load_program, save_program
 
 
 def calm(net: NetworkBuilder, outliers: Sequence[tuple[int, ...]] = ()) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from support.compiled import check_program, random_inputs
 from support.networks import image_network
+from support.plans import load_program, save_program
 
 import boards
 from hw.contract.config import CoreConfig
@@ -25,7 +26,6 @@ from sw.compiler.timing import predict
 from sw.compiler.timing.overlap import MARGIN
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
-from tests.support.plans import load_program, save_program
 
 CONFIG = boards.get("icebreaker").config
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.plans import load_program, save_program
 
 import boards
 from common.errors import InputError, UnsupportedError
@@ -23,7 +24,6 @@ from sw.driver.simulation import SimLinkTransport, SimTransport
 from sw.driver.transport import Feed, LayerObserver
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
-from tests.support.plans import load_program, save_program
 
 pytestmark = pytest.mark.slow
 

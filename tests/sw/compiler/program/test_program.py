@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.compiled import check_program, random_inputs
+from support.plans import load_program, save_program
 
 from common.errors import InputError
 from hw.contract.config import CoreConfig
@@ -24,7 +25,6 @@ from sw.compiler.program.encoding import descriptor_words
 from sw.compiler.timing import predict
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
-from tests.support.plans import load_program, save_program
 
 
 def small() -> tuple[Graph, bytes]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.compiled import check_program, random_inputs
+from support.plans import load_program, save_program
 
 import boards
 from common.errors import InputError
@@ -25,7 +26,6 @@ from sw.compiler.program import storage
 from sw.compiler.program.schema import Reader, SchemaError, Writer, fingerprint
 from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
-from tests.support.plans import load_program, save_program
 
 CONFIG = boards.get("icebreaker").config
 DIGEST = 32
