@@ -116,6 +116,8 @@ def _divided(
                 address = end + -end % ALIGNMENT
         if not refused:
             return programs, rules
+        if refused.keys() <= rules.keys():
+            raise AssertionError(f"{graph.name}: {refused} was the host's already")
         rules |= refused
 
 

@@ -149,7 +149,7 @@ def rewrite(part: Partition, channels: Mapping[Place, Channels]) -> Partition:
     ops = [_rewritten(op, part, channels, tensors) for op in graph.ops]
     smaller = replace(graph, tensors=tuple(tensors), ops=tuple(ops))
     smaller.check()
-    return partition(smaller)
+    return partition(smaller, {op.name for op in graph.ops} - {op.name for op in part.device})
 
 
 def _rewritten(
