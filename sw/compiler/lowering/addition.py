@@ -12,14 +12,11 @@ from hw.contract.modes import Mode, minimum_steps
 from sw import ir
 from sw.compiler.exact.sums import STEPS, AddCode, find_codes
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer, Trail
+from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer, Trail, scratch_place
 from sw.compiler.lowering.site import SumSite
 from sw.compiler.program.tensors import Place
 
 __all__ = ["lower_add", "rectangles"]
-
-SCRATCH = -1
-"""Numbers of scratch places start here and go down with the output's number."""
 
 WORK = 2_500_000
 """What the searches for the integers of all ADDs of a network may do, in equal parts."""
@@ -69,6 +66,7 @@ def lower_add(ctx: Context, site: SumSite) -> LoweredLayer:
             "for every pair",
             "change one of the three scales slightly",
         )
+    words = ctx.tensor_words(site.output)
     return LoweredLayer(
         name=site.op.name,
         kind=site.op.kind,
@@ -77,7 +75,7 @@ def lower_add(ctx: Context, site: SumSite) -> LoweredLayer:
         output=site.output,
         output_rows=site.output_rows,
         commands=tuple(_all_commands(ctx, site, codes, first, second)),
-        scratch={_scratch(site): ctx.tensor_words(site.output)} if len(codes) > 1 else {},
+        scratch={scratch_place(site.output): words} if len(codes) > 1 else {},
         geometry=_geometry(ctx, site),
         # A word is read before the sum is written there, if it is read once.
         in_place=Trail(0) if len(codes) == 1 else None,
@@ -97,7 +95,7 @@ def _geometry(ctx: Context, site: SumSite) -> Geometry | None:
 def _all_commands(
     ctx: Context, site: SumSite, codes: Sequence[AddCode], a: Place, b: Place
 ) -> Iterator[Command]:
-    output, scratch = site.output, _scratch(site)
+    output, scratch = site.output, scratch_place(site.output)
     if len(codes) == 1:
         yield from _commands(ctx, site, codes[0], a, b, output)
         return
@@ -106,11 +104,6 @@ def _all_commands(
     yield from _commands(ctx, site, below, a, b, scratch)
     # In place: a word is read before the sum is written there.
     yield from _commands(ctx, site, both, output, scratch, output)
-
-
-def _scratch(site: SumSite) -> Place:
-    """Return the place of what is added up on the way: no tensor's."""
-    return Place(SCRATCH - site.output)
 
 
 def _commands(

@@ -173,8 +173,9 @@ def test_single_blocks_of_too_many_pixels_are_refused() -> None:
         check(net.build(outputs=[y]))
 
 
-@pytest.mark.parametrize("kind", ["CONV_2D", "FULLY_CONNECTED", "FLATTENED"])
-@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [("CONV_2D", "int8"), ("FULLY_CONNECTED", "uint8"), ("FLATTENED", "int8")]
+)
 def test_long_sums_of_many_pixels(kind: str, dtype: str) -> None:
     """Each pixel has its weights from the flash: a descriptor for every one."""
 
