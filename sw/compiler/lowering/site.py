@@ -15,8 +15,9 @@ import numpy.typing as npt
 from common.arrays import Ints
 from common.errors import UnsupportedError
 from sw import golden, ir
-from sw.compiler.exact.averages import AverageCode, find_code
+from sw.compiler.exact.averages import find_codes
 from sw.compiler.exact.guards import Guard
+from sw.compiler.exact.parts import Part
 from sw.compiler.exact.reference import ChannelSums, Reference
 from sw.compiler.exact.requantisation import encode, nominal_codes, reach_of
 from sw.compiler.exact.requantiser import Codes, RequantiserSpec
@@ -332,12 +333,12 @@ class AverageSite(Site):
         return self.requantisation
 
     @cached_property
-    def code(self) -> AverageCode | None:
-        """Integers that give all :attr:`averages`, if there are any."""
+    def codes(self) -> tuple[Part, ...] | None:
+        """Integers that give all :attr:`averages`, if there are any; see :func:`find_codes`."""
         gain = 1 / self.pixels
         if isinstance(self.op, ir.Mean):
             gain *= self.view.tensor.q.scale / self.output_tensor.q.scale
-        return find_code(self.sums, self.averages, gain, self.hardware_requantisation, self.spec)
+        return find_codes(self.sums, self.averages, gain, self.hardware_requantisation, self.spec)
 
     def _output_range(self) -> Ints:
         (known,) = self.ranges

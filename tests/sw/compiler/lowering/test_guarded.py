@@ -99,20 +99,18 @@ def test_guards_in_another_word(pixels: int) -> None:
 
 
 def test_partial_sums_and_biases_may_wrap() -> None:
-    """Only the sum at the end has to be within the limit."""
+    """Only the sum at the end has to be within the limit: here inputs are 100 to 127."""
     net = NetworkBuilder(seed=4)
-    y = net.conv_2d(net.input((1, 1, 1, 512), zero_point=-128), 8)
+    x = net.conv_2d(net.input((1, 1, 1, 8)), 600, activation="RELU")
+    net[x].zero_points = [100]
+    y = net.conv_2d(x, 8)
     weights, bias = (net[i] for i in net.file.operators[-1].inputs[1:])
-    data = np.full(weights.shape, 125, np.int8)
-    data[:, :, :, 256:] = -125
-    weights.data, bias.data = data, np.full(8, 7, np.int32)
-    # Raw products of one sign reach 125 × 127 × 512, and the bias of raw inputs is as large.
-    value = np.full((1, 1, 1, 512), 127, np.int8)
-    check_on_core(net.build(outputs=[y]), frames=[value])
-    weights.data = np.full(weights.shape, 48, np.int8)
-    bias.data = np.full(8, -6_000_000, np.int32)
-    assert 48 * 128 * 512 + 6_000_000 > 1 << 23
-    check_on_core(net.build(outputs=[y]), frames=[value])
+    weights.data = np.full(weights.shape, 127, np.int8)
+    bias.data = np.linspace(-4_000_000, 0, 8).astype(np.int32)
+    net[y].zero_points = [0]
+    net[y].scales = [net[x].scales[0] * float(np.mean(weights.scales)) * 20_000]
+    assert 127 * 127 * 600 > 1 << 23
+    check_on_core(net.build(outputs=[y]))
 
 
 def test_outputs_that_are_not_saturated_beyond_the_limit_are_refused() -> None:
