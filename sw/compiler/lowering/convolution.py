@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,16 @@ from common.arrays import Ints
 from sw import ir
 from sw.compiler.input.reads import SystolicRead, dense_read
 from sw.compiler.lowering.context import Context
+from sw.compiler.lowering.guarded import guarded_commands
 from sw.compiler.lowering.layers import Geometry, LoweredLayer
 from sw.compiler.lowering.padded import lower_padded
 from sw.compiler.lowering.products import PIXELS_IN_PARTS, as_layer, product_commands
-from sw.compiler.lowering.reading_order import contiguous_read, fits, read_in_parts
+from sw.compiler.lowering.reading_order import (
+    contiguous_read,
+    fits,
+    plain_read,
+    read_in_parts,
+)
 from sw.compiler.lowering.site import WeightedSite, beyond_int8
 
 __all__ = ["lower_convolution", "lower_fully_connected"]
@@ -83,24 +90,54 @@ def _consecutive(
     geometry: Geometry | None = None,
 ) -> LoweredLayer:
     """Lower a product with consecutive words, reading some twice where weights need it."""
-    columns, codes, weights = ctx.config.columns, site.codes, site.coded_weights
-    # From here on every byte is a tap, those of padding too, with zero weights.
-    channels = site.view.channels
-    pixels = weights.shape[1] // channels
+    columns, channels = ctx.config.columns, site.view.channels
+    pixels = site.matrix.shape[1] // channels
     words = ctx.words(channels)
-    spread = np.zeros((len(weights), pixels, words * columns), np.int64)
-    spread[:, :, :channels] = weights.reshape(len(weights), pixels, channels)
-    spread = spread.reshape(len(weights), -1)
+
+    def spread(weights: Ints) -> Ints:
+        """Put weights where bytes lie: every byte is a tap, those of padding with zero weights."""
+        taps = np.zeros((len(weights), pixels, words * columns), np.int64)
+        taps[:, :, :channels] = weights.reshape(len(weights), pixels, channels)
+        return taps.reshape(len(weights), -1)
+
     taps = np.arange(len(plain.slots) * 2, dtype=np.intp).reshape(-1, 2)
     plain = replace(plain, slots=taps)
+    commands, scratch = guarded_commands(
+        ctx,
+        site,
+        site.coded_weights,
+        spread,
+        size,
+        _reads(ctx, site, pixels * words, size, plain),
+        lambda count: _reads(ctx, site, count, size, plain_read(count, columns)),
+    )
+    return as_layer(site, commands, geometry, scratch)
+
+
+def _reads(
+    ctx: Context, site: WeightedSite, words: int, size: tuple[int, int], plain: SystolicRead
+) -> Callable[[Ints], SystolicRead]:
+    """Return how blocks of weights read windows of so many consecutive words.
+
+    Parameters
+    ----------
+    ctx : Context
+    site : WeightedSite
+    words : int
+    size : (height, width)
+        Windows.
+    plain : SystolicRead
+        For blocks that read every word once.
+    """
+    columns = ctx.config.columns
     reads: dict[tuple[tuple[int, int], ...], SystolicRead | None] = {}
 
     def find(again: dict[int, int]) -> SystolicRead | None:
-        read = contiguous_read(pixels * words, again, columns) if again else plain
+        read = contiguous_read(words, again, columns) if again else plain
         if read is not None and fits(read, ctx.config):
             return read
         if size[0] * size[1] <= PIXELS_IN_PARTS:
-            return read_in_parts(pixels * words, again, ctx.config)
+            return read_in_parts(words, again, ctx.config)
         return read
 
     def read_for(group: Ints) -> SystolicRead:
@@ -117,7 +154,4 @@ def _consecutive(
             raise site.refuse("no order of reading visits its words twice", "report this")
         return read
 
-    commands = product_commands(ctx, site, codes, spread, size, read_for)
-    return as_layer(site, commands, geometry)
-
-
+    return read_for

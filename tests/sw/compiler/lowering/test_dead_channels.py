@@ -12,7 +12,7 @@ from support.on_core import check_on_core
 
 from common.errors import ModelFormatError, UnsupportedError
 from sw import golden, importer
-from sw.compiler.program.storage import load, save
+from sw.compiler.program.storage import load
 from sw.fuzz.builder import NetworkBuilder
 
 ENDS = {0: (1 << 31) - 1, 3: -(1 << 31), 5: -(1 << 31) + 7}
@@ -56,7 +56,7 @@ def test_dead_channels_are_the_zero_point(kind: str, scale: float, tmp_path: Pat
         assert np.all(of_dead == graph.tensors[index].q.zero_point)
     np.testing.assert_array_equal(reference.tensor(index), outputs)
     check(model, remove_constant_channels=True)
-    save(check_on_core(model), tmp_path / "network.sep")
+    save_program(check_on_core(model), tmp_path / "network.sep")
     load(tmp_path / "network.sep")
 
 
