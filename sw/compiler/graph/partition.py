@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 
 from common.errors import UnsupportedError
 from sw import ir
+from sw.compiler.graph.operands import activations, is_elementwise, is_layer
 from sw.compiler.program.tensors import Place
 from sw.golden.requantisation import Requantisation
 
 __all__ = [
     "Partition",
     "View",
-    "activations",
     "as_stored",
     "offset",
     "partition",
@@ -26,16 +26,6 @@ __all__ = [
     "subgraph",
     "zero_point",
 ]
-
-DEVICE_OPERATORS = (
-    ir.Conv2D,
-    ir.DepthwiseConv2D,
-    ir.FullyConnected,
-    ir.Add,
-    ir.AveragePool2D,
-    ir.Mean,
-)
-
 
 def offset(tensor: ir.Tensor) -> int:
     """Return what is subtracted from a tensor's integers so that they become int8."""
@@ -123,11 +113,6 @@ class Partition:
         return View(tensor, place, channels, tensor.shape != written.shape)
 
 
-def activations(op: ir.Operator) -> tuple[int, ...]:
-    """Return an operator's operands without weights and biases."""
-    return op.inputs[:1] if isinstance(op, ir.WeightedOp) else op.inputs
-
-
 def _moves_nothing(graph: ir.Graph, op: ir.Operator) -> bool:
     """Whether an operator leaves every byte in the device's memory where it is."""
     if isinstance(op, ir.Quantize):
@@ -140,8 +125,8 @@ def _read_by_device(graph: ir.Graph) -> set[int]:
     """Return the tensors that operators of the device read, themselves or through others."""
     needed: set[int] = set()
     for op in reversed(graph.ops):
-        if isinstance(op, DEVICE_OPERATORS) or op.output in needed:
-            needed.update(activations(op))
+        if is_layer(graph, op) or op.output in needed:
+            needed.update(activations(graph, op))
     return needed
 
 
@@ -165,7 +150,7 @@ def partition(graph: ir.Graph) -> Partition:
     UnsupportedError
         If nothing is left for the device, or an operator between the device's cannot run there.
     """
-    if not any(isinstance(op, DEVICE_OPERATORS) for op in graph.ops):
+    if not any(is_layer(graph, op) for op in graph.ops):
         raise UnsupportedError(
             f"network {graph.name!r} has no operator for the device (convolutions, fully "
             "connected, ADD, average pooling); there is nothing to compile"
@@ -175,7 +160,7 @@ def partition(graph: ir.Graph) -> Partition:
     aliases: dict[int, Place] = {}
     prefix, device, suffix = [], [], []
     for op in graph.ops:
-        if isinstance(op, DEVICE_OPERATORS):
+        if is_layer(graph, op):
             device.append(op)
         elif of_host.issuperset(op.inputs):
             prefix.append(op)
@@ -184,6 +169,8 @@ def partition(graph: ir.Graph) -> Partition:
             suffix.append(op)
         elif _moves_nothing(graph, op):
             aliases[op.output] = aliases.get(op.inputs[0], Place(op.inputs[0]))
+        elif is_elementwise(graph, op):
+            device.append(op)
         else:
             raise refusal(
                 graph,
@@ -194,7 +181,7 @@ def partition(graph: ir.Graph) -> Partition:
             )
     wanted = {i for op in suffix for i in op.inputs} | set(graph.outputs)
     places = {aliases.get(i, i) for i in wanted}
-    _check_tensors(graph, {i for op in device for i in (op.output, *activations(op))})
+    _check_tensors(graph, {i for op in device for i in (op.output, *activations(graph, op))})
     part = Partition(
         graph=graph,
         prefix=tuple(prefix),
@@ -215,11 +202,7 @@ def _inputs(
     """Return the tensors of the host that operators of the device read."""
     inputs: list[Place] = []
     for op in device:
-        for index in activations(op):
-            if graph.tensors[index].is_constant:
-                raise refusal(
-                    graph, op, "an operand is constant", "fold it into the next bias or scale"
-                )
+        for index in activations(graph, op):
             if index in of_host and index not in inputs:
                 inputs.append(Place(index))
     return inputs
@@ -230,7 +213,7 @@ def _check_pixels(part: Partition, op: ir.Operator) -> None:
 
     Memory pads each pixel to whole words.  Only a fully connected layer reads several as one.
     """
-    for view in map(part.view, activations(op)):
+    for view in map(part.view, activations(part.graph, op)):
         whole = view.tensor.shape[-1:] == (view.channels,)
         if isinstance(op, ir.FullyConnected):
             whole |= part.graph.tensors[op.weights].shape[1] % view.channels == 0

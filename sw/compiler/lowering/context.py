@@ -14,8 +14,10 @@ from hw.contract.config import CoreConfig
 from sw import ir
 from sw.compiler.exact.requantiser import RequantiserSpec
 from sw.compiler.graph.channels import Channels
-from sw.compiler.graph.partition import Partition, activations
+from sw.compiler.graph.operands import activations, is_elementwise
+from sw.compiler.graph.partition import Partition
 from sw.compiler.lowering.site import AverageSite, Site, SumSite, WeightedSite
+from sw.compiler.lowering.table_site import TableSite
 from sw.compiler.program.tensors import Place
 
 __all__ = ["Context"]
@@ -68,7 +70,7 @@ class Context:
         return self._sites[wanted]
 
     def _make(self, op: ir.Operator) -> Site:
-        operands = activations(op)
+        operands = activations(self.graph, op)
         channels = self.channels.get(Place(op.output))
         common: dict[str, Any] = {
             "graph": self.graph,
@@ -80,6 +82,8 @@ class Context:
         match op:
             case ir.Conv2D() | ir.DepthwiseConv2D() | ir.FullyConnected():
                 return WeightedSite(op=op, macs=self._macs(op), **common)
+            case _ if is_elementwise(self.graph, op):
+                return TableSite(op=op, **common)
             case ir.Add():
                 return SumSite(op=op, **common)
             case ir.AveragePool2D() | ir.Mean():
@@ -121,7 +125,8 @@ class Context:
         """Return the words of memory beside the tensors that are kept while an operator runs."""
         device = self.part.device
         now = device.index(op)
-        read = {self.part.place(i) for later in device[now:] for i in activations(later)}
+        operands = (i for later in device[now:] for i in activations(self.graph, later))
+        read = set(map(self.part.place, operands))
         there = {*self.part.inputs, *(Place(earlier.output) for earlier in device[:now])}
         kept = (there & (read | set(self.part.outputs))) | {Place(op.output)}
         return self.config.memory_depth - sum(self.tensor_words(place) for place in kept)
