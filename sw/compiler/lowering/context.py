@@ -121,15 +121,21 @@ class Context:
         channels = tensor.shape[-1] if tensor.shape else 1
         return tensor.size // channels * self.words(channels)
 
-    def room(self, op: ir.Operator) -> int:
-        """Return the words of memory beside the tensors that are kept while an operator runs."""
+    def room(self, op: ir.Operator, *, over: bool = False) -> int:
+        """Return the words of memory beside the tensors that are kept while an operator runs.
+
+        If ``over``, its output lies over an operand that nothing else needs.
+        """
         device = self.part.device
         now = device.index(op)
-        operands = (i for later in device[now:] for i in activations(self.graph, later))
-        read = set(map(self.part.place, operands))
+        read = [set(map(self.part.place, activations(self.graph, o))) for o in device[now:]]
         there = {*self.part.inputs, *(Place(earlier.output) for earlier in device[:now])}
-        kept = (there & (read | set(self.part.outputs))) | {Place(op.output)}
-        return self.config.memory_depth - sum(self.tensor_words(place) for place in kept)
+        later = set(self.part.outputs).union(*read[1:])
+        kept = there & (read[0] | later) | {Place(op.output)}
+        left = self.config.memory_depth - sum(self.tensor_words(place) for place in kept)
+        if over and (gone := [self.tensor_words(place) for place in read[0] - later]):
+            left += min(max(gone), self.tensor_words(op.output))
+        return left
 
     def _macs(self, op: ir.WeightedOp) -> int:
         """Return the multiplications of an operator as the network defines it."""

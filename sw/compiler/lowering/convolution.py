@@ -11,7 +11,7 @@ from sw import ir
 from sw.compiler.input.reads import SystolicRead, dense_read
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Geometry, LoweredLayer
-from sw.compiler.lowering.padded import lower_padded
+from sw.compiler.lowering.padded import Part, lower_padded
 from sw.compiler.lowering.products import as_layer, product_commands
 from sw.compiler.lowering.reading_order import contiguous_read, fits, read_in_parts
 from sw.compiler.lowering.site import WeightedSite, beyond_int8
@@ -46,13 +46,11 @@ def lower_convolution(ctx: Context, site: WeightedSite) -> LoweredLayer:
             plain = dense_read(pixels, channels, (1, pixels), (1, pixels), 1, columns)
         if kernel == x.shape[1:3] or (kernel == (1, 1) and op.stride == (1, 1)):
             return _consecutive(ctx, site, size, plain, geometry)
-    if beyond_int8(site.coded_weights).any():
-        raise site.refuse(
-            "a weight less its zero point is beyond int8, which this kernel size has no room for",
-            "quantise the network with symmetric (int8) weights",
+    if op.padding != ir.NO_PADDING or beyond_int8(site.coded_weights).any():
+        weights = _by_word(site, ctx.words(channels) * columns)
+        return lower_padded(
+            ctx, site, [Part(words=range(ctx.words(channels)), first=0, weights=weights)]
         )
-    if op.padding != ir.NO_PADDING:
-        return lower_padded(ctx, site)
     commands = product_commands(
         ctx, site, site.codes, site.coded_weights, size, lambda _: plain
     )
@@ -86,14 +84,12 @@ def _consecutive(
     geometry: Geometry | None = None,
 ) -> LoweredLayer:
     """Lower a product with consecutive words, reading some twice where weights need it."""
-    columns, codes, weights = ctx.config.columns, site.codes, site.coded_weights
+    columns, codes = ctx.config.columns, site.codes
     # From here on every byte is a tap, those of padding too, with zero weights.
-    channels = site.view.channels
-    pixels = weights.shape[1] // channels
-    words = ctx.words(channels)
-    spread = np.zeros((len(weights), pixels, words * columns), np.int64)
-    spread[:, :, :channels] = weights.reshape(len(weights), pixels, channels)
-    spread = spread.reshape(len(weights), -1)
+    words = ctx.words(site.view.channels)
+    spread = _by_word(site, words * columns)
+    pixels = spread.shape[1]
+    spread = spread.reshape(len(spread), -1)
     taps = np.arange(len(plain.slots) * 2, dtype=np.intp).reshape(-1, 2)
     plain = replace(plain, slots=taps)
     reads: dict[tuple[tuple[int, int], ...], SystolicRead | None] = {}
@@ -126,3 +122,12 @@ def _consecutive(
     return as_layer(site, commands, geometry)
 
 
+
+
+def _by_word(site: WeightedSite, size: int) -> Ints:
+    """Return weights with those of the bytes of a pixel that are no channels: (C, taps, size)."""
+    channels, weights = site.view.channels, site.coded_weights
+    taps = weights.shape[1] // channels
+    spread = np.zeros((len(weights), taps, size), np.int64)
+    spread[:, :, :channels] = weights.reshape(len(weights), taps, channels)
+    return spread

@@ -30,7 +30,7 @@ def first_layer_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout
     site = ctx.site(op)
     assert isinstance(site, WeightedSite)
     if isinstance(op, ir.DepthwiseConv2D):
-        plain = supports(op, site.kernel) is None
+        plain = supports(op, site.kernel)
     else:
         plain = site.kernel == (1, 1) and op.padding == ir.NO_PADDING
     return [] if plain else lower_first_layer(ctx, site)
