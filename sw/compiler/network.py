@@ -13,6 +13,7 @@ from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from sw import ir
 from sw.compiler.graph.division import divide
+from sw.compiler.graph.operands import is_layer
 from sw.compiler.graph.partition import host_rule
 from sw.compiler.graph.passes import run_passes
 from sw.compiler.graph.refusals import Refused
@@ -31,6 +32,8 @@ ALIGNMENT = 1 << 12
 RECORD = 1 << 8
 """Bytes behind a program at most in which the flash has its record."""
 
+
+ENDS = "it is in front of the device's layers, or behind them"
 
 _Compile = Callable[[ir.Graph, int, frozenset[str]], Program]
 """Compiles a piece to a program at an address; the third argument are the host's operators."""
@@ -105,7 +108,8 @@ def _divided(
         address = flash_address
         refused: dict[str, str] = {}
         for piece in pieces:
-            if all(op.name in rules for op in run_passes(piece).ops):
+            ops = run_passes(piece).ops
+            if not any(is_layer(piece, op) and op.name not in rules for op in ops):
                 continue
             try:
                 programs.append(compiled(piece, address, frozenset(rules)))
@@ -129,7 +133,7 @@ def _host(
     return tuple(
         HostOperator(
             name=op.name, kind=op.kind, macs=graph.macs(op),
-            rule=rules.get(op.name) or host_rule(graph, op) or "nothing is left for the device",
+            rule=rules.get(op.name) or host_rule(graph, op) or ENDS,
         )
         for op in ops
         if not isinstance(op, ir.Reshape)
