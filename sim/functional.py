@@ -24,9 +24,10 @@ from hw.contract.taps import STRIDES, window_ages, window_steps
 from hw.contract.words import ADDRESS_BITS
 from sim.hazards import Reads, check_outputs
 from sim.records import ProgramError, records
-from sw.compiler import Collector, Program
+from sw import golden
+from sw.compiler import Collector, Plan, Program
 
-__all__ = ["FunctionalCore", "run_program"]
+__all__ = ["FunctionalCore", "run_plan", "run_program"]
 
 Bytes = npt.NDArray[np.int8]
 
@@ -240,7 +241,8 @@ def run_program(
         If the program breaks a rule.
     """
     core = FunctionalCore(program.config, seed=seed)
-    uploads, chunks = program.uploads(inputs)
+    made = program.before(inputs)
+    uploads, chunks = program.uploads(made)
 
     def bring(number: int) -> None:
         """Write the chunks that are due before a descriptor."""
@@ -260,4 +262,21 @@ def run_program(
             result[program.layers[complete[0]].output] = complete[1]
     tensors = [program.tensors[index] for index in program.outputs]
     outputs = {t.index: core.memory[t.address : t.address + t.words] for t in tensors}
-    return program.finish(outputs, program.keep(inputs)) | result
+    return program.finish(outputs, program.keep(made)) | result
+
+
+def run_plan(
+    plan: Plan,
+    inputs: Array | Sequence[Array] | Mapping[int, Array],
+    *,
+    seed: int = 0,
+    late: bool = False,
+) -> dict[int, Array]:
+    """Run all programs of a network; parameters and result as for :func:`run_program`."""
+    if not plan.programs:
+        return golden.run(plan.network, inputs)
+    tensors = plan.given(inputs)
+    for number, program in enumerate(plan.programs):
+        given = {index: tensors[index] for index in program.network.inputs}
+        tensors |= run_program(program, given, seed=seed + number, late=late)
+    return tensors

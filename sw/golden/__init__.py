@@ -3,15 +3,16 @@
 - :mod:`sw.golden.primitives`: fixed-point arithmetic, one function per hardware block;
 - :mod:`sw.golden.kernels`: layers on plain arrays;
 - :mod:`sw.golden.params`: multipliers, shifts and clamps of a graph's operators;
+- :mod:`sw.golden.arguments`: all that a kernel is given besides arrays;
 - :mod:`sw.golden.rounding`: integers for the one kernel that the reference computes in float64;
 - :mod:`sw.golden.model`: whole networks.
 """
 
-from sw.golden.model import check_input, compute, run
+from sw.golden.arguments import arguments
+from sw.golden.model import check_input, compute, inputs_of, run
 from sw.golden.params import (
     accumulator_range,
     activation_range,
-    arguments,
     requantisation,
     requantize_params,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "arguments",
     "check_input",
     "compute",
+    "inputs_of",
     "requantisation",
     "requantize_params",
     "run",

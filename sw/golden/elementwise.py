@@ -1,4 +1,4 @@
-"""ADD, SUB, MUL and QUANTIZE."""
+"""ADD, SUB, MUL, MAXIMUM, MINIMUM and QUANTIZE."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from common.arrays import Array, Ints
 from sw.golden.primitives import multiply_by_quantized_multiplier
 from sw.golden.requantisation import Requantisation
 
-__all__ = ["Addition", "Operand", "add", "mul", "quantize", "sub"]
+__all__ = ["Addition", "Operand", "add", "maximum", "minimum", "mul", "quantize", "sub"]
 
 ADD_LEFT_SHIFT = 20
 """Headroom that ADD and SUB give their operands before scaling them."""
@@ -102,6 +102,21 @@ def mul(
     """
     product = (x1.astype(np.int64) - input1_zero_point) * (x2.astype(np.int64) - input2_zero_point)
     return requantisation.outputs(product, multiplier, shift).astype(x1.dtype)
+
+
+def maximum(x1: Array, x2: Array) -> Array:
+    """Take the larger integer of both operands, which broadcast against each other.
+
+    Notes
+    -----
+    ``MaximumMinimumBroadcastSlow`` in reference/maximum_minimum.h, which sees no scale.
+    """
+    return np.maximum(x1, x2)
+
+
+def minimum(x1: Array, x2: Array) -> Array:
+    """Take the smaller integer of both operands, which broadcast against each other."""
+    return np.minimum(x1, x2)
 
 
 def quantize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,26 +12,58 @@ from common.arrays import Array
 from common.errors import InputError, UnsupportedError
 from sw import ir
 from sw.golden import kernels
-from sw.golden.params import arguments
+from sw.golden.arguments import arguments
 
-__all__ = ["KERNELS", "check_input", "compute", "run"]
+__all__ = ["KERNELS", "check_input", "compute", "inputs_of", "run"]
 
-KERNELS: dict[type[ir.Op], Callable[..., Array]] = {
+KERNELS: dict[type[ir.Op], Callable[..., Any]] = {
     ir.Conv2D: kernels.conv_2d,
     ir.DepthwiseConv2D: kernels.depthwise_conv_2d,
     ir.FullyConnected: kernels.fully_connected,
+    ir.TransposeConv: kernels.transpose_conv,
     ir.Add: kernels.add,
     ir.Sub: kernels.sub,
     ir.Mul: kernels.mul,
+    ir.Maximum: kernels.maximum,
+    ir.Minimum: kernels.minimum,
     ir.AveragePool2D: kernels.average_pool_2d,
+    ir.MaxPool2D: kernels.max_pool_2d,
     ir.Mean: kernels.mean,
+    ir.Sum: kernels.mean,
+    ir.ArgMax: kernels.arg_max,
+    ir.ResizeBilinear: kernels.resize_bilinear,
+    ir.ResizeNearestNeighbor: kernels.resize_nearest_neighbor,
     ir.Pad: kernels.pad,
+    ir.PadV2: kernels.pad,
+    ir.MirrorPad: kernels.mirror_pad,
     ir.Reshape: kernels.reshape,
-    ir.Quantize: kernels.quantize,
-    ir.Softmax: kernels.softmax,
     ir.Transpose: kernels.transpose,
+    ir.Slice: kernels.part,
+    ir.Concatenation: kernels.concatenation,
+    ir.Pack: kernels.pack,
+    ir.Quantize: kernels.quantize,
+    ir.Dequantize: kernels.dequantize,
+    ir.Relu: kernels.clamp,
+    ir.Relu6: kernels.clamp,
+    ir.ReluN1To1: kernels.clamp,
+    ir.Relu0To1: kernels.clamp,
+    ir.LeakyRelu: kernels.leaky_relu,
+    ir.Prelu: kernels.prelu,
+    ir.HardSwish: kernels.hard_swish,
+    ir.Logistic: kernels.look_up,
+    ir.Tanh: kernels.look_up,
+    ir.Softmax: kernels.softmax,
 }
-"""The kernel of every operator: operand arrays, then the keywords of ``params.arguments``."""
+"""The kernel of every operator: operand arrays, then the keywords of ``arguments``."""
+
+_NEW_SCALE = "quantise the model again with other calibration data, which moves its scales"
+_REMEDIES: dict[type[ir.Op], str] = {
+    ir.Quantize: "give numbers of the range that the network was quantised for",
+    ir.Logistic: _NEW_SCALE,
+    ir.Tanh: _NEW_SCALE,
+    ir.ResizeBilinear: "enlarge in two steps",
+}
+"""What to do where an operator is undefined in the reference."""
 
 
 def compute(graph: ir.Graph, op: ir.Operator, operands: Sequence[Array]) -> Array:
@@ -56,15 +88,19 @@ def compute(graph: ir.Graph, op: ir.Operator, operands: Sequence[Array]) -> Arra
     """
     if isinstance(op, ir.WeightedOp) and op.bias is None:
         operands = [*operands, None]  # type: ignore[list-item]
+    kernel = KERNELS[type(op)]
+    if isinstance(op, ir.Quantize) and graph.tensors[op.input].dtype == "float32":
+        kernel = kernels.quantize_float
     try:
-        result = KERNELS[type(op)](*operands, **arguments(graph, op))
+        result = kernel(*operands, **arguments(graph, op))
     except OverflowError as error:
+        remedy = _REMEDIES.get(type(op), "use smaller biases or a larger output scale")
         raise UnsupportedError(
             f"{graph.name}: operator {op.name!r} ({op.kind}): {error} with this input, and the "
-            "reference is undefined there; use smaller biases or a larger output scale"
+            f"reference is undefined there; {remedy}"
         ) from None
     # A fully connected layer may keep leading dimensions; the elements are the same.
-    return result.reshape(graph.tensors[op.output].shape)
+    return cast(Array, result.reshape(graph.tensors[op.output].shape))
 
 
 def check_input(tensor: ir.Tensor, value: npt.NDArray[np.generic]) -> None:
@@ -80,6 +116,32 @@ def check_input(tensor: ir.Tensor, value: npt.NDArray[np.generic]) -> None:
             f"input {tensor.name!r} must be {tensor.dtype}{list(tensor.shape)}, not "
             f"{value.dtype}{list(value.shape)}"
         )
+
+
+def inputs_of(
+    graph: ir.Graph, inputs: Array | Sequence[Array] | Mapping[int, Array]
+) -> dict[int, Array]:
+    """Return a network's inputs by tensor index, checked; parameters as for :func:`run`.
+
+    Raises
+    ------
+    InputError
+        If an input is missing or does not fit.
+    """
+    if isinstance(inputs, Mapping):
+        given = dict(inputs)
+    else:
+        values = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
+        if len(values) != len(graph.inputs):
+            raise InputError(
+                f"network {graph.name!r} takes {len(graph.inputs)} inputs, not {len(values)}"
+            )
+        given = dict(zip(graph.inputs, values, strict=True))
+    for index in graph.inputs:
+        if index not in given:
+            raise InputError(f"input {graph.tensors[index].name!r} is missing")
+        check_input(graph.tensors[index], given[index])
+    return {index: given[index] for index in graph.inputs}
 
 
 def run(graph: ir.Graph, inputs: Array | Sequence[Array] | Mapping[int, Array]) -> dict[int, Array]:
@@ -102,21 +164,7 @@ def run(graph: ir.Graph, inputs: Array | Sequence[Array] | Mapping[int, Array]) 
     InputError
         If an input is missing or does not fit.
     """
-    if isinstance(inputs, Mapping):
-        given = dict(inputs)
-    else:
-        values = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
-        if len(values) != len(graph.inputs):
-            raise InputError(
-                f"network {graph.name!r} takes {len(graph.inputs)} inputs, not {len(values)}"
-            )
-        given = dict(zip(graph.inputs, values, strict=True))
-    tensors: dict[int, Array] = {}
-    for index in graph.inputs:
-        if index not in given:
-            raise InputError(f"input {graph.tensors[index].name!r} is missing")
-        check_input(graph.tensors[index], given[index])
-        tensors[index] = given[index]
+    tensors = inputs_of(graph, inputs)
     for op in graph.ops:
         operands = [_value(graph, tensors, index) for index in op.inputs]
         tensors[op.output] = compute(graph, op, operands)

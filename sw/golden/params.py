@@ -6,43 +6,53 @@ depends on it.  Each function names the code it follows.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from common.arrays import Ints
 from common.errors import UnsupportedError
 from sw import ir
-from sw.golden.elementwise import Addition, Operand
+from sw.golden.convolution import DEAD
 from sw.golden.primitives import activation_range as primitive_activation_range
-from sw.golden.primitives import quantize_multiplier
+from sw.golden.primitives import clamp_range, quantize_multiplier
 from sw.golden.requantisation import Requantisation
 from sw.golden.rounding import equivalent_multiplier
-from sw.golden.softmax import softmax_params
-from sw.golden.windows import Windows
 
 __all__ = [
+    "Clamp",
+    "Weighted",
     "accumulator_range",
     "activation_range",
-    "arguments",
+    "real_multipliers",
     "requantisation",
     "requantize_params",
 ]
 
 
 Int32s = npt.NDArray[np.int32]
-HasActivation = (
-    ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected | ir.Add | ir.Sub | ir.Mul | ir.AveragePool2D
-)
+HasActivation = ir.WeightedOp | ir.BinaryOp | ir.AveragePool2D | ir.MaxPool2D
+Clamp = ir.Relu | ir.Relu6 | ir.ReluN1To1 | ir.Relu0To1
+Weighted = ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected | ir.TransposeConv
+
+CLAMPS: dict[type[ir.Op], tuple[float, float | None]] = {
+    ir.Relu: (0.0, None),
+    ir.Relu6: (0.0, 6.0),
+    ir.ReluN1To1: (-1.0, 1.0),
+    ir.Relu0To1: (0.0, 1.0),
+}
+"""Least and greatest number that operators which are a clamp let through."""
 
 
 def activation_range(graph: ir.Graph, op: ir.Operator) -> tuple[int, int]:
     """Return the integers that an operator clamps its output to.
 
-    For operators without a fused activation that is the range of the output type.
+    For operators that neither have a fused activation nor are a clamp, that is the range of the
+    output type.
     """
     output = graph.tensors[op.output]
+    if type(op) in CLAMPS:
+        low, high = CLAMPS[type(op)]
+        return clamp_range(low, high, output.dtype, output.q.scale, output.q.zero_point)
     activation = op.activation if isinstance(op, HasActivation) else "NONE"
     return primitive_activation_range(activation, output.dtype, output.q.scale, output.q.zero_point)
 
@@ -62,12 +72,12 @@ def requantisation(graph: ir.Graph, op: ir.Operator) -> Requantisation:
     )
 
 
-def _real_multipliers(graph: ir.Graph, op: ir.Operator) -> list[float]:
+def real_multipliers(graph: ir.Graph, op: ir.Operator) -> list[float]:
     """Return the real factors from accumulator to output, one or one per channel."""
     x = np.float32(graph.tensors[op.inputs[0]].q.scale)
     y = np.float32(graph.tensors[op.output].q.scale)
     match op:
-        case ir.Conv2D() | ir.DepthwiseConv2D() | ir.FullyConnected():
+        case ir.Conv2D() | ir.DepthwiseConv2D() | ir.FullyConnected() | ir.TransposeConv():
             weights = graph.tensors[op.weights]
             scales = [np.float32(s) for s in weights.q.scales]
             if weights.dtype == "uint8" and not isinstance(op, ir.FullyConnected):
@@ -78,8 +88,11 @@ def _real_multipliers(graph: ir.Graph, op: ir.Operator) -> list[float]:
         case ir.Mul():
             # Prepare in mul.cc: everything is a float32.
             return [float(x * np.float32(graph.tensors[op.input2].q.scale) / y)]
-        case ir.Quantize() | ir.Mean():
+        case ir.Quantize() | ir.Mean() | ir.Sum():
             return [float(x) / float(y)]
+        case ir.Relu() | ir.Relu6() | ir.ReluN1To1() | ir.Relu0To1():
+            # ReluPrepare in activations.cc: the quotient is a float32.
+            return [float(x / y)]
         case _:
             raise TypeError(f"{op.kind} has no single requantisation")
 
@@ -99,7 +112,7 @@ def requantize_params(graph: ir.Graph, op: ir.Operator) -> tuple[Int32s, Int32s]
     Parameters
     ----------
     graph : Graph
-    op : Conv2D, DepthwiseConv2D, FullyConnected, Mul, Mean or Quantize
+    op : Conv2D, DepthwiseConv2D, FullyConnected, TransposeConv, Mul, Mean, Sum, Quantize or a clamp
 
     Returns
     -------
@@ -110,11 +123,12 @@ def requantize_params(graph: ir.Graph, op: ir.Operator) -> tuple[Int32s, Int32s]
     Raises
     ------
     TypeError
-        For operators that have none (pooling) or several (ADD, SUB: see :func:`arguments`).
+        For operators that have none (pooling) or several (ADD, SUB, PRELU: see
+        :func:`sw.golden.arguments.arguments`).
     UnsupportedError
         If no integers give a fully connected layer's outputs.
     """
-    reals = _real_multipliers(graph, op)
+    reals = real_multipliers(graph, op)
     if isinstance(op, ir.FullyConnected):
         pairs = _fully_connected_pairs(graph, op, reals)
     else:
@@ -163,6 +177,10 @@ def _fully_connected_pairs(
     output = requantisation(graph, op)
     pairs = []
     for channel, real in enumerate(reals):
+        if real < DEAD:
+            # A dead channel: nothing is left of any sum.
+            pairs.append((0, 0))
+            continue
         pair = equivalent_multiplier(
             real,
             accumulator_min=int(low[channel]),
@@ -177,96 +195,3 @@ def _fully_connected_pairs(
             )
         pairs.append(pair)
     return pairs
-
-
-def _addition(graph: ir.Graph, op: ir.Add | ir.Sub) -> Addition:
-    """Return the scaling of both operands and of the result.
-
-    ``Prepare`` in add.cc and ``PrepareGeneralSubOp`` in sub.cc.
-    """
-    x1, x2 = graph.tensors[op.input1].q, graph.tensors[op.input2].q
-    y = graph.tensors[op.output].q
-    twice_max = 2 * max(x1.scale, x2.scale)
-
-    def operand(x: ir.Quantization) -> Operand:
-        multiplier, shift = quantize_multiplier(x.scale / twice_max)
-        return Operand(zero_point=x.zero_point, multiplier=multiplier, shift=shift)
-
-    multiplier, shift = quantize_multiplier(twice_max / ((1 << 20) * y.scale))
-    return Addition(
-        first=operand(x1),
-        second=operand(x2),
-        multiplier=multiplier,
-        shift=shift,
-        requantisation=requantisation(graph, op),
-    )
-
-
-def _weighted_arguments(
-    graph: ir.Graph, op: ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected
-) -> dict[str, Any]:
-    common = {
-        "input_zero_point": graph.tensors[op.input].q.zero_point,
-        "weights_zero_point": graph.tensors[op.weights].q.zero_point,
-        "requantisation": requantisation(graph, op),
-    }
-    if isinstance(op, ir.FullyConnected):
-        return {**common, "real_multiplier": np.array(_real_multipliers(graph, op))}
-    multipliers, shifts = requantize_params(graph, op)
-    return {
-        **common,
-        "multiplier": multipliers,
-        "shift": shifts,
-        "windows": Windows(stride=op.stride, dilation=op.dilation, padding=op.padding),
-    }
-
-
-def arguments(graph: ir.Graph, op: ir.Operator) -> dict[str, Any]:
-    """Return the keyword arguments of an operator's kernel in :mod:`sw.golden.kernels`.
-
-    They are the complete configuration of the operator besides its arrays: zero points,
-    multipliers, shifts, clamps, strides and padding.
-    """
-    x, y = graph.tensors[op.inputs[0]], graph.tensors[op.output]
-    output = requantisation(graph, op)
-    match op:
-        case ir.Conv2D() | ir.DepthwiseConv2D() | ir.FullyConnected():
-            return _weighted_arguments(graph, op)
-        case ir.Add() | ir.Sub():
-            return {"addition": _addition(graph, op)}
-        case ir.Mul():
-            multiplier, shift = quantize_multiplier(_real_multipliers(graph, op)[0])
-            return {
-                "input1_zero_point": x.q.zero_point,
-                "input2_zero_point": graph.tensors[op.input2].q.zero_point,
-                "multiplier": multiplier,
-                "shift": shift,
-                "requantisation": output,
-            }
-        case ir.AveragePool2D():
-            return {
-                "window": op.window,
-                "windows": Windows(stride=op.stride, padding=op.padding),
-                "act_min": output.act_min,
-                "act_max": output.act_max,
-            }
-        case ir.Mean() | ir.Quantize():
-            multipliers, shifts = requantize_params(graph, op)
-            common = {
-                "input_zero_point": x.q.zero_point,
-                "multiplier": int(multipliers[0]),
-                "shift": int(shifts[0]),
-                "requantisation": output,
-            }
-            if isinstance(op, ir.Mean):
-                return {"axes": op.axes, "keep_dims": op.keep_dims, **common}
-            return {"dtype": y.dtype, **common}
-        case ir.Pad():
-            return {"paddings": op.paddings, "value": y.q.zero_point}
-        case ir.Softmax():
-            multiplier, shift, diff_min = softmax_params(op.beta, x.q.scale)
-            return {"multiplier": multiplier, "shift": shift, "diff_min": diff_min}
-        case ir.Reshape():
-            return {"shape": y.shape}
-        case ir.Transpose():
-            return {"permutation": op.permutation}

@@ -19,6 +19,7 @@ __all__ = [
     "INT32_MAX",
     "INT32_MIN",
     "activation_range",
+    "clamp_range",
     "divide_round_half_away",
     "multiply_by_quantized_multiplier",
     "multiply_rounding_once",
@@ -231,3 +232,27 @@ def activation_range(
     if activation == "RELU6":
         high = min(high, quantized(6.0))
     return low, high
+
+
+def clamp_range(
+    low: float, high: float | None, dtype: str, scale: float, zero_point: int
+) -> tuple[int, int]:
+    """Return the integers that an operator which is a clamp, such as RELU6, clamps to.
+
+    Parameters
+    ----------
+    low, high : float
+        Numbers; ``None`` for as much as the type holds.
+    dtype : {"int8", "uint8"}
+    scale, zero_point
+        Quantisation of the output.
+
+    Notes
+    -----
+    ``QuantizedReluX`` in activations.cc: quotients are float32, halves go away from zero.
+    """
+    limits = np.iinfo(dtype)
+    bounds = (low, np.inf if high is None else high)
+    ratios = np.array([np.float32(bound) / np.float32(scale) for bound in bounds], np.float64)
+    first, last = round_half_away(np.clip(ratios, -(2.0**32), 2.0**32)) + zero_point
+    return max(int(limits.min), int(first)), min(int(limits.max), int(last))

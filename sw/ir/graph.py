@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from common.errors import GraphError
-from sw.ir.operators import Operator, WeightedOp
+from common.errors import GraphError, InputError
+from sw.ir.bases import WeightedOp
+from sw.ir.operators import Operator
 from sw.ir.shapes import infer_shape
-from sw.ir.tensors import Tensor
+from sw.ir.tensors import QUANTISED, Tensor
 
 __all__ = ["Graph"]
 
@@ -25,6 +26,48 @@ class Graph:
     def producer(self, index: int) -> Operator | None:
         """Return the operator that writes a tensor, or None for inputs and constants."""
         return next((op for op in self.ops if op.output == index), None)
+
+    def macs(self, op: Operator) -> int:
+        """Return the multiplications of an operator with weights; 0 of others."""
+        if not isinstance(op, WeightedOp):
+            return 0
+        output, weights = self.tensors[op.output], self.tensors[op.weights]
+        return output.size * weights.size // output.shape[-1]
+
+    def input_named(self, name: str) -> int:
+        """Return the input of a name, or of a part of one that only this input has.
+
+        Parameters
+        ----------
+        name : str
+            The tensor's name in the file, or how only that of one input begins or ends;
+            ``:0`` at the end may be left out.
+
+        Returns
+        -------
+        int
+            The tensor's number.
+
+        Raises
+        ------
+        InputError
+            Naming the inputs there are.
+        """
+        names = {index: self.tensors[index].name for index in self.inputs}
+        found = [index for index, other in names.items() if other == name]
+        if not found:
+            part = name.removesuffix(":0")
+            whole = {index: other.removesuffix(":0") for index, other in names.items()}
+            found = [i for i, other in whole.items() if other.startswith(part) and part]
+            found += [i for i, other in whole.items() if other.endswith(part) and part]
+        if len(set(found)) == 1:
+            return found[0]
+        listed = ", ".join(repr(other) for other in names.values())
+        why = "fits several inputs" if found else "is no input"
+        raise InputError(
+            f"{name!r} {why} of network {self.name!r}: name one of {listed}, or how it begins or "
+            "ends"
+        )
 
     def check(self) -> None:
         """Verify that the graph is well formed.
@@ -65,7 +108,8 @@ class Graph:
         output = self.tensors[op.output]
         try:
             for tensor in (*(self.tensors[i] for i in op.inputs), output):
-                _ = tensor.q
+                if tensor.dtype in QUANTISED:
+                    _ = tensor.q
             shapes = tuple(self.tensors[i].shape for i in op.inputs)
             shape = infer_shape(op, shapes, output.shape)
         except GraphError as error:

@@ -1,80 +1,55 @@
-"""Operators, each with the indices of its operands and its result."""
+"""Operators that calculate, and the union of all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, TypeAlias
+
+from sw.ir.activations import (
+    HardSwish,
+    LeakyRelu,
+    Logistic,
+    Prelu,
+    Relu,
+    Relu0To1,
+    Relu6,
+    ReluN1To1,
+    Softmax,
+    Tanh,
+)
+from sw.ir.bases import NO_PADDING, Activation, BinaryOp, Padding, UnaryOp, WeightedOp
+from sw.ir.moving import (
+    Concatenation,
+    MirrorPad,
+    Pack,
+    Pad,
+    PadV2,
+    Reshape,
+    ResizeNearestNeighbor,
+    Slice,
+    Transpose,
+)
 
 __all__ = [
-    "NO_PADDING",
-    "Activation",
     "Add",
+    "ArgMax",
     "AveragePool2D",
-    "BinaryOp",
     "Conv2D",
     "DepthwiseConv2D",
+    "Dequantize",
     "FullyConnected",
+    "MaxPool2D",
+    "Maximum",
     "Mean",
+    "Minimum",
     "Mul",
-    "Op",
     "Operator",
-    "Pad",
-    "Padding",
     "Quantize",
-    "Reshape",
-    "Softmax",
+    "ResizeBilinear",
     "Sub",
-    "Transpose",
-    "UnaryOp",
-    "WeightedOp",
+    "Sum",
+    "TransposeConv",
 ]
-
-Activation: TypeAlias = Literal["NONE", "RELU", "RELU6"]
-Padding: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
-"""((top, bottom), (left, right)), all non-negative."""
-
-NO_PADDING: Padding = ((0, 0), (0, 0))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Op:
-    """Operator: a name unique in the graph, and one output tensor."""
-
-    kind: ClassVar[str] = ""
-    """TensorFlow Lite's name of the operator, such as ``"CONV_2D"``."""
-
-    name: str
-    output: int
-
-    @property
-    def inputs(self) -> tuple[int, ...]:
-        """Indices of all operands: activations first, then constants."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnaryOp(Op):
-    """An operator on one tensor."""
-
-    input: int
-
-    @property
-    def inputs(self) -> tuple[int, ...]:
-        return (self.input,)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightedOp(UnaryOp):
-    """An operator with weights, an optional int32 bias and a fused activation."""
-
-    weights: int
-    bias: int | None = None
-    activation: Activation = "NONE"
-
-    @property
-    def inputs(self) -> tuple[int, ...]:
-        tail = () if self.bias is None else (self.bias,)
-        return (self.input, self.weights, *tail)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,16 +84,16 @@ class FullyConnected(WeightedOp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BinaryOp(Op):
-    """Elementwise operator; a constant operand may broadcast to the output's shape."""
+class TransposeConv(WeightedOp):
+    """Transposed convolution; weights are (output channel, height, width, input channel).
 
-    input1: int
-    input2: int
-    activation: Activation = "NONE"
+    Pixel (i, j) of the input adds to the outputs from (i × stride − padding) on, as many as the
+    kernel has; those that lie outside the output are nowhere.
+    """
 
-    @property
-    def inputs(self) -> tuple[int, ...]:
-        return (self.input1, self.input2)
+    kind: ClassVar[str] = "TRANSPOSE_CONV"
+    stride: tuple[int, int]
+    padding: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +118,35 @@ class Mul(BinaryOp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Maximum(BinaryOp):
+    """The larger integer of both, whatever their scales."""
+
+    kind: ClassVar[str] = "MAXIMUM"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minimum(BinaryOp):
+    """The smaller integer of both, whatever their scales."""
+
+    kind: ClassVar[str] = "MINIMUM"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AveragePool2D(UnaryOp):
     """Average over a window; padding does not count towards the average."""
 
     kind: ClassVar[str] = "AVERAGE_POOL_2D"
+    window: tuple[int, int]
+    stride: tuple[int, int]
+    padding: Padding = NO_PADDING
+    activation: Activation = "NONE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaxPool2D(UnaryOp):
+    """Largest integer of a window, of those inside the image."""
+
+    kind: ClassVar[str] = "MAX_POOL_2D"
     window: tuple[int, int]
     stride: tuple[int, int]
     padding: Padding = NO_PADDING
@@ -163,55 +163,80 @@ class Mean(UnaryOp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pad(UnaryOp):
-    """Padding with the zero point; ``paddings`` has one (before, after) per dimension."""
+class Sum(UnaryOp):
+    """Sum over ``axes`` (non-negative, ascending), with its own requantisation."""
 
-    kind: ClassVar[str] = "PAD"
-    paddings: tuple[tuple[int, int], ...]
+    kind: ClassVar[str] = "SUM"
+    axes: tuple[int, ...]
+    keep_dims: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reshape(UnaryOp):
-    """The same elements in the output tensor's shape."""
+class ArgMax(UnaryOp):
+    """Index of the largest element along an axis, the first of several; int32 or int64."""
 
-    kind: ClassVar[str] = "RESHAPE"
+    kind: ClassVar[str] = "ARG_MAX"
+    axis: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResizeBilinear(UnaryOp):
+    """An image of another height and width, interpolated between four pixels."""
+
+    kind: ClassVar[str] = "RESIZE_BILINEAR"
+    align_corners: bool = False
+    half_pixel_centers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantize(UnaryOp):
-    """Requantisation to the output tensor's type, scale and zero point."""
+    """From float32, or from other integers, to the output tensor's type, scale and zero point."""
 
     kind: ClassVar[str] = "QUANTIZE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Softmax(UnaryOp):
-    """Softmax over the last dimension."""
+class Dequantize(UnaryOp):
+    """From integers to float32."""
 
-    kind: ClassVar[str] = "SOFTMAX"
-    beta: float = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transpose(UnaryOp):
-    """Output dimension ``i`` is input dimension ``permutation[i]``."""
-
-    kind: ClassVar[str] = "TRANSPOSE"
-    permutation: tuple[int, ...]
+    kind: ClassVar[str] = "DEQUANTIZE"
 
 
 Operator: TypeAlias = (
     Conv2D
     | DepthwiseConv2D
     | FullyConnected
+    | TransposeConv
     | Add
     | Sub
     | Mul
+    | Maximum
+    | Minimum
     | AveragePool2D
+    | MaxPool2D
     | Mean
+    | Sum
+    | ArgMax
+    | ResizeBilinear
+    | ResizeNearestNeighbor
     | Pad
+    | PadV2
+    | MirrorPad
     | Reshape
-    | Quantize
-    | Softmax
     | Transpose
+    | Slice
+    | Concatenation
+    | Pack
+    | Quantize
+    | Dequantize
+    | Relu
+    | Relu6
+    | ReluN1To1
+    | Relu0To1
+    | LeakyRelu
+    | Prelu
+    | HardSwish
+    | Logistic
+    | Tanh
+    | Softmax
 )

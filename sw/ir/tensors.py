@@ -11,7 +11,10 @@ import numpy.typing as npt
 
 from common.errors import GraphError
 
-__all__ = ["Quantization", "Shape", "Tensor", "rows_of"]
+__all__ = ["QUANTISED", "Quantization", "Shape", "Tensor", "rows_of"]
+
+QUANTISED = ("int8", "uint8")
+"""Types of tensors that have a scale and a zero point."""
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -28,7 +31,8 @@ class Quantization:
     Attributes
     ----------
     scales : tuple of float
-        Positive and exactly representable as float32: one value, or one per channel.
+        Positive and exactly representable as float32: one value, or one per channel, of which
+        some may be 0: channels of weights whose outputs are the output's zero point.
     zero_points : tuple of int
         As many as ``scales``.
     axis : int or None
@@ -68,7 +72,9 @@ class Tensor:
     shape : tuple of int
         Empty for a scalar.
     dtype : str
-        A NumPy type name; the operators' data are ``"int8"`` or ``"uint8"``, biases ``"int32"``.
+        A NumPy type name; the operators' data are ``"int8"`` or ``"uint8"``, biases ``"int32"``,
+        indices ``"int32"`` or ``"int64"``, and what QUANTIZE reads and DEQUANTIZE writes
+        ``"float32"``.
     quantization : Quantization or None
     data : ndarray or None
         Contents of a constant, read-only, of ``shape`` and ``dtype``; ``None`` for activations.

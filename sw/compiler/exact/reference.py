@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.arrays import Ints
+from sw.golden.primitives import INT32_MAX, INT32_MIN
 from sw.golden.requantisation import Requantisation
 
 __all__ = ["Bounds", "ChannelSums", "Reference"]
@@ -104,12 +105,26 @@ class ChannelSums:
 
     @cached_property
     def bounds(self) -> Bounds:
-        """The range of the sums, whatever the inputs."""
-        ends = [self.weights * (end - self.input_zero_point) for end in self.input_range]
+        """The range of the sums, whatever the inputs; all of int32 where they may wrap."""
+        low, high = self._ends
         return Bounds(
-            low=np.minimum(np.minimum(*ends), 0).sum(axis=1) + self.bias,
-            high=np.maximum(np.maximum(*ends), 0).sum(axis=1) + self.bias,
+            low=np.where(self.wraps, INT32_MIN, low),
+            high=np.where(self.wraps, INT32_MAX, high),
             offset=self.bias - self.input_zero_point * self.weights.sum(axis=1),
+        )
+
+    @cached_property
+    def wraps(self) -> npt.NDArray[np.bool_]:
+        """Whether the sums of each channel may be beyond int32, (C,)."""
+        low, high = self._ends
+        return np.asarray((low < INT32_MIN) | (high > INT32_MAX), np.bool_)
+
+    @cached_property
+    def _ends(self) -> tuple[Ints, Ints]:
+        ends = [self.weights * (end - self.input_zero_point) for end in self.input_range]
+        return (
+            np.minimum(np.minimum(*ends), 0).sum(axis=1) + self.bias,
+            np.maximum(np.maximum(*ends), 0).sum(axis=1) + self.bias,
         )
 
     def raw_products(self) -> list[Ints]:

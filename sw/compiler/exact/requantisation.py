@@ -41,12 +41,13 @@ def nominal_codes(reference: Reference, sums: ChannelSums, where: str) -> Codes:
         If sums overflow; other reasons to refuse a channel are left to :func:`encode`.
     """
     low, high, offset = sums.bounds.low, sums.bounds.high, sums.bounds.offset
-    if low.min() < primitives.INT32_MIN or high.max() > primitives.INT32_MAX:
+    dead = reference.requantisation.ignores(reference.multiplier, reference.shift)
+    if np.any(sums.wraps & ~dead):
         raise UnsupportedError(f"{where}: sums overflow int32; the reference is undefined there")
     value = reference.output(low)
     # Left shifts wrap in the reference, which would break the order that proofs rely on.
     left = np.maximum(reference.shift, 0)
-    if np.any((np.maximum(np.abs(low), np.abs(high)) << left) > primitives.INT32_MAX):
+    if np.any((left > 0) & (np.maximum(np.abs(low), high) << left > primitives.INT32_MAX)):
         raise UnsupportedError(f"{where}: a multiplier of 1 or more overflows int32")
     last = reference.output(high)
     constant = value == last

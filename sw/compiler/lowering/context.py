@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -139,10 +138,4 @@ class Context:
 
     def _macs(self, op: ir.WeightedOp) -> int:
         """Return the multiplications of an operator as the network defines it."""
-        original = next(o for o in self.source.ops if o.name == op.name)
-        assert isinstance(original, ir.WeightedOp)
-        outputs = self.source.tensors[original.output].size
-        shape = self.source.tensors[original.weights].shape
-        if isinstance(original, ir.DepthwiseConv2D):
-            return outputs * shape[1] * shape[2]
-        return outputs * math.prod(shape[1:])
+        return self.source.macs(next(o for o in self.source.ops if o.name == op.name))

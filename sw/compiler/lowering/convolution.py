@@ -12,14 +12,11 @@ from sw.compiler.input.reads import SystolicRead, dense_read
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Geometry, LoweredLayer
 from sw.compiler.lowering.padded import Part, lower_padded
-from sw.compiler.lowering.products import as_layer, product_commands
+from sw.compiler.lowering.products import PIXELS_IN_PARTS, as_layer, product_commands
 from sw.compiler.lowering.reading_order import contiguous_read, fits, read_in_parts
 from sw.compiler.lowering.site import WeightedSite, beyond_int8
 
-__all__ = ["PIXELS_IN_PARTS", "lower_convolution", "lower_fully_connected"]
-
-PIXELS_IN_PARTS = 64
-"""Most pixels of an output of which single blocks are made with sums in parts."""
+__all__ = ["lower_convolution", "lower_fully_connected"]
 
 
 def lower_convolution(ctx: Context, site: WeightedSite) -> LoweredLayer:
@@ -98,9 +95,7 @@ def _consecutive(
         read = contiguous_read(pixels * words, again, columns) if again else plain
         if read is not None and fits(read, ctx.config):
             return read
-        # Parts of a sum are read from the flash for each pixel: not if every block needs them.
-        few = fits(plain, ctx.config) and size[0] * size[1] <= PIXELS_IN_PARTS
-        if few or size == (1, 1):
+        if size[0] * size[1] <= PIXELS_IN_PARTS:
             return read_in_parts(pixels * words, again, ctx.config)
         return read
 

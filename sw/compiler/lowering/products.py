@@ -18,10 +18,13 @@ from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer, blocks_
 from sw.compiler.lowering.reading_order import fits, step_limit
 from sw.compiler.lowering.site import WeightedSite
 
-__all__ = ["as_layer", "product_commands"]
+__all__ = ["PIXELS_IN_PARTS", "as_layer", "product_commands"]
 
 MOST_BLOCKS = 256
 """Of a descriptor."""
+
+PIXELS_IN_PARTS = 64
+"""Most pixels of an output whose sums are made in parts: their weights come anew for each."""
 
 
 def as_layer(
@@ -113,8 +116,9 @@ def _command(
     if not fits(read, ctx.config):
         raise site.refuse(
             f"a sum of {2 * read.steps} products per output channel takes {read.steps} steps of "
-            f"weights, the weight memory holds {step_limit(ctx.config)}, and sums in parts are "
-            f"only for a single output pixel, not for {height}x{width}",
+            f"weights, the weight memory holds {step_limit(ctx.config)}, and sums in parts are for "
+            f"1x1 convolutions and fully connected layers of at most {PIXELS_IN_PARTS} output "
+            f"pixels, not for {height}x{width}",
             "reduce the number of input channels, or choose a core with a larger weight_depth",
         )
     # The parts of a sum are read like the windows of a row.
