@@ -1,8 +1,9 @@
 """Functional model of a program, without cycles: an executable reading of ``docs/architecture.md``.
 
 It shares nothing with the compiler but :mod:`hw.contract`.  What the hardware leaves undefined
-(columns outside the image that are not padding, rows of the array without a word) is filled with
-junk, so that a program that depends on it gives wrong results here.
+(columns outside the image that are not padding, rows of the array without a word, outputs of sums
+beyond what the requantiser scales) is filled with junk, so that a program that depends on it gives
+wrong results here.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from hw.contract.blocks import Block
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
-from hw.contract.requantiser import MULTIPLIER_BITS, truncated_product
+from hw.contract.requantiser import MULTIPLIER_BITS, truncated_product, u_limit
 from hw.contract.taps import STRIDES, window_ages, window_steps
 from hw.contract.words import ADDRESS_BITS
 from sim.hazards import Reads, check_outputs
@@ -71,8 +72,7 @@ class FunctionalCore:
         Raises
         ------
         ProgramError
-            If a descriptor writes into the ring, overwrites what it still has to read, or overflows
-            an accumulator.
+            If a descriptor writes into the ring, or overwrites what it still has to read.
         """
         self.memory[ring[0] : ring[1] + 1] = self._junk(ring[1] + 1 - ring[0], 1)
         for number, (descriptor, blocks) in enumerate(records(flash, self.config)):
@@ -184,11 +184,9 @@ class FunctionalCore:
         return cast(Ints, (words * weights.sum(axis=0)).sum(axis=2))
 
     def _requantize(self, d: Descriptor, block: Block, accumulator: Ints) -> Bytes:
-        u = accumulator + block.bias
-        limit = 1 << self.config.acc_bits - 1
-        for value in (accumulator, u):
-            if value.size and (value.min() < -limit or value.max() >= limit):
-                raise ProgramError(f"an accumulator overflows {self.config.acc_bits} bits")
+        # Accumulators are two's complement.
+        wrap = 1 << self.config.acc_bits
+        u = (accumulator + block.bias + wrap // 2) % wrap - wrap // 2
         shift = block.shift
         half = (np.int64(1) << shift) >> 1
         if self.config.fraction_bits < MULTIPLIER_BITS:
@@ -199,6 +197,10 @@ class FunctionalCore:
             high = (u * block.multiplier + (1 << 30)) >> 31
             scaled = (high + half - ((high < 0) & (shift > 0))) >> shift
         result = np.clip(scaled + d.output_zero_point, d.act_min, d.act_max)
+        beyond = np.abs(u) > u_limit(self.config.acc_bits)
+        if beyond.any():
+            junk = self.rng.integers(d.act_min, d.act_max + 1, result.shape)
+            result = np.where(beyond, junk, result)
         return cast(Bytes, result.astype(np.int8))
 
     def _truncated(self, d: Descriptor, u: Ints, block: Block) -> Ints:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from support.compiled import check, random_inputs
+import numpy.typing as npt
+from support.compiled import check, check_program, random_inputs
 from support.judges import LiteRT
 
 import boards
@@ -17,15 +20,25 @@ from sw.driver.simulation import SimTransport
 CONFIG = boards.get("icebreaker").config
 
 
-def check_on_core(data: bytes, config: CoreConfig = CONFIG, **options: bool) -> Program:
-    """Compile a file; compare every tensor, and the cycles with those predicted."""
+def check_on_core(
+    data: bytes,
+    config: CoreConfig = CONFIG,
+    *,
+    frames: Sequence[npt.NDArray[np.integer]] = (),
+    **options: bool,
+) -> Program:
+    """Compile a file; compare every tensor, and the cycles with those predicted.
+
+    Besides random and extreme inputs, ``frames`` are run.
+    """
     graph = importer.loads(data, "test")
     program = check(data, config, **options)
     judge = LiteRT(data)
     with Device(SimTransport(config), config) as device:
         device.load(program)
-        for seed in range(2):
-            inputs = random_inputs(graph, seed, extremes=seed == 1)
+        both = [random_inputs(graph, seed, extremes=seed == 1) for seed in range(2)]
+        for inputs in [*both, *([frame] for frame in frames)]:
+            check_program(graph, program, inputs)
             expected = golden.run(graph, inputs)
             judge.run(*inputs)
             for index in graph.outputs:

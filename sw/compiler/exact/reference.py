@@ -127,6 +127,12 @@ class ChannelSums:
             np.maximum(np.maximum(*ends), 0).sum(axis=1) + self.bias,
         )
 
-    def raw_products(self) -> list[Ints]:
-        """Return what weights can make of raw inputs: (C, K) int64 each."""
-        return [self.weights * end for end in (*self.input_range, self.input_zero_point, 0)]
+    def at(self, channels: Ints) -> ChannelSums:
+        """Return those of some channels."""
+        shape = (2, len(self.weights), self.input_range.shape[2])
+        return ChannelSums(
+            weights=self.weights[channels],
+            bias=self.bias[channels],
+            input_zero_point=self.input_zero_point,
+            input_range=np.broadcast_to(self.input_range, shape)[:, channels],
+        )

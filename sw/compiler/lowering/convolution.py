@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,16 @@ from common.arrays import Ints
 from sw import ir
 from sw.compiler.input.reads import SystolicRead, dense_read
 from sw.compiler.lowering.context import Context
+from sw.compiler.lowering.guarded import guarded_commands
 from sw.compiler.lowering.layers import Geometry, LoweredLayer
 from sw.compiler.lowering.padded import Part, lower_padded
 from sw.compiler.lowering.products import PIXELS_IN_PARTS, as_layer, product_commands
-from sw.compiler.lowering.reading_order import contiguous_read, fits, read_in_parts
+from sw.compiler.lowering.reading_order import (
+    contiguous_read,
+    fits,
+    plain_read,
+    read_in_parts,
+)
 from sw.compiler.lowering.site import WeightedSite, beyond_int8
 
 __all__ = ["lower_convolution", "lower_fully_connected"]
@@ -44,7 +51,7 @@ def lower_convolution(ctx: Context, site: WeightedSite) -> LoweredLayer:
         if kernel == x.shape[1:3] or (kernel == (1, 1) and op.stride == (1, 1)):
             return _consecutive(ctx, site, size, plain, geometry)
     if op.padding != ir.NO_PADDING or beyond_int8(site.coded_weights).any():
-        weights = _by_word(site, ctx.words(channels) * columns)
+        weights = _by_word(site.coded_weights, channels, ctx.words(channels) * columns)
         return lower_padded(
             ctx, site, [Part(words=range(ctx.words(channels)), first=0, weights=weights)]
         )
@@ -81,22 +88,52 @@ def _consecutive(
     geometry: Geometry | None = None,
 ) -> LoweredLayer:
     """Lower a product with consecutive words, reading some twice where weights need it."""
-    columns, codes = ctx.config.columns, site.codes
-    # From here on every byte is a tap, those of padding too, with zero weights.
-    words = ctx.words(site.view.channels)
-    spread = _by_word(site, words * columns)
-    pixels = spread.shape[1]
-    spread = spread.reshape(len(spread), -1)
+    columns, channels = ctx.config.columns, site.view.channels
+    pixels = site.matrix.shape[1] // channels
+    words = ctx.words(channels)
+
+    def spread(weights: Ints) -> Ints:
+        """Put weights where bytes lie: every byte is a tap, those of padding with zero weights."""
+        return _by_word(weights, channels, words * columns).reshape(len(weights), -1)
+
     taps = np.arange(len(plain.slots) * 2, dtype=np.intp).reshape(-1, 2)
     plain = replace(plain, slots=taps)
+    commands, scratch = guarded_commands(
+        ctx,
+        site,
+        site.coded_weights,
+        spread,
+        size,
+        _reads(ctx, site, pixels * words, size, plain),
+        lambda count: _reads(ctx, site, count, size, plain_read(count, columns)),
+    )
+    return as_layer(site, commands, geometry, scratch)
+
+
+def _reads(
+    ctx: Context, site: WeightedSite, words: int, size: tuple[int, int], plain: SystolicRead
+) -> Callable[[Ints], SystolicRead]:
+    """Return how blocks of weights read windows of so many consecutive words.
+
+    Parameters
+    ----------
+    ctx : Context
+    site : WeightedSite
+    words : int
+    size : (height, width)
+        Windows.
+    plain : SystolicRead
+        For blocks that read every word once.
+    """
+    columns = ctx.config.columns
     reads: dict[tuple[tuple[int, int], ...], SystolicRead | None] = {}
 
     def find(again: dict[int, int]) -> SystolicRead | None:
-        read = contiguous_read(pixels * words, again, columns) if again else plain
+        read = contiguous_read(words, again, columns) if again else plain
         if read is not None and fits(read, ctx.config):
             return read
         if size[0] * size[1] <= PIXELS_IN_PARTS:
-            return read_in_parts(pixels * words, again, ctx.config)
+            return read_in_parts(words, again, ctx.config)
         return read
 
     def read_for(group: Ints) -> SystolicRead:
@@ -113,15 +150,11 @@ def _consecutive(
             raise site.refuse("no order of reading visits its words twice", "report this")
         return read
 
-    commands = product_commands(ctx, site, codes, spread, size, read_for)
-    return as_layer(site, commands, geometry)
+    return read_for
 
 
-
-
-def _by_word(site: WeightedSite, size: int) -> Ints:
+def _by_word(weights: Ints, channels: int, size: int) -> Ints:
     """Return weights with those of the bytes of a pixel that are no channels: (C, taps, size)."""
-    channels, weights = site.view.channels, site.coded_weights
     taps = weights.shape[1] // channels
     spread = np.zeros((len(weights), taps, size), np.int64)
     spread[:, :, :channels] = weights.reshape(len(weights), taps, channels)

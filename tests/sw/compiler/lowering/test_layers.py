@@ -18,7 +18,7 @@ from hw.contract.requantiser import u_limit
 from sim.functional import run_program
 from sw import golden, importer, ir
 from sw.compiler import compile_layer
-from sw.compiler.exact.averages import find_code
+from sw.compiler.exact.averages import find_codes
 from sw.compiler.exact.requantiser import RequantiserSpec
 from sw.compiler.input.geometry import FirstLayer
 from sw.compiler.input.units import units
@@ -173,8 +173,9 @@ def test_single_blocks_of_too_many_pixels_are_refused() -> None:
         check(net.build(outputs=[y]))
 
 
-@pytest.mark.parametrize("kind", ["CONV_2D", "FULLY_CONNECTED", "FLATTENED"])
-@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [("CONV_2D", "int8"), ("FULLY_CONNECTED", "uint8"), ("FLATTENED", "int8")]
+)
 def test_long_sums_of_many_pixels(kind: str, dtype: str) -> None:
     """Each pixel has its weights from the flash: a descriptor for every one."""
 
@@ -293,8 +294,10 @@ def test_biases_of_averages_fit_the_accumulator() -> None:
     """Sums far from 0 want a large bias, which a small weight makes smaller."""
     sums = np.arange(1_000_000, 1_000_101)
     requantisation = Requantisation(zero_point=0, act_min=-128, act_max=127)
-    code = find_code(sums, sums - 1_000_050, 1.0, requantisation, RequantiserSpec())
-    assert code is not None and 0 < code.weight <= 8
+    codes = find_codes(sums, sums - 1_000_050, 1.0, requantisation, RequantiserSpec())
+    assert codes is not None
+    (code,) = codes
+    assert 0 < code.factor <= 8
     assert abs(code.bias) <= u_limit(24)
 
 
