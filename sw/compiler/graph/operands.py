@@ -44,6 +44,8 @@ def is_elementwise(graph: ir.Graph, op: ir.Operator) -> bool:
     computed = activations(graph, op)
     if len(computed) != 1 or (not _with_constant(graph, op) and isinstance(op, ir.BinaryOp)):
         return False
+    if any(graph.tensors[i].dtype not in ("int8", "uint8") for i in (*op.inputs, op.output)):
+        return False
     shape = graph.tensors[op.output].shape
     constants = [graph.tensors[i] for i in op.inputs if i not in computed]
     return graph.tensors[computed[0]].shape == shape and all(

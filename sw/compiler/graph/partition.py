@@ -31,6 +31,7 @@ __all__ = [
     "zero_point",
 ]
 
+
 def offset(tensor: ir.Tensor) -> int:
     """Return what is subtracted from a tensor's integers so that they become int8."""
     return 128 if tensor.dtype == "uint8" else 0
