@@ -118,14 +118,36 @@ def check_input(tensor: ir.Tensor, value: npt.NDArray[np.generic]) -> None:
         )
 
 
-def run(graph: ir.Graph, inputs: Array | Sequence[Array] | Mapping[int, Array]) -> dict[int, Array]:
+Inputs = Array | Sequence[Array] | Mapping[int, Array] | Mapping[str, Array]
+"""The only input; or one array per ``graph.inputs``; or arrays by tensor index or name."""
+
+
+def _by_index(graph: ir.Graph, inputs: Inputs) -> dict[int, Array]:
+    if isinstance(inputs, Mapping):
+        given: dict[int, Array] = {}
+        for key, value in inputs.items():
+            index = graph.input_named(key) if isinstance(key, str) else key
+            if index in given:
+                raise InputError(f"input {graph.tensors[index].name!r} is given twice")
+            given[index] = value
+        return given
+    values = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
+    if len(values) != len(graph.inputs):
+        raise InputError(
+            f"network {graph.name!r} takes {len(graph.inputs)} inputs, not {len(values)}"
+        )
+    return dict(zip(graph.inputs, values, strict=True))
+
+
+def run(graph: ir.Graph, inputs: Inputs) -> dict[int, Array]:
     """Run a network.
 
     Parameters
     ----------
     graph : Graph
     inputs : ndarray, sequence or mapping
-        The only input; or one array per ``graph.inputs``; or arrays by tensor index.
+        The only input; or one array per ``graph.inputs``; or arrays by tensor index, or by name
+        as :meth:`sw.ir.Graph.input_named` takes it.
 
     Returns
     -------
@@ -138,15 +160,7 @@ def run(graph: ir.Graph, inputs: Array | Sequence[Array] | Mapping[int, Array]) 
     InputError
         If an input is missing or does not fit.
     """
-    if isinstance(inputs, Mapping):
-        given = dict(inputs)
-    else:
-        values = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
-        if len(values) != len(graph.inputs):
-            raise InputError(
-                f"network {graph.name!r} takes {len(graph.inputs)} inputs, not {len(values)}"
-            )
-        given = dict(zip(graph.inputs, values, strict=True))
+    given = _by_index(graph, inputs)
     tensors: dict[int, Array] = {}
     for index in graph.inputs:
         if index not in given:

@@ -176,6 +176,9 @@ def _fully_connected_pairs(
     output = requantisation(graph, op)
     pairs = []
     for channel, real in enumerate(reals):
+        if real == 0:
+            pairs.append((0, 0))
+            continue
         pair = equivalent_multiplier(
             real,
             accumulator_min=int(low[channel]),

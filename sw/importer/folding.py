@@ -129,7 +129,8 @@ def fold_shapes(model: RawModel) -> RawModel:
         if value is None or output is None or value.size != output.size:
             operators.append(op)
             continue
-        data = value.astype(output.dtype).reshape(output.shape)
+        # A scalar of NumPy's becomes an array of no dimensions.
+        data = np.array(value, output.dtype).reshape(output.shape)
         data.flags.writeable = False
         tensors[output.index] = replace(output, data=data)
     return replace(model, tensors=tuple(tensors), operators=tuple(operators))

@@ -31,7 +31,8 @@ class Quantization:
     Attributes
     ----------
     scales : tuple of float
-        Positive and exactly representable as float32: one value, or one per channel.
+        Exactly representable as float32: one positive value, or one per channel, where 0 is that of
+        a channel whose outputs are constant.
     zero_points : tuple of int
         As many as ``scales``.
     axis : int or None

@@ -22,6 +22,7 @@ TYPES = {
     "int64": tflite.TensorType.INT64,
     "int16": tflite.TensorType.INT16,
     "int8": tflite.TensorType.INT8,
+    "int4": tflite.TensorType.INT4,
     "uint8": tflite.TensorType.UINT8,
 }
 ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3, "TANH": 4}
