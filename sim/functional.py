@@ -1,8 +1,9 @@
 """Functional model of a program, without cycles: an executable reading of ``docs/architecture.md``.
 
 It shares nothing with the compiler but :mod:`hw.contract`.  What the hardware leaves undefined
-(columns outside the image that are not padding, rows of the array without a word) is filled with
-junk, so that a program that depends on it gives wrong results here.
+(columns outside the image that are not padding, rows of the array without a word, outputs of sums
+beyond what the requantiser scales) is filled with junk, so that a program that depends on it gives
+wrong results here.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from hw.contract.blocks import Block
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
-from hw.contract.requantiser import MULTIPLIER_BITS, truncated_product
+from hw.contract.requantiser import MULTIPLIER_BITS, truncated_product, u_limit
 from hw.contract.taps import STRIDES, window_ages, window_steps
 from hw.contract.words import ADDRESS_BITS
 from sim.hazards import Reads, check_outputs
 from sim.records import ProgramError, records
-from sw.compiler import Collector, Program
+from sw import golden
+from sw.compiler import Collector, Plan, Program
 
-__all__ = ["FunctionalCore", "run_program"]
+__all__ = ["FunctionalCore", "run_plan", "run_program"]
 
 Bytes = npt.NDArray[np.int8]
 
@@ -70,8 +72,7 @@ class FunctionalCore:
         Raises
         ------
         ProgramError
-            If a descriptor writes into the ring, overwrites what it still has to read, or overflows
-            an accumulator.
+            If a descriptor writes into the ring, or overwrites what it still has to read.
         """
         self.memory[ring[0] : ring[1] + 1] = self._junk(ring[1] + 1 - ring[0], 1)
         for number, (descriptor, blocks) in enumerate(records(flash, self.config)):
@@ -183,11 +184,9 @@ class FunctionalCore:
         return cast(Ints, (words * weights.sum(axis=0)).sum(axis=2))
 
     def _requantize(self, d: Descriptor, block: Block, accumulator: Ints) -> Bytes:
-        u = accumulator + block.bias
-        limit = 1 << self.config.acc_bits - 1
-        for value in (accumulator, u):
-            if value.size and (value.min() < -limit or value.max() >= limit):
-                raise ProgramError(f"an accumulator overflows {self.config.acc_bits} bits")
+        # Accumulators are two's complement.
+        wrap = 1 << self.config.acc_bits
+        u = (accumulator + block.bias + wrap // 2) % wrap - wrap // 2
         shift = block.shift
         half = (np.int64(1) << shift) >> 1
         if self.config.fraction_bits < MULTIPLIER_BITS:
@@ -198,6 +197,10 @@ class FunctionalCore:
             high = (u * block.multiplier + (1 << 30)) >> 31
             scaled = (high + half - ((high < 0) & (shift > 0))) >> shift
         result = np.clip(scaled + d.output_zero_point, d.act_min, d.act_max)
+        beyond = np.abs(u) > u_limit(self.config.acc_bits)
+        if beyond.any():
+            junk = self.rng.integers(d.act_min, d.act_max + 1, result.shape)
+            result = np.where(beyond, junk, result)
         return cast(Bytes, result.astype(np.int8))
 
     def _truncated(self, d: Descriptor, u: Ints, block: Block) -> Ints:
@@ -240,7 +243,8 @@ def run_program(
         If the program breaks a rule.
     """
     core = FunctionalCore(program.config, seed=seed)
-    uploads, chunks = program.uploads(inputs)
+    made = program.before(inputs)
+    uploads, chunks = program.uploads(made)
 
     def bring(number: int) -> None:
         """Write the chunks that are due before a descriptor."""
@@ -260,4 +264,21 @@ def run_program(
             result[program.layers[complete[0]].output] = complete[1]
     tensors = [program.tensors[index] for index in program.outputs]
     outputs = {t.index: core.memory[t.address : t.address + t.words] for t in tensors}
-    return program.finish(outputs, program.keep(inputs)) | result
+    return program.finish(outputs, program.keep(made)) | result
+
+
+def run_plan(
+    plan: Plan,
+    inputs: Array | Sequence[Array] | Mapping[int, Array],
+    *,
+    seed: int = 0,
+    late: bool = False,
+) -> dict[int, Array]:
+    """Run all programs of a network; parameters and result as for :func:`run_program`."""
+    if not plan.programs:
+        return golden.run(plan.network, inputs)
+    tensors = plan.given(inputs)
+    for number, program in enumerate(plan.programs):
+        given = {index: tensors[index] for index in program.network.inputs}
+        tensors |= run_program(program, given, seed=seed + number, late=late)
+    return tensors

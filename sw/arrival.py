@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from sw.compiler import Program
+from sw.compiler import Plan, Program
 from sw.compiler.timing import BUS_PACE, descriptor_timings, predict
 
 __all__ = ["cycles_with_input", "sentence"]
@@ -16,12 +16,12 @@ BYTE_BITS = 10
 """Of a byte on the serial line, with start and stop bit."""
 
 
-def cycles_with_input(program: Program, baud: int) -> dict[str, int] | None:
+def cycles_with_input(plan: Plan, baud: int) -> dict[str, int] | None:
     """Return the cycles from the start to the result, with the time in which input arrives.
 
     Parameters
     ----------
-    program : Program
+    plan : Plan
     baud : int
         The board's highest rate.
 
@@ -32,8 +32,16 @@ def cycles_with_input(program: Program, baud: int) -> dict[str, int] | None:
         and boards, from what their line's bits take; answers, USB and the computer come on top.
         ``None`` if all of the input is there at the start.
     """
-    if not program.streams_input:
+    streaming = [program for program in plan.programs if program.streams_input]
+    if not streaming:
         return None
+    rest = sum(sum(predict(p)) for p in plan.programs if not p.streams_input)
+    taken = [_with_input(program, baud) for program in streaming]
+    return {name: rest + sum(entry[name] for entry in taken) for name in taken[0]}
+
+
+def _with_input(program: Program, baud: int) -> dict[str, int]:
+    """Return the cycles of one program."""
     during = [chunk for chunk in program.chunks if chunk.after_descriptor]
     timings = descriptor_timings(program)
     begun = timings[during[0].after_descriptor - 1].end
@@ -45,17 +53,19 @@ def cycles_with_input(program: Program, baud: int) -> dict[str, int] | None:
     }
 
 
-def sentence(program: Program, baud: int) -> str:
-    """Return what to say of such a program; nothing of others."""
-    taken = cycles_with_input(program, baud)
+def sentence(plan: Plan, baud: int) -> str:
+    """Return what to say of a plan with such a program; nothing of others."""
+    taken = cycles_with_input(plan, baud)
     if taken is None:
         return ""
-    hertz = program.config.core_mhz * 1e6
-    part = sum(chunk.words for chunk in program.chunks if chunk.after_descriptor)
+    hertz = plan.config.core_mhz * 1e6
+    chunks = [chunk for program in plan.programs for chunk in program.chunks]
+    part = sum(chunk.words for chunk in chunks if chunk.after_descriptor)
+    ideal = sum(sum(predict(program)) for program in plan.programs)
     sim, line = taken["sim"], taken["line_at_least"]
     return (
-        f"the input does not fit into memory: {part * program.config.word_bytes:,} bytes are "
-        f"written while the core runs, and it waits for them. {sum(predict(program)):,} cycles are "
+        f"the input does not fit into memory: {part * plan.config.word_bytes:,} bytes are "
+        f"written while the core runs, and it waits for them. {ideal:,} cycles are "
         f"those with the input on the chip; with the host on the core's bus (sim) it takes {sim:,} "
         f"({hertz / sim:.1f} inferences per second), over the serial line at {baud / 1e6:g} Mbaud "
         f"at least {line:,} ({hertz / line:.1f})"

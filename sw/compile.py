@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from rich.table import Table
 
@@ -13,8 +14,8 @@ from common.files import check_outputs, write_json
 from common.tables import new_table
 from common.terminal import console
 from common.tool import Parser, command
-from sw import arrival
-from sw.compiler import Program, compile_graph, save_program
+from sw import arrival, host_report
+from sw.compiler import Plan, Program, compile_network, save_plan
 from sw.compiler.timing import predict
 from sw.model_file import open_network
 from sw.report import (
@@ -44,26 +45,27 @@ def _parser() -> Parser:
     return parser
 
 
-def layer_reports(program: Program) -> list[LayerReport]:
-    """Return one report per layer, with predicted cycles.
+def layer_reports(plan: Plan) -> list[LayerReport]:
+    """Return one report per layer of the device, with predicted cycles.
 
     ``exact`` is ``None``: nothing ran that could be compared.
     """
     return [
-        LayerReport.of(layer, cycles, program.config.multipliers)
+        LayerReport.of(layer, cycles, plan.config.multipliers)
+        for program in plan.programs
         for layer, cycles in zip(program.layers, predict(program), strict=True)
     ]
 
 
-def _table(program: Program, reports: Sequence[LayerReport]) -> Table:
+def _table(plan: Plan, reports: Sequence[LayerReport]) -> Table:
     table = new_table(
         ("layer", "operator", "output"),
         ("MACs", "cycles", "utilisation", "KB on chip", "KB from flash"),
-        title=f"{program.model} on {program.board}",
+        title=f"{plan.model} on {plan.board}",
     )
-    word = program.config.word_bytes
-    for layer, report in zip(program.layers, reports, strict=True):
-        tensor = program.tensors[layer.output]
+    word = plan.config.word_bytes
+    layers = [(p.tensors[layer.output], layer) for p in plan.programs for layer in p.layers]
+    for (tensor, layer), report in zip(layers, reports, strict=True):
         table.add_row(
             report.name,
             report.op,
@@ -74,40 +76,68 @@ def _table(program: Program, reports: Sequence[LayerReport]) -> Table:
             f"{tensor.words * word / 1024:.1f}",
             f"{layer.words * word / 1024:.1f}",
         )
-    cycles = sum(predict(program))
+    cycles = sum(report.cycles or 0 for report in reports)
+    words = max((p.config.memory_depth - p.ring_words for p in plan.programs), default=0)
     table.add_section()
     table.add_row(
         "total",
         "",
         "",
-        f"{program.macs:,}",
+        f"{plan.device_macs:,}",
         f"{cycles:,}",
-        f"{utilization(program.macs, cycles, program.config.multipliers):.1%}",
-        f"{(program.config.memory_depth - program.ring_words) * word / 1024:.1f}",
-        f"{len(program.flash) / 1024:.1f}",
+        f"{utilization(plan.device_macs, cycles, plan.config.multipliers) or 0:.1%}",
+        f"{words * word / 1024:.1f}",
+        f"{plan.flash_bytes / 1024:.1f}",
     )
     return table
 
 
-def _summary(program: Program, baud: int) -> str:
-    cycles, clock = sum(predict(program)), program.config.core_mhz
+def _program_summary(program: Program) -> str:
     word = program.config.word_bytes
     layouts = ", ".join(
         f"{layout.kind} ({layout.words * word / 1024:.1f} KB)"
         for _, layout in program.inputs
     )
     text = (
-        f"{clock * 1e6 / cycles:.1f} inferences per second at {clock:g} MHz; input layout: "
-        f"{layouts}; ring: {program.ring_words * word / 1024:.1f} KB; "
+        f"input layout: {layouts}; ring: {program.ring_words * word / 1024:.1f} KB; "
         f"program at flash address 0x{program.flash_address:x}"
     )
     if program.pinned:
         text += f"\n{program.sent_words * word:,} bytes are sent for each inference"
         if program.overlap is not None:
             text += f", from {program.overlap.cycle:,} cycles after the start of the one before on"
-    if late := arrival.sentence(program, baud):
-        text += f"\n{late}"
     return text
+
+
+def _summary(plan: Plan, cycles: int, baud: int) -> str:
+    clock = plan.config.core_mhz
+    texts = list(map(_program_summary, plan.programs))
+    if host_report.computes(plan):
+        rate = (
+            f"{host_report.inferences_per_second(cycles, clock, host_report.seconds(plan)):.1f} "
+            f"inferences per second at {clock:g} MHz with the host's part, less the line's time"
+        )
+    else:
+        rate = f"{clock * 1e6 / cycles:.1f} inferences per second at {clock:g} MHz"
+    if len(texts) == 1:
+        lines = [f"{rate}; {texts[0]}"]
+    else:
+        lines = [rate, *(f"{number}. {text}" for number, text in enumerate(texts, start=1))]
+    if late := arrival.sentence(plan, baud):
+        lines.append(late)
+    return "\n".join(lines)
+
+
+def _of_program(plan: Plan) -> dict[str, Any]:
+    """Return what of the report is about a program: the first one, which has the input."""
+    if not plan.programs:
+        return {}
+    first, word = plan.programs[0], plan.config.word_bytes
+    return {
+        "ring_bytes": first.ring_words * word,
+        "input_bytes": first.sent_words * word,
+        "overlap": None if first.overlap is None else asdict(first.overlap),
+    }
 
 
 @command
@@ -116,32 +146,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     check_outputs((options.output, options.json), (options.model,))
     board = boards.get(options.board)
-    program = compile_graph(
+    plan = compile_network(
         open_network(options.model),
         board.config,
         board=board.name,
         flash_address=board.flash.program_base,
         **compiler_options(options),
     )
-    reports = layer_reports(program)
+    reports = layer_reports(plan)
+    cycles = sum(report.cycles or 0 for report in reports)
     screen = console()
-    screen.print(_table(program, reports))
-    screen.print(_summary(program, board.baud))
+    screen.print(_table(plan, reports))
+    screen.print(_summary(plan, cycles, board.baud))
+    if (on_host := host_report.table(plan)) is not None:
+        screen.print(on_host)
+    for text in host_report.warnings(plan, cycles):
+        screen.print(text)
     if options.output:
-        save_program(program, options.output)
+        save_plan(plan, options.output)
     if options.json:
         report = network_report(
-            model=program.model,
+            model=plan.model,
             board=options.board,
-            macs=program.macs,
-            cycles=sum(predict(program)),
-            multipliers=program.config.multipliers,
+            macs=plan.macs,
+            cycles=cycles,
+            multipliers=plan.config.multipliers,
             layers=reports,
-            flash_bytes=len(program.flash),
-            ring_bytes=program.ring_words * program.config.word_bytes,
-            input_bytes=program.sent_words * program.config.word_bytes,
-            cycles_with_input=arrival.cycles_with_input(program, board.baud),
-            overlap=None if program.overlap is None else asdict(program.overlap),
+            flash_bytes=plan.flash_bytes,
+            **_of_program(plan),
+            cycles_with_input=arrival.cycles_with_input(plan, board.baud),
+            **host_report.report(plan),
         )
         write_json(options.json, report)
     return 0

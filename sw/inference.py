@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from sw import golden, ir, report
-from sw.compiler import Program
-from sw.driver import Device, DeviceError, GoldenDevice, Result
+from sw import golden, report
+from sw.compiler import Plan
+from sw.driver import DeviceError, GoldenDevice, NetworkDevice, Result
 from sw.ir import Graph
 from sw.networks.samples import Sample
 from sw.verify import Difference, check
@@ -34,6 +34,8 @@ class Run:
         The network's outputs.
     cycles : int or None
     layer_cycles : list of int or None
+    host_seconds : float
+        What the host took for its operators.
     exact : bool or None
         Every tensor compared is equal; ``None`` if nothing was compared.
     layers_exact : dict
@@ -48,6 +50,7 @@ class Run:
     outputs: list[Array] = field(default_factory=list)
     cycles: int | None = None
     layer_cycles: list[int] | None = None
+    host_seconds: float = 0.0
     exact: bool | None = None
     layers_exact: dict[int, bool] = field(default_factory=dict)
     difference: str = ""
@@ -61,8 +64,8 @@ class Run:
 
 def run(
     graph: Graph,
-    program: Program | None,
-    device: Device | GoldenDevice,
+    plan: Plan | None,
+    device: NetworkDevice | GoldenDevice,
     name: str,
     x: Array,
     *,
@@ -73,9 +76,9 @@ def run(
     Parameters
     ----------
     graph : Graph
-    program : Program or None
+    plan : Plan or None
         The one that is loaded into the device; ``None`` for the golden model.
-    device : Device or GoldenDevice
+    device : NetworkDevice or GoldenDevice
     name : str
         The input's, for the report.
     x : ndarray
@@ -85,8 +88,8 @@ def run(
     """
     result = Run(input=name)
     try:
-        if verify and program is not None:
-            _run_verified(graph, program, device, x, result)
+        if verify and plan is not None:
+            _run_verified(graph, plan, device, x, result)
         else:
             _take(result, graph, device.infer(x))
     except Difference as difference:
@@ -96,12 +99,13 @@ def run(
 
 
 def _run_verified(
-    graph: Graph, program: Program, device: Device | GoldenDevice, x: Array, result: Run
+    graph: Graph, plan: Plan, device: NetworkDevice | GoldenDevice, x: Array, result: Run
 ) -> None:
     expected = golden.run(graph, x)
+    layers = plan.layers
 
     def observe(number: int, value: Array) -> None:
-        layer = program.layers[number]
+        layer = layers[number]
         result.layers_exact[number] = False
         try:
             check(graph.tensors[layer.output], value, expected[layer.output])
@@ -113,7 +117,7 @@ def _run_verified(
     _take(result, graph, got)
     for index, value in got.tensors.items():
         check(graph.tensors[index], value, expected[index])
-    if device.observes_layers and len(result.layers_exact) < len(program.layers):
+    if device.observes_layers and len(result.layers_exact) < len(layers):
         raise DeviceError("not every layer was seen at its end; nothing is said of them")
     result.exact = True
 
@@ -121,15 +125,16 @@ def _run_verified(
 def _take(result: Run, graph: Graph, got: Result) -> None:
     result.outputs = [got.tensors[i] for i in graph.outputs]
     result.cycles, result.layer_cycles = got.cycles, got.layer_cycles
+    result.host_seconds = got.host_seconds
 
 
 def layer_reports(
-    program: Program, results: Sequence[Run], multipliers: int
+    plan: Plan, results: Sequence[Run], multipliers: int
 ) -> list[report.LayerReport]:
     """Return the layers, with the cycles of the first input that has them."""
     cycles = next((r.layer_cycles for r in results if r.layer_cycles), None)
     layers = []
-    for number, layer in enumerate(program.layers):
+    for number, layer in enumerate(plan.layers):
         verdicts = [r.layers_exact[number] for r in results if number in r.layers_exact]
         taken = cycles[number] if cycles else None
         exact = all(verdicts) if verdicts else None
@@ -141,11 +146,9 @@ def golden_reports(graph: Graph) -> list[report.LayerReport]:
     """Return the operators of a network that runs on no device."""
     layers = []
     for op in graph.ops:
-        macs = 0
-        if isinstance(op, ir.WeightedOp):
-            weights, channel = graph.tensors[op.weights], graph.tensors[op.output].shape[-1]
-            macs = graph.tensors[op.output].size * weights.size // channel
         layers.append(
-            report.LayerReport(name=op.name, op=op.kind, macs=macs, cycles=None, utilization=None)
+            report.LayerReport(
+                name=op.name, op=op.kind, macs=graph.macs(op), cycles=None, utilization=None
+            )
         )
     return layers

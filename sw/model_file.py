@@ -10,7 +10,7 @@ from common.errors import InputError
 from hw.contract.board import Board
 from hw.contract.config import CoreConfig
 from sw import importer, report
-from sw.compiler import Program, compile_graph, is_program, load_program
+from sw.compiler import Plan, compile_network, is_program, load_plan
 from sw.ir import Graph
 from sw.networks import published
 from sw.networks.shipped import default_model
@@ -27,19 +27,19 @@ class Model:
     graph : Graph
         The network.
     board : Board
-    compiled : Program or None
-        Its program, if that is what the file was.
+    compiled : Plan or None
+        Its programs, if that is what the file was.
     options : dict
-        Arguments of :func:`sw.compiler.compile_graph`.
+        Arguments of :func:`sw.compiler.compile_network`.
     """
 
     graph: Graph
     board: Board
-    compiled: Program | None
+    compiled: Plan | None
     options: dict[str, bool]
 
-    def program(self) -> Program:
-        """Return the program, compiled now if it was not before.
+    def plan(self) -> Plan:
+        """Return the programs, compiled now if they were not before.
 
         Raises
         ------
@@ -48,7 +48,7 @@ class Model:
         """
         if self.compiled is not None:
             return self.compiled
-        return compile_graph(
+        return compile_network(
             self.graph, self.board.config, board=self.board.name,
             flash_address=self.board.flash.program_base, **self.options,
         )
@@ -93,29 +93,30 @@ def open_model(name: str | None, board: Board, options: argparse.Namespace) -> M
             graph=importer.load(path), board=board, compiled=None,
             options=report.compiler_options(options),
         )
-    program = load_program(path)
-    _check_board(path, program, board)
+    plan = load_plan(path)
+    _check_board(path, plan, board)
     if given := report.given_compiler_options(options):
         raise InputError(
             f"{path}: compiled already, so {' and '.join(given)} would change nothing; leave it "
             "out, or give it to sw.compile"
         )
-    return Model(graph=program.network, board=board, compiled=program, options={})
+    return Model(graph=plan.network, board=board, compiled=plan, options={})
 
 
-def _check_board(path: Path, program: Program, board: Board) -> None:
+def _check_board(path: Path, plan: Plan, board: Board) -> None:
     again = f"compile the network again with --board {board.name}"
-    if program.board != board.name:
-        raise InputError(f"{path}: compiled for board {program.board!r}, not {board.name}; {again}")
+    if plan.board != board.name:
+        raise InputError(f"{path}: compiled for board {plan.board!r}, not {board.name}; {again}")
     for field in fields(CoreConfig):
-        its, now = (getattr(config, field.name) for config in (program.config, board.config))
+        its, now = (getattr(config, field.name) for config in (plan.config, board.config))
         if its != now:
             raise InputError(
                 f"{path}: compiled for a core with {field.name} {its}, and that of {board.name} "
                 f"has {now}; {again}"
             )
-    if program.flash_address != board.flash.program_base:
+    first = plan.programs[0].flash_address if plan.programs else board.flash.program_base
+    if first != board.flash.program_base:
         raise InputError(
-            f"{path}: compiled for flash address 0x{program.flash_address:x}, and programs of "
+            f"{path}: compiled for flash address 0x{first:x}, and programs of "
             f"{board.name} are at 0x{board.flash.program_base:x}; {again}"
         )

@@ -45,13 +45,19 @@ def add_compiler_options(parser: argparse.ArgumentParser, *, compact: bool = Fal
         "memory is large enough the next input can come while the core still runs (default: "
         f"{'yes' if compact else 'no'})",
     )
+    parser.add_argument(
+        "--no-fallback", action="store_true",
+        help="refuse a network with an operator that the core cannot run between those that it "
+        "runs; without, the host runs it, exactly",
+    )
     parser.set_defaults(compact_by_default=compact)
 
 
 def compiler_options(options: argparse.Namespace) -> dict[str, bool]:
-    """Return those options as arguments of :func:`sw.compiler.compile_graph`."""
+    """Return those options as arguments of :func:`sw.compiler.compile_network`."""
     compact = options.compact_input
     return {
+        "fallback": not options.no_fallback,
         "remove_constant_channels": options.drop_constant_channels,
         "compact_input": options.compact_by_default if compact is None else compact,
     }
@@ -60,6 +66,7 @@ def compiler_options(options: argparse.Namespace) -> dict[str, bool]:
 def given_compiler_options(options: argparse.Namespace) -> list[str]:
     """Return the names of those options that were given."""
     names = ["--drop-constant-channels"] if options.drop_constant_channels else []
+    names += ["--no-fallback"] if options.no_fallback else []
     if options.compact_input is not None:
         names.append("--compact-input" if options.compact_input else "--no-compact-input")
     return names
@@ -135,13 +142,16 @@ def network_report(
     layers: Sequence[LayerReport],
     **more: Any,
 ) -> dict[str, Any]:
-    """Return the report of a network that every tool gives as JSON."""
+    """Return the report of a network that every tool gives as JSON.
+
+    Utilisation is that of ``layers``, which the core runs; ``macs`` may have the host's besides.
+    """
     return {
         "model": model,
         "board": board,
         "macs": macs,
         "cycles": cycles,
-        "utilization": utilization(macs, cycles, multipliers),
+        "utilization": utilization(sum(x.macs for x in layers), cycles, multipliers),
         "layers": [asdict(layer) for layer in layers],
         **more,
     }

@@ -20,8 +20,8 @@ from common import door, files, terminal, tool
 from common.errors import InputError
 from common.terminal import printable
 from hw.contract.board import Board
-from sw import arrival, images, report
-from sw.compiler import Program, is_program
+from sw import arrival, host_report, images, report
+from sw.compiler import Plan, is_program
 from sw.compiler.timing import predict
 from sw.driver import backends, open_loaded
 from sw.inference import Run, golden_reports, layer_reports, run
@@ -56,8 +56,10 @@ def result_json(result: Run) -> dict[str, Any]:
     return entry
 
 
-def describe(result: Run, labels: Sequence[str], clock_mhz: float) -> list[str]:
-    """Return the lines that are printed for a result."""
+def describe(
+    result: Run, labels: Sequence[str], clock_mhz: float, *, host: bool = False
+) -> list[str]:
+    """Return the lines that are printed for a result; with what the host took if it computes."""
     if result.sample is not None and result.outputs:
         exact = {True: "exact", False: "NOT EXACT", None: ""}[result.exact]
         return [f"{samples.verdict(result.sample, result.top(1)[0])} {exact}".rstrip()]
@@ -76,6 +78,12 @@ def describe(result: Run, labels: Sequence[str], clock_mhz: float) -> list[str]:
         lines.append(
             f"  cycles   {result.cycles:,}: {seconds * 1e3:.2f} ms, {1 / seconds:.1f} inferences/s "
             f"at {clock_mhz:g} MHz"
+        )
+    if host and result.cycles is not None:
+        rate = host_report.inferences_per_second(result.cycles, clock_mhz, result.host_seconds)
+        lines.append(
+            f"  host     {result.host_seconds * 1e3:.2f} ms: {rate:.1f} inferences/s in all, less "
+            "the line's time"
         )
     if result.exact is not None:
         lines.append(f"  exact    {'yes' if result.exact else 'NO'}")
@@ -141,7 +149,7 @@ def _parser() -> tool.Parser:
 
 
 def _run_frames(
-    options: argparse.Namespace, board: Board, graph: Graph, program: Program | None,
+    options: argparse.Namespace, board: Board, graph: Graph, plan: Plan | None,
     frames: Sequence[_Frame], show: Callable[[Run], None],
 ) -> list[Run]:
     """Run inputs; show each result.
@@ -155,9 +163,9 @@ def _run_frames(
         results.append(result)
         show(result)
 
-    with open_loaded(options.backend, board, graph, program) as device:
+    with open_loaded(options.backend, board, graph, plan) as device:
         for frame in frames:
-            add(frame, run(graph, program, device, frame.name, frame.input,
+            add(frame, run(graph, plan, device, frame.name, frame.input,
                            verify=options.verify))
             if results[-1].difference:
                 break
@@ -165,25 +173,32 @@ def _run_frames(
 
 
 def _json(
-    options: argparse.Namespace, board: Board, graph: Graph, program: Program | None,
+    options: argparse.Namespace, board: Board, graph: Graph, plan: Plan | None,
     layers: Sequence[report.LayerReport], results: Sequence[Run],
 ) -> dict[str, Any]:
     """Return the report of all results."""
     return report.network_report(
         model=graph.name,
         board=board.name,
-        macs=sum(layer.macs for layer in layers),
+        macs=sum(layer.macs for layer in layers) if plan is None else plan.macs,
         cycles=results[0].cycles,
         multipliers=board.config.multipliers,
         layers=layers,
         backend=options.backend,
         clock_mhz=board.config.core_mhz,
         results=[result_json(result) for result in results],
-        predicted_cycles=None if program is None else sum(predict(program)),
-        cycles_with_input=None
-        if program is None
-        else arrival.cycles_with_input(program, board.baud),
+        **({} if plan is None else _of_plan(plan, board, results)),
     )
+
+
+def _of_plan(plan: Plan, board: Board, results: Sequence[Run]) -> dict[str, Any]:
+    """Return what is reported of a compiled network."""
+    measured = [result.host_seconds for result in results if result.outputs]
+    return {
+        "predicted_cycles": sum(sum(predict(program)) for program in plan.programs),
+        "cycles_with_input": arrival.cycles_with_input(plan, board.baud),
+        **host_report.report(plan, measured),
+    }
 
 
 @tool.command
@@ -205,23 +220,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     output = terminal.console()
 
+    plan = model.plan() if backends.find(options.backend).runs_programs else None
+    host = plan is not None and host_report.computes(plan)
+
     def show(result: Run) -> None:
-        for line in describe(result, labels, clock_mhz):
+        for line in describe(result, labels, clock_mhz, host=host):
             output.print(printable(line))
 
-    program = model.program() if backends.find(options.backend).runs_programs else None
-    results = _run_frames(options, board, graph, program, frames, show)
-    if program is None:
+    if plan is not None:
+        for text in host_report.warnings(plan, sum(sum(predict(p)) for p in plan.programs)):
+            output.print(text)
+    results = _run_frames(options, board, graph, plan, frames, show)
+    if plan is None or not plan.programs:
         layers = golden_reports(graph)
     else:
-        layers = layer_reports(program, results, multipliers)
+        layers = layer_reports(plan, results, multipliers)
         output.print(report.layer_table(layers, multipliers=multipliers))
-        if late := arrival.sentence(program, board.baud):
+        if host and (on_host := host_report.table(plan)) is not None:
+            output.print(on_host)
+        if late := arrival.sentence(plan, board.baud):
             output.print(late)
     for line in summary(results, clock_mhz):
         output.print(line)
     if options.json:
-        files.write_json(options.json, _json(options, board, graph, program, layers, results))
+        files.write_json(options.json, _json(options, board, graph, plan, layers, results))
     if results[-1].difference:
         tool.complain(results[-1].difference)
         return tool.VERIFICATION_FAILED

@@ -235,6 +235,7 @@ def copy_of(name: str) -> Path | None:
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "option"),
     [(name, option) for name, options in networks.CASES.items() for option in options])

@@ -90,13 +90,15 @@ def _parser() -> Parser:
 def _one(path: str, board: Board, clock: BenchClock, options: argparse.Namespace) -> Measurement:
     """Compile and measure one network."""
     model = open_model(path, board, options)
-    graph, program = model.graph, model.program()
+    graph, plan = model.graph, model.plan()
+    if not plan.programs:
+        raise UnsupportedError(f"{path}: nothing of this network runs on the core")
     if options.model:
-        return measure(program, board, clock)
+        return measure(plan, board, clock)
     frame = [images.load(options.input, graph)] if options.input else random_inputs(
         graph, options.seed)
     with open_device(options.backend, board.config, baud=board.baud) as device:
-        return measure(program, board, clock, device=device, frame=frame)
+        return measure(plan, board, clock, device=device, frame=frame)
 
 
 def _all(options: argparse.Namespace, board: Board, clock: BenchClock) -> list[Measurement]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from common import reading
 from common.errors import InputError
 from hw.contract.board import Board
-from sw.compiler import Program
+from sw.compiler import Plan, Program
 from sw.compiler.timing import descriptor_timings
 from sw.driver import Device, LayerProfile, profile
 from sw.ir import Graph
@@ -238,14 +238,14 @@ def check_agreement(
 
 
 def measure(
-    program: Program, board: Board, clock: BenchClock, *, device: Device | None = None,
+    plan: Plan, board: Board, clock: BenchClock, *, device: Device | None = None,
     frame: Array | Sequence[Array] | None = None,
 ) -> Measurement:
-    """Measure a network.
+    """Measure what the core runs of a network.
 
     Parameters
     ----------
-    program : Program
+    plan : Plan
     board : Board
     clock : BenchClock
     device : Device, optional
@@ -260,16 +260,31 @@ def measure(
     DeviceError
         If the device fails.
     """
-    predicted = model_profile(program)
-    layers, source, note = predicted, "model", ""
+    layers = [layer for program in plan.programs for layer in model_profile(program)]
+    source, note = "model", ""
     if device is not None and frame is not None:
-        if getattr(program, "chunks", ()):
+        if any(program.chunks for program in plan.programs):
             note = "the input arrives while it runs, so the counters depend on the host"
         else:
-            layers = profile(device, program, frame)
-            check_agreement(program.model, layers, predicted)
             source = "counters"
+            counted: list[LayerProfile] = []
+            for number, program in enumerate(plan.programs):
+                # Cycles do not depend on what is computed.
+                its = frame if not number else random_inputs(program.network, number)
+                counted += profile(device, program, its)
+            check_agreement(plan.model, counted, layers)
+            layers = counted
+    if more := host_macs(plan):
+        note = f"{note}; {more}" if note else more
     return Measurement(
-        model=program.model, board=board.name, source=source, note=note, clock=clock,
-        multipliers=program.config.multipliers, layers=tuple(layers),
-        macs=tuple(layer.macs for layer in program.layers))
+        model=plan.model, board=board.name, source=source, note=note, clock=clock,
+        multipliers=plan.config.multipliers, layers=tuple(layers),
+        macs=tuple(layer.macs for layer in plan.layers))
+
+
+def host_macs(plan: Plan) -> str:
+    """Return what to say of a network that the core does not run alone; nothing of others."""
+    if plan.device_macs == plan.macs and len(plan.programs) == 1:
+        return ""
+    share = plan.device_macs / plan.macs if plan.macs else 0
+    return f"the core's part alone, {share:.1%} of the multiplications"

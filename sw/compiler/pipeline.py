@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ from sw.compiler.graph import passes
 from sw.compiler.graph.channels import Channels, removable, rewrite
 from sw.compiler.graph.crop import Band, crop
 from sw.compiler.graph.partition import Partition, activations, partition, subgraph
+from sw.compiler.graph.refusals import Refused
 from sw.compiler.input_choice import Choice, choose
 from sw.compiler.lowering.channel_order import order_channels
 from sw.compiler.lowering.context import Context
@@ -42,8 +43,9 @@ def compile_graph(
     dense_input: bool = False,
     remove_constant_channels: bool = REMOVE_CONSTANT_CHANNELS,
     compact_input: bool = False,
+    host: Collection[str] = (),
 ) -> Program:
-    """Compile a network.
+    """Compile a network to one program.
 
     Parameters
     ----------
@@ -65,17 +67,24 @@ def compile_graph(
         inference, not the one with the fewest cycles; and, if memory is large enough, give inputs
         and outputs places for themselves, so that the next input can be written and the last
         output be read while the core runs.
+    host : collection of str
+        Names of operators in front or at the end that the host runs although the device knows
+        their kind.
 
     Raises
     ------
+    Refused
+        If the core cannot run operators: operator, tensor, rule and remedy.
     UnsupportedError
-        If the core cannot run the network: operator, tensor, rule and remedy.
+        If it cannot run the network for another reason.
     """
     try:
-        ctx = _context(partition(passes.run_passes(graph)), config, remove_constant_channels)
+        ctx = _context(partition(passes.run_passes(graph), host), config, remove_constant_channels)
         return _compile(ctx, graph, board, flash_address, dense_input, compact_input)
     except GraphError:
         raise
+    except Refused as error:
+        raise error.within(graph.name) from None
     except SeparableError as error:
         raise type(error)(f"{graph.name}: {error}") from None
 
@@ -103,6 +112,7 @@ def compile_layer(
     board: str = "",
     remove_constant_channels: bool = REMOVE_CONSTANT_CHANNELS,
     band: Band | None = None,
+    host: Collection[str] = (),
 ) -> Program:
     """Compile one operator of a network, with its input as the device has it at that point.
 
@@ -113,7 +123,7 @@ def compile_layer(
         Position in ``graph.ops``.
     config : CoreConfig
     board : str
-    remove_constant_channels : bool
+    remove_constant_channels, host
         As for :func:`compile_graph`.
     band : Band, optional
         The rows to compile; see :func:`sw.compiler.graph.crop.band_of`.
@@ -130,7 +140,7 @@ def compile_layer(
         If the operator is not one of the device's, or has no such bands.
     """
     name = graph.ops[op_index].name
-    whole = _whole(graph, config, remove_constant_channels)
+    whole = _whole(graph, config, remove_constant_channels, frozenset(host))
     op = next((op for op in whole.part.device if op.name == name), None)
     if op is None:
         raise UnsupportedError(
@@ -155,9 +165,9 @@ def compile_layer(
 
 # All layers of a network are compiled with what is known about the whole of it.
 @lru_cache(maxsize=1)
-def _whole(graph: ir.Graph, config: CoreConfig, remove: bool) -> Context:
+def _whole(graph: ir.Graph, config: CoreConfig, remove: bool, host: frozenset[str]) -> Context:
     """Return the context of a network."""
-    return _context(partition(passes.run_passes(graph)), config, remove)
+    return _context(partition(passes.run_passes(graph), host), config, remove)
 
 
 def _alone(whole: Partition, op: ir.Operator) -> Partition:
@@ -230,16 +240,32 @@ def _compile(
 def _lower_all(
     ctx: Context, dense_input: bool
 ) -> tuple[list[LoweredLayer], list[tuple[InputLayout, LoweredLayer]]]:
-    """Return all layers, and the ways to run the one that reads the network's input."""
+    """Return all layers, and the ways to run the one that reads the network's input.
+
+    Raises
+    ------
+    Refused
+        Naming all layers that cannot be lowered.
+    """
     layers: list[LoweredLayer] = []
     options: list[tuple[InputLayout, LoweredLayer]] = []
+    refused: dict[str, str] = {}
+    where = ""
     for op in ctx.part.device:
-        found = [] if dense_input else first_layer_options(ctx, op)
-        if found:
-            options = found
-            layers.append(found[0][1])
-        else:
-            layers.append(lower(ctx, op))
+        try:
+            found = [] if dense_input else first_layer_options(ctx, op)
+            if found:
+                options = found
+            layers.append(found[0][1] if found else lower(ctx, op))
+        except Refused as error:
+            where = where or error.where
+            refused |= error.rules
+        except UnsupportedError as error:
+            its = ctx.site(op).where
+            where = where or its
+            refused[op.name] = str(error).removeprefix(f"{its}: ")
+    if refused:
+        raise Refused(refused, where)
     return layers, options
 
 

@@ -1,6 +1,7 @@
 """The driver: programs, inputs and results, over any transport.
 
-- :mod:`sw.driver.device`: what users call; ``backends``: what a name stands for;
+- :mod:`sw.driver.network`: what users call, ``backends``: what a name stands for;
+- :mod:`sw.driver.device`: one program at a time;
 - :mod:`sw.driver.profiling`: where the cycles of an inference go;
 - :mod:`sw.driver.transport`: what a device must be able to do;
 - :mod:`sw.driver.simulation`, :mod:`sw.driver.serial`: simulated boards, boards;
@@ -21,6 +22,7 @@ from sw.driver.errors import (
     DeviceTimeout,
 )
 from sw.driver.golden import GoldenDevice
+from sw.driver.network import NetworkDevice
 from sw.driver.profiling import LayerProfile, profile
 from sw.driver.results import Result, StreamResult
 from sw.driver.transport import Progress, Transport
@@ -35,6 +37,7 @@ __all__ = [
     "DeviceTimeout",
     "GoldenDevice",
     "LayerProfile",
+    "NetworkDevice",
     "Progress",
     "Result",
     "StreamResult",

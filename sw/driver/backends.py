@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from hw.contract.board import Board
 from hw.contract.config import CoreConfig
-from sw.compiler import Program
+from sw.compiler import Plan
 from sw.driver.device import Device
 from sw.driver.errors import DeviceError
 from sw.driver.golden import GoldenDevice
+from sw.driver.network import NetworkDevice
 from sw.driver.transport import Progress, Transport
 from sw.ir import Graph
 
@@ -136,9 +137,9 @@ def open_device(name: str, config: CoreConfig, *, baud: int = 12_000_000) -> Dev
 
 
 def open_loaded(
-    name: str, board: Board, graph: Graph, program: Program | None,
+    name: str, board: Board, graph: Graph, plan: Plan | None,
     progress: Progress | None = None,
-) -> AbstractContextManager[Device | GoldenDevice]:
+) -> AbstractContextManager[NetworkDevice | GoldenDevice]:
     """Return a device that is ready for the inputs of a network.
 
     Parameters
@@ -147,21 +148,21 @@ def open_loaded(
         Of a backend.
     board : Board
     graph : Graph
-    program : Program or None
-        ``None`` for a backend that runs none.
+    plan : Plan or None
+        ``None`` for a backend that runs no programs.
     progress : callable, optional
-        As for :meth:`Device.load`.
+        As for :meth:`NetworkDevice.load`.
 
     Raises
     ------
     DeviceError
-        If there is none, or the program cannot be loaded.
+        If there is none, or the programs cannot be loaded.
     """
-    if program is None:
+    if plan is None or not plan.programs:
         return GoldenDevice(graph)
-    device = open_device(name, board.config, baud=board.baud)
+    device = NetworkDevice(open_device(name, board.config, baud=board.baud), plan)
     try:
-        device.load(program, progress)
+        device.load(progress)
     except BaseException:
         device.close()
         raise

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,11 +35,39 @@ FLASH_POLLS = 200
 """Times the device is asked whether its flash is ready: the flash wakes up within microseconds."""
 
 
+def _times(outcome: Outcome) -> dict[str, Any]:
+    """Return the fields of a result that say how long a job took on its way."""
+    return {
+        "upload_seconds": outcome.upload_seconds,
+        "compute_seconds": outcome.compute_seconds,
+        "link_seconds": outcome.link_seconds,
+        "retries": outcome.retries,
+    }
+
+
 def _halfwords(words: Memory) -> Halfwords:
     return np.ascontiguousarray(words).view("<u2").ravel()
 
 
 Frame = Array | Sequence[Array] | Mapping[int, Array]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Begun:
+    """Job, and what the host keeps meanwhile.
+
+    Attributes
+    ----------
+    job : Job
+    kept : mapping
+        Tensors that are wanted behind the device's part.
+    seconds : float
+        What the host took for its operators so far.
+    """
+
+    job: Job
+    kept: Mapping[int, Array]
+    seconds: float
 
 
 class Device:
@@ -59,7 +89,7 @@ class Device:
         self.transport = transport
         self.config = config
         self.program: Program | None = None
-        self._limit: int | None = None
+        self._limits: dict[Program, int] = {}
         self._constants: list[tuple[int, Halfwords]] = []
         # Whether the flash turned out not to hold what its record says.
         self._doubtful = False
@@ -102,6 +132,12 @@ class Device:
         DeviceError
             If it was compiled for another core, or the flash cannot be written.
         """
+        self.store(program, progress)
+        self.select(program)
+
+    def store(self, program: Program, progress: Progress | None = None) -> None:
+        """Store a program in the device's flash; as :meth:`load`, but it does not become the one
+        that is run."""
         if program.config != self.config:
             raise DeviceError(
                 f"{program.model}: compiled for another core than the device's; compile it again"
@@ -115,6 +151,9 @@ class Device:
             program.flash_address, program.flash, progress, trust=not self._doubtful
         )
         self._doubtful = False
+
+    def select(self, program: Program) -> None:
+        """Make a program that was stored the one that :meth:`infer` runs."""
         for register, value in (
             (Register.FLASH_LOW, program.flash_address & 0xFFFF),
             (Register.FLASH_HIGH, program.flash_address >> 16),
@@ -122,7 +161,7 @@ class Device:
             (Register.HOLD, HOLD_NEVER),
         ):
             self.transport.write_register(register, value)
-        self.program, self._limit = program, None
+        self.program = program
         lanes = self.config.lanes
         self._constants = [
             (address * lanes, _halfwords(words)) for address, words in program.constants()
@@ -154,27 +193,33 @@ class Device:
             If anything else goes wrong.
         """
         program, transport = self._program(), self.transport
-        job, outcome = self._job(inputs), Outcome()
+        begun, outcome = self._begin(inputs), Outcome()
         self._quiet()
         try:
             transport.carry_out(
-                job, outcome, None if observe is None else self._observer(observe)
+                begun.job, outcome, None if observe is None else self._observer(observe)
             )
         except CorruptProgramError:
             self._doubt(program)
             raise
-        assert outcome.cycles is not None
-        return Result(
-            tensors=self._tensors(outcome, program.keep(inputs)),
-            cycles=outcome.cycles,
-            layer_cycles=self._layer_cycles(outcome.cycles),
-        )
+        return Result(**self._taken(outcome, begun))
 
-    def _tensors(self, outcome: Outcome, kept: Mapping[int, Array]) -> dict[int, Array]:
-        """Return what the host makes of a job's outputs, and of what it kept of the inputs."""
+    def _taken(self, outcome: Outcome, begun: _Begun) -> dict[str, Any]:
+        """Return the fields of a result: what the host makes of a job's outputs, and times."""
         program = self._program()
+        assert outcome.cycles is not None
+        began = time.perf_counter()
         outputs = zip(program.outputs, outcome.halfwords, strict=True)
-        return program.finish({index: self._words(index, data) for index, data in outputs}, kept)
+        words: dict[int, Memory] = {index: self._words(index, data) for index, data in outputs}
+        tensors = program.finish(words, begun.kept)
+        seconds = time.perf_counter() - began if program.suffix.ops else 0.0
+        return {
+            "tensors": tensors,
+            "cycles": outcome.cycles,
+            "layer_cycles": self._layer_cycles(outcome.cycles),
+            "host_seconds": begun.seconds + seconds,
+            **_times(outcome),
+        }
 
     def _doubt(self, program: Program) -> None:
         """Let nobody believe any more that a program is in the flash."""
@@ -222,25 +267,25 @@ class Device:
         self._quiet()
         # What is kept of the frames that the device has been given; errors of those that never
         # came so far.
-        waiting: deque[InputError | Mapping[int, Array]] = deque()
+        waiting: deque[InputError | _Begun] = deque()
 
         def jobs() -> Iterator[Job]:
             for inputs in frames:
                 try:
-                    job = self._job(inputs)
+                    begun = self._begin(inputs)
                 except InputError as error:
                     waiting.append(error)
                 else:
-                    waiting.append(program.keep(inputs))
-                    yield job
+                    waiting.append(begun)
+                    yield begun.job
 
         index = 0
         for outcome in self.transport.jobs(jobs()):
-            while isinstance(kept := waiting.popleft(), InputError):
-                yield StreamResult(index=index, finished=self.transport.now(), error=kept)
+            while isinstance(begun := waiting.popleft(), InputError):
+                yield StreamResult(index=index, finished=self.transport.now(), error=begun)
                 index += 1
             self._doubtful |= isinstance(outcome.error, CorruptProgramError)
-            yield self._stream_result(index, outcome, kept)
+            yield self._stream_result(index, outcome, begun)
             index += 1
         if self._doubtful:
             self._doubt(program)
@@ -249,45 +294,43 @@ class Device:
             yield StreamResult(index=index, finished=self.transport.now(), error=error)
             index += 1
 
-    def _stream_result(
-        self, index: int, outcome: Outcome, kept: Mapping[int, Array]
-    ) -> StreamResult:
-        times: dict[str, Any] = {
-            "upload_seconds": outcome.upload_seconds,
-            "compute_seconds": outcome.compute_seconds,
-            "link_seconds": outcome.link_seconds,
-            "finished": outcome.finished,
-        }
+    def _stream_result(self, index: int, outcome: Outcome, begun: _Begun) -> StreamResult:
         if outcome.error is not None or outcome.cycles is None:
             error = outcome.error or DeviceError("the device gave no result")
-            return StreamResult(index=index, retries=outcome.retries, error=error, **times)
+            return StreamResult(
+                index=index, error=error, finished=outcome.finished, **_times(outcome)
+            )
         return StreamResult(
-            index=index,
-            tensors=self._tensors(outcome, kept),
-            cycles=outcome.cycles,
-            layer_cycles=self._layer_cycles(outcome.cycles),
-            retries=outcome.retries,
-            **times,
+            index=index, finished=outcome.finished, **self._taken(outcome, begun)
         )
 
-    def _job(self, inputs: Frame) -> Job:
+    def _begin(self, inputs: Frame) -> _Begun:
+        """Run the host's part before the device's; return what the device is to do."""
         program, lanes = self._program(), self.config.lanes
+        began = time.perf_counter()
+        made = program.before(inputs)
+        seconds = time.perf_counter() - began if program.prefix.ops else 0.0
         places = [program.tensors[index] for index in program.outputs]
-        if self._limit is None:
-            self._limit = 4 * sum(predict(program)) + 100_000
-        uploads, chunks = program.uploads(inputs, constants=False)
+        uploads, chunks = program.uploads(made, constants=False)
         overlap = program.overlap
-        return Job(
+        job = Job(
             program=program.model,
             writes=[(address * lanes, _halfwords(words)) for address, words in uploads],
             constants=self._constants,
             reads=[(place.address * lanes, place.words * lanes) for place in places],
-            limit=self._limit,
+            limit=self._limit(program),
             feeds=self._feeds(chunks),
             hold=chunks[0][0].before_descriptor if chunks else HOLD_NEVER,
             overlap=None if overlap is None else overlap.cycle,
             overlap_pace=0 if overlap is None else overlap.pace,
         )
+        return _Begun(job=job, kept=program.keep(made), seconds=seconds)
+
+    def _limit(self, program: Program) -> int:
+        """Return the cycles after which the core counts as hanging."""
+        if program not in self._limits:
+            self._limits[program] = 4 * sum(predict(program)) + 100_000
+        return self._limits[program]
 
     def _program(self) -> Program:
         if self.program is None:
@@ -306,7 +349,8 @@ class Device:
             return True
         self.transport.write_register(Register.HOLD, HOLD_NEVER)
         try:
-            self.transport.wait_idle(self._limit or LONGEST_RUN)
+            known = None if self.program is None else self._limits.get(self.program)
+            self.transport.wait_idle(known or LONGEST_RUN)
         except DeviceTimeout:
             return False
         return True

@@ -29,7 +29,12 @@ class GoldenDevice:
 
     def infer(self, inputs: Frame, observe: TensorObserver | None = None) -> Result:
         """Run the network once; see :meth:`sw.driver.Device.infer`."""
-        return Result(tensors=golden.run(self._graph, inputs), cycles=None, layer_cycles=None)
+        began = time.perf_counter()
+        tensors = golden.run(self._graph, inputs)
+        return Result(
+            tensors=tensors, cycles=None, layer_cycles=None,
+            host_seconds=time.perf_counter() - began,
+        )
 
     def stream(self, frames: Iterable[Frame]) -> Iterator[StreamResult]:
         """Run the network on one frame after the other; see :meth:`sw.driver.Device.stream`."""

@@ -25,12 +25,23 @@ class Result:
     cycles : int or None
         Counted by the core, from the start to the end of the last layer; ``None`` if there is none.
     layer_cycles : list of int or None
-        For each layer of the program, if the device shows them; they add up to ``cycles``.
+        For each layer, if the device shows them; they add up to ``cycles``.
+    upload_seconds, compute_seconds, link_seconds : float
+        Writing the input; from the start until the core is seen to be idle; reading the result.
+    host_seconds : float
+        What the host took for its operators.
+    retries : int
+        Packets that were sent again.
     """
 
     tensors: dict[int, Array]
     cycles: int | None
     layer_cycles: list[int] | None
+    upload_seconds: float = 0.0
+    compute_seconds: float = 0.0
+    link_seconds: float = 0.0
+    host_seconds: float = 0.0
+    retries: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +60,8 @@ class StreamResult:
     upload_seconds, compute_seconds, link_seconds : float
         Writing the input; from the start until the core is seen to be idle; reading the result.
         In a stream these overlap with those of other frames.
+    host_seconds : float
+        What the host took for its operators.
     retries : int
         Packets of this frame that were sent again.
     finished : float
@@ -64,6 +77,7 @@ class StreamResult:
     upload_seconds: float = 0.0
     compute_seconds: float = 0.0
     link_seconds: float = 0.0
+    host_seconds: float = 0.0
     retries: int = 0
     finished: float = 0.0
     error: SeparableError | None = None

@@ -14,10 +14,11 @@ from typing import Any
 import boards
 from common import door, files, progress, terminal, tool
 from common.errors import InputError
+from common.parallel import default_jobs
 from hw.contract.board import Board
 from sw.explore import plot
 from sw.explore.accuracy import SOURCES, published
-from sw.explore.sweep import ARCHITECTURES, Point, Request, default_jobs, front, sweep
+from sw.explore.sweep import ARCHITECTURES, Point, Request, front, sweep
 from sw.explore.tables import markdown, table, write_csv
 
 __all__ = ["main"]

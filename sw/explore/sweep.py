@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-import os
-import threading
 from collections.abc import Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
 from common.errors import InputError, UnsupportedError
-from common.process import beginning
+from common.parallel import parallel
 from hw.contract.board import Board
 from hw.contract.requantiser import MULTIPLIER_BITS
 from sw.compiler import compile_graph
@@ -20,7 +16,7 @@ from sw.explore.accuracy import top1, top1_quantized
 from sw.explore.graphs import random_graph
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
 
-__all__ = ["ARCHITECTURES", "Point", "Request", "default_jobs", "evaluate", "front", "sweep"]
+__all__ = ["ARCHITECTURES", "Point", "Request", "evaluate", "front", "sweep"]
 
 ARCHITECTURES = {"v1": mobilenet_v1, "v2": mobilenet_v2}
 MINIMUM_SIZE = 32
@@ -157,11 +153,6 @@ def evaluate(request: Request, board: Board) -> Point:
     )
 
 
-def default_jobs() -> int:
-    """Return how many processes a sweep uses: one per processor."""
-    return os.cpu_count() or 1
-
-
 def sweep(
     requests: Sequence[Request], board: Board, *, jobs: int = 1
 ) -> Generator[tuple[int, Point]]:
@@ -180,42 +171,14 @@ def sweep(
         Position in ``requests``, in the order in which they are ready.
     """
     order = sorted(range(len(requests)), key=lambda i: -requests[i].network().macs)
-    if jobs == 1 or len(requests) < 2:
-        for number in order:
-            yield number, evaluate(requests[number], board)
-        return
-    # A new interpreter each: a fork of a process with threads may hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        min(jobs, len(requests)), mp_context=context, initializer=_end_with_parent
-    ) as pool:
-        try:
-            with beginning():
-                futures = {pool.submit(_evaluate, requests[n], board): n for n in order}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            # What they compute nobody wants any more.
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
+    tasks = [(requests[number], board) for number in order]
+    for position, point in parallel(_evaluate, tasks, jobs=jobs):
+        yield order[position], point
 
 
-def _end_with_parent() -> None:
-    """Let this process end when the one that began it does, even if that one was killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _evaluate(request: Request, board: Board) -> Point:
-    """Evaluate in another process; a defect's traceback says which network it was."""
+def _evaluate(task: tuple[Request, Board]) -> Point:
+    """Evaluate, maybe in another process; a defect's traceback says which network it was."""
+    request, board = task
     try:
         return evaluate(request, board)
     except Exception as error:

@@ -70,6 +70,9 @@ OTHERS: dict[str, dict[str, str]] = {
     "docs/architecture.md": {
         "5 steps per 8 outputs, 90 % of": COUNTED,
         "16,384 words of 64 bits": DESIGN,
+        "(1,024 products on the iCEBreaker)": DESIGN,
+        "dense layer of 1,280 channels and up to 8": COUNTED,
+        "takes 10,240 cycles a pixel": COUNTED,
         "use 96 KB of weights": COUNTED,
         "a halfword in 65 cycles at most": DESIGN,
         "pipeline drains (21 cycles)": DESIGN,

@@ -8,8 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 import boards
+from common.parallel import default_jobs
 from sw.explore.accuracy import published
-from sw.explore.sweep import ARCHITECTURES, Point, Request, default_jobs, evaluate, sweep
+from sw.explore.sweep import ARCHITECTURES, Point, Request, evaluate, sweep
 from sw.figures.store import BOARD, Figures, lookup
 
 __all__ = ["CLASSES", "HOW", "measure_explorer", "points", "requests", "row"]

@@ -14,7 +14,7 @@ from hw.contract.modes import Mode
 from hw.contract.sections import SECTION_BYTES, TRAILER_BYTES
 from sw import golden, importer
 from sw.bench.measure import BenchClock, measure, model_profile, random_inputs
-from sw.compiler import Program, compile_graph
+from sw.compiler import Program, compile_network
 from sw.compiler.timing import predict
 from sw.driver import open_device
 from sw.figures.store import BOARD, file_digest
@@ -63,9 +63,10 @@ def predicted_figures(path: Path, option: str) -> tuple[Graph, Program, dict[str
     """
     board = boards.get(BOARD)
     graph = importer.load(path)
-    program = compile_graph(graph, board.config, board=board.name,
-                            flash_address=board.flash.program_base, **OPTIONS[option])
-    result = measure(program, board, BenchClock(mhz=board.config.core_mhz))
+    plan = compile_network(graph, board.config, board=board.name,
+                           flash_address=board.flash.program_base, **OPTIONS[option])
+    result = measure(plan, board, BenchClock(mhz=board.config.core_mhz))
+    (program,) = plan.programs
     word = program.config.word_bytes
     figures = {
         "macs": program.macs,

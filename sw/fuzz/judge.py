@@ -33,7 +33,8 @@ CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload(["sw.fuzz.workers"])
 
 SECONDS = 10
-"""Of processor time that a file may take; the largest takes a tenth of one."""
+"""Of processor time that a file may take unless another number is given; the largest that is
+made here takes a tenth of one."""
 
 MEMORY = 2 << 30
 """Bytes of addresses that the judge may ask for besides those it begins with."""
@@ -71,12 +72,20 @@ class _Question:
     frames: list[dict[int, Array]]
     quantization: dict[int, tuple[float, int]]
     wanted: list[int]
+    seconds: int
 
 
 class Judge:
-    """LiteRT with the reference kernels, keeping every tensor.  It begins when it is asked."""
+    """LiteRT with the reference kernels, keeping every tensor.  It begins when it is asked.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    seconds : int
+        Of processor time that a file may take.
+    """
+
+    def __init__(self, seconds: int = SECONDS) -> None:
+        self.seconds = seconds
         self._process: ForkServerProcess | None = None
         self._connection: Connection | None = None
 
@@ -110,6 +119,7 @@ class Judge:
             frames=[{i: frame[i] for i in graph.inputs} for frame in frames],
             quantization={i: (q.scale, q.zero_point) for i, q in quantization.items() if q},
             wanted=sorted({*graph.inputs, *graph.outputs, *(op.output for op in graph.ops)}),
+            seconds=self.seconds,
         )
         try:
             connection = self._connected()
@@ -163,7 +173,7 @@ def _serve(connection: Connection) -> None:
         except EOFError:
             return
         # Without a handler the signal ends the process, wherever it is.
-        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, question.seconds)
         answer: list[dict[int, Array]] | str
         try:
             interpreter = Interpreter(

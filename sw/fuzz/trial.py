@@ -52,6 +52,7 @@ def _network(number: int) -> Trial:
         late=rng.random() < 0.5,
         frames=("random", "ends", rng.choice(FRAMES[2:])),
         seed=number,
+        fallback=rng.random() < 0.7,
     )
     return Trial(subject=random_network(number), options=options)
 

@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from common.errors import SeparableError
 from hw.contract.config import CoreConfig
-from sim.functional import run_program
+from sim.functional import run_plan
 from sw import golden, importer
-from sw.compiler import Program, compile_graph
+from sw.compiler import Plan, compile_network
 from sw.compiler.timing import BUS_PACE, predict
-from sw.driver import Device
+from sw.driver import Device, NetworkDevice
 from sw.driver.simulation import SimTransport
 from sw.fuzz.judge import Judge, JudgeCrash, JudgeRefuses
 from sw.ir import Graph
@@ -65,6 +65,8 @@ class Options:
     ----------
     remove_constant_channels, compact_input, dense_input : bool
         As for :func:`sw.compiler.compile_graph`.
+    fallback : bool
+        As for :func:`sw.compiler.compile_network`.
     late : bool
         The functional model is given parts of the input as late as possible.
     frames : tuple of str
@@ -76,6 +78,7 @@ class Options:
     remove_constant_channels: bool = False
     compact_input: bool = False
     dense_input: bool = False
+    fallback: bool = True
     late: bool = False
     frames: tuple[str, ...] = ("random", "ends")
     seed: int = 0
@@ -88,6 +91,8 @@ class Options:
             yield replace(self, compact_input=False)
         if self.dense_input:
             yield replace(self, dense_input=False)
+        if self.fallback:
+            yield replace(self, fallback=False)
         if self.late:
             yield replace(self, late=False)
         if len(self.frames) > 1:
@@ -255,15 +260,16 @@ class Examiner:
         doubt = self._ask(data, graph, frames, expected)
         self._enter("compiler")
         try:
-            program = compile_graph(
-                graph, self.config, dense_input=options.dense_input,
+            plan = compile_network(
+                graph, self.config, dense_input=options.dense_input, fallback=options.fallback,
                 remove_constant_channels=options.remove_constant_channels,
                 compact_input=options.compact_input,
             )
         except SeparableError as error:
             return doubt or self._refused(error)
-        self._functional(graph, program, frames, expected, options)
-        self._core(graph, program, frames, expected)
+        self._functional(graph, plan, frames, expected, options)
+        if plan.programs:
+            self._core(graph, plan, frames, expected)
         return doubt or self._verdict(Outcome.EQUAL)
 
     def _ask(
@@ -289,14 +295,14 @@ class Examiner:
     def _functional(
         self,
         graph: Graph,
-        program: Program,
+        plan: Plan,
         frames: Sequence[Mapping[int, Array]],
         expected: Sequence[Mapping[int, Array]],
         options: Options,
     ) -> None:
         self._enter("functional model")
         for frame, wanted in zip(frames, expected, strict=True):
-            got = run_program(program, frame, seed=options.seed, late=options.late)
+            got = run_plan(plan, frame, seed=options.seed, late=options.late)
             for index, value in got.items():
                 _compare(graph, index, wanted[index], value, "the functional model")
             if missing := set(graph.outputs) - set(got):
@@ -305,23 +311,29 @@ class Examiner:
     def _core(
         self,
         graph: Graph,
-        program: Program,
+        plan: Plan,
         frames: Sequence[Mapping[int, Array]],
         expected: Sequence[Mapping[int, Array]],
     ) -> None:
         self._enter("core")
         if self._device is None:
             self._device = Device(SimTransport(self.config), self.config)
-        self._device.load(program)
+        device = NetworkDevice(self._device, plan)
+        device.load()
+        layers = plan.layers
         # Where the input comes while the core runs, the host's pace counts too.
-        predicted = predict(program, BUS_PACE if program.streams_input else None)
+        predicted = [
+            cycles
+            for program in plan.programs
+            for cycles in predict(program, BUS_PACE if program.streams_input else None)
+        ]
         for frame, wanted in zip(frames, expected, strict=True):
             seen: dict[int, Array] = {}
 
             def observe(number: int, value: Array, seen: dict[int, Array] = seen) -> None:
-                seen[program.layers[number].output] = value
+                seen[layers[number].output] = value
 
-            result = self._device.infer(frame, observe)
+            result = device.infer(frame, observe)
             for index, value in (seen | result.tensors).items():
                 _compare(graph, index, wanted[index], value, "the core")
             if missing := set(graph.outputs) - set(result.tensors):

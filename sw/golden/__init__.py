@@ -9,7 +9,7 @@
 """
 
 from sw.golden.arguments import arguments
-from sw.golden.model import check_input, compute, run
+from sw.golden.model import check_input, compute, inputs_of, run
 from sw.golden.params import (
     accumulator_range,
     activation_range,
@@ -23,6 +23,7 @@ __all__ = [
     "arguments",
     "check_input",
     "compute",
+    "inputs_of",
     "requantisation",
     "requantize_params",
     "run",

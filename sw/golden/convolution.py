@@ -14,6 +14,7 @@ from sw.golden.requantisation import Requantisation
 from sw.golden.windows import PLAIN, Windows, spatial_pad, taps
 
 __all__ = [
+    "DEAD",
     "conv_2d",
     "conv_2d_accumulate",
     "depthwise_conv_2d",
@@ -21,6 +22,10 @@ __all__ = [
     "fully_connected",
     "fully_connected_accumulate",
 ]
+
+
+DEAD = 2.0**-32
+"""What is scaled by less has nothing left, whatever int32 it was."""
 
 
 def _exact_matmul(a: Ints, b: Ints) -> Ints:
@@ -212,14 +217,24 @@ def fully_connected_accumulate(
     OverflowError
         If one is beyond: what the reference's kernel makes of it depends on the compiler.
     """
+    accumulator = _row_sums(x, weights, bias, input_zero_point, weights_zero_point)
+    _check_sums(accumulator)
+    return accumulator
+
+
+def _row_sums(
+    x: Array, weights: Array, bias: Array | None, input_zero_point: int, weights_zero_point: int
+) -> Ints:
+    """Return the sums of a matrix product, of any size."""
     rows = x.reshape(-1, weights.shape[1]).astype(np.int64) - input_zero_point
     matrix = (weights.astype(np.int64) - weights_zero_point).T
     accumulator = _exact_matmul(rows, matrix)
-    if bias is not None:
-        accumulator += bias.astype(np.int64)
-    if accumulator.min() < INT32_MIN or accumulator.max() > INT32_MAX:
+    return accumulator if bias is None else accumulator + bias.astype(np.int64)
+
+
+def _check_sums(sums: Ints) -> None:
+    if sums.size and (sums.min() < INT32_MIN or sums.max() > INT32_MAX):
         raise OverflowError("sums overflow int32")
-    return accumulator
 
 
 def fully_connected(
@@ -252,7 +267,8 @@ def fully_connected(
     ------
     OverflowError
         If a sum, or a scaled one with the zero point, is beyond int32: what the reference's kernel
-        makes of it depends on the processor.
+        makes of it depends on the processor.  Not in channels whose multiplier leaves nothing of
+        any sum.
 
     Notes
     -----
@@ -260,13 +276,11 @@ def fully_connected(
     and their uint8 twin: LiteRT's reference multiplies in float64 here and rounds once, unlike
     all its other kernels, and unlike TensorFlow Lite Micro, which rounds twice here too.
     """
-    accumulator = fully_connected_accumulate(
-        x,
-        weights,
-        bias,
-        input_zero_point=input_zero_point,
-        weights_zero_point=weights_zero_point,
-    )
+    accumulator = _row_sums(x, weights, bias, input_zero_point, weights_zero_point)
+    # Of a dead channel's sums nothing is left, whatever they are.
+    living = np.broadcast_to(np.asarray(real_multiplier) >= DEAD, accumulator.shape[1:])
+    _check_sums(accumulator[:, living])
+    accumulator[:, ~living] = 0
     # 2^40: beyond int32 in any case, and still exact.
     scaled = np.clip(accumulator.astype(np.float64) * real_multiplier, -(2.0**40), 2.0**40)
     output = round_half_away(scaled) + requantisation.zero_point

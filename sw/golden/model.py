@@ -14,7 +14,7 @@ from sw import ir
 from sw.golden import kernels
 from sw.golden.arguments import arguments
 
-__all__ = ["KERNELS", "check_input", "compute", "run"]
+__all__ = ["KERNELS", "check_input", "compute", "inputs_of", "run"]
 
 KERNELS: dict[type[ir.Op], Callable[..., Any]] = {
     ir.Conv2D: kernels.conv_2d,
@@ -122,21 +122,33 @@ Inputs = Array | Sequence[Array] | Mapping[int, Array] | Mapping[str, Array]
 """The only input; or one array per ``graph.inputs``; or arrays by tensor index or name."""
 
 
-def _by_index(graph: ir.Graph, inputs: Inputs) -> dict[int, Array]:
+def inputs_of(graph: ir.Graph, inputs: Inputs) -> dict[int, Array]:
+    """Return a network's inputs by tensor index, checked; parameters as for :func:`run`.
+
+    Raises
+    ------
+    InputError
+        If an input is missing, given twice, or does not fit.
+    """
+    given: dict[int, Array] = {}
     if isinstance(inputs, Mapping):
-        given: dict[int, Array] = {}
         for key, value in inputs.items():
             index = graph.input_named(key) if isinstance(key, str) else key
             if index in given:
                 raise InputError(f"input {graph.tensors[index].name!r} is given twice")
             given[index] = value
-        return given
-    values = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
-    if len(values) != len(graph.inputs):
-        raise InputError(
-            f"network {graph.name!r} takes {len(graph.inputs)} inputs, not {len(values)}"
-        )
-    return dict(zip(graph.inputs, values, strict=True))
+    else:
+        values = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
+        if len(values) != len(graph.inputs):
+            raise InputError(
+                f"network {graph.name!r} takes {len(graph.inputs)} inputs, not {len(values)}"
+            )
+        given = dict(zip(graph.inputs, values, strict=True))
+    for index in graph.inputs:
+        if index not in given:
+            raise InputError(f"input {graph.tensors[index].name!r} is missing")
+        check_input(graph.tensors[index], given[index])
+    return {index: given[index] for index in graph.inputs}
 
 
 def run(graph: ir.Graph, inputs: Inputs) -> dict[int, Array]:
@@ -160,13 +172,7 @@ def run(graph: ir.Graph, inputs: Inputs) -> dict[int, Array]:
     InputError
         If an input is missing or does not fit.
     """
-    given = _by_index(graph, inputs)
-    tensors: dict[int, Array] = {}
-    for index in graph.inputs:
-        if index not in given:
-            raise InputError(f"input {graph.tensors[index].name!r} is missing")
-        check_input(graph.tensors[index], given[index])
-        tensors[index] = given[index]
+    tensors = inputs_of(graph, inputs)
     for op in graph.ops:
         operands = [_value(graph, tensors, index) for index in op.inputs]
         tensors[op.output] = compute(graph, op, operands)

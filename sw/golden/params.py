@@ -12,6 +12,7 @@ import numpy.typing as npt
 from common.arrays import Ints
 from common.errors import UnsupportedError
 from sw import ir
+from sw.golden.convolution import DEAD
 from sw.golden.primitives import activation_range as primitive_activation_range
 from sw.golden.primitives import clamp_range, quantize_multiplier
 from sw.golden.requantisation import Requantisation
@@ -176,7 +177,8 @@ def _fully_connected_pairs(
     output = requantisation(graph, op)
     pairs = []
     for channel, real in enumerate(reals):
-        if real == 0:
+        if real < DEAD:
+            # A dead channel: nothing is left of any sum.
             pairs.append((0, 0))
             continue
         pair = equivalent_multiplier(

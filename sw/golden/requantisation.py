@@ -6,9 +6,16 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 
 from common.arrays import Ints
-from sw.golden.primitives import IntLike, multiply_by_quantized_multiplier, multiply_rounding_once
+from sw.golden.primitives import (
+    INT32_MAX,
+    INT32_MIN,
+    IntLike,
+    multiply_by_quantized_multiplier,
+    multiply_rounding_once,
+)
 
 __all__ = ["Requantisation"]
 
@@ -51,3 +58,22 @@ class Requantisation:
         """
         scale = multiply_rounding_once if self.single_rounding else multiply_by_quantized_multiplier
         return self.finish(scale(sums, multiplier, shift))
+
+    def ignores(self, multiplier: IntLike, shift: IntLike) -> npt.NDArray[np.bool_]:
+        """Return which channels have one output, whatever their sums, even such as wrap in int32.
+
+        Parameters
+        ----------
+        multiplier, shift : integers
+            As for :meth:`outputs`.
+
+        Returns
+        -------
+        ndarray of bool
+            ``True`` where the multiplier is 0, or scales all of int32 to a single output.
+        """
+        right = np.minimum(shift, 0)
+        lowest, highest = (self.outputs(u, multiplier, right) for u in (INT32_MIN, INT32_MAX))
+        # A shift to the left wraps: it does not matter only if nothing is left.
+        steady = (np.asarray(shift) <= 0) | (np.asarray(multiplier) == 0)
+        return np.asarray((lowest == highest) & steady)

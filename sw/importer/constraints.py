@@ -93,13 +93,13 @@ _CLAMP: tuple[Constraint, ...] = (
 _SPLIT: tuple[Constraint, ...] = (data.operand_count_fits, *_KEPT)
 
 CONSTRAINTS: dict[str, tuple[Constraint, ...]] = {
-    "CONV_2D": (*_ONE_TYPE, shape.input_is_4d, *_WEIGHTS, shape.stride_is_1_or_2, *_WINDOW),
+    "CONV_2D": (*_ONE_TYPE, shape.input_is_4d, *_WEIGHTS, shape.stride_is_positive, *_WINDOW),
     "DEPTHWISE_CONV_2D": (
         *_ONE_TYPE,
         shape.input_is_4d,
         *_WEIGHTS,
         weights.depth_multiplier_fits,
-        shape.stride_is_1_or_2,
+        shape.stride_is_positive,
         *_WINDOW,
     ),
     "FULLY_CONNECTED": (*_ONE_TYPE, *_WEIGHTS, weights.weights_format_is_default),

@@ -114,9 +114,12 @@ def _quantization(table: Any, shape: tuple[int, ...], where: str) -> Quantizatio
             f"{where} uses a custom quantisation: only scales and zero points are supported; "
             "export the model with TensorFlow Lite's int8 quantisation"
         )
-    # Of many scales one may be 0: the channel is constant.
-    if any(not math.isfinite(s) or s < 0 or (s == 0 and len(scales) == 1) for s in scales):
-        raise ModelFormatError(f"{where} has a scale that is not a positive finite number")
+    # A channel's own scale of 0 makes it a constant, which the reference defines.
+    if any(not (math.isfinite(s) and s >= 0) for s in scales) or not any(scales):
+        raise ModelFormatError(
+            f"{where} has a scale that is not a positive finite number (only some channels of "
+            "weights may have 0)"
+        )
     if len(zero_points) != len(scales):
         raise ModelFormatError(
             f"{where} has {len(scales)} scales but {len(zero_points)} zero points"

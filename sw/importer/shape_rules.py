@@ -19,12 +19,6 @@ def input_is_4d(op: RawOperator) -> str | None:
     return None
 
 
-def stride_is_1_or_2(op: RawOperator) -> str | None:
-    """Strides must be 1 or 2; replace larger strides by several layers or a pooling."""
-    stride = (op.options.StrideH(), op.options.StrideW())
-    return None if set(stride) <= {1, 2} else f"it is {stride[0]} × {stride[1]}"
-
-
 def stride_is_positive(op: RawOperator) -> str | None:
     """Strides must be from 1 to 64; the file is inconsistent, convert it again."""
     stride = (op.options.StrideH(), op.options.StrideW())

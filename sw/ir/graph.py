@@ -27,6 +27,13 @@ class Graph:
         """Return the operator that writes a tensor, or None for inputs and constants."""
         return next((op for op in self.ops if op.output == index), None)
 
+    def macs(self, op: Operator) -> int:
+        """Return the multiplications of an operator with weights; 0 of others."""
+        if not isinstance(op, WeightedOp):
+            return 0
+        output, weights = self.tensors[op.output], self.tensors[op.weights]
+        return output.size * weights.size // output.shape[-1]
+
     def input_named(self, name: str) -> int:
         """Return the input of a name, or of a part of one that only this input has.
 

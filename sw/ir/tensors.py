@@ -31,8 +31,8 @@ class Quantization:
     Attributes
     ----------
     scales : tuple of float
-        Exactly representable as float32: one positive value, or one per channel, where 0 is that of
-        a channel whose outputs are constant.
+        Positive and exactly representable as float32: one value, or one per channel, of which
+        some may be 0: channels of weights whose outputs are the output's zero point.
     zero_points : tuple of int
         As many as ``scales``.
     axis : int or None

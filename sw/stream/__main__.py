@@ -149,9 +149,9 @@ def _device(
     options: argparse.Namespace, board: Board, model: Model
 ) -> Iterator[Streams]:
     """Yield what computes, with the network loaded: a board's flash takes seconds to write."""
-    program = model.program() if backends.find(options.backend).runs_programs else None
+    plan = model.plan() if backends.find(options.backend).runs_programs else None
     with progress.counting("writing the flash") as show:
-        device = open_loaded(options.backend, board, model.graph, program, show)
+        device = open_loaded(options.backend, board, model.graph, plan, show)
     with device as streams:
         yield streams
 

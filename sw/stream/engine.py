@@ -134,6 +134,7 @@ class Engine:
             compute_seconds=result.compute_seconds,
             download_seconds=result.link_seconds if self._link else None,
             finished=result.finished if self._link else None,
+            host_seconds=result.host_seconds,
             exact=exact,
             error=difference,
             **common,

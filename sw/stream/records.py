@@ -20,6 +20,9 @@ __all__ = ["TOP", "Record", "Snapshot", "Statistics", "Top", "classify", "scores
 Array = npt.NDArray[np.integer]
 
 TOP = 5
+SOME_OF_THE_TIME = 0.1
+"""Part of the core's time from which the host's is worth a word."""
+
 WINDOW_FRAMES = 32
 WINDOW_SECONDS = 5.0
 """The rate is measured over the frames that are in both."""
@@ -69,6 +72,8 @@ class Record:
         no line to the device.
     finished : float or None
         When the result was there, by the same clock.
+    host_seconds : float
+        What the host took for its operators.
     retries : int
         Packets that were sent again.
     exact : bool or None
@@ -92,6 +97,7 @@ class Record:
     compute_seconds: float | None = None
     download_seconds: float | None = None
     finished: float | None = None
+    host_seconds: float = 0.0
     retries: int = 0
     exact: bool | None = None
     error: str = ""
@@ -122,6 +128,7 @@ class Record:
             "upload_ms": _ms(self.upload_seconds),
             "compute_ms": _ms(self.compute_seconds),
             "download_ms": _ms(self.download_seconds),
+            "host_ms": _ms(self.host_seconds),
             "retries": self.retries,
             "exact": self.exact,
             "error": self.error or None,
@@ -236,7 +243,7 @@ class Statistics:
         self._times: deque[float] = deque(maxlen=WINDOW_FRAMES)
         self._cycles = 0
         self._counted = 0
-        self._board_seconds = 0.0
+        self._board_seconds = self._host_seconds = 0.0
         self._first_byte: float | None = None
         self.now = Snapshot()
 
@@ -250,6 +257,7 @@ class Statistics:
             self._counted += 1
             self._cycles += record.cycles
             self._board_seconds += record.board_seconds
+            self._host_seconds += record.host_seconds
         while len(self._times) > 2 and at - self._times[0] > WINDOW_SECONDS:
             self._times.popleft()
         self.now = replace(
@@ -291,6 +299,12 @@ class Statistics:
                 f"{self._cycles // self._counted:,} cycles each on average "
                 f"({self._counted / self._board_seconds:.1f} inferences/s at {clock_mhz:g} MHz, "
                 "computing alone)"
+            )
+        if self._host_seconds > SOME_OF_THE_TIME * self._board_seconds:
+            both = (self._board_seconds + self._host_seconds) / self._counted
+            parts.append(
+                f"{self._host_seconds / self._counted * 1e3:.1f} ms each on the host: "
+                f"{1 / both:.1f} inferences/s in all"
             )
         if now.line_rate is not None:
             parts.append(f"{now.line_rate:.1f} frames/s with the line, by the board's clock")

@@ -169,6 +169,7 @@ def test_errors_of_a_model_name_its_file(tmp_path: Path) -> None:
         importer.load(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["0", "1", "2", "012"])
 def test_closed_standard_streams(closed: str) -> None:
     redirections = " ".join({"0": "<&-", "1": ">&-", "2": "2>&-"}[number] for number in closed)

@@ -127,6 +127,7 @@ def test_while_main_imports(tmp_path: Path) -> None:
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("everybody", [True, False])
 @pytest.mark.parametrize(

@@ -202,6 +202,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tool]:
     return _tools(tmp_path_factory.mktemp("tools"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [
     "compile --output", "compile --json", "run --json", "bench --json", "explore --csv",
     "explore --json", "explore --plot", "models --json", "quantize --output", "chart",

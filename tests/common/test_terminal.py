@@ -122,6 +122,7 @@ def test_errors_that_name_files(main: object, capsys: pytest.CaptureFixture[str]
     assert all(char.isprintable() for char in text[:-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
 @pytest.mark.parametrize("tool", ["sw.run", "sw.compile", "sw.stream", "missing"])
 def test_any_encoding(encoding: str, tool: str, tmp_path: Path) -> None:

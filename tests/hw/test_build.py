@@ -142,6 +142,7 @@ def test_usage_from_the_log_of_a_failed_run():
         used=9, available=8, words="DSPs")
 
 
+@pytest.mark.slow
 def test_quick_build_is_proven_and_honest(tmp_path):
     output = tmp_path / "out"
     result = hw.build.build(SLOW, StandIn(), output=output, seeds=(1, 2))

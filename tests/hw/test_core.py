@@ -34,6 +34,7 @@ def tensor_words(x):
     return x.reshape(-1, C)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width", "inputs", "outputs"), [
     (2, 3, 8, 8), (1, 1, 16, 24), (3, 2, 24, 16), (4, 4, 8, 16),
 ])
@@ -95,6 +96,7 @@ def depthwise_weights(mode, w, steps, odd):
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width", "channels", "stride", "padding"), [
     (4, 5, 8, 1, ((1, 1), (1, 1))),
     slow(3, 3, 16, 1, ((1, 1), (1, 1))),

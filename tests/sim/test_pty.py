@@ -65,6 +65,7 @@ def program(graph: Graph) -> Program:
     return compile_graph(graph, CONFIG, flash_address=BOARD.flash.program_base)
 
 
+@pytest.mark.slow
 def test_a_network(board: SimulatedBoard, graph: Graph, program: Program) -> None:
     with served(board) as terminal:
         with open_device(terminal.name, CONFIG, baud=BAUD) as device:
@@ -87,6 +88,7 @@ def test_a_network(board: SimulatedBoard, graph: Graph, program: Program) -> Non
             check(graph, x, device.infer(x).tensors)
 
 
+@pytest.mark.slow
 def test_a_pulled_cable(board: SimulatedBoard, graph: Graph, program: Program) -> None:
     with served(board) as terminal:
         device = open_device(terminal.name, CONFIG, baud=BAUD)
@@ -133,6 +135,7 @@ def wait_until_idle(board: SimulatedBoard) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_rates_count(board: SimulatedBoard) -> None:
     seed = digest(CONFIG, BAUD)
     with served(board) as terminal:
@@ -182,6 +185,7 @@ def device_name(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
+@pytest.mark.slow
 def test_a_stream_over_the_command(tmp_path: Path) -> None:
     """With the network that ships, which is in the flash: writing it would take a minute."""
     program = compile_graph(

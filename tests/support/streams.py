@@ -19,6 +19,7 @@ BAD = Record(number=4, name="dog.png", error="dog.png: not a readable image")
 KEYS = {
     "frame": int, "input": str, "output": list, "top": list, "cycles": int, "ms": float,
     "prepare_ms": float, "upload_ms": float, "compute_ms": float, "download_ms": float,
+    "host_ms": float,
     "retries": int, "exact": bool, "error": str,
 }
 """Of every record as JSON, with their types where there is a value."""

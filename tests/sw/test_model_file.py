@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from support.command import BOARD
 from support.networks import TINY_SHAPE, tiny_model
+from support.plans import load_program, save_program
 
 import boards
 import sim.layer
 from sw import compile as compile_tool
 from sw import golden, importer, run
 from sw.bench.__main__ import main as bench
-from sw.compiler import load_program, save_program
 from sw.compiler.timing import predict
 from sw.driver.simulation import SimTransport
 from sw.stream.__main__ import main as stream

@@ -18,8 +18,8 @@ import boards
 from common import tool
 from hw.contract.sections import seal, unseal
 from sw import golden, importer, inference, run
-from sw.compiler import compile_graph
-from sw.driver import open_device
+from sw.compiler import compile_network
+from sw.driver import NetworkDevice, open_device
 from sw.driver.simulation import SimTransport
 from sw.driver.transport import Progress
 from sw.ir import Graph
@@ -142,13 +142,13 @@ def test_verify_looks_at_intermediate_tensors(
         return result
 
     graph = importer.load(model)
-    program = compile_graph(graph, run.boards.get("icebreaker").config)
-    with open_device("sim", program.config) as device:
-        device.load(program)
+    plan = compile_network(graph, run.boards.get("icebreaker").config)
+    with NetworkDevice(open_device("sim", plan.config), plan) as device:
+        device.load()
         x = np.load(inputs[0])
-        assert inference.run(graph, program, device, "x", x, verify=True).exact
+        assert inference.run(graph, plan, device, "x", x, verify=True).exact
         monkeypatch.setattr(golden.model, "compute", wrong)
-        result = inference.run(graph, program, device, "x", x, verify=True)
+        result = inference.run(graph, plan, device, "x", x, verify=True)
     assert result.layers_exact == {0: False}
     assert "[0, 3, 2, 1] is " in result.difference
 

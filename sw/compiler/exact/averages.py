@@ -1,4 +1,4 @@
-"""Integers for averages over a whole image, proven for every possible sum."""
+"""Integers for averages of so many inputs, proven for every possible sum."""
 
 from __future__ import annotations
 
@@ -12,19 +12,24 @@ import numpy.typing as npt
 
 from common.arrays import Ints
 from hw.contract.requantiser import MAX_SHIFT
+from sw.compiler.exact.parts import Part, find_parts, steps_of
 from sw.compiler.exact.requantiser import RequantiserSpec
 from sw.golden.requantisation import Requantisation
 
-__all__ = ["AverageCode", "find_code"]
+__all__ = ["find_codes"]
 
 AT_ONCE = 32
 """Codes that are tried together."""
 
 
-class AverageCode(NamedTuple):
-    """Integers of an average: what inputs are multiplied with, and the requantiser's constants."""
+FACTORS = (127, 113, 96, 80, 64, 48, 32, 16, 8, 4, 2, 1)
+"""What inputs are multiplied with where the usual integers are not right."""
 
-    weight: int
+
+class _Trial(NamedTuple):
+    """What inputs are multiplied with, and the requantiser's constants."""
+
+    factor: int
     multiplier: int
     shift: int
     bias: int
@@ -45,7 +50,7 @@ def _candidates(gain: float) -> tuple[tuple[int, int, int], ...]:
 
 def _trials(
     sums: Ints, wanted: Ints, gain: float, requantisation: Requantisation, limit: int
-) -> Iterator[AverageCode]:
+) -> Iterator[_Trial]:
     """Yield codes whose sums stay within a limit."""
     # Where the output has its zero point: the bias that centres the line, in units of sums.
     inside = (wanted > requantisation.act_min) & (wanted < requantisation.act_max)
@@ -58,18 +63,18 @@ def _trials(
             bias = round(shift_of_sum * weight)
             ends = (int(sums[0]) * weight + bias, int(sums[-1]) * weight + bias, bias)
             if max(map(abs, ends)) <= limit:
-                yield AverageCode(weight, multiplier, shift, bias)
+                yield _Trial(weight, multiplier, shift, bias)
 
 
-def find_code(
+def find_codes(
     sums: Ints, wanted: Ints, gain: float, requantisation: Requantisation, spec: RequantiserSpec
-) -> AverageCode | None:
+) -> tuple[Part, ...] | None:
     """Find integers that turn every sum into the wanted output.
 
     Parameters
     ----------
     sums, wanted : (N,) int64
-        All sums and their outputs.
+        All sums of the inputs, consecutive, and their outputs, which never fall.
     gain : float
         Real factor from a sum to the output.
     requantisation : Requantisation
@@ -79,14 +84,32 @@ def find_code(
 
     Returns
     -------
-    AverageCode or None
-        Exact for all of ``sums``: that has been tried.
+    tuple of Part, or None
+        One, hardly ever two or more, whose outputs less their least ones are to be added to the
+        first one's: exact for all of ``sums``, that has been tried.  Their factors, at most 127,
+        are what inputs are multiplied with.
     """
+    if wanted[0] == wanted[-1]:
+        value = 2 * (int(wanted[0]) - requantisation.zero_point)
+        constant = Part(
+            factor=0, multiplier=1 << 30, shift=0, bias=value, requantisation=requantisation
+        )
+        return (constant,)
+    usual = _usual(sums, wanted, gain, requantisation, spec)
+    if usual is not None:
+        return (Part(**usual._asdict(), requantisation=requantisation),)
+    return find_parts(steps_of(sums, wanted), FACTORS, requantisation, spec)
 
-    def gives(some: Ints, codes: Sequence[AverageCode]) -> npt.NDArray[np.bool_]:
+
+def _usual(
+    sums: Ints, wanted: Ints, gain: float, requantisation: Requantisation, spec: RequantiserSpec
+) -> _Trial | None:
+    """Return integers near the real gain, if there are any; arguments as for :func:`find_codes`."""
+
+    def gives(some: Ints, codes: Sequence[_Trial]) -> npt.NDArray[np.bool_]:
         """Whether each code turns some of the sums, by their positions, into the wanted outputs."""
-        weight, multiplier, shift, bias = np.array(codes, np.int64).T[:, :, None]
-        got = spec.outputs(sums[some] * weight + bias, multiplier, shift, requantisation)
+        factor, multiplier, shift, bias = np.array(codes, np.int64).T[:, :, None]
+        got = spec.outputs(sums[some] * factor + bias, multiplier, shift, requantisation)
         return np.asarray((got == wanted[some]).all(axis=1))
 
     # Where the output steps is where a code goes wrong: few sums tell nearly all of them.

@@ -7,6 +7,7 @@ step, so finding integers for it is a linear programme in two variables, period 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,7 +15,15 @@ import numpy as np
 
 from common.arrays import Floats, Ints
 
-__all__ = ["ROUNDS", "Obstacle", "obstacle", "scalings", "separating_line", "step_positions"]
+__all__ = [
+    "ROUNDS",
+    "Obstacle",
+    "centred_scalings",
+    "obstacle",
+    "scalings",
+    "separating_line",
+    "step_positions",
+]
 
 Sums = Ints | Floats
 
@@ -163,3 +172,37 @@ def scalings(
         multiplier = round(2.0 ** (31 + shift) / float(trials[i]))
         if multiplier < 1 << 31:
             yield multiplier, int(biases[i])
+
+
+def centred_scalings(
+    below: Ints,
+    above: Ints,
+    levels: Floats,
+    shift: int,
+    periods: tuple[float, float],
+    lost: float = 0.0,
+) -> Iterator[tuple[int, int]]:
+    """Yield (multiplier, bias) like :func:`scalings`, those with most room first.
+
+    Parameters
+    ----------
+    below, above, levels, shift, periods
+        See :func:`scalings`.
+    lost : float
+        Sums are scaled as if they were less by up to so much.
+    """
+    trials = np.linspace(*periods, PERIODS + 2)[1:-1]
+    at = levels[None, :] * trials[:, None]
+    least, most = np.max(at - above, axis=1) + lost, np.min(at - below, axis=1)
+    room = most - least
+    for i in np.argsort(-room, kind="stable"):
+        multiplier = round(2.0 ** (31 + shift) / float(trials[i]))
+        if not 0 < multiplier < 1 << 31:
+            continue
+        middle = (least[i] + most[i]) / 2
+        # Some lose less: what is proven afterwards may be right without room.
+        for bias in dict.fromkeys(
+            (round(middle), math.ceil(float(least[i])), math.ceil(float(most[i])) - 1)
+        ):
+            if least[i] - lost <= bias < most[i]:
+                yield multiplier, bias

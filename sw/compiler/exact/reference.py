@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.arrays import Ints
+from sw.golden.primitives import INT32_MAX, INT32_MIN
 from sw.golden.requantisation import Requantisation
 
 __all__ = ["Bounds", "ChannelSums", "Reference"]
@@ -104,14 +105,34 @@ class ChannelSums:
 
     @cached_property
     def bounds(self) -> Bounds:
-        """The range of the sums, whatever the inputs."""
-        ends = [self.weights * (end - self.input_zero_point) for end in self.input_range]
+        """The range of the sums, whatever the inputs; all of int32 where they may wrap."""
+        low, high = self._ends
         return Bounds(
-            low=np.minimum(np.minimum(*ends), 0).sum(axis=1) + self.bias,
-            high=np.maximum(np.maximum(*ends), 0).sum(axis=1) + self.bias,
+            low=np.where(self.wraps, INT32_MIN, low),
+            high=np.where(self.wraps, INT32_MAX, high),
             offset=self.bias - self.input_zero_point * self.weights.sum(axis=1),
         )
 
-    def raw_products(self) -> list[Ints]:
-        """Return what weights can make of raw inputs: (C, K) int64 each."""
-        return [self.weights * end for end in (*self.input_range, self.input_zero_point, 0)]
+    @cached_property
+    def wraps(self) -> npt.NDArray[np.bool_]:
+        """Whether the sums of each channel may be beyond int32, (C,)."""
+        low, high = self._ends
+        return np.asarray((low < INT32_MIN) | (high > INT32_MAX), np.bool_)
+
+    @cached_property
+    def _ends(self) -> tuple[Ints, Ints]:
+        ends = [self.weights * (end - self.input_zero_point) for end in self.input_range]
+        return (
+            np.minimum(np.minimum(*ends), 0).sum(axis=1) + self.bias,
+            np.maximum(np.maximum(*ends), 0).sum(axis=1) + self.bias,
+        )
+
+    def at(self, channels: Ints) -> ChannelSums:
+        """Return those of some channels."""
+        shape = (2, len(self.weights), self.input_range.shape[2])
+        return ChannelSums(
+            weights=self.weights[channels],
+            bias=self.bias[channels],
+            input_zero_point=self.input_zero_point,
+            input_range=np.broadcast_to(self.input_range, shape)[:, channels],
+        )

@@ -9,15 +9,20 @@ equivalent ones (:mod:`sw.compiler.exact.equivalents`).
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from common.errors import UnsupportedError
 from hw.contract.requantiser import MULTIPLIER_BITS
 from sw.compiler.exact.equivalents import with_close_multipliers, with_smaller_shifts
-from sw.compiler.exact.reference import ChannelSums, Reference
+from sw.compiler.exact.guards import Guard, find_guard
+from sw.compiler.exact.reference import Bounds, ChannelSums, Reference
 from sw.compiler.exact.requantiser import Codes, RequantiserSpec
 from sw.golden import primitives
 
-__all__ = ["encode", "nominal_codes"]
+__all__ = ["encode", "nominal_codes", "reach_of"]
+
+ROOM = 64
+"""Of sums beyond the limit, those within a part of it less are taken to be right."""
 
 CONSTANT_MULTIPLIER = 1 << 30
 """One half: with a shift of 0, a bias of 2v is the output v, whichever way is rounded."""
@@ -41,12 +46,13 @@ def nominal_codes(reference: Reference, sums: ChannelSums, where: str) -> Codes:
         If sums overflow; other reasons to refuse a channel are left to :func:`encode`.
     """
     low, high, offset = sums.bounds.low, sums.bounds.high, sums.bounds.offset
-    if low.min() < primitives.INT32_MIN or high.max() > primitives.INT32_MAX:
+    dead = reference.requantisation.ignores(reference.multiplier, reference.shift)
+    if np.any(sums.wraps & ~dead):
         raise UnsupportedError(f"{where}: sums overflow int32; the reference is undefined there")
     value = reference.output(low)
     # Left shifts wrap in the reference, which would break the order that proofs rely on.
     left = np.maximum(reference.shift, 0)
-    if np.any((np.maximum(np.abs(low), np.abs(high)) << left) > primitives.INT32_MAX):
+    if np.any((left > 0) & (np.maximum(np.abs(low), high) << left > primitives.INT32_MAX)):
         raise UnsupportedError(f"{where}: a multiplier of 1 or more overflows int32")
     last = reference.output(high)
     constant = value == last
@@ -68,7 +74,7 @@ def encode(
     spec: RequantiserSpec,
     where: str,
     nominal: Codes | None = None,
-) -> Codes:
+) -> tuple[Codes, dict[int, Guard]]:
     """Find parameters that make the hardware equal to the reference, and prove it.
 
     Parameters
@@ -82,40 +88,64 @@ def encode(
     nominal : Codes, optional
         What :func:`nominal_codes` returns, if it is known already.
 
+    Returns
+    -------
+    codes : Codes
+    guards : dict
+        By channel: what the outputs need of channels with sums beyond the requantiser's limit.
+
     Raises
     ------
     UnsupportedError
         If a channel has no equivalent within the hardware's widths.
     """
     codes = nominal or nominal_codes(reference, sums, where)
-    codes = with_smaller_shifts(reference, codes, sums.bounds, spec, where)
+    near, beyond = _within_reach(codes, sums.bounds, spec)
+    codes = with_smaller_shifts(reference, codes, near, spec, where)
     if spec.fraction_bits < MULTIPLIER_BITS:
-        codes = with_close_multipliers(reference, codes, sums.bounds, spec, where)
-    _check_widths(reference, codes, sums, spec, where)
-    return codes
-
-
-def _check_widths(
-    reference: Reference, codes: Codes, sums: ChannelSums, spec: RequantiserSpec, where: str
-) -> None:
-    """Check that sums of raw products, in any order, and with the bias, fit the accumulator."""
-    products, bounds = sums.raw_products(), sums.bounds
-    partial_low = codes.factor * np.minimum.reduce(products).sum(axis=1)
-    partial_high = codes.factor * np.maximum.reduce(products).sum(axis=1)
-    limit = (1 << (spec.acc_bits - 1)) - 1
-    low = codes.factor * (bounds.low - bounds.offset) + codes.bias
-    high = codes.factor * (bounds.high - bounds.offset) + codes.bias
-    for least, greatest, most, what in (
-        (low, high, spec.limit, "sums with bias"),
-        (partial_low, partial_high, limit, "partial sums"),
-        (codes.bias, codes.bias, limit, "biases"),
-    ):
-        bad = (least < -most) | (greatest > most)
-        if bad.any():
-            channel = int(np.argmax(bad))
-            extreme = max(int(greatest[channel]), -int(least[channel]))
+        codes = with_close_multipliers(reference, codes, near, spec, where)
+    limits = codes.factor * (np.stack([near.low, near.high]) - near.offset) + codes.bias
+    for channel in np.flatnonzero(np.abs(limits).max(axis=0) > spec.limit):
+        raise UnsupportedError(
+            f"{where}: {reach_of(codes, sums, channel, spec, reference.name(channel))}; use fewer "
+            "input channels or smaller weights"
+        )
+    guards = {}
+    for channel in np.flatnonzero(beyond):
+        at = np.array([channel])
+        guard = find_guard(reference.at(at), codes.at(at), sums.at(at), near.at(at), spec)
+        if guard is None:
             raise UnsupportedError(
-                f"{where}: {what} of output channel {reference.name(channel)} reach {extreme}, "
-                f"and {spec.acc_bits}-bit accumulators hold {int(most)}; use fewer input channels "
-                "or smaller weights"
+                f"{where}: {reach_of(codes, sums, channel, spec, reference.name(channel))}, and "
+                "not all outputs of sums about there are saturated; use fewer input channels or "
+                "smaller weights"
             )
+        guards[int(channel)] = guard
+    return codes, guards
+
+
+def reach_of(
+    codes: Codes, sums: ChannelSums, channel: int | np.intp, spec: RequantiserSpec, name: int
+) -> str:
+    """Return a clause that says which sums of a channel are beyond the requantiser's limit."""
+    bounds, factor = sums.bounds, int(codes.factor[channel])
+    extreme = max(abs(factor * int(end[channel])) for end in (bounds.low, bounds.high))
+    return (
+        f"sums with bias of output channel {name} reach {extreme}, the requantiser scales up to "
+        f"{spec.limit}"
+    )
+
+
+def _within_reach(
+    codes: Codes, bounds: Bounds, spec: RequantiserSpec
+) -> tuple[Bounds, npt.NDArray[np.bool_]]:
+    """Return the sums that the requantiser scales rightly, and which channels have others."""
+    beyond = codes.factor * np.maximum(np.abs(bounds.low), np.abs(bounds.high)) > spec.limit
+    # Other codes may have other biases, by a few outputs' sums.
+    reach = (spec.limit - spec.limit // ROOM) // np.maximum(codes.factor, 1)
+    near = Bounds(
+        low=np.where(beyond, np.maximum(bounds.low, -reach), bounds.low),
+        high=np.where(beyond, np.minimum(bounds.high, reach), bounds.high),
+        offset=bounds.offset,
+    )
+    return near, np.asarray(beyond, np.bool_)

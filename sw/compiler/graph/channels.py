@@ -19,10 +19,9 @@ import numpy.typing as npt
 
 from common.arrays import Ints
 from common.errors import UnsupportedError
-from sw import ir
+from sw import golden, ir
 from sw.compiler.graph.partition import Partition, activations, partition, zero_point
 from sw.compiler.program.tensors import Place
-from sw.golden.primitives import INT32_MAX, INT32_MIN
 
 __all__ = ["Channels", "fixed", "removable", "rewrite", "tied"]
 
@@ -150,7 +149,7 @@ def rewrite(part: Partition, channels: Mapping[Place, Channels]) -> Partition:
     ops = [_rewritten(op, part, channels, tensors) for op in graph.ops]
     smaller = replace(graph, tensors=tuple(tensors), ops=tuple(ops))
     smaller.check()
-    return partition(smaller)
+    return partition(smaller, {op.name for op in graph.ops} - {op.name for op in part.device})
 
 
 def _rewritten(
@@ -183,14 +182,31 @@ def _rewritten(
                 scales.axis,
             )
     new_weights = _append(tensors, old, weights, scales)
-    if bias.min() < INT32_MIN or bias.max() > INT32_MAX:
+    bias = _within_int32(graph, op, bias, written)
+    plain = ir.Quantization((1.0,), (0,))
+    new_bias = _append(tensors, replace(old, name=f"{old.name} (bias)", dtype="int32"), bias, plain)
+    return replace(op, weights=new_weights, bias=new_bias)
+
+
+def _within_int32(
+    graph: ir.Graph,
+    op: ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected,
+    bias: Ints,
+    written: Channels | None,
+) -> Ints:
+    """Return biases of int32, if the reference defines the sums that they are for."""
+    least, most = np.iinfo(np.int32).min, np.iinfo(np.int32).max
+    beyond = (bias < least) | (bias > most)
+    if beyond.any():
+        # Nothing is left of a dead channel's sums: they may wrap.
+        dead = golden.requantisation(graph, op).ignores(*golden.requantize_params(graph, op))
+        beyond &= ~(dead if written is None else dead[list(written.kept)])
+    if beyond.any():
         raise UnsupportedError(
             f"operator {op.name!r} ({op.kind}): sums overflow int32 with the constant channels of "
             f"tensor {op.input}; the reference is undefined there"
         )
-    plain = ir.Quantization((1.0,), (0,))
-    new_bias = _append(tensors, replace(old, name=f"{old.name} (bias)", dtype="int32"), bias, plain)
-    return replace(op, weights=new_weights, bias=new_bias)
+    return np.clip(bias, least, most)
 
 
 def _fold(

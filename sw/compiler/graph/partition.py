@@ -2,7 +2,8 @@
 
 The host runs the reference kernels (:mod:`sw.golden`), exactly.  It prepares the input and turns
 logits into scores; everything between the first and the last operator of the device has to run on
-the device.
+the device.  Networks that have more for the host are divided first
+(:mod:`sw.compiler.graph.division`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from common.errors import UnsupportedError
 from sw import ir
+from sw.compiler.graph.refusals import Refused
 from sw.compiler.program.tensors import Place
 from sw.golden.requantisation import Requantisation
 
@@ -20,6 +22,8 @@ __all__ = [
     "View",
     "activations",
     "as_stored",
+    "host_rule",
+    "moves_nothing",
     "offset",
     "partition",
     "refusal",
@@ -128,7 +132,7 @@ def activations(op: ir.Operator) -> tuple[int, ...]:
     return op.inputs[:1] if isinstance(op, ir.WeightedOp) else op.inputs
 
 
-def _moves_nothing(graph: ir.Graph, op: ir.Operator) -> bool:
+def moves_nothing(graph: ir.Graph, op: ir.Operator) -> bool:
     """Whether an operator leaves every byte in the device's memory where it is."""
     if isinstance(op, ir.Quantize):
         x, y = graph.tensors[op.input], graph.tensors[op.output]
@@ -136,61 +140,89 @@ def _moves_nothing(graph: ir.Graph, op: ir.Operator) -> bool:
     return isinstance(op, ir.Reshape)
 
 
-def _read_by_device(graph: ir.Graph) -> set[int]:
+def host_rule(graph: ir.Graph, op: ir.Operator) -> str | None:
+    """Return the rule by which an operator is the host's wherever it stands, if there is one."""
+    if not isinstance(op, DEVICE_OPERATORS):
+        return "the device does not run this operator"
+    for index in (*activations(op), op.output):
+        tensor = graph.tensors[index]
+        where = f"tensor {index} ({tensor.name!r})"
+        if tensor.is_constant:
+            return "an operand is constant"
+        if len(tensor.shape) == 4 and tensor.shape[0] != 1:
+            return (
+                f"{where} has a batch of {tensor.shape[0]}, and the device runs one image at a time"
+            )
+        if tensor.dtype not in ("int8", "uint8"):
+            return f"{where} is {tensor.dtype}, and the device stores int8 and uint8"
+    return None
+
+
+def _read_by_device(graph: ir.Graph, device: Collection[str]) -> set[int]:
     """Return the tensors that operators of the device read, themselves or through others."""
     needed: set[int] = set()
     for op in reversed(graph.ops):
-        if isinstance(op, DEVICE_OPERATORS) or op.output in needed:
+        if op.name in device or op.output in needed:
             needed.update(activations(op))
     return needed
 
 
-def refusal(graph: ir.Graph, op: ir.Op, rule: str, remedy: str) -> UnsupportedError:
+def refusal(graph: ir.Graph, op: ir.Op, rule: str, remedy: str) -> Refused:
     """Return the error for an operator that the device cannot run."""
     tensor = graph.tensors[op.output]
-    return UnsupportedError(
-        f"operator {op.name!r} ({op.kind}), output tensor {tensor.index} ({tensor.name!r}): "
-        f"{rule}; {remedy}"
+    return Refused(
+        {op.name: f"{rule}; {remedy}"},
+        f"operator {op.name!r} ({op.kind}), output tensor {tensor.index} ({tensor.name!r})",
     )
 
 
-def partition(graph: ir.Graph) -> Partition:
+def partition(graph: ir.Graph, host: Collection[str] = ()) -> Partition:
     """Divide a network between host and device.
 
     What needs no result of the device is the host's before it, and what no operator of the device
     needs is the host's after it, wherever it stands in the file.
+
+    Parameters
+    ----------
+    graph : Graph
+    host : collection of str
+        Operators that the device does not run although it knows their kind.
 
     Raises
     ------
     UnsupportedError
         If nothing is left for the device, or an operator between the device's cannot run there.
     """
-    if not any(isinstance(op, DEVICE_OPERATORS) for op in graph.ops):
+    on_device = [
+        op for op in graph.ops if isinstance(op, DEVICE_OPERATORS) and op.name not in host
+    ]
+    if not on_device:
         raise UnsupportedError(
             f"network {graph.name!r} has no operator for the device (convolutions, fully "
             "connected, ADD, average pooling); there is nothing to compile"
         )
-    needed = _read_by_device(graph)
+    names = {op.name for op in on_device}
+    needed = _read_by_device(graph, names)
     of_host = set(graph.inputs) | {t.index for t in graph.tensors if t.is_constant}
     aliases: dict[int, Place] = {}
     prefix, device, suffix = [], [], []
     for op in graph.ops:
-        if isinstance(op, DEVICE_OPERATORS):
+        if op.name in names:
             device.append(op)
         elif of_host.issuperset(op.inputs):
             prefix.append(op)
             of_host.add(op.output)
         elif op.output not in needed:
             suffix.append(op)
-        elif _moves_nothing(graph, op):
+        elif moves_nothing(graph, op):
             aliases[op.output] = aliases.get(op.inputs[0], Place(op.inputs[0]))
         else:
             raise refusal(
                 graph,
                 op,
-                "the device does not run this operator, and the host runs operators only before "
-                "the first and after the last one of the device",
-                "remove it from the network, or move it to an end",
+                "the device does not run this operator, and here the host runs operators only "
+                "before the first and after the last one of the device",
+                "remove it from the network, move it to an end, or let the host run it in between",
             )
     wanted = {i for op in suffix for i in op.inputs} | set(graph.outputs)
     places = {aliases.get(i, i) for i in wanted}

@@ -88,21 +88,32 @@ def dense_read(
     stride: tuple[int, int],
     output_width: int,
     columns: int,
+    *,
+    dilation: tuple[int, int] = (1, 1),
+    distance: int | None = None,
 ) -> SystolicRead:
     """Return how a convolution without padding reads a dense tensor.
 
     Parameters
     ----------
     width, channels : int
-        Of the tensor.
-    kernel, stride : (rows, columns)
+        Of the tensor; the width with what lies between two rows.
+    kernel, stride, dilation : (rows, columns)
+        Columns between those of a dilated kernel are read, and meet no weights, if a pixel has
+        several words.
     output_width : int
         Windows in a row.
     columns : int
         Channels in a word.
+    distance : int, optional
+        Words from one pixel to the next, if channels are one word of several.
     """
     words, lanes = -(-channels // columns), columns // 2
-    pitch, inner = width * words, kernel[1] * words
+    distance = words if distance is None else distance
+    # Words of the inner level lie at equal distances.
+    spread = 1 if words == 1 else dilation[1]
+    step_inner = dilation[1] * distance if words == 1 else 1
+    pitch, inner = width * distance, ((kernel[1] - 1) * spread + 1) * words
     last_steps = -(-(channels - (words - 1) * columns) // 2)
     if kernel[0] * (lanes * (inner - 1) + last_steps) < lanes or inner == last_steps == 1:
         last_steps = lanes
@@ -110,19 +121,22 @@ def dense_read(
     taps: list[int] = []
     for i in range(kernel[0]):
         line = [
-            (i * kernel[1] + j) * channels + c if c < channels else NOTHING
-            for j in range(kernel[1])
+            (i * kernel[1] + j // spread) * channels + c
+            if c < channels and not j % spread
+            else NOTHING
+            for j in range(inner // words)
             for c in range(words * columns)
         ]
         taps += line[: 2 * row_steps]
-    last_word = (kernel[0] - 1) * pitch + inner - 1
-    step = stride[1] * words
+    across, down = (inner - 1) * step_inner, dilation[0] * pitch
+    last_word = (kernel[0] - 1) * down + across
+    step = stride[1] * distance
     return SystolicRead(
         inner=inner,
         middle=kernel[0],
         last_steps=last_steps,
-        step_inner=1,
-        step_middle=pitch - (inner - 1),
+        step_inner=step_inner,
+        step_middle=down - across,
         step_column=step - last_word,
         step_row=stride[0] * pitch - (output_width - 1) * step - last_word,
         slots=slots_of(taps, row_steps * kernel[0], 2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +13,11 @@ from hw.contract.modes import Mode, minimum_steps
 from sw import ir
 from sw.compiler.exact.sums import STEPS, AddCode, find_codes
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer, Trail
-from sw.compiler.lowering.site import SumSite
+from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer, Trail, scratch_place
+from sw.compiler.lowering.site import Site, SumSite
 from sw.compiler.program.tensors import Place
 
-__all__ = ["lower_add", "rectangles"]
-
-SCRATCH = -1
-"""Numbers of scratch places start here and go down with the output's number."""
+__all__ = ["add_parts", "lower_add", "rectangles", "sum_commands"]
 
 WORK = 2_500_000
 """What the searches for the integers of all ADDs of a network may do, in equal parts."""
@@ -69,6 +67,7 @@ def lower_add(ctx: Context, site: SumSite) -> LoweredLayer:
             "for every pair",
             "change one of the three scales slightly",
         )
+    words = ctx.tensor_words(site.output)
     return LoweredLayer(
         name=site.op.name,
         kind=site.op.kind,
@@ -77,7 +76,7 @@ def lower_add(ctx: Context, site: SumSite) -> LoweredLayer:
         output=site.output,
         output_rows=site.output_rows,
         commands=tuple(_all_commands(ctx, site, codes, first, second)),
-        scratch={_scratch(site): ctx.tensor_words(site.output)} if len(codes) > 1 else {},
+        scratch={scratch_place(site.output): words} if len(codes) > 1 else {},
         geometry=_geometry(ctx, site),
         # A word is read before the sum is written there, if it is read once.
         in_place=Trail(0) if len(codes) == 1 else None,
@@ -97,30 +96,26 @@ def _geometry(ctx: Context, site: SumSite) -> Geometry | None:
 def _all_commands(
     ctx: Context, site: SumSite, codes: Sequence[AddCode], a: Place, b: Place
 ) -> Iterator[Command]:
-    output, scratch = site.output, _scratch(site)
+    output, scratch = site.output, scratch_place(site.output)
     if len(codes) == 1:
-        yield from _commands(ctx, site, codes[0], a, b, output)
+        yield from sum_commands(ctx, site, codes[0], a, b, output)
         return
     above, below, both = codes
-    yield from _commands(ctx, site, above, a, b, output)
-    yield from _commands(ctx, site, below, a, b, scratch)
+    yield from sum_commands(ctx, site, above, a, b, output)
+    yield from sum_commands(ctx, site, below, a, b, scratch)
     # In place: a word is read before the sum is written there.
-    yield from _commands(ctx, site, both, output, scratch, output)
+    yield from sum_commands(ctx, site, both, output, scratch, output)
 
 
-def _scratch(site: SumSite) -> Place:
-    """Return the place of what is added up on the way: no tensor's."""
-    return Place(SCRATCH - site.output)
-
-
-def _commands(
+def sum_commands(
     ctx: Context,
-    site: SumSite,
+    site: Site,
     code: AddCode,
     first: Place,
     second: Place,
     output: Place,
 ) -> Iterator[Command]:
+    """Yield the commands of one ADD of two places of the size of a site's output."""
     columns = ctx.config.columns
     total = ctx.tensor_words(site.output)
     block = Block(
@@ -150,3 +145,28 @@ def _commands(
             output_offset=start,
             blocks=(block,),
         )
+
+
+def add_parts(ctx: Context, site: Site, less: int, output: Place, part: Place) -> Iterator[Command]:
+    """Yield the commands that add what a part of a function is more than its least output.
+
+    Parameters
+    ----------
+    ctx : Context
+    site : Site
+    less : int
+        The part's least output.
+    output, part : Place
+        The sum of the parts before, to which it is added; the part.
+    """
+    code = AddCode(
+        first=2,
+        second=2,
+        steps=minimum_steps(Mode.ADD),
+        multiplier=1 << 30,
+        shift=0,
+        bias=-2 * less,
+        requantisation=replace(site.requantisation, zero_point=0, single_rounding=False),
+    )
+    # In place: a word is read before the sum is written there.
+    yield from sum_commands(ctx, site, code, output, part, output)

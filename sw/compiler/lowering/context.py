@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,12 +116,15 @@ class Context:
         channels = tensor.shape[-1] if tensor.shape else 1
         return tensor.size // channels * self.words(channels)
 
+    def room(self, op: ir.Operator) -> int:
+        """Return the words of memory beside the tensors that are kept while an operator runs."""
+        device = self.part.device
+        now = device.index(op)
+        read = {self.part.place(i) for later in device[now:] for i in activations(later)}
+        there = {*self.part.inputs, *(Place(earlier.output) for earlier in device[:now])}
+        kept = (there & (read | set(self.part.outputs))) | {Place(op.output)}
+        return self.config.memory_depth - sum(self.tensor_words(place) for place in kept)
+
     def _macs(self, op: ir.WeightedOp) -> int:
         """Return the multiplications of an operator as the network defines it."""
-        original = next(o for o in self.source.ops if o.name == op.name)
-        assert isinstance(original, ir.WeightedOp)
-        outputs = self.source.tensors[original.output].size
-        shape = self.source.tensors[original.weights].shape
-        if isinstance(original, ir.DepthwiseConv2D):
-            return outputs * shape[1] * shape[2]
-        return outputs * math.prod(shape[1:])
+        return self.source.macs(next(o for o in self.source.ops if o.name == op.name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,54 +11,55 @@ from common.arrays import Ints
 from sw import ir
 from sw.compiler.input.reads import SystolicRead, dense_read
 from sw.compiler.lowering.context import Context
+from sw.compiler.lowering.guarded import guarded_commands
 from sw.compiler.lowering.layers import Geometry, LoweredLayer
-from sw.compiler.lowering.products import as_layer, product_commands
-from sw.compiler.lowering.reading_order import contiguous_read, fits, read_in_parts
+from sw.compiler.lowering.padded import lower_padded
+from sw.compiler.lowering.products import PIXELS_IN_PARTS, as_layer, product_commands
+from sw.compiler.lowering.reading_order import (
+    contiguous_read,
+    fits,
+    plain_read,
+    read_in_parts,
+)
 from sw.compiler.lowering.site import WeightedSite, beyond_int8
 
-__all__ = ["PIXELS_IN_PARTS", "lower_convolution", "lower_fully_connected"]
-
-PIXELS_IN_PARTS = 64
-"""Most pixels of an output of which single blocks are made with sums in parts."""
+__all__ = ["lower_convolution", "lower_fully_connected"]
 
 
 def lower_convolution(ctx: Context, site: WeightedSite) -> LoweredLayer:
-    """Lower a convolution of a dense tensor: 1×1, or of any size without padding."""
+    """Lower a convolution of a dense tensor."""
     op, x, y, kernel = site.op, site.view.tensor, site.output_tensor, site.kernel
     assert isinstance(op, ir.Conv2D)
-    if op.padding != ir.NO_PADDING:
-        raise site.refuse(
-            f"a {kernel[0]}x{kernel[1]} convolution with padding runs only on the network's input",
-            "use padding VALID, or a depthwise convolution",
-        )
-    if op.dilation != (1, 1) and kernel != (1, 1):
-        raise site.refuse(
-            "dilated convolutions run only on the network's input", "remove the dilation"
-        )
     columns, channels = ctx.config.columns, x.shape[3]
     size = (y.shape[1], y.shape[2])
-    plain = dense_read(x.shape[2], channels, kernel, op.stride, size[1], columns)
+    plain = dense_read(
+        x.shape[2], channels, kernel, op.stride, size[1], columns, dilation=op.dilation
+    )
     geometry = Geometry(
-        kernel=kernel[0],
+        kernel=(kernel[0] - 1) * op.dilation[0] + 1,
         stride=op.stride[0],
         input_rows=x.shape[1],
         output_rows=size[0],
         input_pitch=x.shape[2] * ctx.words(channels),
         output_pitch=size[1] * ctx.words(y.shape[3]),
     )
-    if kernel == x.shape[1:3]:
-        # Its only window is the whole tensor.
-        pixels = kernel[0] * kernel[1]
-        plain = dense_read(pixels, channels, (1, pixels), (1, pixels), 1, columns)
-    if kernel == x.shape[1:3] or (kernel == (1, 1) and op.stride == (1, 1)):
-        return _consecutive(ctx, site, size, plain, geometry)
-    codes, weights = site.codes, site.coded_weights
-    if beyond_int8(weights).any():
+    if op.padding == ir.NO_PADDING:
+        if kernel == x.shape[1:3]:
+            # Its only window is the whole tensor.
+            pixels = kernel[0] * kernel[1]
+            plain = dense_read(pixels, channels, (1, pixels), (1, pixels), 1, columns)
+        if kernel == x.shape[1:3] or (kernel == (1, 1) and op.stride == (1, 1)):
+            return _consecutive(ctx, site, size, plain, geometry)
+    if beyond_int8(site.coded_weights).any():
         raise site.refuse(
             "a weight less its zero point is beyond int8, which this kernel size has no room for",
             "quantise the network with symmetric (int8) weights",
         )
-    commands = product_commands(ctx, site, codes, weights, size, lambda _: plain)
+    if op.padding != ir.NO_PADDING:
+        return lower_padded(ctx, site)
+    commands = product_commands(
+        ctx, site, site.codes, site.coded_weights, size, lambda _: plain
+    )
     return as_layer(site, commands, geometry)
 
 
@@ -88,26 +90,54 @@ def _consecutive(
     geometry: Geometry | None = None,
 ) -> LoweredLayer:
     """Lower a product with consecutive words, reading some twice where weights need it."""
-    columns, codes, weights = ctx.config.columns, site.codes, site.coded_weights
-    # From here on every byte is a tap, those of padding too, with zero weights.
-    channels = site.view.channels
-    pixels = weights.shape[1] // channels
+    columns, channels = ctx.config.columns, site.view.channels
+    pixels = site.matrix.shape[1] // channels
     words = ctx.words(channels)
-    spread = np.zeros((len(weights), pixels, words * columns), np.int64)
-    spread[:, :, :channels] = weights.reshape(len(weights), pixels, channels)
-    spread = spread.reshape(len(weights), -1)
+
+    def spread(weights: Ints) -> Ints:
+        """Put weights where bytes lie: every byte is a tap, those of padding with zero weights."""
+        taps = np.zeros((len(weights), pixels, words * columns), np.int64)
+        taps[:, :, :channels] = weights.reshape(len(weights), pixels, channels)
+        return taps.reshape(len(weights), -1)
+
     taps = np.arange(len(plain.slots) * 2, dtype=np.intp).reshape(-1, 2)
     plain = replace(plain, slots=taps)
+    commands, scratch = guarded_commands(
+        ctx,
+        site,
+        site.coded_weights,
+        spread,
+        size,
+        _reads(ctx, site, pixels * words, size, plain),
+        lambda count: _reads(ctx, site, count, size, plain_read(count, columns)),
+    )
+    return as_layer(site, commands, geometry, scratch)
+
+
+def _reads(
+    ctx: Context, site: WeightedSite, words: int, size: tuple[int, int], plain: SystolicRead
+) -> Callable[[Ints], SystolicRead]:
+    """Return how blocks of weights read windows of so many consecutive words.
+
+    Parameters
+    ----------
+    ctx : Context
+    site : WeightedSite
+    words : int
+    size : (height, width)
+        Windows.
+    plain : SystolicRead
+        For blocks that read every word once.
+    """
+    columns = ctx.config.columns
     reads: dict[tuple[tuple[int, int], ...], SystolicRead | None] = {}
 
     def find(again: dict[int, int]) -> SystolicRead | None:
-        read = contiguous_read(pixels * words, again, columns) if again else plain
+        read = contiguous_read(words, again, columns) if again else plain
         if read is not None and fits(read, ctx.config):
             return read
-        # Parts of a sum are read from the flash for each pixel: not if every block needs them.
-        few = fits(plain, ctx.config) and size[0] * size[1] <= PIXELS_IN_PARTS
-        if few or size == (1, 1):
-            return read_in_parts(pixels * words, again, ctx.config)
+        if size[0] * size[1] <= PIXELS_IN_PARTS:
+            return read_in_parts(words, again, ctx.config)
         return read
 
     def read_for(group: Ints) -> SystolicRead:
@@ -124,7 +154,4 @@ def _consecutive(
             raise site.refuse("no order of reading visits its words twice", "report this")
         return read
 
-    commands = product_commands(ctx, site, codes, spread, size, read_for)
-    return as_layer(site, commands, geometry)
-
-
+    return read_for

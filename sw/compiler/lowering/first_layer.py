@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from common.arrays import Ints
-from hw.contract.requantiser import BIAS_BITS
 from sw import ir
 from sw.compiler.exact.requantiser import Codes
 from sw.compiler.graph.partition import zero_point
@@ -71,16 +70,10 @@ def lower_first_layer(ctx: Context, site: WeightedSite) -> list[tuple[InputLayou
             f"for ({step_limit(ctx.config)})",
             "reduce the number of input channels, or choose a core with a larger weight_depth",
         )
-    codes, weights = site.codes, _dense_weights(site)
+    weights = _dense_weights(site)
     first = _geometry(ctx, site, weights)
     result = []
     for layout, groups in candidates(first):
-        biases = [
-            _without(codes, weights, group.missing, first.zero_point)[0].bias for group in groups
-        ]
-        if max(np.abs(bias).max() for bias in biases) >= 1 << BIAS_BITS - 1:
-            # Proven without the padding's products only.
-            continue
         geometry = Geometry(
             kernel=layout.row_kernel,
             stride=layout.row_stride,

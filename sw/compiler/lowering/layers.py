@@ -13,11 +13,17 @@ from common.arrays import Ints
 from hw.contract.blocks import Block
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
+from hw.contract.requantiser import BIAS_BITS
 from hw.contract.words import ADDRESS_BITS
 from sw.compiler.exact.requantiser import Codes
 from sw.compiler.program.tensors import Place
 
-__all__ = ["Command", "Geometry", "LoweredLayer", "Trail", "blocks_of", "distribute"]
+__all__ = [
+    "Command", "Geometry", "LoweredLayer", "Trail", "blocks_of", "distribute", "scratch_place",
+]
+
+SCRATCH = -1
+"""Numbers of scratch places start here and go down with the output's number."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -175,6 +181,17 @@ class LoweredLayer:
         return sum(c.steps * c.windows * c.passes for c in self.commands)
 
 
+def scratch_place(output: Place) -> Place:
+    """Return the place of what a layer keeps on its way to its output: no tensor's."""
+    return Place(SCRATCH - output)
+
+
+def _wrapped(biases: Ints) -> Ints:
+    """Return biases as the accumulators have them, in two's complement."""
+    half = 1 << BIAS_BITS - 1
+    return (biases + half) % (2 * half) - half
+
+
 def blocks_of(codes: Codes, columns: int) -> list[Codes]:
     """Split per-channel codes into blocks; channels of padding are constant 0 plus zero point."""
     count = -(-len(codes.bias) // columns)
@@ -190,7 +207,7 @@ def blocks_of(codes: Codes, columns: int) -> list[Codes]:
         for m, s, b, f in zip(
             split(codes.multiplier, 1 << 30),
             split(codes.shift, 0),
-            split(codes.bias, 0),
+            split(_wrapped(codes.bias), 0),
             split(codes.factor, 0),
             strict=True,
         )

@@ -21,8 +21,8 @@ from hw.contract.modes import Mode, minimum_steps
 from sw import ir
 from sw.compiler.exact.budget import Budget
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.convolution import PIXELS_IN_PARTS
 from sw.compiler.lowering.depthwise import place_weights, supports
+from sw.compiler.lowering.products import PIXELS_IN_PARTS
 from sw.compiler.lowering.reading_order import contiguous_read, fits, plain_read, read_in_parts
 from sw.compiler.lowering.site import Site, WeightedSite, beyond_int8
 from sw.compiler.program.tensors import Place

@@ -9,9 +9,12 @@ import numpy as np
 
 from hw.contract.blocks import Block
 from hw.contract.modes import Mode, minimum_steps
+from sw.compiler.exact.parts import Part
+from sw.compiler.lowering.addition import add_parts
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Command, LoweredLayer
+from sw.compiler.lowering.layers import Command, LoweredLayer, scratch_place
 from sw.compiler.lowering.site import AverageSite
+from sw.compiler.program.tensors import Place
 
 __all__ = ["lower_average"]
 
@@ -30,22 +33,46 @@ def lower_average(ctx: Context, site: AverageSite) -> LoweredLayer:
             f"it averages {pixels} pixels, more than {min(MAX_PIXELS, limit - IDLE_STEPS)}",
             "use smaller images",
         )
-    if site.code is None:
+    if site.codes is None:
         raise site.refuse(
-            f"no multiplier gives the reference's average of {pixels} pixels for every sum",
+            f"no integers give the reference's average of {pixels} pixels for every sum",
             "change the output's scale slightly",
         )
-    columns = ctx.config.columns
+    output, scratch = site.output, scratch_place(site.output)
+    commands: list[Command] = []
+    for number, part in enumerate(site.codes):
+        target = scratch if number else output
+        commands += _part_commands(ctx, site, part, steps, target)
+        if number:
+            commands += add_parts(ctx, site, part.requantisation.act_min, output, scratch)
+    words = ctx.tensor_words(site.output)
+    return LoweredLayer(
+        name=site.op.name,
+        kind=site.op.kind,
+        macs=0,
+        inputs=(place,),
+        output=output,
+        output_rows=1,
+        commands=tuple(commands),
+        scratch={scratch: words} if len(site.codes) > 1 else {},
+    )
+
+
+def _part_commands(
+    ctx: Context, site: AverageSite, part: Part, steps: int, output: Place
+) -> list[Command]:
+    """Return the commands that make one part of an average."""
+    columns, pixels = ctx.config.columns, site.pixels
     weights = np.zeros((steps, 2, columns), np.int8)
-    weights[:pixels, 1] = site.code.weight
+    weights[:pixels, 1] = part.factor
     block = Block(
-        multiplier=np.full(columns, site.code.multiplier, np.int64),
-        shift=np.full(columns, site.code.shift, np.int64),
-        bias=np.full(columns, site.code.bias, np.int64),
+        multiplier=np.full(columns, part.multiplier, np.int64),
+        shift=np.full(columns, part.shift, np.int64),
+        bias=np.full(columns, part.bias, np.int64),
         weights=weights,
     )
     words = ctx.words(site.view.tensor.shape[-1])
-    commands = [
+    return [
         Command(
             fields={
                 "mode": Mode.POOL,
@@ -58,22 +85,13 @@ def lower_average(ctx: Context, site: AverageSite) -> LoweredLayer:
                 "blocks": min(256, words - first),
                 "step_inner": words,
                 "output_step": 1,
-                **site.descriptor_fields(site.hardware_requantisation),
+                **site.descriptor_fields(part.requantisation),
             },
-            input=place,
+            input=site.view.place,
             input_offset=first,
-            output=site.output,
+            output=output,
             output_offset=first,
             blocks=(block,),
         )
         for first in range(0, words, 256)
     ]
-    return LoweredLayer(
-        name=site.op.name,
-        kind=site.op.kind,
-        macs=0,
-        inputs=(place,),
-        output=site.output,
-        output_rows=1,
-        commands=tuple(commands),
-    )

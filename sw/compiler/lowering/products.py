@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -17,15 +17,54 @@ from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer, blocks_of, distribute
 from sw.compiler.lowering.reading_order import fits, step_limit
 from sw.compiler.lowering.site import WeightedSite
+from sw.compiler.program.tensors import Place
 
-__all__ = ["as_layer", "product_commands"]
+__all__ = ["PIXELS_IN_PARTS", "Route", "as_layer", "product_commands"]
 
 MOST_BLOCKS = 256
 """Of a descriptor."""
 
+PIXELS_IN_PARTS = 64
+"""Most pixels of an output whose sums are made in parts: their weights come anew for each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """Route of a product: where it reads and writes, and what becomes of its sums.
+
+    Attributes
+    ----------
+    input, output : Place
+    offset : int
+        Words from the output's beginning.
+    words : int
+        Of a pixel of the output.
+    fields : dict
+        What descriptors are told of zero points and of outputs.
+    """
+
+    input: Place
+    output: Place
+    offset: int = 0
+    words: int
+    fields: dict[str, int]
+
+    @classmethod
+    def of(cls, ctx: Context, site: WeightedSite) -> Route:
+        """Return the route of an operator's own product."""
+        return cls(
+            input=site.view.place,
+            output=site.output,
+            words=ctx.words(site.output_tensor.shape[-1]),
+            fields=site.descriptor_fields(),
+        )
+
 
 def as_layer(
-    site: WeightedSite, commands: list[Command], geometry: Geometry | None
+    site: WeightedSite,
+    commands: list[Command],
+    geometry: Geometry | None,
+    scratch: Mapping[Place, int] | None = None,
 ) -> LoweredLayer:
     """Return the layer of an operator; without a geometry it is only run as a whole."""
     return LoweredLayer(
@@ -36,8 +75,9 @@ def as_layer(
         output=site.output,
         output_rows=site.output_rows,
         commands=tuple(commands),
-        # What is made pixel by pixel is not made row by row.
-        geometry=None if any(c.fields.get("partial") for c in commands) else geometry,
+        scratch=dict(scratch or {}),
+        # What is made pixel by pixel, or in two goes, is not made row by row.
+        geometry=None if scratch or any(c.fields.get("partial") for c in commands) else geometry,
     )
 
 
@@ -48,6 +88,7 @@ def product_commands(
     weights: Ints,
     size: tuple[int, int],
     read_for: Callable[[Ints], SystolicRead],
+    route: Route | None = None,
 ) -> list[Command]:
     """Make commands of ranges of blocks that read alike.
 
@@ -62,13 +103,15 @@ def product_commands(
         Windows.
     read_for : callable
         Returns how a block with these (columns, K) weights reads.
+    route : Route, optional
+        The operator's own unless given.
 
     Raises
     ------
     UnsupportedError
         If a weight is further beyond int8 than it can be split, or a descriptor has no room.
     """
-    columns = ctx.config.columns
+    columns, route = ctx.config.columns, route or Route.of(ctx, site)
     padded = np.zeros((-(-len(weights) // columns) * columns, weights.shape[1]), np.int64)
     padded[: len(weights)] = weights
     groups = padded.reshape(-1, columns, weights.shape[1])
@@ -88,7 +131,7 @@ def product_commands(
                 Block(multiplier=code.multiplier, shift=code.shift, bias=code.bias, weights=part)
                 for part in np.split(placed, read.parts)
             ]
-        command = _command(ctx, site, parts[run[0]][1], size, blocks, run[0])
+        command = _command(ctx, site, route, parts[run[0]][1], size, blocks, run[0])
         commands += _pixels(command, size, weights.shape[1] // columns)
     return commands
 
@@ -104,6 +147,7 @@ def _runs(parts: list[tuple[Ints, SystolicRead, Codes]]) -> Iterator[tuple[int, 
 def _command(
     ctx: Context,
     site: WeightedSite,
+    route: Route,
     read: SystolicRead,
     size: tuple[int, int],
     blocks: list[Block],
@@ -113,8 +157,9 @@ def _command(
     if not fits(read, ctx.config):
         raise site.refuse(
             f"a sum of {2 * read.steps} products per output channel takes {read.steps} steps of "
-            f"weights, the weight memory holds {step_limit(ctx.config)}, and sums in parts are "
-            f"only for a single output pixel, not for {height}x{width}",
+            f"weights, the weight memory holds {step_limit(ctx.config)}, and sums in parts are for "
+            f"1x1 convolutions and fully connected layers of at most {PIXELS_IN_PARTS} output "
+            f"pixels, not for {height}x{width}",
             "reduce the number of input channels, or choose a core with a larger weight_depth",
         )
     # The parts of a sum are read like the windows of a row.
@@ -137,14 +182,14 @@ def _command(
             "step_middle": read.step_middle,
             "step_column": read.step_column,
             "step_row": read.step_row,
-            "output_step": ctx.words(site.output_tensor.shape[-1]),
-            **site.descriptor_fields(),
+            "output_step": route.words,
+            **route.fields,
             **(partial if read.parts > 1 else {}),
         },
-        input=site.view.place,
+        input=route.input,
         input_offset=read.first,
-        output=site.output,
-        output_offset=first_block,
+        output=route.output,
+        output_offset=route.offset + first_block,
         blocks=tuple(blocks),
     )
 

@@ -15,9 +15,11 @@ import numpy.typing as npt
 from common.arrays import Ints
 from common.errors import UnsupportedError
 from sw import golden, ir
-from sw.compiler.exact.averages import AverageCode, find_code
+from sw.compiler.exact.averages import find_codes
+from sw.compiler.exact.guards import Guard
+from sw.compiler.exact.parts import Part
 from sw.compiler.exact.reference import ChannelSums, Reference
-from sw.compiler.exact.requantisation import encode, nominal_codes
+from sw.compiler.exact.requantisation import encode, nominal_codes, reach_of
 from sw.compiler.exact.requantiser import Codes, RequantiserSpec
 from sw.compiler.exact.sums import reference_table
 from sw.compiler.graph.partition import View, as_stored, offset, refusal, zero_point
@@ -197,9 +199,28 @@ class WeightedSite(Site):
         """The codes before they are proven; see :func:`nominal_codes`."""
         return nominal_codes(self.reference, self.sums, self.where)
 
-    @cached_property
+    @property
     def codes(self) -> Codes:
-        """The hardware's constants, proven; see :func:`encode`."""
+        """The hardware's constants, proven; see :func:`encode`.
+
+        Raises
+        ------
+        UnsupportedError
+            If a channel needs a guard.
+        """
+        codes, guards = self.guarded
+        for channel in guards:
+            name = self.reference.name(channel)
+            raise self.refuse(
+                reach_of(codes, self.sums, channel, self.spec, name)
+                + ", and beyond that only 1x1 convolutions and fully connected layers are exact",
+                "use fewer input channels or smaller weights",
+            )
+        return codes
+
+    @cached_property
+    def guarded(self) -> tuple[Codes, dict[int, Guard]]:
+        """The hardware's constants, proven, and guards of channels; see :func:`encode`."""
         return encode(self.reference, self.sums, self.spec, self.where, self.nominal)
 
     @cached_property
@@ -312,12 +333,12 @@ class AverageSite(Site):
         return self.requantisation
 
     @cached_property
-    def code(self) -> AverageCode | None:
-        """Integers that give all :attr:`averages`, if there are any."""
+    def codes(self) -> tuple[Part, ...] | None:
+        """Integers that give all :attr:`averages`, if there are any; see :func:`find_codes`."""
         gain = 1 / self.pixels
         if isinstance(self.op, ir.Mean):
             gain *= self.view.tensor.q.scale / self.output_tensor.q.scale
-        return find_code(self.sums, self.averages, gain, self.hardware_requantisation, self.spec)
+        return find_codes(self.sums, self.averages, gain, self.hardware_requantisation, self.spec)
 
     def _output_range(self) -> Ints:
         (known,) = self.ranges

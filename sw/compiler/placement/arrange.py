@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from common.errors import UnsupportedError
 from sw.compiler.exact.budget import Budget
+from sw.compiler.graph.refusals import Refused
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import LoweredLayer, Trail
 from sw.compiler.placement.addresses import WORK, Buffer, MemoryPlan, NoArrangement, plan_memory
@@ -104,7 +105,7 @@ class Arranger:
     def shortage(self) -> UnsupportedError:
         """Return the error that says how much memory would be enough, or that there are gaps."""
         if self.gaps is not None:
-            return UnsupportedError(str(self.gaps))
+            return Refused({_largest(self.ctx, self.needs.layers): str(self.gaps)})
         needed = self.division.least(self.limit)
         fitting = self.division.best(needed)
         assert fitting is not None
@@ -126,13 +127,23 @@ def _shortage(ctx: Context, segment: Segment, words: int) -> UnsupportedError:
     where = f"layer {first.name!r}" if first is last else (
         f"layers {first.name!r} to {last.name!r}, run row by row,"
     )
-    return UnsupportedError(
+    text = (
         f"{where} and the tensors that are kept meanwhile take "
         f"{words * kilobytes:.0f} KB: the network needs at least "
         f"{(words + RING_MINIMUM) * kilobytes:.0f} KB of activation memory and the core has "
         f"{ctx.config.memory_depth * kilobytes:.0f} KB; use smaller images or a smaller width "
         "multiplier"
     )
+    return Refused({_largest(ctx, segment.layers): text})
+
+
+def _largest(ctx: Context, layers: Sequence[LoweredLayer]) -> str:
+    """Return the name of the layer with the largest tensors: without it the others may fit."""
+
+    def words(layer: LoweredLayer) -> int:
+        return sum(map(ctx.tensor_words, dict.fromkeys((*layer.inputs, layer.output))))
+
+    return max(layers, key=words).name
 
 
 def _buffers(ctx: Context, needs: Needs, segments: Sequence[Segment]) -> list[Buffer]:

@@ -177,6 +177,21 @@ class Program:
                 at = first + count
         return result
 
+    def before(self, inputs: Frame) -> dict[int, Array]:
+        """Run the host's part before the device's.
+
+        Parameters
+        ----------
+        inputs : ndarray, sequence or mapping
+            The network's inputs, as for :func:`sw.golden.run`.
+
+        Returns
+        -------
+        dict
+            Inputs and what is made of them, by tensor number.
+        """
+        return golden.run(self.prefix, inputs)
+
     def prepare(self, inputs: Frame) -> list[Upload]:
         """Run the host's part before the device's.
 
@@ -196,7 +211,7 @@ class Program:
         InputError
             If that is not all of it: then there is only :meth:`uploads`.
         """
-        before, during = self.uploads(inputs)
+        before, during = self.uploads(self.before(inputs))
         if during:
             raise InputError(
                 f"{self.model}: its input does not fit into the device's memory, the rest has to "
@@ -205,13 +220,14 @@ class Program:
         return before
 
     def uploads(
-        self, inputs: Frame, *, constants: bool = True
+        self, made: Mapping[int, Array], *, constants: bool = True
     ) -> tuple[list[Upload], list[tuple[InputChunk, npt.NDArray[np.int8]]]]:
-        """Run the host's part before the device's; also return what to write while the core runs.
+        """Return what to write to the device before the start and while the core runs.
 
         Parameters
         ----------
-        inputs : ndarray, sequence or mapping
+        made : mapping
+            What :meth:`before` returned.
         constants : bool
             With what :meth:`constants` returns; without it only where that is in memory already.
 
@@ -222,8 +238,7 @@ class Program:
         during : list of (InputChunk, words)
             In order.
         """
-        tensors = golden.run(self.prefix, inputs)
-        packed = [layout.pack(tensors[layout.tensor]) for _, layout in self.inputs]
+        packed = [layout.pack(made[layout.tensor]) for _, layout in self.inputs]
         chunked = {chunk.input for chunk in self.chunks}
         before = []
         for number, ((address, layout), words) in enumerate(zip(self.inputs, packed, strict=True)):
@@ -240,24 +255,20 @@ class Program:
                 before.append((chunk.address, words))
         return before, during
 
-    def keep(self, inputs: Frame) -> dict[int, Array]:
+    def keep(self, made: Mapping[int, Array]) -> dict[int, Array]:
         """Return what of the host's tensors is wanted again behind the device's part.
 
         Parameters
         ----------
-        inputs : ndarray, sequence or mapping
-            As for :meth:`uploads`.
+        made : mapping
+            What :meth:`before` returned.
 
         Returns
         -------
         dict
             For :meth:`finish`, by tensor number; empty for most networks.
         """
-        made = {self.aliases.get(index, index) for index in self.suffix.inputs}
-        if made.issubset(self.outputs):
-            return {}
-        tensors = golden.run(self.prefix, inputs)
-        return {index: tensors[index] for index in self.suffix.inputs if index in tensors}
+        return {index: made[index] for index in self.suffix.inputs if index in made}
 
     def finish(
         self, outputs: Mapping[int, npt.NDArray[np.int8]], kept: Mapping[int, Array] = _NOTHING

@@ -23,13 +23,13 @@ import numpy.typing as npt
 from common import files, reading
 from common.errors import InputError, SeparableError
 from hw.contract.registers import IDENTITY
-from sw.compiler.program.program import Program
+from sw.compiler.program.plan import Plan
 from sw.compiler.program.schema import DTYPES, Reader, SchemaError, Writer, fingerprint
 from sw.compiler.program.validation import check
 
 __all__ = ["is_program", "load", "loads", "save"]
 
-FORMAT = 5
+FORMAT = 6
 """Raised where the same fields come to mean something else; other fields are noticed anyway."""
 
 MAGIC = b"separable program "
@@ -50,7 +50,7 @@ Array = npt.NDArray[Any]
 @cache
 def _version() -> bytes:
     """Return the first line: the format, its fields, and the core's command set."""
-    return MAGIC + f"{FORMAT}.{fingerprint(Program)}.{IDENTITY:02x}\n".encode()
+    return MAGIC + f"{FORMAT}.{fingerprint(Plan)}.{IDENTITY:02x}\n".encode()
 
 
 def is_program(path: str | PathLike[str]) -> bool:
@@ -69,20 +69,20 @@ def _is_old(begin: bytes) -> bool:
     return begin.startswith(OLD) and begin[30:].startswith(OLD_MEMBER)
 
 
-def save(program: Program, path: str | PathLike[str]) -> None:
-    """Write a program to a file, as a whole or not at all.
+def save(plan: Plan, path: str | PathLike[str]) -> None:
+    """Write a compiled network to a file, as a whole or not at all.
 
     Raises
     ------
     SeparableError
         If it cannot be written.
     """
-    check(program)
+    check(plan)
     writer = Writer()
-    plain = writer.plain(program, Program)
+    plain = writer.plain(plan, Plan)
     document = {
         "arrays": [[array.dtype.name, array.shape] for array in writer.arrays],
-        "program": plain,
+        "plan": plain,
     }
     parts = [
         _version(),
@@ -96,8 +96,8 @@ def save(program: Program, path: str | PathLike[str]) -> None:
     files.write_bytes(path, content + sha256(content).digest())
 
 
-def load(path: str | PathLike[str]) -> Program:
-    """Read a program from a file.
+def load(path: str | PathLike[str]) -> Plan:
+    """Read a compiled network from a file.
 
     Raises
     ------
@@ -107,8 +107,8 @@ def load(path: str | PathLike[str]) -> Program:
     return loads(reading.read(path, limit=MAX_FILE), str(path))
 
 
-def loads(data: bytes, name: str) -> Program:
-    """Return the program of a file's contents; ``name`` is what messages call it.
+def loads(data: bytes, name: str) -> Plan:
+    """Return the compiled network of a file's contents; ``name`` is what messages call it.
 
     Raises
     ------
@@ -126,26 +126,26 @@ def loads(data: bytes, name: str) -> Program:
     if sha256(content).digest() != digest:
         raise InputError(f"{name}: damaged, its checksum is wrong; {_AGAIN}")
     try:
-        program = _decode(content[len(version) :])
-        check(program)
+        plan = _decode(content[len(version) :])
+        check(plan)
     except (ValueError, RecursionError, SeparableError) as error:
         raise InputError(f"{name}: not what the compiler writes ({error}); {_AGAIN}") from None
-    return program
+    return plan
 
 
-def _decode(content: bytes) -> Program:
-    """Return the program of what follows the first line."""
+def _decode(content: bytes) -> Plan:
+    """Return the compiled network of what follows the first line."""
     text, end, rest = content[: MAX_DOCUMENT + 1].partition(b"\n")
     if not end:
         raise SchemaError("the line of JSON does not end")
     rest = content[len(text) + 1 :]
     document = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    if type(document) is not dict or document.keys() != {"arrays", "program"}:
-        raise SchemaError("arrays and program must be there, and nothing else")
+    if type(document) is not dict or document.keys() != {"arrays", "plan"}:
+        raise SchemaError("arrays and plan must be there, and nothing else")
     reader = Reader(_arrays(document["arrays"], rest))
-    program: Program = reader.value(document["program"], Program, "program")
+    plan: Plan = reader.value(document["plan"], Plan, "plan")
     reader.check_all_used()
-    return program
+    return plan
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

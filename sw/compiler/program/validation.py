@@ -15,6 +15,7 @@ from hw.contract.words import ADDRESS_BITS
 from sw import ir
 from sw.compiler.program.encoding import descriptor_words
 from sw.compiler.program.layout import NOTHING
+from sw.compiler.program.plan import Plan
 from sw.compiler.program.program import Program
 from sw.compiler.program.tensors import DeviceTensor, Place
 
@@ -34,14 +35,48 @@ def _require(holds: bool, rule: str) -> None:
         raise ValueError(rule)
 
 
-def check(program: Program) -> None:
-    """Check that a program's parts fit each other, the core and the network.
+def check(plan: Plan) -> None:
+    """Check that the parts of a compiled network fit each other, the core and the network.
 
     Raises
     ------
     ValueError
         Naming the rule.
     """
+    _check_graph(plan.network)
+    known, flash_end = set(plan.network.inputs), 0
+    for program in plan.programs:
+        _require(
+            program.config == plan.config and program.board == plan.board,
+            "all programs must be for the same core",
+        )
+        _require(program.flash_address >= flash_end, "programs must not lie in each other's place")
+        flash_end = program.flash_address + len(program.flash)
+        _require(known.issuperset(program.network.inputs), "what a program reads must be known")
+        known |= set(program.network.outputs)
+        _check_program(program)
+        _check_shared(plan.network, program.network)
+    known |= {tensor.index for tensor in plan.network.tensors if tensor.is_constant}
+    _require(
+        not plan.programs or known.issuperset(plan.network.outputs),
+        "the programs must give the network's outputs",
+    )
+    for op in plan.host:
+        _require(op.macs >= 0, f"operator {op.name!r} has a negative size")
+
+
+def _check_shared(network: ir.Graph, piece: ir.Graph) -> None:
+    """Check that a piece's inputs and outputs are the network's tensors."""
+    _require(len(piece.tensors) == len(network.tensors), "a piece must have the network's tensors")
+    for index in (*piece.inputs, *piece.outputs):
+        ours, its = network.tensors[index], piece.tensors[index]
+        _require(
+            (ours.shape, ours.dtype, ours.quantization) == (its.shape, its.dtype, its.quantization),
+            f"tensor {index} must be the network's",
+        )
+
+
+def _check_program(program: Program) -> None:
     depth = program.config.memory_depth
     _require(depth <= 1 << ADDRESS_BITS, "memory is larger than addresses reach")
     _require(
@@ -239,8 +274,10 @@ def _check_quantization(tensor: ir.Tensor) -> None:
     if tensor.quantization is None:
         return
     for scale in tensor.quantization.scales:
+        # Only a channel of weights may have 0.
+        positive = scale > 0 or (scale == 0 and tensor.quantization.per_channel)
         _require(
-            0 < scale <= LARGEST_SCALE and float(np.float32(scale)) == scale,
+            positive and scale <= LARGEST_SCALE and float(np.float32(scale)) == scale,
             f"{where}: a scale must be a positive float32",
         )
     limits = np.iinfo(kind) if kind.kind in "iu" else np.iinfo(np.int8)

@@ -54,7 +54,7 @@ def work_timings(
 
 
 # A program is asked for its cycles when it is chosen, and then again for every report.
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _timings(
     work: tuple[Work, ...], ring_words: int, config: CoreConfig, host: Arrivals | None
 ) -> tuple[DescriptorTiming, ...]:

@@ -120,6 +120,7 @@ def test_start_is_a_pulse():
     HostBench().run(scenario)
 
 
+@pytest.mark.slow
 def test_cycles():
     """Cycles are counted while the core is busy, beyond 16 bits."""
     async def scenario(bench):

@@ -334,6 +334,7 @@ def test_layer(name, loading):
         d.steps * d.width * d.height * d.blocks + 30 for d in [LAYERS[name]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lanes", [2, 4])
 @pytest.mark.parametrize("seed", range(3))
 def test_programs(lanes, seed):

@@ -109,6 +109,7 @@ def request(rng, phase, edges):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "odd"), [
     (Mode.DEPTHWISE, 0), (Mode.DEPTHWISE_STRIDE2, 0), (Mode.DEPTHWISE_STRIDE2, 1),
 ])

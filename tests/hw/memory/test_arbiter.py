@@ -86,6 +86,7 @@ def test_reads_for_the_word_reader():
     BlockBench(Arbiter(config())).run(scenario)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lanes", [2, 4])
 def test_halfwords_do_not_meet(lanes):
     """Whoever writes from the stream has it in the cycle in which the access is at the lane."""

@@ -93,6 +93,7 @@ def test_rate_and_latency_are_exact(address):
     FlashBench(CONTENTS).run(scenario)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_random_stalls_lose_nothing_and_follow_the_published_rule(seed):
     rng = random.Random(seed)

@@ -59,6 +59,7 @@ def test_registers(board: SimulatedBoard) -> None:
     assert board.read_register(Register.STATUS) >> 8 == IDENTITY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("address", "count"), [(-1, 1), (4096, 1), (4095, 2)])
 def test_bad_addresses(board: SimulatedBoard, address: int, count: int) -> None:
     with pytest.raises(ValueError, match="halfwords"):
@@ -67,6 +68,7 @@ def test_bad_addresses(board: SimulatedBoard, address: int, count: int) -> None:
         board.write_memory(address, [0] * count)
 
 
+@pytest.mark.slow
 def test_flash_contents(board: SimulatedBoard) -> None:
     board.write_flash(FLASH_SIZE - 3, b"abc")
     assert board.read_flash(FLASH_SIZE - 4, 4) == b"\xffabc"

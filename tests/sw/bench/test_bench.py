@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.plans import plan_of
 
 import boards
 import sw.bench.__main__
@@ -60,7 +61,7 @@ def program() -> Program:
 def test_causes_add_up(program: Program) -> None:
     layers = model_profile(program)
     assert [layer.cycles for layer in layers] == predict(program)
-    result = measure(program, BOARD, CLOCK)
+    result = measure(plan_of(program), BOARD, CLOCK)
     assert result.source == "model" and set(result.lost()) == LOST
     assert result.limit + sum(result.lost().values()) == result.cycles == sum(predict(program))
     assert result.utilization == program.macs / 16 / result.cycles
@@ -169,6 +170,7 @@ def test_networks_of_a_folder(
     x = net.conv_2d(net.input((1, 12, 12, 3)), 8, kernel=(3, 3))
     large = tmp_path / "a_kernel.tflite"
     large.write_bytes(net.build(outputs=[net.depthwise_conv_2d(x, kernel=(5, 5))]))
+    arguments.append("--no-fallback")
     monkeypatch.setenv("SEPARABLE_MODELS", str(tmp_path))
     assert main(arguments) == 0
     printed = capsys.readouterr().out
@@ -223,6 +225,6 @@ def test_networks(shared: Path, name: str) -> None:
     program = compile_graph(graph, BOARD.config, board=BOARD.name)
     with open_device("sim", BOARD.config) as device:
         result: Measurement = measure(
-            program, BOARD, CLOCK, device=device, frame=random_inputs(graph, 0))
+            plan_of(program), BOARD, CLOCK, device=device, frame=random_inputs(graph, 0))
     assert result.source == "counters"
     assert [layer.cycles for layer in result.layers] == predict(program)

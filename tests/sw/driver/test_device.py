@@ -103,6 +103,7 @@ def test_what_was_in_memory_does_not_matter(graph: Graph, program: Program) -> N
         np.testing.assert_array_equal(results[0].tensors[index], results[1].tensors[index])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cycles", [0, 1, 500, 2000])
 def test_a_run_that_was_left_behind(
     device: Device, graph: Graph, program: Program, cycles: int
@@ -150,6 +151,7 @@ def test_a_second_program_replaces_the_first(device: Device, graph: Graph) -> No
             np.testing.assert_array_equal(got[index], expected[index])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1026, 1280, 2048])
 def test_sums_in_parts(device: Device, channels: int) -> None:
     """Their parts wait for weights from the flash again and again."""
@@ -179,6 +181,7 @@ def test_errors_before_the_device_is_touched(
         device.infer(frame(graph, 0)[:, 1:])
 
 
+@pytest.mark.slow
 def test_a_truncated_program_is_corrupt(device: Device, graph: Graph, program: Program) -> None:
     device.load(replace(program, flash=program.flash[: len(program.flash) // 2]))
     with pytest.raises(CorruptProgramError, match="small: the program in the device's flash is"):
@@ -191,6 +194,7 @@ def test_a_truncated_program_is_corrupt(device: Device, graph: Graph, program: P
         np.testing.assert_array_equal(got[index], golden.run(graph, x)[index])
 
 
+@pytest.mark.slow
 def test_no_result_from_a_damaged_program(device: Device, graph: Graph, program: Program) -> None:
     """One wrong bit anywhere: headers, descriptors, parameters, weights, padding, checksums."""
     device.load(program)

@@ -86,6 +86,7 @@ def test_a_good_line_needs_no_retries() -> None:
         assert outcome.error is None and not outcome.retries
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seconds", "hertz", "hangs"), [(1.0, 50e3, False), (60.0, 39e6, True), (60.0, 0.0, True)]
 )

@@ -49,6 +49,7 @@ def check(device: Device, program: Program) -> None:
     assert device.infer(FRAME).cycles == sum(predict(program))
 
 
+@pytest.mark.slow
 def test_simulated_board(program: Program) -> None:
     with open_device("sim", CONFIG) as device:
         check(device, program)

@@ -131,5 +131,5 @@ def test_the_limit_is_that_of_the_program(program: Program) -> None:
     device = Device(Recorder(), CONFIG)
     for one, shape in ((program, (1, 12, 12, 3)), (larger, (1, 40, 40, 8))):
         device.load(one)
-        assert device._job(np.zeros(shape, np.int8)).limit > 3 * sum(predict(one))
+        assert device._begin(np.zeros(shape, np.int8)).job.limit > 3 * sum(predict(one))
     assert sum(predict(larger)) > 40_000

@@ -140,6 +140,7 @@ def test_published_grids() -> None:
 # Sweeps.
 
 
+@pytest.mark.slow
 def test_processes_change_nothing() -> None:
     one = dict(sweep(SMALL, BOARD, jobs=1))
     assert dict(sweep(SMALL, BOARD, jobs=2)) == one

@@ -103,6 +103,7 @@ def test_wrong_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_interrupted(tmp_path: Path) -> None:
     state = tmp_path / "state.jsonl"
     command = [sys.executable, "-m", "sw.fuzz", "mutants", "--count", "100000", "--state", state]

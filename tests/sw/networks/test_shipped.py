@@ -43,6 +43,7 @@ def test_images() -> None:
     assert default_labels()[9] == "Ankle boot"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network(name: str) -> None:
     """As accurate on the images that ship as the documents say; the reference's integers."""
@@ -129,6 +130,7 @@ def test_own_input_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert first[1].endswith("Bag")
 
 
+@pytest.mark.slow
 def test_compile_without_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert compile_tool.main(BOARD) == 0
     assert NETWORKS["v1"].name in capsys.readouterr().out

@@ -69,6 +69,7 @@ def processors() -> list[dict[str, str]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", processors(), ids=lambda e: "-".join(e.values()))
 def test_every_processor_writes_the_same_file(environment: dict[str, str]) -> None:
     done = subprocess.run(

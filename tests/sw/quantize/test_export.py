@@ -193,6 +193,7 @@ def test_chosen_quantisation() -> None:
 # Whole files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["v1", "v2", "v2 keras", "grey"])
 def test_file_equals_the_judges(case: str) -> None:
     """LiteRT and TensorFlow Lite Micro compute every tensor of the file as the golden model."""
@@ -219,6 +220,7 @@ def test_file_equals_the_judges(case: str) -> None:
                 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preprocessing", [UNIT, KERAS, TORCHVISION])
 def test_preprocessing_is_part_of_the_first_layer(preprocessing: Preprocessing) -> None:
     """Away from the border, where padding stands for the mean of all channels' means."""
@@ -247,6 +249,7 @@ def test_integers_are_near_the_float_network(net: Architecture) -> None:
     assert np.corrcoef(real.ravel(), exact.ravel())[0, 1] > 0.98
 
 
+@pytest.mark.slow
 def test_file_compiles() -> None:
     board = boards.get("icebreaker")
     for net in (GREY, dataclasses.replace(V2, padding="same")):

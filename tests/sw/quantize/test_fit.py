@@ -26,6 +26,7 @@ V1 = mobilenet_v1(0.1, 17, classes=3, channels=1, padding="symmetric")
 V2 = mobilenet_v2(0.1, 24, classes=5, head=24, stem_stride=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("net", "corners"),
     [*((V1, (corner,)) for corner in CORNERS), (V1, CORNERS), (V2, CORNERS)],
@@ -91,6 +92,7 @@ def test_averages_are_judged_by_the_compiler(size: int) -> None:
     assert not fit.average_is_taken(x, y, size=300, core=BOARD.config)
 
 
+@pytest.mark.slow
 def test_networks_that_do_not_compile_are_not_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

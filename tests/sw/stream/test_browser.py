@@ -230,6 +230,7 @@ def contrast(browser: Any) -> list[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_end_and_a_lost_connection(browser: Any, page: Page) -> None:
     page.show(FULL, NOW)
     look_at(browser, page)

@@ -26,6 +26,7 @@ from sw.stream.__main__ import main
 GOLDEN = [*BOARD, "--backend", "golden"]
 
 
+@pytest.mark.slow
 def test_json_lines(model: str, folder: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([model, folder, *BOARD, "--json-lines", "--verify"]) == 0
     captured = capsys.readouterr()

@@ -43,6 +43,7 @@ def test_standard_input(model: str) -> None:
     assert err.startswith(b"3 frames in ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "number, code", [(signal.SIGINT, INTERRUPTED), (signal.SIGTERM, 128 + signal.SIGTERM)]
 )

@@ -48,7 +48,8 @@ def coded(
     """Encode a channel; return its codes and all sums, for hardware and reference."""
     w, total = np.array([weights]), sums_of(weights, bias, zero_point)
     spec = RequantiserSpec(fraction_bits=fraction_bits)
-    codes = encode(ref, total, spec, "operator 'x'")
+    codes, guards = encode(ref, total, spec, "operator 'x'")
+    assert not guards
     nominal = nominal_codes(ref, total, "operator 'x'")
     np.testing.assert_array_equal(nominal.factor, codes.factor)
     np.testing.assert_array_equal(nominal.output_range, codes.output_range)
@@ -117,8 +118,8 @@ def test_multipliers_of_one_half_and_more(shift: int, single: bool) -> None:
 
 
 def test_sums_beyond_the_accumulator_are_refused() -> None:
-    with pytest.raises(UnsupportedError, match=r"output channel 0 reach .* accumulators hold"):
-        coded(reference(1 << 30, -10), [127] * 400, 0)
+    with pytest.raises(UnsupportedError, match=r"output channel 0 reach .* the requantiser scales"):
+        coded(reference(1 << 30, -15), [127] * 400, 0)
     with pytest.raises(UnsupportedError, match="overflow int32"):
         coded(reference(1 << 30, -10), [100], (1 << 31) - 5)
 
@@ -150,23 +151,6 @@ def test_output_ranges_enclose_outputs() -> None:
     codes, _, sums = coded(ref, WEIGHTS, -4000)
     outputs = ref.output(sums[None, :])[0]
     assert codes.output_range[:, 0].tolist() == [outputs.min(), outputs.max()]
-
-
-def encode_high_inputs(weights: list[int], bias: int) -> None:
-    """Encode a channel whose inputs are known to be high: 100 to 127, the zero point 120."""
-    sums = sums_of(weights, bias, 120, (100, 127))
-    encode(reference(1 << 30, -15), sums, SPEC, "operator 'x'")
-
-
-def test_every_width_is_checked() -> None:
-    """What is added last may be small, and what is on the way there large."""
-    encode_high_inputs([127] * 500, 0)
-    with pytest.raises(UnsupportedError, match="partial sums of output channel 0 reach 9677400"):
-        encode_high_inputs([127] * 600, 0)
-    with pytest.raises(UnsupportedError, match="biases of output channel 0 reach 8520000"):
-        encode_high_inputs([127] * 500, -900_000)
-    with pytest.raises(UnsupportedError, match="sums with bias of output channel 0 reach"):
-        coded(reference(1 << 30, -15, zero_point=-128), [127] * 10, 9_000_000, zero_point=0)
 
 
 def test_left_shifts_that_overflow_are_refused() -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.compiled import check, check_program, random_inputs
+from support.plans import load_program, save_program
 
 from hw.contract.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, images, importer
-from sw.compiler import Program, compile_graph, compile_layer, load_program, save_program
+from sw.compiler import Program, compile_graph, compile_layer
 from sw.compiler.timing import predict
 from sw.fuzz.builder import NetworkBuilder
 

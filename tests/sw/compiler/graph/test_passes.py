@@ -121,13 +121,6 @@ def test_nothing_for_the_device() -> None:
     assert "nothing to compile" in refusal(lambda n: n.softmax(n.input((1, 4))))
 
 
-def test_padded_convolution_in_the_middle() -> None:
-    def make(net: NetworkBuilder) -> int:
-        return net.conv_2d(net.conv_2d(net.input((1, 6, 6, 8)), 8), 8, kernel=(3, 3))
-
-    assert "3x3 convolution with padding runs only on the network's input" in refusal(make)
-
-
 def test_depth_multiplier_in_the_middle() -> None:
     def make(net: NetworkBuilder) -> int:
         return net.depthwise_conv_2d(net.conv_2d(net.input((1, 6, 6, 8)), 8), depth_multiplier=2)

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.compiled import check, random_inputs
+from support.plans import load_program, save_program
 
 import boards
 from common.errors import UnsupportedError
 from sim.functional import run_program
 from sw import golden, importer
-from sw.compiler import compile_graph, load_program, save_program
+from sw.compiler import compile_graph
 from sw.driver import Device
 from sw.driver.simulation import SimTransport
 from sw.fuzz.builder import NetworkBuilder
@@ -198,12 +199,14 @@ def test_constant_is_an_output(tmp_path: Path) -> None:
     on_core(net.build(outputs=[y, net.file.operators[-1].inputs[2]]), tmp_path / "network.sep")
 
 
+@pytest.mark.slow
 def test_tensor_of_the_host_is_an_output(tmp_path: Path) -> None:
     net = NetworkBuilder(seed=13)
     x = net.mul(net.input((1, 4, 4, 3)), net.constant((3,)))
     on_core(net.build(outputs=[net.conv_2d(x, 8), x]), tmp_path / "network.sep")
 
 
+@pytest.mark.slow
 def test_tail_reads_what_the_host_made(tmp_path: Path) -> None:
     net = NetworkBuilder(seed=14)
     x = net.input((1, 4, 4, 3))

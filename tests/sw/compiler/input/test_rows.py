@@ -109,13 +109,13 @@ def test_only_the_bytes_of_the_input_are_sent(graph: Graph, program: Program) ->
     (x,) = random_inputs(graph, 0)
     ((at, whole),) = program.prepare(x)
     memory = np.zeros_like(whole)
-    runs, _ = program.uploads(x, constants=False)
+    runs, _ = program.uploads(program.before(x), constants=False)
     for start, words in [*program.constants(), *runs]:
         memory[start - at : start - at + len(words)] = words
     assert at == address
     np.testing.assert_array_equal(memory, whole)
     # They are no secret to programs that know nothing of it.
-    assert len(plain.uploads(x, constants=False)[0][0][1]) == plain.sent_words
+    assert len(plain.uploads(plain.before(x), constants=False)[0][0][1]) == plain.sent_words
 
 
 def layout_of(used: list[int]) -> InputLayout:

@@ -10,19 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from support.compiled import check, check_program, random_inputs
+from support.plans import load_program, save_program
 
 from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from sim.functional import run_program
 from sw import golden, importer
-from sw.compiler import (
-    Program,
-    compile_graph,
-    compile_layer,
-    load_program,
-    pipeline,
-    save_program,
-)
+from sw.compiler import Program, compile_graph, compile_layer, pipeline
 from sw.compiler.graph.partition import partition
 from sw.compiler.lowering import channel_order, reading_order
 from sw.compiler.lowering.channel_order import order_channels

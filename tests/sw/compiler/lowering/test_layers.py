@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support.compiled import check, check_program, random_inputs
 from support.layer_networks import build, set_weights, small_weights, uint8_weights
+from support.on_core import check_on_core
 
 from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
@@ -17,12 +18,13 @@ from hw.contract.requantiser import u_limit
 from sim.functional import run_program
 from sw import golden, importer, ir
 from sw.compiler import compile_layer
-from sw.compiler.exact.averages import find_code
+from sw.compiler.exact.averages import find_codes
 from sw.compiler.exact.requantiser import RequantiserSpec
 from sw.compiler.input.geometry import FirstLayer
 from sw.compiler.input.units import units
 from sw.compiler.lowering import depthwise
 from sw.compiler.program.tensors import Place
+from sw.compiler.timing import predict
 from sw.fuzz.builder import NetworkBuilder
 from sw.golden.requantisation import Requantisation
 
@@ -167,13 +169,37 @@ def test_single_blocks_of_too_many_pixels_are_refused() -> None:
     uint8_weights(net, 120)
     small_weights(net, y)
     set_weights(net, y, {(3, 0, 0, 0): 255})
-    with pytest.raises(UnsupportedError, match=r"parts are only for a single output pixel.* 5x13"):
+    with pytest.raises(UnsupportedError, match=r"in parts are for .* at most 64 .*, not for 5x13"):
         check(net.build(outputs=[y]))
 
 
-def test_long_sums_of_many_pixels_are_refused() -> None:
-    with pytest.raises(UnsupportedError, match=r"parts are only for a single output pixel.* 2x1"):
-        check(build(lambda n: small_weights(n, n.conv_2d(n.input((1, 2, 1, 1280)), 8))))
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [("CONV_2D", "int8"), ("FULLY_CONNECTED", "uint8"), ("FLATTENED", "int8")]
+)
+def test_long_sums_of_many_pixels(kind: str, dtype: str) -> None:
+    """Each pixel has its weights from the flash: a descriptor for every one."""
+
+    def make(net: NetworkBuilder) -> int:
+        x = net.input((1, 3, 2, 1280))
+        if kind == "CONV_2D":
+            y = net.conv_2d(x, 10)
+        else:
+            x = net.reshape(x, (3, 2560)) if kind == "FLATTENED" else x
+            y = net.fully_connected(x, 10)
+        return small_weights(net, y)
+
+    program = check_on_core(build(make, dtype=dtype))
+    pixels = 3 if kind == "FLATTENED" else 6
+    assert all(work.descriptor.partial for work in program.work)
+    assert len(program.work) == pixels
+    # Two blocks, a byte of weights a cycle.
+    words = pixels * 2 * 2 * (1280 if kind == "FLATTENED" else 640)
+    assert 8 * words < sum(predict(program)) < 8.2 * words
+
+
+def test_long_sums_of_too_many_pixels_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match=r"in parts are for .* at most 64 .*, not for 5x13"):
+        check(build(lambda n: small_weights(n, n.conv_2d(n.input((1, 5, 13, 1280)), 8))))
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
@@ -268,8 +294,10 @@ def test_biases_of_averages_fit_the_accumulator() -> None:
     """Sums far from 0 want a large bias, which a small weight makes smaller."""
     sums = np.arange(1_000_000, 1_000_101)
     requantisation = Requantisation(zero_point=0, act_min=-128, act_max=127)
-    code = find_code(sums, sums - 1_000_050, 1.0, requantisation, RequantiserSpec())
-    assert code is not None and 0 < code.weight <= 8
+    codes = find_codes(sums, sums - 1_000_050, 1.0, requantisation, RequantiserSpec())
+    assert codes is not None
+    (code,) = codes
+    assert 0 < code.factor <= 8
     assert abs(code.bias) <= u_limit(24)
 
 

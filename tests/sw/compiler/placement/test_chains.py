@@ -66,6 +66,7 @@ def rolled(program: Program) -> set[str]:
     return {program.layers[work.layer].name for work in program.work if work.rows == 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
 @pytest.mark.parametrize("size", [26, 31, 40])
 @pytest.mark.parametrize("make", [separable, inverted])
@@ -85,6 +86,7 @@ def test_valid_padding(size: int) -> None:
     check_program(graph, smallest(graph), random_inputs(graph, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [70, 76])
 def test_inputs_that_do_not_fit_come_in_chunks(size: int) -> None:
     graph = inverted(size, size)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from support.compiled import check_program, random_inputs
 from support.networks import image_network
+from support.plans import load_program, save_program
 
 import boards
 from hw.contract.config import CoreConfig
@@ -19,7 +20,7 @@ from sim.board.simulated import SimulatedBoard
 from sim.functional import run_program
 from sw import compile as compile_tool
 from sw import golden, images, importer
-from sw.compiler import Overlap, Program, compile_graph, load_program, save_program
+from sw.compiler import Overlap, Program, compile_graph
 from sw.compiler.timing import overlap as overlapping
 from sw.compiler.timing import predict
 from sw.compiler.timing.overlap import MARGIN
@@ -66,7 +67,7 @@ class Line:
         begin, number = self.board.cycle, 0
         if overlap is not None:
             self.board.write_register(Register.START, 1)
-        for address, words in self.program.uploads(x, constants=False)[0]:
+        for address, words in self.program.uploads(self.program.before(x), constants=False)[0]:
             if overlap is None:
                 self.write(address, words)
                 continue
@@ -114,6 +115,7 @@ def expected(graph: Graph, frames: list[Array]) -> list[Array]:
     return [golden.run(graph, x)[graph.outputs[0]] for x in frames]
 
 
+@pytest.mark.slow
 def test_next_input_comes_while_the_core_runs(graph: Graph, program: Program) -> None:
     frames = [random_inputs(graph, seed)[0] for seed in range(3)]
     overlap = program.overlap

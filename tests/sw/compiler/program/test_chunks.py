@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.plans import load_program, save_program
 
 import boards
 from common.errors import InputError, UnsupportedError
@@ -15,7 +16,7 @@ from hw.contract.registers import HOLD_NEVER, Register
 from hw.contract.sections import seal, unseal
 from sim.functional import run_program
 from sw import golden, importer
-from sw.compiler import InputChunk, Program, compile_graph, load_program, save_program
+from sw.compiler import InputChunk, Program, compile_graph
 from sw.compiler.program.encoding import descriptor_words
 from sw.compiler.timing import predict
 from sw.driver import Device, DeviceError, DeviceTimeout, open_device, profile
@@ -97,7 +98,7 @@ def frame(seed: int) -> np.ndarray:
 def test_functional_model(graph: Graph, program: Program, late: bool) -> None:
     (output,) = graph.outputs
     x = frame(0)
-    before, during = program.uploads(x)
+    before, during = program.uploads(program.before(x))
     assert (len(before), len(during)) == (PLACES, ROWS - PLACES)
     with pytest.raises(InputError, match="does not fit into the device's memory"):
         program.prepare(x)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.compiled import check_program, random_inputs
+from support.plans import load_program, save_program
 
 from common.errors import InputError
 from hw.contract.config import CoreConfig
@@ -19,7 +20,7 @@ from sim.functional import FunctionalCore, run_program
 from sim.records import ProgramError, records
 from sw import compile as tool
 from sw import importer
-from sw.compiler import compile_graph, load_program, save_program
+from sw.compiler import compile_graph
 from sw.compiler.program.encoding import descriptor_words
 from sw.compiler.timing import predict
 from sw.fuzz.builder import NetworkBuilder

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 from support.compiled import check_program, random_inputs
+from support.plans import load_program, save_program
 
 import boards
 from common.errors import InputError
 from sw import golden, importer
-from sw.compiler import Program, compile_graph, is_program, load_program, save_program
+from sw.compiler import Program, compile_graph, is_program
 from sw.compiler.program import storage
 from sw.compiler.program.schema import Reader, SchemaError, Writer, fingerprint
 from sw.fuzz.builder import NetworkBuilder
@@ -204,14 +205,15 @@ def test_no_value_out_of_range_is_accepted(
     name: str, wrong: Any, contents: bytes
 ) -> None:
     version, document, rest = parts(contents)
-    assert name in document["program"]
-    document["program"][name] = wrong
+    (program,) = document["plan"]["programs"]
+    assert name in program
+    program[name] = wrong
     refused(sealed(version, document, rest))
 
 
 def test_operators_that_would_divide_by_nothing(contents: bytes) -> None:
     version, document, rest = parts(contents)
-    for op in document["program"]["network"]["ops"]:
+    for op in document["plan"]["network"]["ops"]:
         for name in ("stride", "window", "dilation", "depth_multiplier"):
             if name in op:
                 right, op[name] = op[name], ([0, 0] if isinstance(op[name], list) else 0)
@@ -245,7 +247,7 @@ def test_a_changed_flash_image_is_found(program: Program, contents: bytes) -> No
 
 @pytest.mark.parametrize("text", [
     b"", b"null", b"[]", b"{}", b"{", b"[" * 1_000_000, b"1" * 10_000, b'{"arrays":[],"arrays":[]}',
-    b'{"arrays":[],"program":NaN}', b"\xff", b'{"arrays":[],"program":{}}', b'"' + b"x" * 100,
+    b'{"arrays":[],"plan":NaN}', b"\xff", b'{"arrays":[],"plan":{}}', b'"' + b"x" * 100,
 ], ids=lambda text: text[:20].decode("latin1"))
 def test_documents_that_are_none(text: bytes, contents: bytes) -> None:
     version, _, _ = parts(contents)

@@ -1,0 +1,75 @@
+"""Work on many things in several processes, results in the order in which they are ready."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import TypeVar
+
+from common.process import beginning
+
+__all__ = ["default_jobs", "parallel"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def default_jobs() -> int:
+    """Return how many processes to use: one per processor."""
+    return os.cpu_count() or 1
+
+
+def parallel(
+    work: Callable[[Item], Result], items: Sequence[Item], *, jobs: int
+) -> Generator[tuple[int, Result]]:
+    """Work on items.
+
+    Parameters
+    ----------
+    work : callable
+        A function of a module, which other processes can import.
+    items : sequence
+        Begun in this order.
+    jobs : int
+        Processes; with 1 everything happens in this one.
+
+    Yields
+    ------
+    (number, result)
+        Position in ``items``, in the order in which they are ready.
+    """
+    if jobs == 1 or len(items) < 2:
+        for number, item in enumerate(items):
+            yield number, work(item)
+        return
+    # A new interpreter each: a fork of a process with threads may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        min(jobs, len(items)), mp_context=context, initializer=_end_with_parent
+    ) as pool:
+        try:
+            with beginning():
+                futures = {pool.submit(work, item): n for n, item in enumerate(items)}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            # What they compute nobody wants any more.
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that began it does, even if that one was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,136 @@
+"""From a network to a plan: programs for what the core can run, and the rest for the host.
+
+What the core cannot run, or cannot be proven to run exactly, the host computes with the golden
+model, wherever it stands.  The compiler finds out by trying: operators that are refused become the
+host's, and the network is divided again, until all programs are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from common.errors import UnsupportedError
+from hw.contract.config import CoreConfig
+from sw import ir
+from sw.compiler.graph.division import divide
+from sw.compiler.graph.partition import host_rule
+from sw.compiler.graph.passes import run_passes
+from sw.compiler.graph.refusals import Refused
+from sw.compiler.pipeline import FLASH_ADDRESS, REMOVE_CONSTANT_CHANNELS, compile_graph
+from sw.compiler.program.plan import HostOperator, Plan
+from sw.compiler.program.program import Program
+
+__all__ = ["compile_network"]
+
+FLASH_END = 1 << 24
+"""Bytes that the flash reader reaches."""
+
+ALIGNMENT = 1 << 12
+"""Programs begin at sectors of the flash, so that each can be written by itself."""
+
+RECORD = 1 << 8
+"""Bytes behind a program at most in which the flash has its record."""
+
+
+_Compile = Callable[[ir.Graph, int, frozenset[str]], Program]
+"""Compiles a piece to a program at an address; the third argument are the host's operators."""
+
+
+def compile_network(
+    graph: ir.Graph,
+    config: CoreConfig,
+    *,
+    board: str = "",
+    flash_address: int = FLASH_ADDRESS,
+    fallback: bool = True,
+    dense_input: bool = False,
+    remove_constant_channels: bool = REMOVE_CONSTANT_CHANNELS,
+    compact_input: bool = False,
+) -> Plan:
+    """Compile a network.
+
+    Parameters
+    ----------
+    graph : Graph
+    config : CoreConfig
+    board : str
+    flash_address : int
+        Byte address of the first program.
+    fallback : bool
+        The host runs what the device cannot.  Without, it runs only what is in front of the first
+        and behind the last operator of a kind that the device knows.
+    dense_input, remove_constant_channels, compact_input
+        As for :func:`sw.compiler.compile_graph`.
+
+    Raises
+    ------
+    UnsupportedError
+        If the network cannot be compiled.
+    """
+
+    def compiled(piece: ir.Graph, address: int, host: frozenset[str]) -> Program:
+        program = compile_graph(
+            piece, config, board=board, flash_address=address, dense_input=dense_input,
+            remove_constant_channels=remove_constant_channels, compact_input=compact_input,
+            host=host,
+        )
+        if (end := address + len(program.flash) + RECORD) > FLASH_END:
+            raise UnsupportedError(
+                f"{graph.name}: its programs end at byte {end:,} of the flash, and the core reads "
+                f"{FLASH_END:,}; use a smaller width multiplier or smaller images"
+            )
+        return program
+
+    if fallback:
+        programs, rules = _divided(graph, flash_address, compiled)
+    else:
+        programs, rules = [compiled(graph, flash_address, frozenset())], {}
+    return Plan(
+        network=graph, board=board, config=config, programs=tuple(programs),
+        host=_host(graph, programs, rules),
+    )
+
+
+def _divided(
+    graph: ir.Graph, flash_address: int, compiled: _Compile
+) -> tuple[list[Program], dict[str, str]]:
+    """Return the programs, and why the host has what it has, by operator."""
+    folded = run_passes(graph)
+    rules = {op.name: rule for op in folded.ops if (rule := host_rule(folded, op)) is not None}
+    while True:
+        pieces = divide(folded, rules)
+        if len(pieces) == 1:
+            pieces = [graph]
+        programs: list[Program] = []
+        address = flash_address
+        refused: dict[str, str] = {}
+        for piece in pieces:
+            if all(op.name in rules for op in run_passes(piece).ops):
+                continue
+            try:
+                programs.append(compiled(piece, address, frozenset(rules)))
+            except Refused as error:
+                refused |= error.rules
+            else:
+                end = address + len(programs[-1].flash) + RECORD
+                address = end + -end % ALIGNMENT
+        if not refused:
+            return programs, rules
+        if refused.keys() <= rules.keys():
+            raise AssertionError(f"{graph.name}: {refused} was the host's already")
+        rules |= refused
+
+
+def _host(
+    graph: ir.Graph, programs: Sequence[Program], rules: Mapping[str, str]
+) -> tuple[HostOperator, ...]:
+    """Return what the host computes; a RESHAPE is no work."""
+    ops = [op for p in programs for op in (*p.prefix.ops, *p.suffix.ops)] if programs else graph.ops
+    return tuple(
+        HostOperator(
+            name=op.name, kind=op.kind, macs=graph.macs(op),
+            rule=rules.get(op.name) or host_rule(graph, op) or "nothing is left for the device",
+        )
+        for op in ops
+        if not isinstance(op, ir.Reshape)
+    )

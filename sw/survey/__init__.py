@@ -1,0 +1,1 @@
+"""Survey of many networks: which of them run, what falls back, how fast, whether exactly."""

@@ -1,0 +1,215 @@
+"""Examination of one file: what the compiler makes of it, and whether all models agree."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import boards
+from common import reading
+from common.arrays import Array
+from common.errors import SeparableError
+from hw.contract.board import Board
+from sw import golden, host_report, importer
+from sw.compiler import Plan, compile_network
+from sw.compiler.timing import predict
+from sw.driver import open_loaded
+from sw.fuzz.judge import Judge, JudgeCrash, JudgeRefuses
+from sw.ir import Graph
+from sw.verify import Difference, check
+
+__all__ = ["Finding", "Task", "examine"]
+
+JUDGE_SECONDS = 600
+"""Of processor time that LiteRT may take for one network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """File to be examined.
+
+    Attributes
+    ----------
+    path : str
+    board : str
+        A board's name.
+    fallback : bool
+        As for :func:`sw.compiler.compile_network`.
+    judged : bool
+        LiteRT's reference kernels run the network, for all tensors.
+    simulated : bool
+        The simulated core runs it, for all tensors.
+    seed : int
+        Of the random input.
+    """
+
+    path: str
+    board: str
+    fallback: bool = True
+    judged: bool = True
+    simulated: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What became of a file.
+
+    Attributes
+    ----------
+    file : str
+    verdict : str
+        ``"runs"``, ``"refused"``, ``"differs"``, ``"fails"`` (a defect of this project).
+    reason : str
+        Why it is refused, what differs, or how it fails; the first rule if something falls back.
+    falls_back : tuple of str
+        Kinds of operators with multiplications, or between those of the device, that the host runs.
+    programs, flash_bytes : int or None
+    macs, device_macs : int or None
+    core_share : float or None
+        Part of the multiplications that the core does.
+    cycles : int or None
+        Of the core, predicted.
+    host_seconds : float or None
+        Estimate.
+    inferences_per_second : float or None
+        With both.
+    judge : str
+        ``"equal"``, ``"refuses"``, ``"crashes"``, or empty if LiteRT was not asked.
+    core : str
+        ``"equal"``, or empty if it was not simulated.
+    seconds : float
+        That the examination took.
+    """
+
+    file: str
+    verdict: str
+    reason: str = ""
+    falls_back: tuple[str, ...] = ()
+    programs: int | None = None
+    flash_bytes: int | None = None
+    macs: int | None = None
+    device_macs: int | None = None
+    core_share: float | None = None
+    cycles: int | None = None
+    host_seconds: float | None = None
+    inferences_per_second: float | None = None
+    judge: str = ""
+    core: str = ""
+    seconds: float = field(default=0.0, compare=False)
+
+
+def examine(task: Task) -> Finding:
+    """Examine a file."""
+    began = time.monotonic()
+    found: dict[str, Any] = {"file": task.path, "verdict": "runs"}
+    try:
+        _examine(task, found)
+    except Difference as error:
+        found |= {"verdict": "differs", "reason": str(error)}
+    except SeparableError as error:
+        text = str(error).removeprefix(f"{task.path}: ").removeprefix(f"{Path(task.path).stem}: ")
+        found |= {"verdict": "refused", "reason": text}
+    except Exception as error:
+        found |= {"verdict": "fails", "reason": f"{type(error).__name__}: {error}"}
+    return Finding(**found, seconds=round(time.monotonic() - began, 3))
+
+
+def _examine(task: Task, found: dict[str, Any]) -> None:
+    """Fill in what is found, as far as it is."""
+    board = boards.get(task.board)
+    data = reading.read(task.path)
+    graph = importer.load(task.path)
+    frame = _frame(graph, task.seed)
+    expected = golden.run(graph, frame)
+    if task.judged:
+        found["judge"] = _judge(data, graph, frame, expected)
+    plan = compile_network(
+        graph, board.config, board=board.name, flash_address=board.flash.program_base,
+        fallback=task.fallback,
+    )
+    found |= _figures(plan)
+    if task.simulated and plan.programs:
+        _simulate(board, plan, frame, expected)
+        found["core"] = "equal"
+
+
+def _frame(graph: Graph, seed: int) -> dict[int, Array]:
+    """Return random inputs by tensor."""
+    rng = np.random.default_rng(seed)
+    frame: dict[int, Array] = {}
+    for index in graph.inputs:
+        tensor = graph.tensors[index]
+        if tensor.dtype.startswith("float"):
+            frame[index] = rng.uniform(-1, 1, tensor.shape).astype(tensor.dtype)
+        else:
+            limits = np.iinfo(tensor.dtype)
+            values = rng.integers(limits.min, limits.max, tensor.shape, endpoint=True)
+            frame[index] = values.astype(tensor.dtype)
+    return frame
+
+
+def _judge(
+    data: bytes, graph: Graph, frame: Mapping[int, Array], expected: Mapping[int, Array]
+) -> str:
+    """Compare every tensor of the golden model with LiteRT's; return what it said."""
+    with closing(Judge(seconds=JUDGE_SECONDS)) as judge:
+        try:
+            (judged,) = judge.run(data, graph, [frame])
+        except JudgeRefuses:
+            return "refuses"
+        except JudgeCrash:
+            return "crashes"
+    for index, value in expected.items():
+        try:
+            check(graph.tensors[index], judged[index], value)
+        except Difference as error:
+            raise Difference(f"LiteRT: {error}") from None
+    return "equal"
+
+
+def _figures(plan: Plan) -> dict[str, Any]:
+    """Return the plan's figures."""
+    cycles = sum(sum(predict(program)) for program in plan.programs)
+    host_seconds = host_report.seconds(plan)
+    rate = None
+    if cycles or host_seconds:
+        rate = host_report.inferences_per_second(cycles, plan.config.core_mhz, host_seconds)
+    back = [op for op in plan.host if op.macs] or (plan.host if len(plan.programs) != 1 else ())
+    return {
+        "falls_back": tuple(dict.fromkeys(op.kind for op in back)),
+        "reason": back[0].rule if back else "",
+        "programs": len(plan.programs),
+        "flash_bytes": plan.flash_bytes,
+        "macs": plan.macs,
+        "device_macs": plan.device_macs,
+        "core_share": plan.device_macs / plan.macs if plan.macs else None,
+        "cycles": cycles,
+        "host_seconds": host_seconds,
+        "inferences_per_second": rate,
+    }
+
+
+def _simulate(
+    board: Board, plan: Plan, frame: Mapping[int, Array], expected: Mapping[int, Array]
+) -> None:
+    """Compare every layer of the simulated core, and every output, with the golden model."""
+    tensors, layers = plan.network.tensors, plan.layers
+
+    def observe(number: int, value: Array) -> None:
+        index = layers[number].output
+        check(tensors[index], value, expected[index])
+
+    try:
+        with open_loaded("sim", board, plan.network, plan) as device:
+            result = device.infer(dict(frame), observe)
+        for index, value in result.tensors.items():
+            check(tensors[index], value, expected[index])
+    except Difference as error:
+        raise Difference(f"the core: {error}") from None
