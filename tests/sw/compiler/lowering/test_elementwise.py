@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.compiled import check
-from support.everywhere import check_everywhere
 from support.layer_networks import build
+from support.on_core import check_on_core
 
 from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
@@ -100,7 +100,7 @@ def test_on_the_core() -> None:
         x = net.sub(net.constant(()), x)
         return net.conv_2d(x, 8)
 
-    check_everywhere(build(make))
+    check_on_core(build(make))
 
 
 @pytest.mark.parametrize("spec", SPECS)
