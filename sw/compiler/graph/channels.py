@@ -157,7 +157,7 @@ def _rewritten(
     op: ir.Operator, part: Partition, channels: Mapping[Place, Channels], tensors: list[ir.Tensor]
 ) -> ir.Operator:
     """Return an operator with the weights and biases of stored channels, new in ``tensors``."""
-    if isinstance(op, ir.Add | ir.Sub | ir.Mul):
+    if is_elementwise(part.graph, op):
         return _with_constants(op, part, channels, tensors)
     if not isinstance(op, ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected):
         return op
@@ -213,7 +213,7 @@ def _within_int32(
 
 
 def _with_constants(
-    op: ir.Add | ir.Sub | ir.Mul,
+    op: ir.Operator,
     part: Partition,
     channels: Mapping[Place, Channels],
     tensors: list[ir.Tensor],
@@ -222,14 +222,14 @@ def _with_constants(
     written = channels.get(Place(op.output))
     if written is None:
         return op
-    numbers = []
-    for index in op.inputs:
-        old = part.graph.tensors[index]
-        if old.data is not None and old.size > 1:
+    changed: dict[str, Any] = {}
+    for name in ("input1", "input2", "alpha"):
+        index = getattr(op, name, None)
+        old = part.graph.tensors[index] if isinstance(index, int) else None
+        if old is not None and old.data is not None and old.size > 1:
             kept = np.take(old.data, list(written.kept), -1)
-            index = _append(tensors, old, kept, old.q)
-        numbers.append(index)
-    return replace(op, input1=numbers[0], input2=numbers[1])
+            changed[name] = _append(tensors, old, kept, old.q)
+    return replace(op, **changed)
 
 
 def _fold(

@@ -16,7 +16,20 @@ LAYERS = (
 )
 """What a network is cut into parts by: where these run, the device does."""
 
-ELEMENTWISE = (ir.Quantize, ir.Add, ir.Sub, ir.Mul)
+ELEMENTWISE = (
+    ir.Quantize,
+    ir.Add,
+    ir.Sub,
+    ir.Mul,
+    ir.Maximum,
+    ir.Minimum,
+    ir.Relu,
+    ir.Relu6,
+    ir.ReluN1To1,
+    ir.Relu0To1,
+    ir.LeakyRelu,
+    ir.Prelu,
+)
 """What the device may run between layers, if only one operand is computed."""
 
 
@@ -24,7 +37,7 @@ def activations(graph: ir.Graph, op: ir.Operator) -> tuple[int, ...]:
     """Return an operator's operands that are computed: without weights, biases and constants."""
     if isinstance(op, ir.WeightedOp):
         return op.inputs[:1]
-    if isinstance(op, ir.BinaryOp):
+    if isinstance(op, ir.BinaryOp | ir.Prelu):
         return tuple(i for i in op.inputs if not graph.tensors[i].is_constant)
     return op.inputs
 
@@ -48,6 +61,9 @@ def is_elementwise(graph: ir.Graph, op: ir.Operator) -> bool:
         return False
     shape = graph.tensors[op.output].shape
     constants = [graph.tensors[i] for i in op.inputs if i not in computed]
+    if isinstance(op, ir.Maximum | ir.Minimum) and any(t.size > 1 for t in constants):
+        # All channels have one clamp.
+        return False
     return graph.tensors[computed[0]].shape == shape and all(
         t.size == 1 or t.shape[-1] == t.size == shape[-1] for t in constants
     )

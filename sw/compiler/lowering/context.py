@@ -15,7 +15,8 @@ from sw.compiler.exact.requantiser import RequantiserSpec
 from sw.compiler.graph.channels import Channels
 from sw.compiler.graph.operands import activations, is_elementwise
 from sw.compiler.graph.partition import Partition
-from sw.compiler.lowering.site import AverageSite, Site, SumSite, WeightedSite
+from sw.compiler.lowering.average_site import AverageSite
+from sw.compiler.lowering.site import Site, SumSite, WeightedSite
 from sw.compiler.lowering.table_site import TableSite
 from sw.compiler.program.tensors import Place
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from sw import ir
 from sw.compiler.lowering.addition import lower_add
+from sw.compiler.lowering.average_site import AverageSite
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.convolution import lower_convolution, lower_fully_connected
 from sw.compiler.lowering.depthwise import lower_depthwise, supports
@@ -13,7 +14,7 @@ from sw.compiler.lowering.elementwise import lower_elementwise
 from sw.compiler.lowering.first_layer import lower_first_layer
 from sw.compiler.lowering.layers import LoweredLayer
 from sw.compiler.lowering.pooling import lower_average
-from sw.compiler.lowering.site import AverageSite, Site, SumSite, WeightedSite
+from sw.compiler.lowering.site import Site, SumSite, WeightedSite
 from sw.compiler.lowering.table_site import TableSite
 from sw.compiler.program.layout import InputLayout
 

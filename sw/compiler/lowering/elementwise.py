@@ -6,16 +6,27 @@ takes at least, each column its own channel's.  Blocks of channels follow each o
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 from hw.contract.blocks import Block
 from hw.contract.modes import Mode, minimum_steps
-from sw.compiler.lowering.addition import rectangles
+from sw.compiler.exact.tables import TableCodes
+from sw.compiler.graph.partition import zero_point
+from sw.compiler.lowering.addition import add_parts, rectangles
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer, Trail
+from sw.compiler.lowering.layers import (
+    Command,
+    Geometry,
+    LoweredLayer,
+    Trail,
+    scratch_place,
+)
 from sw.compiler.lowering.table_site import TableSite
 from sw.compiler.lowering.turns import MAX_COUNT
+from sw.compiler.program.tensors import Place
 
 __all__ = ["lower_elementwise"]
 
@@ -25,15 +36,38 @@ STEPS = minimum_steps(Mode.ADD)
 def lower_elementwise(ctx: Context, site: TableSite) -> LoweredLayer:
     """Lower an operator on single integers."""
     shape, words = site.output_tensor.shape, ctx.words(site.view.channels)
-    pixels = ctx.tensor_words(site.output) // words
-    goes, geometry = list(rectangles(pixels)), None
-    if len(shape) == 4 and max(shape[1:3]) <= MAX_COUNT:
-        goes, pitch = [(0, shape[1], shape[2])], shape[2] * words
-        geometry = Geometry(
+    output, scratch = site.output, scratch_place(site.output)
+    commands = _commands(ctx, site, site.parts[0], output)
+    for part in site.parts[1:]:
+        commands += _commands(ctx, site, part, scratch)
+        commands += add_parts(ctx, site, zero_point(site.output_tensor), output, scratch)
+    alone, pitch = len(site.parts) == 1, math.prod(shape[2:-1]) * words
+    image = len(shape) == 4 and max(shape[1:3]) <= MAX_COUNT
+    return LoweredLayer(
+        name=site.op.name,
+        kind=site.op.kind,
+        macs=0,
+        inputs=(site.view.place,),
+        output=output,
+        output_rows=site.output_rows,
+        commands=tuple(commands),
+        scratch={} if alone else {scratch: ctx.tensor_words(output)},
+        geometry=Geometry(
             input_rows=shape[1], output_rows=shape[1], input_pitch=pitch, output_pitch=pitch
-        )
-    blocks = _blocks(ctx, site)
-    commands = [
+        ) if alone and image else None,
+        # Words of a block are read before they are written, and by no other block.
+        in_place=Trail(0, words) if alone else None,
+    )
+
+
+def _commands(ctx: Context, site: TableSite, part: TableCodes, output: Place) -> list[Command]:
+    """Return the commands that look up the outputs of one part."""
+    shape, words = site.output_tensor.shape, ctx.words(site.view.channels)
+    goes = list(rectangles(ctx.tensor_words(site.output) // words))
+    if len(shape) == 4 and max(shape[1:3]) <= MAX_COUNT:
+        goes = [(0, shape[1], shape[2])]
+    blocks = _blocks(ctx, site, part)
+    return [
         Command(
             fields={
                 "mode": Mode.ADD,
@@ -48,11 +82,11 @@ def lower_elementwise(ctx: Context, site: TableSite) -> LoweredLayer:
                 "step_column": words,
                 "step_row": words,
                 "output_step": words,
-                **site.descriptor_fields(site.codes.requantisation),
+                **site.descriptor_fields(part.requantisation),
             },
             input=site.view.place,
             input_offset=start * words + first,
-            output=site.output,
+            output=output,
             output_offset=start * words + first,
             blocks=some,
         )
@@ -60,24 +94,11 @@ def lower_elementwise(ctx: Context, site: TableSite) -> LoweredLayer:
         for first in range(0, words, MAX_COUNT)
         for some in [tuple(blocks[first : first + MAX_COUNT])]
     ]
-    return LoweredLayer(
-        name=site.op.name,
-        kind=site.op.kind,
-        macs=0,
-        inputs=(site.view.place,),
-        output=site.output,
-        output_rows=site.output_rows,
-        commands=tuple(commands),
-        geometry=geometry,
-        # Words of a block are read before they are written, and by no other block.
-        in_place=Trail(0, words),
-    )
 
 
-def _blocks(ctx: Context, site: TableSite) -> list[Block]:
+def _blocks(ctx: Context, site: TableSite, codes: TableCodes) -> list[Block]:
     """Return the blocks of all words of a pixel."""
-    columns, codes = ctx.config.columns, site.codes
-    count = ctx.words(site.view.channels)
+    columns, count = ctx.config.columns, ctx.words(site.view.channels)
     fields = []
     for values, fill in (
         (codes.multiplier, 1 << 30), (codes.shift, 0), (codes.bias, 0), (codes.factor, 0)

@@ -48,23 +48,47 @@ class TableSite(Site):
         return np.asarray(outputs.astype(np.int64).T - offset(y))
 
     @cached_property
-    def codes(self) -> TableCodes:
-        """The hardware's constants, proven.
+    def parts(self) -> tuple[TableCodes, ...]:
+        """The hardware's constants, proven; of all outputs, or of parts that are to be added.
+
+        What the outputs of the second part and of others are more than the zero point is to be
+        added to the first's.
 
         Raises
         ------
         UnsupportedError
             If there are none for a channel.
         """
-        (known,) = self.ranges
-        found = find_table_codes(self.tables, known, zero_point(self.output_tensor), self.spec)
+        (known,), zero = self.ranges, zero_point(self.output_tensor)
+        found = find_table_codes(self.tables, known, zero, self.spec)
         if isinstance(found, TableCodes):
-            return found
+            return (found,)
+        parts = [
+            find_table_codes(part, known, zero, self.spec)
+            for number, part in enumerate(self._bent())
+            if not number or np.any(part != zero)
+        ]
+        proven = tuple(part for part in parts if isinstance(part, TableCodes))
+        if proven and len(proven) == len(parts):
+            return proven
         name = found if self.names is None else self.names[found]
         raise self.refuse(
             f"no integers were found that give the reference's outputs in channel {name}",
             "change the output's scale slightly",
         )
+
+    def _bent(self) -> tuple[Ints, ...]:
+        """Return tables whose sum, less zero points, are the outputs, each of lines and a clamp.
+
+        Nothing if the outputs have no bend at the input's zero point.
+        """
+        zero, bend = zero_point(self.output_tensor), zero_point(self.view.tensor) + 128
+        every = np.arange(256)
+        right = self.tables[:, np.maximum(every, bend)]
+        left = self.tables[:, np.minimum(every, bend)]
+        parts = right, np.minimum(left, zero), np.maximum(left, zero)
+        whole = np.array_equal(sum(parts) - 2 * zero, self.tables)
+        return parts if whole else ()
 
     def _output_range(self) -> Ints:
         (known,) = self.ranges

@@ -121,11 +121,6 @@ def test_nothing_for_the_device() -> None:
     assert "nothing to compile" in refusal(lambda n: n.softmax(n.input((1, 4))))
 
 
-def test_pooling_of_part_of_the_image() -> None:
-    message = refusal(lambda n: n.average_pool_2d(n.input((1, 8, 8, 8)), window=(2, 2)))
-    assert "its window of 2x2 is not the whole 8x8 input" in message
-
-
 def test_too_many_input_channels() -> None:
     def make(net: NetworkBuilder) -> int:
         y = net.conv_2d(net.input((1, 9, 9, 1280)), 8)

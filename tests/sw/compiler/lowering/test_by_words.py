@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.compiled import check
-from support.everywhere import check_everywhere
 from support.layer_networks import build
+from support.on_core import check_on_core
 
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode
@@ -133,4 +133,4 @@ def test_on_the_core() -> None:
         x = net.depthwise_conv_2d(x, kernel=(3, 1), stride=(2, 1))
         return net.depthwise_conv_2d(x, kernel=(2, 3), stride=(1, 2), padding="VALID")
 
-    check_everywhere(build(make))
+    check_on_core(build(make))

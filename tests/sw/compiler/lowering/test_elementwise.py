@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.compiled import check
-from support.everywhere import check_everywhere
 from support.layer_networks import build
+from support.on_core import CONFIG, check_on_core
 
 from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
@@ -71,6 +71,46 @@ def test_constants_of_channels_that_move_or_go() -> None:
     assert program.tensors[x].channels == 21
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("kind", ["RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1"])
+def test_clamps_of_their_own(kind: str, dtype: str) -> None:
+    def make(net: NetworkBuilder) -> int:
+        x = net.conv_2d(net.input((1, 4, 5, 8)), 12)
+        x = net.function(kind, x, output_scale=net[x].scales[0] * 1.1)
+        return net.conv_2d(x, 8)
+
+    check(build(make, dtype=dtype), CONFIG)
+
+
+@pytest.mark.parametrize("kind", ["MAXIMUM", "MINIMUM"])
+def test_extrema_of_a_constant(kind: str) -> None:
+    """With one for each channel the clamps would differ."""
+
+    def make(net: NetworkBuilder, shape: tuple[int, ...]) -> int:
+        x = net.conv_2d(net.input((1, 4, 5, 8)), 12)
+        return net.conv_2d(net.extremum(kind, x, net.constant(shape)), 8)
+
+    check(build(lambda net: make(net, ())))
+    with pytest.raises(UnsupportedError, match="the device does not run this operator"):
+        compile_graph(importer.loads(build(lambda net: make(net, (12,))), "test"), CONFIG)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 1.3])
+def test_bent_functions_are_made_in_parts(scale: float) -> None:
+    """Slopes of negative numbers may be negative, in some channels."""
+
+    def make(net: NetworkBuilder) -> int:
+        x = net.conv_2d(net.input((1, 4, 5, 8)), 20)
+        x = net.leaky_relu(x, 0.1, output_scale=net[x].scales[0] * scale)
+        x = net.prelu(x, net.constant((1, 1, 20)), output_scale=net[x].scales[0] * scale)
+        return net.conv_2d(x, 8)
+
+    for seed in range(3):
+        program = check(build(make, seed=seed), CONFIG)
+        counts = [sum(w.layer == layer for w in program.work) for layer in (1, 2)]
+        assert counts == [3, 5]
+
+
 def test_constants_of_pixels_are_refused() -> None:
     def make(net: NetworkBuilder) -> int:
         x = net.conv_2d(net.input((1, 4, 4, 8)), 8)
@@ -100,7 +140,7 @@ def test_on_the_core() -> None:
         x = net.sub(net.constant(()), x)
         return net.conv_2d(x, 8)
 
-    check_everywhere(build(make))
+    check_on_core(build(make))
 
 
 @pytest.mark.parametrize("spec", SPECS)

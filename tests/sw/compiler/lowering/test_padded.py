@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from support.compiled import check
-from support.everywhere import check_everywhere
 from support.layer_networks import build
+from support.on_core import check_on_core
 
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode
@@ -109,4 +109,4 @@ def test_a_residual_network_on_the_core() -> None:
         y = net.conv_2d(y, 24, kernel=(5, 3))
         return net.add(net.conv_2d(x, 24, stride=(2, 2)), y)
 
-    check_everywhere(build(make))
+    check_on_core(build(make))
