@@ -9,10 +9,10 @@ import pytest
 from support.compiled import check
 from support.judges import LiteRT, Micro
 from support.on_core import check_on_core
+from support.plans import load_program, save_program
 
 from common.errors import ModelFormatError, UnsupportedError
 from sw import golden, importer
-from sw.compiler.program.storage import load
 from sw.fuzz.builder import NetworkBuilder
 
 ENDS = {0: (1 << 31) - 1, 3: -(1 << 31), 5: -(1 << 31) + 7}
@@ -57,7 +57,7 @@ def test_dead_channels_are_the_zero_point(kind: str, scale: float, tmp_path: Pat
     np.testing.assert_array_equal(reference.tensor(index), outputs)
     check(model, remove_constant_channels=True)
     save_program(check_on_core(model), tmp_path / "network.sep")
-    load(tmp_path / "network.sep")
+    load_program(tmp_path / "network.sep")
 
 
 def test_channels_that_only_seem_dead_are_refused() -> None:

@@ -320,7 +320,7 @@ def test_depthwise_over_its_input(
             for column in range(width):
                 j = min((column + left) // stride, output[1] - 1)
                 gap = max(gap, i * output[1] + j - (row * width + column))
-    assert depthwise._trail(size, output, stride, padding) == gap
+    assert depthwise._trail(size, output, (stride, stride), padding) == gap
 
 
 def test_units_end_with_the_last_byte_that_is_used() -> None:
