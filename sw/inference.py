@@ -58,7 +58,9 @@ class Run:
 
     def top(self, count: int = TOP) -> list[int]:
         """Return the classes with the greatest values of the first output, best first."""
-        values = self.outputs[0].ravel().astype(np.int64)
+        values = self.outputs[0].ravel()
+        wide = np.float64 if values.dtype == np.float32 else np.int64
+        values = values.astype(wide)
         return [int(i) for i in np.argsort(-values, kind="stable")[:count]]
 
 

@@ -41,7 +41,7 @@ SHOWN = 16
 
 def result_json(result: Run) -> dict[str, Any]:
     """Return an entry of ``results``."""
-    flat = [[int(v) for v in output.ravel()] for output in result.outputs]
+    flat = [output.ravel().tolist() for output in result.outputs]
     entry: dict[str, Any] = {
         "input": result.input,
         "output": flat[0] if len(flat) == 1 else flat,
@@ -70,7 +70,8 @@ def describe(
             label = f"  {labels[number]}" if number < len(labels) else ""
             lines.append(f"  {'top' if not rank else '':8} {number:5}: {values[number]:4}{label}")
     for output in result.outputs:
-        shown = ", ".join(str(int(v)) for v in output.ravel()[:SHOWN])
+        first = output.ravel()[:SHOWN].tolist()
+        shown = ", ".join(f"{v:.6g}" if isinstance(v, float) else str(v) for v in first)
         more = f", … ({output.size} values)" if output.size > SHOWN else ""
         lines.append(f"  output   [{shown}{more}]")
     if result.cycles is not None:
