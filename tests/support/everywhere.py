@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 from support.compiled import check_program, random_inputs
 from support.judges import LiteRT
 
@@ -16,15 +19,20 @@ from sw.driver.simulation import SimTransport
 CONFIG = boards.get("icebreaker").config
 
 
-def check_everywhere(data: bytes, **options: bool) -> Program:
-    """Compile a file for the iCEBreaker and compare every tensor, and the cycles."""
+def check_everywhere(
+    data: bytes, *, frames: Sequence[npt.NDArray[np.integer]] = (), **options: bool
+) -> Program:
+    """Compile a file for the iCEBreaker and compare every tensor, and the cycles.
+
+    Besides random and extreme inputs, ``frames`` are run.
+    """
     graph = importer.loads(data, "test")
     program = compile_graph(graph, CONFIG, **options)
     judge = LiteRT(data)
     with Device(SimTransport(CONFIG), CONFIG) as device:
         device.load(program)
-        for seed in range(2):
-            inputs = random_inputs(graph, seed, extremes=seed == 1)
+        both = [random_inputs(graph, seed, extremes=seed == 1) for seed in range(2)]
+        for inputs in [*both, *([frame] for frame in frames)]:
             check_program(graph, program, inputs)
             expected = golden.run(graph, inputs)
             judge.run(*inputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.on_core import CONFIG, check_on_core
+from support.everywhere import CONFIG, check_everywhere
 
 from sw import importer, ir
 from sw.compiler.exact.averages import find_codes
@@ -31,20 +31,20 @@ def mean_of(size: tuple[int, int], ratio: float, zero_point: int = 4, dtype: str
     ("size", "ratio"), [((7, 7), 0.0191 / 0.02), ((16, 16), 1.5), ((1, 1), 0.9), ((5, 3), 1e-9)]
 )
 def test_means_of_any_scale(size: tuple[int, int], ratio: float) -> None:
-    program = check_on_core(mean_of(size, ratio))
+    program = check_everywhere(mean_of(size, ratio))
     assert len(program.work) == 1
 
 
 def test_an_average_whose_halves_round_away_on_both_sides() -> None:
     net = NetworkBuilder(seed=1)
     y = net.average_pool_2d(net.input((1, 9, 2, 20), zero_point=-5), window=(9, 2))
-    check_on_core(net.build(outputs=[y]))
+    check_everywhere(net.build(outputs=[y]))
 
 
 @pytest.mark.parametrize("zero_point", [-128, 4])
 def test_a_mean_that_the_array_cannot_multiply_is_made_in_parts(zero_point: int) -> None:
     """One more is 200 outputs more, and inputs are multiplied with 127 at most."""
-    program = check_on_core(mean_of((1, 1), 200.0, zero_point))
+    program = check_everywhere(mean_of((1, 1), 200.0, zero_point))
     parts = [work.descriptor.mode.name for work in program.work]
     assert parts == ["POOL"] + ["POOL", "ADD"] * (len(parts) // 2)
     assert len(parts) > 1
