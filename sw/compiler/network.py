@@ -7,12 +7,13 @@ host's, and the network is divided again, until all programs are made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from sw import ir
 from sw.compiler.graph.division import divide
+from sw.compiler.graph.operands import is_layer
 from sw.compiler.graph.partition import host_rule
 from sw.compiler.graph.passes import run_passes
 from sw.compiler.graph.refusals import Refused
@@ -20,7 +21,7 @@ from sw.compiler.pipeline import FLASH_ADDRESS, REMOVE_CONSTANT_CHANNELS, compil
 from sw.compiler.program.plan import HostOperator, Plan
 from sw.compiler.program.program import Program
 
-__all__ = ["compile_network"]
+__all__ = ["compile_network", "host_rules", "pieces_of"]
 
 FLASH_END = 1 << 24
 """Bytes that the flash reader reaches."""
@@ -31,6 +32,8 @@ ALIGNMENT = 1 << 12
 RECORD = 1 << 8
 """Bytes behind a program at most in which the flash has its record."""
 
+
+ENDS = "it is in front of the device's layers, or behind them"
 
 _Compile = Callable[[ir.Graph, int, frozenset[str]], Program]
 """Compiles a piece to a program at an address; the third argument are the host's operators."""
@@ -91,21 +94,31 @@ def compile_network(
     )
 
 
+def host_rules(graph: ir.Graph) -> dict[str, str]:
+    """Return why operators are the host's whatever the core, by their names."""
+    folded = run_passes(graph)
+    return {op.name: rule for op in folded.ops if (rule := host_rule(folded, op)) is not None}
+
+
+def pieces_of(graph: ir.Graph, host: Collection[str]) -> list[ir.Graph]:
+    """Return the networks that are a program each, given the host's operators."""
+    pieces = divide(run_passes(graph), host)
+    return pieces if len(pieces) > 1 else [graph]
+
+
 def _divided(
     graph: ir.Graph, flash_address: int, compiled: _Compile
 ) -> tuple[list[Program], dict[str, str]]:
     """Return the programs, and why the host has what it has, by operator."""
-    folded = run_passes(graph)
-    rules = {op.name: rule for op in folded.ops if (rule := host_rule(folded, op)) is not None}
+    rules = host_rules(graph)
     while True:
-        pieces = divide(folded, rules)
-        if len(pieces) == 1:
-            pieces = [graph]
+        pieces = pieces_of(graph, rules)
         programs: list[Program] = []
         address = flash_address
         refused: dict[str, str] = {}
         for piece in pieces:
-            if all(op.name in rules for op in run_passes(piece).ops):
+            ops = run_passes(piece).ops
+            if not any(is_layer(piece, op) and op.name not in rules for op in ops):
                 continue
             try:
                 programs.append(compiled(piece, address, frozenset(rules)))
@@ -129,7 +142,7 @@ def _host(
     return tuple(
         HostOperator(
             name=op.name, kind=op.kind, macs=graph.macs(op),
-            rule=rules.get(op.name) or host_rule(graph, op) or "nothing is left for the device",
+            rule=rules.get(op.name) or host_rule(graph, op) or ENDS,
         )
         for op in ops
         if not isinstance(op, ir.Reshape)

@@ -13,7 +13,8 @@ from sw import ir
 from sw.compiler.graph import passes
 from sw.compiler.graph.channels import Channels, removable, rewrite
 from sw.compiler.graph.crop import Band, crop
-from sw.compiler.graph.partition import Partition, activations, partition, subgraph
+from sw.compiler.graph.operands import activations
+from sw.compiler.graph.partition import Partition, partition, subgraph
 from sw.compiler.graph.refusals import Refused
 from sw.compiler.input_choice import Choice, choose
 from sw.compiler.lowering.channel_order import order_channels
@@ -147,7 +148,8 @@ def compile_layer(
             f"{graph.name}: operator {name!r} ({graph.ops[op_index].kind}) is not a layer of the "
             "device: the host runs it, or it is part of a neighbour"
         )
-    inner = not all(whole.part.place(index) in whole.part.inputs for index in activations(op))
+    read = map(whole.part.place, activations(whole.part.graph, op))
+    inner = not set(whole.part.inputs).issuperset(read)
     part, source = _alone(whole.part, op), whole.source
     if band is not None:
         part, source = crop(part, source, band)
@@ -172,7 +174,7 @@ def _whole(graph: ir.Graph, config: CoreConfig, remove: bool, host: frozenset[st
 
 def _alone(whole: Partition, op: ir.Operator) -> Partition:
     """Return one operator as a network whose inputs are the tensors that are in memory."""
-    operands = activations(op)
+    operands = activations(whole.graph, op)
     inputs = tuple(dict.fromkeys(whole.place(i) for i in operands))
     # What lies between the stored tensor and the operand moves nothing in memory.
     between: list[ir.Operator] = []

@@ -1,4 +1,4 @@
-"""``python -m sw.fuzz networks|mutants``: random networks, and damaged files, to the end."""
+"""``python -m sw.fuzz networks|around|mutants``: random networks, and damaged files, to the end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ __all__ = ["main"]
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m sw.fuzz",
-        description="Random networks, and files with changed fields and bytes, through LiteRT, the "
+        description="Random networks (around: of the operators around the core's), and files with "
+        "changed fields and bytes, through LiteRT, the "
         "golden model, the compiler, the functional model and the simulated core, which have to "
         "agree in every tensor and every cycle. Exits with 1 if anything differs, fails or hangs.",
     )

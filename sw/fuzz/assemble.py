@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sw.fuzz.assemble_around import AROUND
 from sw.fuzz.builder import NetworkBuilder
 from sw.fuzz.layers import Input, Layer
 from sw.quantize.flatbuffer import TensorSpec
@@ -77,8 +78,8 @@ def _value(spec: TensorSpec) -> Input:
     return Input(
         shape=tuple(spec.shape),
         dtype=spec.dtype,
-        scale=float(spec.scales[0]),
-        zero_point=int(spec.zero_points[0]),
+        scale=float(spec.scales[0]) if len(spec.scales) else 0.0,
+        zero_point=int(spec.zero_points[0]) if len(spec.zero_points) else 0,
     )
 
 
@@ -99,7 +100,7 @@ def _layer(net: NetworkBuilder, layer: Layer, operands: list[int]) -> int:
     spec = net[y]
     if layer.kind in _WEIGHTED:
         _corners(net, layer, net[x], spec)
-    if layer.zero_point is not None and layer.kind not in _KEEP_ZERO_POINT:
+    if layer.zero_point is not None and layer.kind in _OWN_ZERO_POINT:
         spec.zero_points = [layer.zero_point + (128 if spec.dtype == "uint8" else 0)]
     return y
 
@@ -156,6 +157,8 @@ def _mean(net: NetworkBuilder, layer: Layer, operands: list[int]) -> int:
 
 
 def _pad(net: NetworkBuilder, layer: Layer, operands: list[int]) -> int:
+    if len(layer.numbers) != 4:
+        return net.pad(operands[0], list(zip(layer.numbers[::2], layer.numbers[1::2], strict=True)))
     top, bottom, left, right = layer.numbers
     return net.pad(operands[0], ((0, 0), (top, bottom), (left, right), (0, 0)))
 
@@ -198,6 +201,7 @@ def _quantize(net: NetworkBuilder, layer: Layer, operands: list[int]) -> int:
 _Add = Callable[[NetworkBuilder, Layer, list[int]], int]
 
 _KINDS: dict[str, _Add] = {
+    **AROUND,
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise,
     "FULLY_CONNECTED": _fully_connected,
@@ -213,7 +217,12 @@ _KINDS: dict[str, _Add] = {
     "TRANSPOSE": lambda net, layer, operands: net.transpose(operands[0], layer.numbers),
 }
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-_KEEP_ZERO_POINT = ("AVERAGE_POOL_2D", "PAD", "RESHAPE", "TRANSPOSE", "SOFTMAX")
+_OWN_ZERO_POINT = (
+    "ADD", "SUB", "MUL", "MEAN", "SUM", "QUANTIZE", "TRANSPOSE_CONV", "RELU", "RELU6",
+    "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "PRELU", "HARD_SWISH", "LOGISTIC", "TANH",
+    *_WEIGHTED,
+)
+"""Operators whose output may have any zero point."""
 
 
 def _corners(net: NetworkBuilder, layer: Layer, x: TensorSpec, y: TensorSpec) -> None:

@@ -20,19 +20,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from sw.quantize.flatbuffer import ACTIVATIONS, PADDINGS, FileBuilder, TensorSpec
+from sw.fuzz.surroundings import Surroundings
+from sw.fuzz.tensors import output_size
+from sw.quantize.flatbuffer import ACTIVATIONS, PADDINGS, TensorSpec
 
-
-def output_size(size: int, kernel: int, stride: int, padding: str, dilation: int = 1) -> int:
-    """Return the output size along one dimension."""
-    if padding == "SAME":
-        return -(-size // stride)
-    return (size - (kernel - 1) * dilation - 1) // stride + 1
+__all__ = ["NetworkBuilder", "Step", "TensorSpec", "output_size", "single"]
 
 
-class NetworkBuilder:
+class NetworkBuilder(Surroundings):
     """Builds a quantised network operator by operator.
 
     Parameters
@@ -42,65 +38,6 @@ class NetworkBuilder:
     dtype : {"int8", "uint8"}
         Of activations and weights.
     """
-
-    def __init__(self, *, seed: int = 0, dtype: str = "int8") -> None:
-        self.rng = np.random.default_rng(seed)
-        self.dtype = dtype
-        self.file = FileBuilder()
-        self.inputs: list[int] = []
-
-    def __getitem__(self, handle: int) -> TensorSpec:
-        return self.file.tensors[handle]
-
-    def build(self, *, outputs: Sequence[int]) -> bytes:
-        """Return the file."""
-        return self.file.build(self.inputs, outputs)
-
-    def random(self, handle: int) -> npt.NDArray[np.integer]:
-        """Return random data for an input."""
-        spec = self[handle]
-        limits = np.iinfo(spec.dtype)
-        return self.rng.integers(limits.min, limits.max + 1, spec.shape).astype(spec.dtype)
-
-    def _zero_point(self, dtype: str) -> int:
-        limits = np.iinfo(dtype)
-        return int(self.rng.integers(limits.min, limits.max + 1))
-
-    def _activation(
-        self,
-        shape: tuple[int, ...],
-        scale: float,
-        *,
-        zero_point: int | None = None,
-        dtype: str | None = None,
-    ) -> int:
-        dtype = dtype or self.dtype
-        zero_point = self._zero_point(dtype) if zero_point is None else zero_point
-        return self.file.tensor(
-            shape, dtype, [scale], [zero_point], name=f"activation_{len(self.file.tensors)}"
-        )
-
-    def _integers(self, values: Any) -> int:
-        data = np.array(values, np.int32)
-        return self.file.tensor(data.shape, "int32", data=data, name="constant")
-
-    def input(
-        self, shape: tuple[int, ...], *, scale: float | None = None, zero_point: int | None = None
-    ) -> int:
-        """Add an input."""
-        scale = float(self.rng.uniform(0.005, 0.05)) if scale is None else scale
-        handle = self._activation(shape, scale, zero_point=zero_point)
-        self.inputs.append(handle)
-        return handle
-
-    def constant(self, shape: tuple[int, ...], *, scale: float | None = None) -> int:
-        """Add a random constant of the network's type."""
-        limits = np.iinfo(self.dtype)
-        data = self.rng.integers(limits.min, limits.max + 1, shape).astype(self.dtype)
-        scale = float(self.rng.uniform(0.005, 0.05)) if scale is None else scale
-        return self.file.tensor(
-            shape, self.dtype, [scale], [self._zero_point(self.dtype)], data=data, name="constant"
-        )
 
     def _weights(self, shape: tuple[int, ...], axis: int, per_channel: bool) -> int:
         limits = np.iinfo(self.dtype)
@@ -142,7 +79,7 @@ class NetworkBuilder:
         if bias:
             operands.append(self._bias(x, weights, output_shape[-1]))
         scale = output_scale or self._output_scale(x, weights, terms)
-        y = self._activation(output_shape, scale)
+        y = self.activation(output_shape, scale)
         self.file.operator(kind, operands, [y], options)
         return y
 
@@ -251,8 +188,40 @@ class NetworkBuilder:
             output_scale,
         )
 
+    def transpose_conv(
+        self,
+        x: int,
+        channels: int,
+        *,
+        kernel: tuple[int, int],
+        stride: tuple[int, int] = (1, 1),
+        size: tuple[int, int] | None = None,
+        padding: str = "SAME",
+        activation: str = "NONE",
+        bias: bool = True,
+        per_channel: bool | None = None,
+    ) -> int:
+        """Add a transposed convolution, whose output is ``stride`` times as large by default."""
+        n, h, w, c = self[x].shape
+        per_channel = self.dtype == "int8" if per_channel is None else per_channel
+        weights = self._weights((channels, *kernel, c), 0, per_channel)
+        size = size or (h * stride[0], w * stride[1])
+        scale = self._output_scale(x, weights, max(1, kernel[0] * kernel[1] * c // 4))
+        operands = [self.integers((n, *size, channels)), weights, x]
+        if bias:
+            operands.append(self._bias(x, weights, channels))
+        y = self.activation((n, *size, channels), scale)
+        options = {
+            "Padding": PADDINGS[padding],
+            "StrideH": stride[0],
+            "StrideW": stride[1],
+            "FusedActivationFunction": ACTIVATIONS[activation],
+        }
+        self.file.operator("TRANSPOSE_CONV", operands, [y], ("TransposeConvOptions", options))
+        return y
+
     def _binary(self, kind: str, a: int, b: int, scale: float, activation: str) -> int:
-        y = self._activation(np.broadcast_shapes(self[a].shape, self[b].shape), scale)
+        y = self.activation(np.broadcast_shapes(self[a].shape, self[b].shape), scale)
         table = f"{kind.capitalize()}Options"
         options = {"FusedActivationFunction": ACTIVATIONS[activation]}
         self.file.operator(kind, [a, b], [y], (table, options))
@@ -289,31 +258,7 @@ class NetworkBuilder:
         activation: str = "NONE",
     ) -> int:
         """Add an average pooling; the stride is the window's size unless given."""
-        stride = stride or window
-        n, h, w, c = self[x].shape
-        shape = (
-            n,
-            output_size(h, window[0], stride[0], padding),
-            output_size(w, window[1], stride[1], padding),
-            c,
-        )
-        y = self._like(x, shape)
-        options = {
-            "Padding": PADDINGS[padding],
-            "StrideH": stride[0],
-            "StrideW": stride[1],
-            "FilterHeight": window[0],
-            "FilterWidth": window[1],
-            "FusedActivationFunction": ACTIVATIONS[activation],
-        }
-        self.file.operator("AVERAGE_POOL_2D", [x], [y], ("Pool2DOptions", options))
-        return y
-
-    def _like(self, x: int, shape: tuple[int, ...]) -> int:
-        spec = self[x]
-        return self._activation(
-            shape, spec.scales[0], zero_point=spec.zero_points[0], dtype=spec.dtype
-        )
+        return self.pool("AVERAGE_POOL_2D", x, window, stride or window, padding, activation)
 
     def mean(
         self,
@@ -324,35 +269,26 @@ class NetworkBuilder:
         output_scale: float | None = None,
     ) -> int:
         """Add a mean."""
-        shape = self[x].shape
-        reduced = {axis % len(shape) for axis in axes}
-        kept = tuple(
-            1 if d in reduced else n for d, n in enumerate(shape) if keep_dims or d not in reduced
-        )
-        y = self._activation(kept, output_scale or self[x].scales[0] * 0.4)
-        self.file.operator(
-            "MEAN", [x, self._integers(axes)], [y], ("ReducerOptions", {"KeepDims": keep_dims})
-        )
-        return y
+        return self.reduction("MEAN", x, axes, keep_dims, output_scale or self[x].scales[0] * 0.4)
 
     def pad(self, x: int, paddings: Sequence[tuple[int, int]]) -> int:
         """Add a padding with the zero point."""
         shape = tuple(n + sum(p) for n, p in zip(self[x].shape, paddings, strict=True))
-        y = self._like(x, shape)
-        self.file.operator("PAD", [x, self._integers(paddings)], [y], ("PadOptions", {}))
+        y = self.like(x, shape)
+        self.file.operator("PAD", [x, self.integers(paddings)], [y], ("PadOptions", {}))
         return y
 
     def reshape(self, x: int, shape: tuple[int, ...]) -> int:
         """Add a reshape."""
-        y = self._like(x, shape)
-        self.file.operator("RESHAPE", [x, self._integers(shape)], [y], ("ReshapeOptions", {}))
+        y = self.like(x, shape)
+        self.file.operator("RESHAPE", [x, self.integers(shape)], [y], ("ReshapeOptions", {}))
         return y
 
     def transpose(self, x: int, permutation: Sequence[int]) -> int:
         """Add a transposition."""
-        y = self._like(x, tuple(self[x].shape[d] for d in permutation))
+        y = self.like(x, tuple(self[x].shape[d] for d in permutation))
         self.file.operator(
-            "TRANSPOSE", [x, self._integers(permutation)], [y], ("TransposeOptions", {})
+            "TRANSPOSE", [x, self.integers(permutation)], [y], ("TransposeOptions", {})
         )
         return y
 
@@ -365,7 +301,7 @@ class NetworkBuilder:
         zero_point: int | None = None,
     ) -> int:
         """Add a requantisation to another type; afterwards the network has that type."""
-        y = self._activation(
+        y = self.activation(
             self[x].shape, output_scale or self[x].scales[0], zero_point=zero_point, dtype=dtype
         )
         self.file.operator("QUANTIZE", [x], [y], ("QuantizeOptions", {}))
@@ -375,7 +311,7 @@ class NetworkBuilder:
     def softmax(self, x: int, *, beta: float = 1.0) -> int:
         """Add a softmax."""
         lowest = int(np.iinfo(self.dtype).min)
-        y = self._activation(self[x].shape, 1 / 256, zero_point=lowest)
+        y = self.activation(self[x].shape, 1 / 256, zero_point=lowest)
         self.file.operator("SOFTMAX", [x], [y], ("SoftmaxOptions", {"Beta": beta}))
         return y
 

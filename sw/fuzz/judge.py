@@ -196,7 +196,7 @@ def _infer(interpreter: Any, question: _Question, frame: dict[int, Array]) -> di
         raise ValueError(f"{len(details)} inputs instead of {len(frame)}")
     for detail, (index, value) in zip(details, frame.items(), strict=True):
         given: npt.NDArray[Any] = value
-        if detail["dtype"] is np.float32:
+        if detail["dtype"] is np.float32 and value.dtype != np.float32:
             scale, zero_point = question.quantization[index]
             given = ((value.astype(np.float64) - zero_point) * scale).astype(np.float32)
         interpreter.set_tensor(detail["index"], given)

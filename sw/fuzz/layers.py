@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["BIASES", "CONSTANTS", "FORMS", "SCALES", "WEIGHTS", "Input", "Layer"]
+__all__ = ["BIASES", "CONSTANTS", "FORMS", "GRIDS", "SCALES", "WEIGHTS", "Input", "Layer"]
 
 WEIGHTS = ("random", "lowest", "highest", "ends", "equal", "none", "dead")
 """Random; all at one end, at both; one value; all at the zero point; one channel there."""
@@ -20,6 +20,9 @@ SCALES = ("random", "one tiny", "one huge", "spread")
 FORMS = ("flat", "swap", "row", "column", "split", "vector", "channels", "same")
 """Of reshapes: (1, all); W × H; 1 × HW; HW × 1; other factors; 1 × 1 × all; twice the channels at
 half the width; nothing."""
+
+GRIDS = ("", "corners", "centres")
+"""Of resizes: neither flag, align_corners, half_pixel_centers."""
 
 CONSTANTS = ("scalar", "channel", "full")
 """Shapes of the constant operand of MUL, SUB, ADD; without one they have two tensors."""
@@ -80,13 +83,20 @@ class Layer:
     padding : {"SAME", "VALID"}
     activation : {"NONE", "RELU", "RELU6"}
     numbers : tuple of int
-        PAD: top, bottom, left, right; TRANSPOSE: the permutation; MEAN: the axes.
+        PAD: top, bottom, left, right, or before and after each dimension, as for PADV2 (which has
+        its value behind them) and MIRROR_PAD; TRANSPOSE: the permutation; MEAN, SUM: the axes;
+        ARG_MAX, CONCATENATION, PACK, UNPACK, EXPAND_DIMS: the axis; SPLIT: axis and count; SPLIT_V:
+        axis and sizes; RESIZE and TRANSPOSE_CONV: height and width; SLICE: begins and sizes;
+        STRIDED_SLICE: begins, ends, strides and three masks.
     keep_dims : bool
-        Of MEAN.
+        Of MEAN and SUM.
     form : str
-        Of RESHAPE: one of :data:`FORMS`.
+        Of RESHAPE: one of :data:`FORMS`; of RESIZE: one of :data:`GRIDS`; of MIRROR_PAD: "edge" or
+        not.
     constant : str
         One of :data:`CONSTANTS`, or "" where there is none.
+    alpha : float
+        Of LEAKY_RELU.
     weights, bias, scales : str
         One of :data:`WEIGHTS`, :data:`BIASES`, :data:`SCALES`.
     per_channel : bool or None
@@ -125,6 +135,7 @@ class Layer:
     zero_point: int | None = None
     dtype: str = "int8"
     beta: float = 1.0
+    alpha: float = 0.2
 
     def simpler(self) -> Iterator[Layer]:
         """Yield simpler ones of the same kind."""
@@ -145,7 +156,7 @@ class Layer:
         for bias in ("zero",) if self.kind == "CONV_2D" else ("absent", "zero"):
             if self.bias not in ("absent", bias):
                 yield replace(self, bias=bias)
-        if self.kind == "PAD":
+        if self.kind == "PAD" and len(self.numbers) == 4:
             for k, n in enumerate(self.numbers):
                 if n:
                     yield replace(self, numbers=(*self.numbers[:k], n - 1, *self.numbers[k + 1 :]))

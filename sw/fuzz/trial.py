@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from sw.fuzz.around import random_around
 from sw.fuzz.generate import random_network
 from sw.fuzz.mutants import Mutant, random_mutant
 from sw.fuzz.network import Network
@@ -62,7 +63,14 @@ def _mutant(number: int) -> Trial:
     return Trial(subject=random_mutant(number), options=options)
 
 
-CAMPAIGNS: dict[str, Callable[[int], Trial]] = {"networks": _network, "mutants": _mutant}
+def _around(number: int) -> Trial:
+    frames = ("random", "ends", random.Random(f"frames {number}").choice(FRAMES[2:]))
+    return Trial(subject=random_around(number), options=Options(frames=frames, seed=number))
+
+
+CAMPAIGNS: dict[str, Callable[[int], Trial]] = {
+    "networks": _network, "mutants": _mutant, "around": _around,
+}
 """From a number to what is tried."""
 
 

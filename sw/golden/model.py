@@ -118,18 +118,25 @@ def check_input(tensor: ir.Tensor, value: npt.NDArray[np.generic]) -> None:
         )
 
 
-def inputs_of(
-    graph: ir.Graph, inputs: Array | Sequence[Array] | Mapping[int, Array]
-) -> dict[int, Array]:
+Inputs = Array | Sequence[Array] | Mapping[int, Array] | Mapping[str, Array]
+"""The only input; or one array per ``graph.inputs``; or arrays by tensor index or name."""
+
+
+def inputs_of(graph: ir.Graph, inputs: Inputs) -> dict[int, Array]:
     """Return a network's inputs by tensor index, checked; parameters as for :func:`run`.
 
     Raises
     ------
     InputError
-        If an input is missing or does not fit.
+        If an input is missing, given twice, or does not fit.
     """
+    given: dict[int, Array] = {}
     if isinstance(inputs, Mapping):
-        given = dict(inputs)
+        for key, value in inputs.items():
+            index = graph.input_named(key) if isinstance(key, str) else key
+            if index in given:
+                raise InputError(f"input {graph.tensors[index].name!r} is given twice")
+            given[index] = value
     else:
         values = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
         if len(values) != len(graph.inputs):
@@ -144,14 +151,15 @@ def inputs_of(
     return {index: given[index] for index in graph.inputs}
 
 
-def run(graph: ir.Graph, inputs: Array | Sequence[Array] | Mapping[int, Array]) -> dict[int, Array]:
+def run(graph: ir.Graph, inputs: Inputs) -> dict[int, Array]:
     """Run a network.
 
     Parameters
     ----------
     graph : Graph
     inputs : ndarray, sequence or mapping
-        The only input; or one array per ``graph.inputs``; or arrays by tensor index.
+        The only input; or one array per ``graph.inputs``; or arrays by tensor index, or by name
+        as :meth:`sw.ir.Graph.input_named` takes it.
 
     Returns
     -------

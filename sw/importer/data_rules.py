@@ -8,6 +8,7 @@ import numpy as np
 
 from sw.importer.operands import OPERANDS, QUANTISED, WEIGHTED, data_operands, describe
 from sw.importer.read import RawOperator
+from sw.ir import Quantization
 
 _ACTIVATIONS = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6", 4: "TANH", 5: "SIGN_BIT"}
 
@@ -51,7 +52,7 @@ def data_has_one_type(op: RawOperator) -> str | None:
 def data_is_quantised(op: RawOperator) -> str | None:
     """Data must have a scale and zero point; quantise the model fully to integers."""
     for tensor in data_operands(op):
-        if tensor.quantization is None:
+        if tensor.dtype in QUANTISED and tensor.quantization is None:
             return f"{describe(tensor)} has none"
     return None
 
@@ -103,7 +104,15 @@ def data_keeps_quantisation(op: RawOperator) -> str | None:
 
 
 def _same_quantisation(op: RawOperator) -> str | None:
-    x, y = op.operand(0).q, op.outputs[0].q
+    if op.outputs[0].dtype not in QUANTISED:
+        return None
+    for output in op.outputs:
+        if found := _other_quantisation(op.operand(0).q, output.q):
+            return found
+    return None
+
+
+def _other_quantisation(x: Quantization, y: Quantization) -> str | None:
     # The tolerance is the reference's own (Prepare in pooling.cc).
     if abs(x.scale - y.scale) <= 1e-6 and x.zero_point == y.zero_point:
         return None
@@ -133,6 +142,8 @@ def softmax_scale_is_usual(op: RawOperator) -> str | None:
 def scale_ratio_is_usual(op: RawOperator) -> str | None:
     """The factor from accumulators to outputs must be below 256; the scales are wrong, quantise
     the model again with a representative data set."""
+    if op.operand(0).dtype == "float32":
+        return None
     inputs = [op.operand(0).q.scale]
     if op.kind in (*WEIGHTED, "MUL"):
         inputs.append(max(op.operand(1).q.scales))

@@ -70,38 +70,6 @@ TENSOR = Schema(
     "Tensor",
     {0: _RANK, 1: Scalar(1), 2: Scalar(4), 3: _STRING, 4: QUANTIZATION, 5: Scalar(1)},
 )
-# Every options table that is read holds numbers only.  Eight bytes is the widest of them, but
-# each is checked at its own width, since the last field may end the table.
-OPTIONS: dict[str, Schema] = {
-    "Conv2DOptions": Schema(
-        "Conv2DOptions",
-        {0: Scalar(1), 1: Scalar(4), 2: Scalar(4), 3: Scalar(1), 4: Scalar(4), 5: Scalar(4)},
-    ),
-    "DepthwiseConv2DOptions": Schema(
-        "DepthwiseConv2DOptions",
-        {
-            0: Scalar(1),
-            1: Scalar(4),
-            2: Scalar(4),
-            3: Scalar(4),
-            4: Scalar(1),
-            5: Scalar(4),
-            6: Scalar(4),
-        },
-    ),
-    "Pool2DOptions": Schema(
-        "Pool2DOptions",
-        {0: Scalar(1), 1: Scalar(4), 2: Scalar(4), 3: Scalar(4), 4: Scalar(4), 5: Scalar(1)},
-    ),
-    "FullyConnectedOptions": Schema(
-        "FullyConnectedOptions", {0: Scalar(1), 1: Scalar(1), 2: Scalar(1)}
-    ),
-    "SoftmaxOptions": Schema("SoftmaxOptions", {0: Scalar(4)}),
-    "AddOptions": Schema("AddOptions", {0: Scalar(1)}),
-    "SubOptions": Schema("SubOptions", {0: Scalar(1)}),
-    "MulOptions": Schema("MulOptions", {0: Scalar(1)}),
-    "ReducerOptions": Schema("ReducerOptions", {0: Scalar(1)}),
-}
 _ANY_OPTIONS = Schema("BuiltinOptions")
 OPERATOR = Schema(
     "Operator",
@@ -206,6 +174,6 @@ def verify(data: bytes) -> None:
     walker.table(walker.follow(0, "Model"), MODEL)
 
 
-def verify_options(data: bytes, position: int, name: str) -> None:
+def verify_options(data: bytes, position: int, schema: Schema) -> None:
     """Check the options table of an operator, once its type is known."""
-    _Walker(data).table(position, OPTIONS[name])
+    _Walker(data).table(position, schema)

@@ -15,6 +15,7 @@ from flatbuffers.number_types import Int32Flags
 
 from common.errors import ModelFormatError, UnsupportedError
 from sw.importer.flatbuffer import verify, verify_options
+from sw.importer.options import OPTIONS, SCHEMAS
 from sw.ir import Quantization, Tensor
 
 MAX_ELEMENTS = 1 << 24
@@ -35,24 +36,6 @@ _NUMPY_DTYPES = frozenset(
     {"float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"}
 )
 
-OPTIONS: dict[str, str | None] = {
-    "CONV_2D": "Conv2DOptions",
-    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
-    "FULLY_CONNECTED": "FullyConnectedOptions",
-    "AVERAGE_POOL_2D": "Pool2DOptions",
-    "SOFTMAX": "SoftmaxOptions",
-    "ADD": "AddOptions",
-    "SUB": "SubOptions",
-    "MUL": "MulOptions",
-    "MEAN": "ReducerOptions",
-    "PAD": None,
-    "RESHAPE": None,
-    "QUANTIZE": None,
-    "DEQUANTIZE": None,
-    "TRANSPOSE": None,
-}
-"""The table of options that the importer reads, for every operator that it knows."""
-
 
 @dataclass(frozen=True, slots=True)
 class RawOperator:
@@ -64,6 +47,8 @@ class RawOperator:
         Its number in the file, which viewers such as Netron show too.
     kind : str
         TensorFlow Lite's name, ``"CONV_2D"``; for a custom operator ``"CUSTOM"``.
+    custom : str
+        A custom operator's name, otherwise empty.
     inputs, outputs : tuple of Tensor or None
         ``None`` stands for an optional operand that is left out.
     options
@@ -72,6 +57,7 @@ class RawOperator:
 
     index: int
     kind: str
+    custom: str
     inputs: tuple[Tensor | None, ...]
     outputs: tuple[Tensor, ...]
     options: Any
@@ -80,7 +66,8 @@ class RawOperator:
     def where(self) -> str:
         """How messages call this operator."""
         name = f", writing {self.outputs[0].name!r}" if self.outputs else ""
-        return f"operator {self.index} ({self.kind}{name})"
+        custom = f" {self.custom!r}" if self.custom else ""
+        return f"operator {self.index} ({self.kind}{custom}{name})"
 
     def operand(self, number: int) -> Tensor:
         """Return an operand that the operator cannot do without."""
@@ -241,6 +228,7 @@ def _operators(
         yield RawOperator(
             index=index,
             kind=kind,
+            custom=_text(codes.CustomCode()) if kind == "CUSTOM" else "",
             inputs=inputs,
             outputs=tuple(t for t in outputs if t is not None),
             options=_options(data, table, kind, index),
@@ -258,7 +246,7 @@ def _options(data: bytes, table: Any, kind: str, index: int) -> Any:
         raise ModelFormatError(f"operator {index} ({kind}) has no options")
     if stated != wanted:
         raise ModelFormatError(f"operator {index} ({kind}) has options of another operator")
-    verify_options(data, union.Pos, wanted)
+    verify_options(data, union.Pos, SCHEMAS[wanted])
     options.Init(union.Bytes, union.Pos)
     return options
 
@@ -286,7 +274,8 @@ def read(data: bytes) -> RawModel:
         if model.SubgraphsLength() != 1:
             raise UnsupportedError(
                 f"the model has {model.SubgraphsLength()} subgraphs: only models of one subgraph "
-                "(no control flow) are supported"
+                "(no control flow) are supported; convert one function without loops and "
+                "conditions, with fixed shapes"
             )
         subgraph = model.Subgraphs(0)
         tensors = tuple(_tensors(model, subgraph))

@@ -29,8 +29,10 @@ def stride_is_positive(op: RawOperator) -> str | None:
 
 def kernel_is_at_most_64(op: RawOperator) -> str | None:
     """The kernel, dilation included, must be at most 64 × 64; use several smaller layers."""
-    if op.kind == "AVERAGE_POOL_2D":
+    if op.kind in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
         extent = [op.options.FilterHeight(), op.options.FilterWidth()]
+    elif op.kind == "TRANSPOSE_CONV":
+        extent = [*op.operand(1).shape[1:3]]
     else:
         dilation = (op.options.DilationHFactor(), op.options.DilationWFactor())
         if min(dilation) < 1:
@@ -48,8 +50,7 @@ def padding_is_known(op: RawOperator) -> str | None:
 
 
 def add_shapes_fit(op: RawOperator) -> str | None:
-    """Operands must have the output's shape, except a constant that broadcasts to it; reshape
-    or repeat the operand first."""
+    """Operands must broadcast to the output's shape; reshape or repeat the operand first."""
     output = op.outputs[0].shape
     operands = (op.operand(0), op.operand(1))
     for tensor in operands:
@@ -57,17 +58,10 @@ def add_shapes_fit(op: RawOperator) -> str | None:
             fits = np.broadcast_shapes(tensor.shape, output) == output
         except ValueError:
             fits = False
-        if not fits or (tensor.data is None and tensor.shape != output):
+        if not fits:
             return f"{describe(tensor)} is {list(tensor.shape)}, the output {list(output)}"
-    return None
-
-
-def one_operand_is_constant(op: RawOperator) -> str | None:
-    """One of the operands must be a constant; a product or difference of two activations is not
-    part of a MobileNet."""
-    if op.operand(0).data is None and op.operand(1).data is None:
-        return "both are computed"
-    return None
+    both = np.broadcast_shapes(*(tensor.shape for tensor in operands))
+    return None if both == output else f"both together are {list(both)}, it is {list(output)}"
 
 
 def second_input_is_constant(op: RawOperator) -> str | None:
@@ -76,16 +70,6 @@ def second_input_is_constant(op: RawOperator) -> str | None:
     if tensor.data is None or tensor.dtype not in ("int32", "int64"):
         return f"{describe(tensor)} is computed or not of integers"
     return None
-
-
-def mean_is_over_height_and_width(op: RawOperator) -> str | None:
-    """A MEAN must run over height and width of an NHWC image; use global average pooling."""
-    x = op.operand(0).shape
-    data = op.operand(1).data
-    axes = [] if data is None else [int(a) for a in data.reshape(-1)]
-    if len(x) == 4 and sorted(a + 4 if a < 0 else a for a in axes) == [1, 2]:
-        return None
-    return f"it runs over axes {axes} of {list(x)}"
 
 
 def paddings_are_reasonable(op: RawOperator) -> str | None:
@@ -118,7 +102,8 @@ def element_count_is_kept(op: RawOperator) -> str | None:
 def new_shape_is_output(op: RawOperator) -> str | None:
     """The new shape must be a constant that agrees with the output's shape; export the model with
     fixed shapes."""
-    tensor, output = op.optional(1), op.outputs[0].shape
+    tensor = op.operand(3) if op.kind == "TRANSPOSE_CONV" else op.optional(1)
+    output = op.outputs[0].shape
     if tensor is None:
         return None
     if tensor.data is None or tensor.dtype != "int32":

@@ -19,7 +19,7 @@ def weights_fit(op: RawOperator) -> str | None:
     and output; the file is inconsistent, convert it again."""
     x, w, y = op.operand(0).shape, op.operand(1).shape, op.outputs[0].shape
     match op.kind:
-        case "CONV_2D":
+        case "CONV_2D" | "TRANSPOSE_CONV":
             fits = len(w) == 4 and w[3] == x[3] and w[0] == y[3]
         case "DEPTHWISE_CONV_2D":
             fits = len(w) == 4 and w[0] == 1 and w[3] == y[3] and w[3] % x[3] == 0

@@ -17,16 +17,25 @@ Array = npt.NDArray[np.generic]
 
 TYPES = {
     "float32": tflite.TensorType.FLOAT32,
+    "float16": tflite.TensorType.FLOAT16,
     "int32": tflite.TensorType.INT32,
     "int64": tflite.TensorType.INT64,
     "int16": tflite.TensorType.INT16,
     "int8": tflite.TensorType.INT8,
+    "int4": tflite.TensorType.INT4,
     "uint8": tflite.TensorType.UINT8,
 }
 ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3, "TANH": 4}
 PADDINGS = {"SAME": 0, "VALID": 1}
 
-VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "RESHAPE": 1}
+VERSIONS = {
+    "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4,
+    **dict.fromkeys(
+        ("EXPAND_DIMS", "HARD_SWISH", "PRELU", "RELU_0_TO_1", "RELU_N1_TO_1", "RESHAPE",
+         "SHAPE", "SQUEEZE"),
+        1,
+    ),
+}
 """Versions of operators that know int8 (per channel, where there are channels); 2 for others."""
 
 
@@ -45,7 +54,10 @@ class TensorSpec:
 
 @dataclass
 class OperatorSpec:
-    """An operator of the file; ``options`` is (table, {field: number})."""
+    """An operator of the file; ``options`` is (table, {field: number}).
+
+    A kind that is no built-in operator's is the name of a custom one.
+    """
 
     kind: str
     inputs: Sequence[int]
@@ -151,8 +163,11 @@ def _tensor(b: Any, spec: TensorSpec, buffer: int) -> int:
 
 
 def _code(b: Any, kind: str) -> int:
-    number = getattr(tflite.BuiltinOperator, kind)
+    number = getattr(tflite.BuiltinOperator, kind, tflite.BuiltinOperator.CUSTOM)
+    custom = b.CreateString(kind) if number == tflite.BuiltinOperator.CUSTOM else None
     tflite.OperatorCodeStart(b)
+    if custom is not None:
+        tflite.OperatorCodeAddCustomCode(b, custom)
     tflite.OperatorCodeAddDeprecatedBuiltinCode(b, min(number, 127))
     tflite.OperatorCodeAddBuiltinCode(b, number)
     tflite.OperatorCodeAddVersion(b, VERSIONS.get(kind, 2))

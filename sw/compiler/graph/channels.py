@@ -20,7 +20,8 @@ import numpy.typing as npt
 from common.arrays import Ints
 from common.errors import UnsupportedError
 from sw import golden, ir
-from sw.compiler.graph.partition import Partition, activations, partition, zero_point
+from sw.compiler.graph.operands import activations, is_elementwise
+from sw.compiler.graph.partition import Partition, partition, zero_point
 from sw.compiler.program.tensors import Place
 
 __all__ = ["Channels", "fixed", "removable", "rewrite", "tied"]
@@ -43,10 +44,10 @@ class Channels:
     values: tuple[int, ...]
 
 
-def _channelwise(op: ir.Operator) -> bool:
-    return isinstance(op, ir.Add | ir.AveragePool2D | ir.Mean) or (
-        isinstance(op, ir.DepthwiseConv2D) and op.depth_multiplier == 1
-    )
+def _channelwise(graph: ir.Graph, op: ir.Operator) -> bool:
+    if isinstance(op, ir.DepthwiseConv2D):
+        return op.depth_multiplier == 1
+    return isinstance(op, ir.Add | ir.AveragePool2D | ir.Mean) or is_elementwise(graph, op)
 
 
 def tied(part: Partition) -> dict[Place, Place]:
@@ -66,9 +67,9 @@ def tied(part: Partition) -> dict[Place, Place]:
 
     for op in part.device:
         find(Place(op.output))
-        for index in activations(op):
+        for index in activations(part.graph, op):
             find(part.place(index))
-            if _channelwise(op):
+            if _channelwise(part.graph, op):
                 leader[find(part.place(index))] = find(Place(op.output))
     return {index: find(index) for index in leader}
 
@@ -156,6 +157,8 @@ def _rewritten(
     op: ir.Operator, part: Partition, channels: Mapping[Place, Channels], tensors: list[ir.Tensor]
 ) -> ir.Operator:
     """Return an operator with the weights and biases of stored channels, new in ``tensors``."""
+    if is_elementwise(part.graph, op):
+        return _with_constants(op, part, channels, tensors)
     if not isinstance(op, ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected):
         return op
     graph = part.graph
@@ -207,6 +210,26 @@ def _within_int32(
             f"tensor {op.input}; the reference is undefined there"
         )
     return np.clip(bias, least, most)
+
+
+def _with_constants(
+    op: ir.Operator,
+    part: Partition,
+    channels: Mapping[Place, Channels],
+    tensors: list[ir.Tensor],
+) -> ir.Operator:
+    """Return an operator with the constants of stored channels, new in ``tensors``."""
+    written = channels.get(Place(op.output))
+    if written is None:
+        return op
+    changed: dict[str, Any] = {}
+    for name in ("input1", "input2", "alpha"):
+        index = getattr(op, name, None)
+        old = part.graph.tensors[index] if isinstance(index, int) else None
+        if old is not None and old.data is not None and old.size > 1:
+            kept = np.take(old.data, list(written.kept), -1)
+            changed[name] = _append(tensors, old, kept, old.q)
+    return replace(op, **changed)
 
 
 def _fold(

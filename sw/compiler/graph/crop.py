@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from common.errors import UnsupportedError
 from sw import ir
+from sw.compiler.graph.operands import is_elementwise
 from sw.compiler.graph.partition import Partition
 
 __all__ = ["Band", "band_of", "crop"]
@@ -54,7 +55,7 @@ def band_of(graph: ir.Graph, op: ir.Operator, first: int, end: int) -> Band:
         If the operator has no rows that could be made by themselves.
     """
     image = len(graph.tensors[op.output].shape) == 4
-    if isinstance(op, ir.Add) and image:
+    if image and (isinstance(op, ir.Add) or is_elementwise(graph, op)):
         return Band(first=first, end=end, input_first=first, input_end=end)
     if not isinstance(op, ir.Conv2D | ir.DepthwiseConv2D):
         raise UnsupportedError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from sw import ir
+from sw.compiler.graph.operands import is_elementwise, is_layer
 from sw.compiler.graph.partition import moves_nothing, subgraph
 
 __all__ = ["divide"]
@@ -32,7 +33,8 @@ def divide(graph: ir.Graph, host: Collection[str]) -> list[ir.Graph]:
         In order; the network itself if one piece is enough.
     """
     numbers = _numbers(graph, host)
-    last = max((numbers[op.name] for op in graph.ops if op.name not in host), default=0)
+    layers = [op for op in graph.ops if is_layer(graph, op) and op.name not in host]
+    last = max((numbers[op.name] for op in layers), default=0)
     if last == 0:
         return [graph]
     pieces: list[list[ir.Operator]] = [[] for _ in range(last + 1)]
@@ -50,8 +52,10 @@ def _numbers(graph: ir.Graph, host: Collection[str]) -> dict[str, int]:
     numbers: dict[str, int] = {}
     for op in graph.ops:
         number = max((ready.get(index, 0) for index in op.inputs), default=0)
-        of_device = op.name not in host
-        if of_device or (moves_nothing(graph, op) and op.inputs[0] in stored):
+        free = op.name not in host
+        # The device has these on the way from one layer to another.
+        between = moves_nothing(graph, op) or (free and is_elementwise(graph, op))
+        if (free and is_layer(graph, op)) or (between and not stored.isdisjoint(op.inputs)):
             stored.add(op.output)
         elif any(index in stored and ready[index] == number for index in op.inputs):
             # The host gets what it reads when the piece has ended.

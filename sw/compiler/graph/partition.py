@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from common.errors import UnsupportedError
 from sw import ir
+from sw.compiler.graph.operands import activations, is_elementwise, is_layer
 from sw.compiler.graph.refusals import Refused
 from sw.compiler.program.tensors import Place
 from sw.golden.requantisation import Requantisation
@@ -20,7 +21,6 @@ from sw.golden.requantisation import Requantisation
 __all__ = [
     "Partition",
     "View",
-    "activations",
     "as_stored",
     "host_rule",
     "moves_nothing",
@@ -30,15 +30,6 @@ __all__ = [
     "subgraph",
     "zero_point",
 ]
-
-DEVICE_OPERATORS = (
-    ir.Conv2D,
-    ir.DepthwiseConv2D,
-    ir.FullyConnected,
-    ir.Add,
-    ir.AveragePool2D,
-    ir.Mean,
-)
 
 
 def offset(tensor: ir.Tensor) -> int:
@@ -127,11 +118,6 @@ class Partition:
         return View(tensor, place, channels, tensor.shape != written.shape)
 
 
-def activations(op: ir.Operator) -> tuple[int, ...]:
-    """Return an operator's operands without weights and biases."""
-    return op.inputs[:1] if isinstance(op, ir.WeightedOp) else op.inputs
-
-
 def moves_nothing(graph: ir.Graph, op: ir.Operator) -> bool:
     """Whether an operator leaves every byte in the device's memory where it is."""
     if isinstance(op, ir.Quantize):
@@ -142,13 +128,11 @@ def moves_nothing(graph: ir.Graph, op: ir.Operator) -> bool:
 
 def host_rule(graph: ir.Graph, op: ir.Operator) -> str | None:
     """Return the rule by which an operator is the host's wherever it stands, if there is one."""
-    if not isinstance(op, DEVICE_OPERATORS):
+    if not is_layer(graph, op) and not is_elementwise(graph, op):
         return "the device does not run this operator"
-    for index in (*activations(op), op.output):
+    for index in (*activations(graph, op), op.output):
         tensor = graph.tensors[index]
         where = f"tensor {index} ({tensor.name!r})"
-        if tensor.is_constant:
-            return "an operand is constant"
         if len(tensor.shape) == 4 and tensor.shape[0] != 1:
             return (
                 f"{where} has a batch of {tensor.shape[0]}, and the device runs one image at a time"
@@ -163,7 +147,7 @@ def _read_by_device(graph: ir.Graph, device: Collection[str]) -> set[int]:
     needed: set[int] = set()
     for op in reversed(graph.ops):
         if op.name in device or op.output in needed:
-            needed.update(activations(op))
+            needed.update(activations(graph, op))
     return needed
 
 
@@ -193,9 +177,7 @@ def partition(graph: ir.Graph, host: Collection[str] = ()) -> Partition:
     UnsupportedError
         If nothing is left for the device, or an operator between the device's cannot run there.
     """
-    on_device = [
-        op for op in graph.ops if isinstance(op, DEVICE_OPERATORS) and op.name not in host
-    ]
+    on_device = [op for op in graph.ops if is_layer(graph, op) and op.name not in host]
     if not on_device:
         raise UnsupportedError(
             f"network {graph.name!r} has no operator for the device (convolutions, fully "
@@ -216,6 +198,8 @@ def partition(graph: ir.Graph, host: Collection[str] = ()) -> Partition:
             suffix.append(op)
         elif moves_nothing(graph, op):
             aliases[op.output] = aliases.get(op.inputs[0], Place(op.inputs[0]))
+        elif is_elementwise(graph, op) and op.name not in host:
+            device.append(op)
         else:
             raise refusal(
                 graph,
@@ -226,7 +210,7 @@ def partition(graph: ir.Graph, host: Collection[str] = ()) -> Partition:
             )
     wanted = {i for op in suffix for i in op.inputs} | set(graph.outputs)
     places = {aliases.get(i, i) for i in wanted}
-    _check_tensors(graph, {i for op in device for i in (op.output, *activations(op))})
+    _check_tensors(graph, {i for op in device for i in (op.output, *activations(graph, op))})
     part = Partition(
         graph=graph,
         prefix=tuple(prefix),
@@ -247,11 +231,7 @@ def _inputs(
     """Return the tensors of the host that operators of the device read."""
     inputs: list[Place] = []
     for op in device:
-        for index in activations(op):
-            if graph.tensors[index].is_constant:
-                raise refusal(
-                    graph, op, "an operand is constant", "fold it into the next bias or scale"
-                )
+        for index in activations(graph, op):
             if index in of_host and index not in inputs:
                 inputs.append(Place(index))
     return inputs
@@ -262,7 +242,7 @@ def _check_pixels(part: Partition, op: ir.Operator) -> None:
 
     Memory pads each pixel to whole words.  Only a fully connected layer reads several as one.
     """
-    for view in map(part.view, activations(op)):
+    for view in map(part.view, activations(part.graph, op)):
         whole = view.tensor.shape[-1:] == (view.channels,)
         if isinstance(op, ir.FullyConnected):
             whole |= part.graph.tensors[op.weights].shape[1] % view.channels == 0

@@ -13,8 +13,11 @@ from hw.contract.config import CoreConfig
 from sw import ir
 from sw.compiler.exact.requantiser import RequantiserSpec
 from sw.compiler.graph.channels import Channels
-from sw.compiler.graph.partition import Partition, activations
-from sw.compiler.lowering.site import AverageSite, Site, SumSite, WeightedSite
+from sw.compiler.graph.operands import activations, is_elementwise
+from sw.compiler.graph.partition import Partition
+from sw.compiler.lowering.average_site import AverageSite
+from sw.compiler.lowering.site import Site, SumSite, WeightedSite
+from sw.compiler.lowering.table_site import TableSite
 from sw.compiler.program.tensors import Place
 
 __all__ = ["Context"]
@@ -67,7 +70,7 @@ class Context:
         return self._sites[wanted]
 
     def _make(self, op: ir.Operator) -> Site:
-        operands = activations(op)
+        operands = activations(self.graph, op)
         channels = self.channels.get(Place(op.output))
         common: dict[str, Any] = {
             "graph": self.graph,
@@ -79,6 +82,8 @@ class Context:
         match op:
             case ir.Conv2D() | ir.DepthwiseConv2D() | ir.FullyConnected():
                 return WeightedSite(op=op, macs=self._macs(op), **common)
+            case _ if is_elementwise(self.graph, op):
+                return TableSite(op=op, **common)
             case ir.Add():
                 return SumSite(op=op, **common)
             case ir.AveragePool2D() | ir.Mean():
@@ -116,14 +121,21 @@ class Context:
         channels = tensor.shape[-1] if tensor.shape else 1
         return tensor.size // channels * self.words(channels)
 
-    def room(self, op: ir.Operator) -> int:
-        """Return the words of memory beside the tensors that are kept while an operator runs."""
+    def room(self, op: ir.Operator, *, over: bool = False) -> int:
+        """Return the words of memory beside the tensors that are kept while an operator runs.
+
+        If ``over``, its output lies over an operand that nothing else needs.
+        """
         device = self.part.device
         now = device.index(op)
-        read = {self.part.place(i) for later in device[now:] for i in activations(later)}
+        read = [set(map(self.part.place, activations(self.graph, o))) for o in device[now:]]
         there = {*self.part.inputs, *(Place(earlier.output) for earlier in device[:now])}
-        kept = (there & (read | set(self.part.outputs))) | {Place(op.output)}
-        return self.config.memory_depth - sum(self.tensor_words(place) for place in kept)
+        later = set(self.part.outputs).union(*read[1:])
+        kept = there & (read[0] | later) | {Place(op.output)}
+        left = self.config.memory_depth - sum(self.tensor_words(place) for place in kept)
+        if over and (gone := [self.tensor_words(place) for place in read[0] - later]):
+            left += min(max(gone), self.tensor_words(op.output))
+        return left
 
     def _macs(self, op: ir.WeightedOp) -> int:
         """Return the multiplications of an operator as the network defines it."""

@@ -13,7 +13,7 @@ from sw.compiler.input.reads import SystolicRead, dense_read
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.guarded import guarded_commands
 from sw.compiler.lowering.layers import Geometry, LoweredLayer
-from sw.compiler.lowering.padded import lower_padded
+from sw.compiler.lowering.padded import Part, lower_padded
 from sw.compiler.lowering.products import PIXELS_IN_PARTS, as_layer, product_commands
 from sw.compiler.lowering.reading_order import (
     contiguous_read,
@@ -50,13 +50,11 @@ def lower_convolution(ctx: Context, site: WeightedSite) -> LoweredLayer:
             plain = dense_read(pixels, channels, (1, pixels), (1, pixels), 1, columns)
         if kernel == x.shape[1:3] or (kernel == (1, 1) and op.stride == (1, 1)):
             return _consecutive(ctx, site, size, plain, geometry)
-    if beyond_int8(site.coded_weights).any():
-        raise site.refuse(
-            "a weight less its zero point is beyond int8, which this kernel size has no room for",
-            "quantise the network with symmetric (int8) weights",
+    if op.padding != ir.NO_PADDING or beyond_int8(site.coded_weights).any():
+        weights = _by_word(site.coded_weights, channels, ctx.words(channels) * columns)
+        return lower_padded(
+            ctx, site, [Part(words=range(ctx.words(channels)), first=0, weights=weights)]
         )
-    if op.padding != ir.NO_PADDING:
-        return lower_padded(ctx, site)
     commands = product_commands(
         ctx, site, site.codes, site.coded_weights, size, lambda _: plain
     )
@@ -96,9 +94,7 @@ def _consecutive(
 
     def spread(weights: Ints) -> Ints:
         """Put weights where bytes lie: every byte is a tap, those of padding with zero weights."""
-        taps = np.zeros((len(weights), pixels, words * columns), np.int64)
-        taps[:, :, :channels] = weights.reshape(len(weights), pixels, channels)
-        return taps.reshape(len(weights), -1)
+        return _by_word(weights, channels, words * columns).reshape(len(weights), -1)
 
     taps = np.arange(len(plain.slots) * 2, dtype=np.intp).reshape(-1, 2)
     plain = replace(plain, slots=taps)
@@ -155,3 +151,11 @@ def _reads(
         return read
 
     return read_for
+
+
+def _by_word(weights: Ints, channels: int, size: int) -> Ints:
+    """Return weights with those of the bytes of a pixel that are no channels: (C, taps, size)."""
+    taps = weights.shape[1] // channels
+    spread = np.zeros((len(weights), taps, size), np.int64)
+    spread[:, :, :channels] = weights.reshape(len(weights), taps, channels)
+    return spread

@@ -1,7 +1,8 @@
-"""Lowering of 3×3 depthwise convolutions to the DEPTHWISE modes."""
+"""Lowering of depthwise convolutions of up to 3×3 to the DEPTHWISE modes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from typing import Any
@@ -14,6 +15,7 @@ from hw.contract.blocks import Block
 from hw.contract.modes import Mode, minimum_steps
 from hw.contract.taps import window_ages, window_steps
 from sw import ir
+from sw.compiler.lowering.by_words import lower_by_words
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import (
     Command,
@@ -28,18 +30,49 @@ from sw.compiler.lowering.site import WeightedSite
 __all__ = ["lower_depthwise", "place_weights", "supports"]
 
 
-def supports(op: ir.DepthwiseConv2D, kernel: tuple[int, ...]) -> str | None:
-    """Return the rule that a depthwise convolution breaks, or ``None``."""
-    if op.depth_multiplier != 1:
-        return f"a depth multiplier of {op.depth_multiplier} runs only on the network's input"
-    if tuple(kernel) != (3, 3):
-        return f"a depthwise kernel of {kernel[0]}x{kernel[1]} is not 3x3"
-    if op.dilation != (1, 1):
-        return f"a dilation of {op.dilation[0]}x{op.dilation[1]} is not 1x1"
-    if op.stride not in ((1, 1), (2, 2)):
-        return f"a stride of {op.stride[0]}x{op.stride[1]} is neither 1x1 nor 2x2"
-    if max(max(pair) for pair in op.padding) > 1:
-        return "more than one row or column of padding"
+@dataclass(frozen=True)
+class _Window:
+    """Place of a smaller kernel in one of 3×3, with zeros around it.
+
+    Attributes
+    ----------
+    row, column : int
+        Of the kernel's first weight.
+    padding : ((top, bottom), (left, right))
+        Of the 3×3 kernel, at most one row or column.
+    """
+
+    row: int
+    column: int
+    padding: ir.Padding
+
+
+def supports(op: ir.DepthwiseConv2D, kernel: tuple[int, ...]) -> bool:
+    """Whether the depthwise modes run a depthwise convolution as it is."""
+    return tuple(kernel) == (3, 3) and _window(op, kernel) is not None
+
+
+def _window(op: ir.DepthwiseConv2D, kernel: tuple[int, ...]) -> _Window | None:
+    """Return how the depthwise modes run a depthwise convolution, if they do.
+
+    Columns have stride 1 or 2; rows are descriptors' increments.
+    """
+    rows, columns = (
+        _places(size, pads) for size, pads in zip(kernel, op.padding, strict=True)
+    )
+    if op.depth_multiplier != 1 or op.dilation != (1, 1) or op.stride[1] > 2:
+        return None
+    if rows is None or columns is None:
+        return None
+    return _Window(rows[0], columns[0], (rows[1], columns[1]))
+
+
+def _places(size: int, pads: tuple[int, int]) -> tuple[int, tuple[int, int]] | None:
+    """Return where so many weights stand among three, and the padding of the three."""
+    for before in range(4 - size):
+        padding = pads[0] + before, pads[1] + 3 - size - before
+        if max(padding) <= 1:
+            return before, padding
     return None
 
 
@@ -74,27 +107,30 @@ def _slots(mode: Mode, odd: bool, steps: int) -> npt.NDArray[np.intp]:
     return result
 
 
-def _fields(site: WeightedSite, op: ir.DepthwiseConv2D, words: int) -> dict[str, Any]:
+def _fields(
+    site: WeightedSite, strides: tuple[int, int], padding: ir.Padding, words: int
+) -> dict[str, Any]:
     """Return the fields of the layer's descriptors but steps, blocks and bases.
 
     Parameters
     ----------
     site : WeightedSite
-    op : DepthwiseConv2D
+    strides : (rows, columns)
+    padding : Padding
     words : int
         Of a pixel.
     """
     y = site.output_tensor
     height, width = site.view.tensor.shape[1:3]
-    (top, _), (left, _) = op.padding
-    stride, pitch = op.stride[0], width * words
+    (top, _), (left, _) = padding
+    (down, stride), pitch = strides, width * words
     windows, reaches, skip_first, skip_last = _edges(width, stride, left, y.shape[2])
     return {
         "mode": Mode.DEPTHWISE if stride == 1 else Mode.DEPTHWISE_STRIDE2,
         "pad_left": left == 1,
         "pad_right": reaches,
         "pad_top": top == 1,
-        "pad_bottom": (y.shape[1] - 1) * stride - top + 2 >= height,
+        "pad_bottom": (y.shape[1] - 1) * down - top + 2 >= height,
         "skip_first": skip_first,
         "skip_last": skip_last,
         "odd": stride == 2 and left == 1,
@@ -104,31 +140,33 @@ def _fields(site: WeightedSite, op: ir.DepthwiseConv2D, words: int) -> dict[str,
         "height": y.shape[1],
         "step_inner": pitch,
         "step_middle": words - 2 * pitch,
-        "step_row": (stride - 2) * pitch - (width - 1) * words,
+        "step_row": (down - 2) * pitch - (width - 1) * words,
         "output_step": words,
         **site.descriptor_fields(),
     }
 
 
 def lower_depthwise(ctx: Context, site: WeightedSite) -> LoweredLayer:
-    """Lower a 3×3 depthwise convolution with stride 1 or 2."""
+    """Lower a depthwise convolution."""
     op, y = site.op, site.output_tensor
     assert isinstance(op, ir.DepthwiseConv2D)
-    if (rule := supports(op, site.kernel)) is not None:
-        raise site.refuse(rule, "use 3x3 depthwise convolutions with stride 1 or 2")
+    window = _window(op, site.kernel)
+    if window is None:
+        return lower_by_words(ctx, site)
     height, width, channels = site.view.tensor.shape[1:]
     if max(height, width) > 256:
         raise site.refuse(
             f"its input is {height}x{width}, larger than 256x256", "use smaller images"
         )
-    (top, _), (left, _) = op.padding
-    stride = op.stride[0]
+    (top, _), (left, _) = window.padding
     words = ctx.words(channels)
     pitch = width * words
-    fields = _fields(site, op, words)
+    fields = _fields(site, op.stride, window.padding, words)
     columns = ctx.config.columns
-    padded = np.zeros((words * columns, 9), np.int64)
-    padded[:channels] = site.coded_weights
+    padded = np.zeros((words * columns, 3, 3), np.int64)
+    rows = slice(window.row, window.row + site.kernel[0])
+    across = slice(window.column, window.column + site.kernel[1])
+    padded[:channels, rows, across] = site.coded_weights.reshape(channels, *site.kernel)
     groups = padded.reshape(words, columns, 3, 3)
 
     # Every third row has the same one.
@@ -148,7 +186,7 @@ def lower_depthwise(ctx: Context, site: WeightedSite) -> LoweredLayer:
         commands=rotated(0),
         geometry=Geometry(
             kernel=3,
-            stride=stride,
+            stride=op.stride[0],
             top=top,
             input_rows=height,
             output_rows=y.shape[1],
@@ -157,13 +195,17 @@ def lower_depthwise(ctx: Context, site: WeightedSite) -> LoweredLayer:
         ),
         rotated=rotated,
         in_place=Trail(
-            words * _trail((height, width), (y.shape[1], y.shape[2]), stride, (top, left)), words
+            words * _trail((height, width), (y.shape[1], y.shape[2]), op.stride, (top, left)),
+            words,
         ),
     )
 
 
 def _trail(
-    size: tuple[int, int], output: tuple[int, int], stride: int, padding: tuple[int, int]
+    size: tuple[int, int],
+    output: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
 ) -> int:
     """Return how many pixels before the input the output has to begin in order to lie over it.
 
@@ -172,9 +214,9 @@ def _trail(
     that is written.
     """
     row, column = (np.arange(length) for length in size)
-    last_row = np.minimum((row + padding[0]) // stride, output[0] - 1)
+    last_row = np.minimum((row + padding[0]) // stride[0], output[0] - 1)
     # Columns are read once for a row of windows, at the latest with the window that they begin.
-    last_column = np.minimum((column + padding[1]) // stride, output[1] - 1)
+    last_column = np.minimum((column + padding[1]) // stride[1], output[1] - 1)
     last = last_row[:, None] * output[1] + last_column
     here = row[:, None] * size[1] + column
     return max(0, int((last - here).max()))

@@ -6,14 +6,17 @@ from dataclasses import replace
 
 from sw import ir
 from sw.compiler.lowering.addition import lower_add
+from sw.compiler.lowering.average_site import AverageSite
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.convolution import lower_convolution, lower_fully_connected
 from sw.compiler.lowering.depthwise import lower_depthwise, supports
+from sw.compiler.lowering.elementwise import lower_elementwise
 from sw.compiler.lowering.first_layer import lower_first_layer
 from sw.compiler.lowering.layers import LoweredLayer
 from sw.compiler.lowering.pieces import lower_in_pieces
 from sw.compiler.lowering.pooling import lower_average
-from sw.compiler.lowering.site import AverageSite, InPieces, Site, SumSite, WeightedSite
+from sw.compiler.lowering.site import InPieces, Site, SumSite, WeightedSite
+from sw.compiler.lowering.table_site import TableSite
 from sw.compiler.program.layout import InputLayout
 
 __all__ = ["first_layer_options", "lower"]
@@ -29,7 +32,7 @@ def first_layer_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout
     site = ctx.site(op)
     assert isinstance(site, WeightedSite)
     if isinstance(op, ir.DepthwiseConv2D):
-        plain = supports(op, site.kernel) is None
+        plain = supports(op, site.kernel)
     else:
         plain = site.kernel == (1, 1) and op.padding == ir.NO_PADDING
     if plain:
@@ -88,6 +91,8 @@ def _lower(ctx: Context, site: Site) -> LoweredLayer:
             return lower_fully_connected(ctx, site)
         case AverageSite():
             return lower_average(ctx, site)
+        case TableSite():
+            return lower_elementwise(ctx, site)
         case SumSite():
             return lower_add(ctx, site)
         case _:

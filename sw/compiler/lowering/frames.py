@@ -41,6 +41,8 @@ class Rows:
         Words from the place's beginning to the first pixel.
     pitch, distance : int
         Words from one row to the next, and from one pixel to the next.
+    words : tuple of int
+        Words of a pixel, in the order in which they are wanted, possibly several times.
     zero_point : int
         int8.
     """
@@ -49,6 +51,7 @@ class Rows:
     first: int
     pitch: int
     distance: int
+    words: tuple[int, ...]
     zero_point: int
 
 
@@ -110,7 +113,7 @@ def framed(
     frame : Frame
         At most 256 rows, and 256 pixels from one to the next.
     source : Rows
-        Of so many words as the frame's pixels have, possibly of more.
+        With as many words as the frame's pixels have.
     target : Place
     config : CoreConfig
     again : bool
@@ -156,10 +159,12 @@ def _copy(
     begin = source.first + first * source.pitch
     end = frame.head + first * frame.pitch * frame.words
     # All words of a row, or one of each pixel.
-    every = source.distance == frame.words and width * frame.words <= MAX_COUNT
-    turns, step = (1, 1) if every else (frame.words, source.distance)
-    windows = width * frame.words // turns
-    for word in range(turns):
+    every = source.words == tuple(range(source.distance))
+    turns, step = source.words, source.distance
+    if every and width * frame.words <= MAX_COUNT:
+        turns, step = (0,), 1
+    windows = width * frame.words // len(turns)
+    for number, word in enumerate(turns):
         yield Command(
             fields={
                 **_fields(config),
@@ -167,13 +172,13 @@ def _copy(
                 "height": rows,
                 "step_column": step,
                 "step_row": source.pitch - (windows - 1) * step,
-                "output_step": turns,
+                "output_step": len(turns),
                 "output_zero_point": 0,
             },
             input=source.place,
             input_offset=begin + word,
             output=target,
-            output_offset=end + word,
+            output_offset=end + number,
             blocks=(block,),
         )
 

@@ -299,10 +299,10 @@ def _depthwise(
 ) -> Iterator[CostlyLayer]:
     op, y = site.op, site.output_tensor
     assert isinstance(op, ir.DepthwiseConv2D)
-    if supports(op, site.kernel) is not None:
+    if not supports(op, site.kernel):
         return
     weights = site.coded_weights
-    mode = Mode.DEPTHWISE if op.stride[0] == 1 else Mode.DEPTHWISE_STRIDE2
+    mode = Mode.DEPTHWISE if op.stride[1] == 1 else Mode.DEPTHWISE_STRIDE2
     odd = mode == Mode.DEPTHWISE_STRIDE2 and op.padding[1][0] == 1
     extra = {}
     for channel in np.flatnonzero(beyond_int8(weights).any(axis=1)).tolist():

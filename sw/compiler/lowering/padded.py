@@ -1,29 +1,56 @@
-"""Lowering of convolutions with padding that do not read the network's input.
+"""Lowering of convolutions that read a copy of their input (:mod:`sw.compiler.lowering.frames`).
 
-A copy of the input with its padding (:mod:`sw.compiler.lowering.frames`) is read.  Where memory has
-no room for all of it, bands of rows are copied, one after the other, and the weights come from the
+The copy has padding, and words twice whose channels meet weights beyond int8.  Where memory has no
+room for all of it, bands of rows are copied, one after the other, and the weights come from the
 flash again for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from common.arrays import Ints
 from sw import ir
 from sw.compiler.graph.partition import zero_point
-from sw.compiler.input.reads import dense_read
+from sw.compiler.input.reads import SystolicRead, dense_read
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.frames import Frame, Rows, framed
-from sw.compiler.lowering.layers import Command, LoweredLayer, scratch_place
+from sw.compiler.lowering.layers import Command, LoweredLayer, Trail, scratch_place
 from sw.compiler.lowering.products import as_layer, product_commands
-from sw.compiler.lowering.site import WeightedSite
+from sw.compiler.lowering.site import WeightedSite, beyond_int8
 from sw.compiler.lowering.turns import MAX_COUNT
 
-__all__ = ["frame_of", "lower_padded"]
+__all__ = ["Part", "frame_of", "lower_padded"]
 
 RESERVE = 128
 """Words that are left for the program's ring."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Part:
+    """Blocks of output channels, and the words of the input that they are made of.
+
+    Attributes
+    ----------
+    words : range
+        Of a pixel of the input.
+    first : int
+        Of the output channels, a multiple of a word's.
+    weights : (C, taps, channels of the words) int64
+        Possibly beyond int8.
+    """
+
+    words: range
+    first: int
+    weights: Ints
+
+    def copied(self, columns: int) -> tuple[int, ...]:
+        """Return the words of a pixel of the copy: all, and those again that are met twice."""
+        wanted = np.flatnonzero(beyond_int8(self.weights).any(axis=(0, 1))) // columns
+        return (*self.words, *(self.words[int(word)] for word in np.unique(wanted)))
 
 
 def frame_of(site: WeightedSite, words: int, first: int, end: int) -> tuple[Frame, int, int]:
@@ -72,22 +99,32 @@ def frame_of(site: WeightedSite, words: int, first: int, end: int) -> tuple[Fram
     return frame, row, max(0, start - row) * frame.pitch * words
 
 
-def lower_padded(ctx: Context, site: WeightedSite) -> LoweredLayer:
-    """Lower a convolution of a dense tensor with padding."""
-    words = ctx.words(site.view.tensor.shape[3])
-    rows = site.output_rows
-    room = ctx.room(site.op) - RESERVE
-    bands, size = 1, rows
-    while size > 1 and max(_sizes(site, words, size)) > room:
-        bands += 1
-        size = -(-rows // bands)
-    commands = [
-        command
-        for first in range(0, rows, size)
-        for command in _band(ctx, site, first, min(rows, first + size))
-    ]
+def lower_padded(ctx: Context, site: WeightedSite, parts: Sequence[Part]) -> LoweredLayer:
+    """Lower a convolution of a dense tensor, part by part."""
+    columns = ctx.config.columns
+    words = max(len(part.copied(columns)) for part in parts)
+    rows = size = site.output_rows
+    pixel = ctx.words(site.view.channels)
+    # What a part writes has been copied by it or before, if it is written word over word.
+    over = Trail(0, pixel) if pixel == ctx.words(site.output_tensor.shape[3]) else None
+    if len(parts) == 1:
+        over = Trail(0)
+    if max(_sizes(site, words, rows)) > ctx.room(site.op, over=over is not None) - RESERVE:
+        over = None
+        room, bands = ctx.room(site.op) - RESERVE, 1
+        while size > 1 and max(_sizes(site, words, size)) > room:
+            bands += 1
+            size = -(-rows // bands)
+    commands: list[Command] = []
+    for first in range(0, rows, size):
+        before = None
+        for part in parts:
+            copied = part.copied(columns)
+            band = first, min(rows, first + size)
+            commands += _band(ctx, site, part, band, again=len(copied) == before)
+            before = len(copied)
     scratch = {scratch_place(site.output): max(_sizes(site, words, size))}
-    return replace(as_layer(site, commands, None), scratch=scratch)
+    return replace(as_layer(site, commands, None), scratch=scratch, in_place=over)
 
 
 def _sizes(site: WeightedSite, words: int, size: int) -> Iterator[int]:
@@ -97,34 +134,51 @@ def _sizes(site: WeightedSite, words: int, size: int) -> Iterator[int]:
         yield frame_of(site, words, first, min(rows, first + size))[0].size
 
 
-def _band(ctx: Context, site: WeightedSite, first: int, end: int) -> Iterator[Command]:
-    """Yield the commands that make some rows of the output."""
-    op, (_, _, width, channels) = site.op, site.view.tensor.shape
-    assert isinstance(op, ir.Conv2D)
-    words = ctx.words(channels)
-    frame, row, offset = frame_of(site, words, first, end)
+def _band(
+    ctx: Context, site: WeightedSite, part: Part, rows: tuple[int, int], *, again: bool
+) -> Iterator[Command]:
+    """Yield the commands that make some rows of a part of the output."""
+    (_, _, width, channels), columns = site.view.tensor.shape, ctx.config.columns
+    words, copied = ctx.words(channels), part.copied(columns)
+    frame, row, offset = frame_of(site, len(copied), *rows)
     source = Rows(
         place=site.view.place,
         first=row * width * words,
         pitch=width * words,
         distance=words,
+        words=copied,
         zero_point=zero_point(site.view.tensor),
     )
     scratch = scratch_place(site.output)
-    yield from framed(frame, source, scratch, ctx.config)
-    columns = site.output_tensor.shape[2]
-    read = dense_read(
-        frame.pitch, channels, site.kernel, op.stride, columns, ctx.config.columns,
-        dilation=op.dilation,
-    )
-    size = (end - first, columns)
-    output = first * columns * ctx.words(site.output_tensor.shape[3])
-    for command in product_commands(
-        ctx, site, site.codes, site.coded_weights, size, lambda _: read
-    ):
+    yield from framed(frame, source, scratch, ctx.config, again=again)
+    read = _read(site, part, copied, frame.pitch, columns)
+    size = rows[1] - rows[0], site.output_tensor.shape[2]
+    output = part.first // columns
+    output += rows[0] * size[1] * ctx.words(site.output_tensor.shape[3])
+    here = np.arange(part.first, part.first + len(part.weights))
+    weights = part.weights.reshape(len(here), -1)
+    for command in product_commands(ctx, site, site.codes.at(here), weights, size, lambda _: read):
         yield replace(
             command,
             input=scratch,
             input_offset=command.input_offset + offset,
             output_offset=command.output_offset + output,
         )
+
+
+def _read(
+    site: WeightedSite, part: Part, copied: tuple[int, ...], pitch: int, columns: int
+) -> SystolicRead:
+    """Return how a frame is read; its taps are those of the part's weights."""
+    op = site.op
+    assert isinstance(op, ir.Conv2D | ir.DepthwiseConv2D)
+    last = min(columns, site.view.tensor.shape[3] - copied[-1] * columns)
+    channels = (len(copied) - 1) * columns + last
+    read = dense_read(
+        pitch, channels, site.kernel, op.stride, site.output_tensor.shape[2], columns,
+        dilation=op.dilation,
+    )
+    tap, channel = np.divmod(read.slots, channels)
+    word = np.array(copied)[channel // columns] - part.words[0]
+    there = tap * part.weights.shape[2] + word * columns + channel % columns
+    return replace(read, slots=np.where(read.slots < 0, -1, there))

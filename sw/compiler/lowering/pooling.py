@@ -1,19 +1,25 @@
-"""Lowering of averages over the whole image to the POOL mode.
+"""Lowering of averages to the POOL mode, or, of windows, to the SYSTOLIC mode.
 
 :mod:`sw.compiler.exact.averages` finds the integers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+import numpy.typing as npt
 
 from hw.contract.blocks import Block
 from hw.contract.modes import Mode, minimum_steps
 from sw.compiler.exact.parts import Part
+from sw.compiler.input.reads import dense_read
 from sw.compiler.lowering.addition import add_parts
+from sw.compiler.lowering.average_site import AverageSite
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Command, LoweredLayer, scratch_place
-from sw.compiler.lowering.site import AverageSite
+from sw.compiler.lowering.reading_order import fits, step_limit
+from sw.compiler.lowering.turns import MAX_COUNT
 from sw.compiler.program.tensors import Place
 
 __all__ = ["lower_average"]
@@ -22,27 +28,22 @@ IDLE_STEPS = 3
 MAX_PIXELS = 256
 """Words of a turn that a descriptor can have."""
 
+MOST_ROWS = 64
+"""Rows of outputs that are made by a command each."""
+
 
 def lower_average(ctx: Context, site: AverageSite) -> LoweredLayer:
-    """Lower an average over the whole image."""
-    pixels, place = site.pixels, site.view.place
-    steps = pixels + max(IDLE_STEPS, minimum_steps(Mode.POOL) - pixels)
-    limit = min(1024, ctx.config.weight_depth)
-    if pixels > MAX_PIXELS or steps > limit:
-        raise site.refuse(
-            f"it averages {pixels} pixels, more than {min(MAX_PIXELS, limit - IDLE_STEPS)}",
-            "use smaller images",
-        )
+    """Lower an average over an image, some of its dimensions, or windows."""
     if site.codes is None:
         raise site.refuse(
-            f"no integers give the reference's average of {pixels} pixels for every sum",
+            f"no integers give the reference's average of {site.pixels} pixels for every sum",
             "change the output's scale slightly",
         )
     output, scratch = site.output, scratch_place(site.output)
     commands: list[Command] = []
     for number, part in enumerate(site.codes):
         target = scratch if number else output
-        commands += _part_commands(ctx, site, part, steps, target)
+        commands += _part_commands(ctx, site, part, target)
         if number:
             commands += add_parts(ctx, site, part.requantisation.act_min, output, scratch)
     words = ctx.tensor_words(site.output)
@@ -50,48 +51,115 @@ def lower_average(ctx: Context, site: AverageSite) -> LoweredLayer:
         name=site.op.name,
         kind=site.op.kind,
         macs=0,
-        inputs=(place,),
+        inputs=(site.view.place,),
         output=output,
-        output_rows=1,
+        output_rows=site.output_rows,
         commands=tuple(commands),
         scratch={scratch: words} if len(site.codes) > 1 else {},
     )
 
 
 def _part_commands(
-    ctx: Context, site: AverageSite, part: Part, steps: int, output: Place
-) -> list[Command]:
-    """Return the commands that make one part of an average."""
-    columns, pixels = ctx.config.columns, site.pixels
-    weights = np.zeros((steps, 2, columns), np.int8)
-    weights[:pixels, 1] = part.factor
-    block = Block(
+    ctx: Context, site: AverageSite, part: Part, output: Place
+) -> Iterator[Command]:
+    """Yield the commands that make one part of an average."""
+    areas = site.areas
+    if areas.whole or (areas.window[1] == areas.stride[1] == 1 and len(areas.rows) <= MOST_ROWS):
+        return _of_columns(ctx, site, part, output)
+    return _of_windows(ctx, site, part, output)
+
+
+def _of_columns(ctx: Context, site: AverageSite, part: Part, output: Place) -> Iterator[Command]:
+    """Yield commands in the POOL mode: each output is of words at equal distances."""
+    areas, words = site.areas, ctx.words(site.view.tensor.shape[-1])
+    # The whole of an image is one column of pixels.
+    columns = 1 if areas.whole else areas.size[1]
+    pitch = columns * words
+    steps = site.pixels + max(IDLE_STEPS, minimum_steps(Mode.POOL) - site.pixels)
+    limit = min(1024, ctx.config.weight_depth)
+    if site.pixels > MAX_PIXELS or steps > limit:
+        raise site.refuse(
+            f"it averages {site.pixels} pixels, more than {min(MAX_PIXELS, limit - IDLE_STEPS)}",
+            "use smaller images",
+        )
+    weights = np.zeros((steps, 2, ctx.config.columns), np.int8)
+    weights[: site.pixels, 1] = part.factor
+    for number, row in enumerate(areas.rows):
+        for first in range(0, pitch, MAX_COUNT):
+            yield Command(
+                fields={
+                    "mode": Mode.POOL,
+                    "shared": True,
+                    "steps": steps,
+                    "inner": site.pixels,
+                    "middle": 1,
+                    "width": 1,
+                    "height": 1,
+                    "blocks": min(MAX_COUNT, pitch - first),
+                    "step_inner": pitch,
+                    "output_step": 1,
+                    **site.descriptor_fields(part.requantisation),
+                },
+                input=site.view.place,
+                input_offset=row * pitch + first,
+                output=output,
+                output_offset=number * pitch + first,
+                blocks=(_block(part, weights),),
+            )
+
+
+def _of_windows(ctx: Context, site: AverageSite, part: Part, output: Place) -> Iterator[Command]:
+    """Yield commands in the SYSTOLIC mode: each word is a convolution with equal weights."""
+    areas, config = site.areas, ctx.config
+    words, (height, width) = ctx.words(site.view.tensor.shape[-1]), areas.count
+    read = dense_read(
+        areas.size[1], config.columns, areas.window, areas.stride, width, config.columns,
+        distance=words,
+    )
+    if not fits(read, config):
+        raise site.refuse(
+            f"it averages windows of {site.pixels} pixels, more than "
+            f"{step_limit(config) // config.lanes}",
+            "use smaller windows, or several layers",
+        )
+    if max(height, width) > MAX_COUNT:
+        raise site.refuse(
+            f"its output is {height}x{width}, larger than {MAX_COUNT}x{MAX_COUNT}",
+            "use smaller images",
+        )
+    weights = np.tile(np.diag(np.full(config.columns, part.factor)), (site.pixels, 1))
+    block = _block(part, weights.reshape(read.steps, 2, config.columns).astype(np.int8))
+    for word in range(words):
+        yield Command(
+            fields={
+                "mode": Mode.SYSTOLIC,
+                "last_steps": read.last_steps,
+                "steps": read.steps,
+                "inner": read.inner,
+                "middle": read.middle,
+                "width": width,
+                "height": height,
+                "blocks": 1,
+                "step_inner": read.step_inner,
+                "step_middle": read.step_middle,
+                "step_column": read.step_column,
+                "step_row": read.step_row,
+                "output_step": words,
+                **site.descriptor_fields(part.requantisation),
+            },
+            input=site.view.place,
+            input_offset=word,
+            output=output,
+            output_offset=word,
+            blocks=(block,),
+        )
+
+
+def _block(part: Part, weights: npt.NDArray[np.int8]) -> Block:
+    columns = weights.shape[-1]
+    return Block(
         multiplier=np.full(columns, part.multiplier, np.int64),
         shift=np.full(columns, part.shift, np.int64),
         bias=np.full(columns, part.bias, np.int64),
         weights=weights,
     )
-    words = ctx.words(site.view.tensor.shape[-1])
-    return [
-        Command(
-            fields={
-                "mode": Mode.POOL,
-                "shared": True,
-                "steps": steps,
-                "inner": pixels,
-                "middle": 1,
-                "width": 1,
-                "height": 1,
-                "blocks": min(256, words - first),
-                "step_inner": words,
-                "output_step": 1,
-                **site.descriptor_fields(part.requantisation),
-            },
-            input=site.view.place,
-            input_offset=first,
-            output=output,
-            output_offset=first,
-            blocks=(block,),
-        )
-        for first in range(0, words, 256)
-    ]

@@ -15,20 +15,17 @@ import numpy.typing as npt
 from common.arrays import Ints
 from common.errors import UnsupportedError
 from sw import golden, ir
-from sw.compiler.exact.averages import find_codes
 from sw.compiler.exact.guards import Guard
-from sw.compiler.exact.parts import Part
 from sw.compiler.exact.reference import ChannelSums, Reference
 from sw.compiler.exact.requantisation import Encoded, encode, nominal_codes, reach_of
 from sw.compiler.exact.requantiser import Codes, RequantiserSpec
 from sw.compiler.exact.sums import reference_table
-from sw.compiler.graph.partition import View, as_stored, offset, refusal, zero_point
+from sw.compiler.graph.partition import View, as_stored, refusal, zero_point
 from sw.compiler.program.tensors import Place
 from sw.golden.elementwise import Addition
-from sw.golden.primitives import divide_round_half_away, multiply_by_quantized_multiplier
 from sw.golden.requantisation import Requantisation
 
-__all__ = ["AverageSite", "InPieces", "Site", "SumSite", "WeightedSite", "beyond_int8"]
+__all__ = ["InPieces", "Site", "SumSite", "WeightedSite", "beyond_int8"]
 
 
 class InPieces(UnsupportedError):
@@ -301,82 +298,3 @@ class SumSite(Site):
         # Outputs do not fall as operands grow.
         first, second = self.ranges
         return reference_table(self.reference)[first + 128, second + 128].astype(np.int64)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class AverageSite(Site):
-    """Average over a whole image."""
-
-    op: ir.AveragePool2D | ir.Mean
-
-    @cached_property
-    def pixels(self) -> int:
-        """Pixels that are averaged.
-
-        Raises
-        ------
-        UnsupportedError
-            If it is not an average over the whole image.
-        """
-        shape = self.view.tensor.shape
-        if len(shape) != 4:
-            raise self.refuse(f"its input {shape} is not NHWC", "average images only")
-        if isinstance(self.op, ir.Mean):
-            if self.op.axes != (1, 2):
-                raise self.refuse(
-                    f"it averages over axes {self.op.axes}", "average over axes 1 and 2"
-                )
-        elif self.op.window != shape[1:3] or self.op.padding != ir.NO_PADDING:
-            raise self.refuse(
-                f"its window of {self.op.window[0]}x{self.op.window[1]} is not the whole "
-                f"{shape[1]}x{shape[2]} input",
-                "average over whole images only",
-            )
-        return shape[1] * shape[2]
-
-    @cached_property
-    def sums(self) -> Ints:
-        """Every sum of the inputs of a channel, as int8, in ascending order."""
-        (known,) = self.ranges
-        low, high = int(known[0].min()), int(known[1].max())
-        return np.arange(self.pixels * low, self.pixels * high + 1, dtype=np.int64)
-
-    @cached_property
-    def averages(self) -> Ints:
-        """The outputs, as int8, of all :attr:`sums`."""
-        return self._average(self.sums)
-
-    def _average(self, sums: Ints) -> Ints:
-        """Return the reference's outputs, as int8, of sums of inputs, as int8."""
-        x, y = self.view.tensor, self.output_tensor
-        if isinstance(self.op, ir.AveragePool2D):
-            # The reference averages the integers as the operand's type has them: rounding of halves
-            # depends on it, and the same bytes may be an int8 tensor and an uint8 one.
-            value = divide_round_half_away(sums + offset(x) * self.pixels, self.pixels)
-            low, high = golden.activation_range(self.graph, self.op)
-            return np.asarray(np.clip(value, low, high) - offset(y), np.int64)
-        multiplier, shift = golden.requantize_params(self.graph, self.op)
-        scaled = multiply_by_quantized_multiplier(
-            sums - zero_point(x) * self.pixels, int(multiplier[0]), int(shift[0])
-        )
-        return self.requantisation.finish(scaled)
-
-    @property
-    def hardware_requantisation(self) -> Requantisation:
-        """The requantisation that the hardware does behind its sums."""
-        if isinstance(self.op, ir.AveragePool2D):
-            # Input and output have the same zero point.
-            return replace(self.requantisation, zero_point=0)
-        return self.requantisation
-
-    @cached_property
-    def codes(self) -> tuple[Part, ...] | None:
-        """Integers that give all :attr:`averages`, if there are any; see :func:`find_codes`."""
-        gain = 1 / self.pixels
-        if isinstance(self.op, ir.Mean):
-            gain *= self.view.tensor.q.scale / self.output_tensor.q.scale
-        return find_codes(self.sums, self.averages, gain, self.hardware_requantisation, self.spec)
-
-    def _output_range(self) -> Ints:
-        (known,) = self.ranges
-        return self._average(self.pixels * known)

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from hw.contract.modes import Mode
 from hw.contract.words import ADDRESS_BITS
 from sw.compiler.lowering.addition import rectangles
 from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer
@@ -79,7 +78,7 @@ def band(layer: LoweredLayer, row: int, places: Places) -> tuple[Command, ...]:
     """
     geometry = layer.geometry
     assert geometry is not None
-    if layer.commands[0].mode == Mode.ADD:
+    if layer.commands[0].second is not None:
         return _sums(layer, row, places, geometry)
     output, target = places.at(layer.output, row, geometry.output_pitch)
     if layer.rotated is not None:

@@ -7,7 +7,7 @@ from support.divided import heads_over_the_host, host_alone, host_between
 
 from sw import importer, ir
 from sw.compiler.graph.division import divide
-from sw.compiler.graph.partition import host_rule
+from sw.compiler.graph.partition import host_rule, partition
 from sw.fuzz.builder import NetworkBuilder
 
 
@@ -70,3 +70,21 @@ def test_a_reshape_stays_with_what_it_reshapes() -> None:
     x = net.conv_2d(net.transpose(x, (0, 2, 1, 3)), 8, kernel=(1, 1))
     _, (first, second) = pieces(net.build(outputs=[x]))
     assert kinds(first) == ["CONV_2D", "RESHAPE"] and kinds(second) == ["TRANSPOSE", "CONV_2D"]
+
+
+def test_single_integers_are_the_devices_between_layers_only() -> None:
+    """In front, behind and beside the host's operators the host has them."""
+    net = NetworkBuilder(seed=7)
+
+    def product(x: int) -> int:
+        return net.mul(x, net.constant((8,)))
+
+    x = product(net.conv_2d(product(net.input((1, 4, 4, 8))), 8))
+    x = product(net.conv_2d(x, 8))
+    x = product(net.transpose(x, (0, 2, 1, 3)))
+    x = product(net.conv_2d(x, 8))
+    _, (first, second) = pieces(net.build(outputs=[x]))
+    assert kinds(first) == ["MUL", "CONV_2D", "MUL", "CONV_2D", "MUL"]
+    assert kinds(second) == ["TRANSPOSE", "MUL", "CONV_2D", "MUL"]
+    for piece, device in ((first, 3), (second, 1)):
+        assert len(partition(piece).device) == device

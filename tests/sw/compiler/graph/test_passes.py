@@ -111,7 +111,7 @@ def test_several_outputs() -> None:
 def test_refused_in_the_middle() -> None:
     def make(net: NetworkBuilder) -> int:
         x = net.conv_2d(net.input((1, 4, 4, 8)), 8)
-        return net.conv_2d(net.mul(x, net.constant((8,))), 8)
+        return net.conv_2d(net.mul(x, net.constant((1, 4, 4, 8))), 8)
 
     message = refusal(make)
     assert "'mul_1' (MUL)" in message and "the device does not run this operator" in message
@@ -119,25 +119,6 @@ def test_refused_in_the_middle() -> None:
 
 def test_nothing_for_the_device() -> None:
     assert "nothing to compile" in refusal(lambda n: n.softmax(n.input((1, 4))))
-
-
-def test_depth_multiplier_in_the_middle() -> None:
-    def make(net: NetworkBuilder) -> int:
-        return net.depthwise_conv_2d(net.conv_2d(net.input((1, 6, 6, 8)), 8), depth_multiplier=2)
-
-    assert "depth multiplier of 2 runs only on the network's input" in refusal(make)
-
-
-def test_depthwise_of_other_sizes_in_the_middle() -> None:
-    def make(net: NetworkBuilder) -> int:
-        return net.depthwise_conv_2d(net.conv_2d(net.input((1, 6, 6, 8)), 8), kernel=(5, 5))
-
-    assert "a depthwise kernel of 5x5 is not 3x3" in refusal(make)
-
-
-def test_pooling_of_part_of_the_image() -> None:
-    message = refusal(lambda n: n.average_pool_2d(n.input((1, 8, 8, 8)), window=(2, 2)))
-    assert "its window of 2x2 is not the whole 8x8 input" in message
 
 
 def test_too_many_input_channels() -> None:
@@ -185,18 +166,9 @@ def test_padding_that_changes_the_scale_stays() -> None:
 
 
 def test_quantize_that_moves_the_zero_point_in_the_middle() -> None:
-    def make(net: NetworkBuilder) -> int:
-        x = net.conv_2d(net.input((1, 4, 4, 8)), 8)
-        x = net.quantize(x, "int8", zero_point=net[x].zero_points[0] // 2 + 1)
-        return net.conv_2d(x, 8)
-
-    assert "(QUANTIZE)" in refusal(make)
-
-
-def test_more_than_one_row_of_padding() -> None:
-    def make(net: NetworkBuilder) -> int:
-        x = net.conv_2d(net.input((1, 6, 6, 8)), 8)
-        x = net.pad(x, [(0, 0), (2, 1), (1, 1), (0, 0)])
-        return net.depthwise_conv_2d(x, padding="VALID")
-
-    assert "more than one row or column of padding" in refusal(make)
+    """The bytes change, so it is a layer."""
+    net = NetworkBuilder()
+    x = net.conv_2d(net.input((1, 4, 4, 8)), 8)
+    x = net.quantize(x, "int8", zero_point=net[x].zero_points[0] // 2 + 1)
+    program = check(net.build(outputs=[net.conv_2d(x, 8)]))
+    assert [layer.kind for layer in program.layers] == ["CONV_2D", "QUANTIZE", "CONV_2D"]

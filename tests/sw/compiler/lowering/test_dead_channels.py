@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.compiled import check
-from support.everywhere import check_everywhere
 from support.judges import LiteRT, Micro
+from support.on_core import check_on_core
 from support.plans import load_program, save_program
 
 from common.errors import ModelFormatError, UnsupportedError
@@ -56,7 +56,7 @@ def test_dead_channels_are_the_zero_point(kind: str, scale: float, tmp_path: Pat
         assert np.all(of_dead == graph.tensors[index].q.zero_point)
     np.testing.assert_array_equal(reference.tensor(index), outputs)
     check(model, remove_constant_channels=True)
-    save_program(check_everywhere(model), tmp_path / "network.sep")
+    save_program(check_on_core(model), tmp_path / "network.sep")
     load_program(tmp_path / "network.sep")
 
 
@@ -65,7 +65,7 @@ def test_channels_that_only_seem_dead_are_refused() -> None:
     for kind in ("CONV_2D", "FULLY_CONNECTED"):
         model, _ = network(kind, float(np.float32(3e-7)))
         with pytest.raises(UnsupportedError, match="overflow"):
-            check_everywhere(model)
+            check_on_core(model)
 
 
 def test_a_tensors_own_scale_of_zero_is_refused() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from support.everywhere import CONFIG, check_everywhere
+from support.on_core import CONFIG, check_on_core
 
 from common.errors import UnsupportedError
 from hw.contract.requantiser import u_limit
@@ -83,7 +83,7 @@ def test_guards_in_free_columns(kind: str, dtype: str, end: str) -> None:
     limits = np.iinfo(dtype)
     zero = {"least": int(limits.min), "middle": int(limits.min) + 100, "greatest": int(limits.max)}
     model, weights = dense(kind, 2, [0, 1], dtype=dtype, zero_point=zero[end])
-    program = check_everywhere(model, frames=frames_of(weights, [0, 1], 1, dtype))
+    program = check_on_core(model, frames=frames_of(weights, [0, 1], 1, dtype))
     assert [work.descriptor.partial for work in program.work] == [True, False]
 
 
@@ -92,7 +92,7 @@ def test_guards_in_another_word(pixels: int) -> None:
     """Blocks without a guard are written as ever."""
     large = [9, 10, 11, 20]
     model, weights = dense("CONV_2D", 21, large, pixels=pixels, activation="RELU6")
-    program = check_everywhere(model, frames=frames_of(weights, large, pixels, "int8"))
+    program = check_on_core(model, frames=frames_of(weights, large, pixels, "int8"))
     blocks = [work.descriptor.blocks for work in program.work]
     # Block 0; block 1 in two words, added up; block 2 with its guard, added up.
     assert blocks == [1] * pixels + [2] * pixels + [1] + [1] * pixels + [1]
@@ -110,7 +110,7 @@ def test_partial_sums_and_biases_may_wrap() -> None:
     net[y].zero_points = [0]
     net[y].scales = [net[x].scales[0] * float(np.mean(weights.scales)) * 20_000]
     assert 127 * 127 * 600 > 1 << 23
-    check_everywhere(net.build(outputs=[y]))
+    check_on_core(net.build(outputs=[y]))
 
 
 def test_outputs_that_are_not_saturated_beyond_the_limit_are_refused() -> None:

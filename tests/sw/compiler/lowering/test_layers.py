@@ -8,8 +8,8 @@ import itertools
 import numpy as np
 import pytest
 from support.compiled import check, check_program, random_inputs
-from support.everywhere import check_everywhere
 from support.layer_networks import build, set_weights, small_weights, uint8_weights
+from support.on_core import check_on_core
 
 from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
@@ -188,7 +188,7 @@ def test_long_sums_of_many_pixels(kind: str, dtype: str) -> None:
             y = net.fully_connected(x, 10)
         return small_weights(net, y)
 
-    program = check_everywhere(build(make, dtype=dtype))
+    program = check_on_core(build(make, dtype=dtype))
     pixels = 3 if kind == "FLATTENED" else 6
     assert all(work.descriptor.partial for work in program.work)
     assert len(program.work) == pixels
@@ -320,7 +320,7 @@ def test_depthwise_over_its_input(
             for column in range(width):
                 j = min((column + left) // stride, output[1] - 1)
                 gap = max(gap, i * output[1] + j - (row * width + column))
-    assert depthwise._trail(size, output, stride, padding) == gap
+    assert depthwise._trail(size, output, (stride, stride), padding) == gap
 
 
 def test_units_end_with_the_last_byte_that_is_used() -> None:

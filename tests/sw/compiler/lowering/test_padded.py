@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 from support.compiled import check
-from support.everywhere import check_everywhere
 from support.layer_networks import build
+from support.on_core import check_on_core
 
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode
 from sw.compiler.lowering.frames import Frame
 from sw.fuzz.builder import NetworkBuilder
 
-MEDIUM = CoreConfig(memory_depth=1024)
+MEDIUM = CoreConfig(memory_depth=2048)
 
 
 def behind(shape: tuple[int, ...], channels: int = 8, **options: object) -> bytes:
@@ -72,13 +72,25 @@ def test_padding_of_a_pad() -> None:
 @pytest.mark.parametrize("stride", [1, 2])
 def test_bands_where_memory_is_small(stride: int) -> None:
     """A copy of the whole input would not fit: rows are copied several times, and make the same."""
-    data = behind((1, 24, 16, 8), kernel=(3, 3), stride=(stride, stride))
+    data = behind((1, 39, 24, 8), kernel=(3, 3), stride=(stride, stride))
     whole, bands = check(data), check(data, MEDIUM)
     counts = [
         sum(w.descriptor.mode == Mode.SYSTOLIC and w.descriptor.middle == 3 for w in p.work)
         for p in (whole, bands)
     ]
     assert counts[0] == 1 < counts[1]
+
+
+def test_an_output_over_its_input() -> None:
+    """What has been copied is not needed any more."""
+    for multiplier in (1, 2):
+        data = build(
+            lambda n, m=multiplier: n.depthwise_conv_2d(
+                n.conv_2d(n.input((1, 20, 20, 8)), 16), kernel=(5, 5), depth_multiplier=m
+            )
+        )
+        check(data, CoreConfig(memory_depth=2048 * multiplier))
+    check(behind((1, 20, 20, 8), 24, kernel=(3, 3)), MEDIUM)
 
 
 def test_weights_of_a_band_fit_its_rows() -> None:
@@ -97,4 +109,4 @@ def test_a_residual_network_on_the_core() -> None:
         y = net.conv_2d(y, 24, kernel=(5, 3))
         return net.add(net.conv_2d(x, 24, stride=(2, 2)), y)
 
-    check_everywhere(build(make))
+    check_on_core(build(make))

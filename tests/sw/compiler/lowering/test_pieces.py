@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pytest
-from support.everywhere import CONFIG, check_everywhere
+from support.on_core import CONFIG, check_on_core
 
 from common.errors import UnsupportedError
 from sw import importer
@@ -80,7 +80,7 @@ def layer(channel: Channel, kind: str, shape: tuple[int, ...], at: int, count: i
 def test_pointwise_channels_in_pieces(channel: Channel) -> None:
     model = layer(channel, "pointwise", (1, 4, 5, 9), 9, 21)
     frame = channel.wrong_inputs(20).reshape(1, 4, 5, 9)
-    program = check_everywhere(model, frames=[frame])
+    program = check_on_core(model, frames=[frame])
     modes = [work.descriptor.mode.name for work in program.work]
     blocks = [work.descriptor.blocks for work in program.work]
     # The second of three blocks runs twice.
@@ -95,7 +95,7 @@ def test_depthwise_channels_in_pieces(channel: Channel) -> None:
     for number, window in enumerate(channel.wrong_inputs(4)):
         row, column = 3 * (number // 2), 3 * (number % 2)
         frame[0, row : row + 3, column : column + 3, 20] = window.reshape(3, 3)
-    program = check_everywhere(model, frames=[frame])
+    program = check_on_core(model, frames=[frame])
     assert [work.descriptor.blocks for work in program.work] == [2, 1, 1, 1]
     assert program.work[-1].descriptor.mode.name == "ADD"
 
@@ -107,7 +107,7 @@ def test_channels_of_the_first_layer_in_pieces(channel: Channel) -> None:
     for number, window in enumerate(channel.wrong_inputs(4)):
         row, column = 3 * (number // 2), 3 * (number % 2)
         frame[0, row : row + 3, column : column + 3, 0] = window.reshape(3, 3)
-    program = check_everywhere(model, frames=[frame])
+    program = check_on_core(model, frames=[frame])
     assert program.work[-1].descriptor.mode.name == "ADD"
 
 

@@ -1,4 +1,4 @@
-"""Networks in all models: the judge, golden, functional, the simulated core, predicted cycles."""
+"""Compare a file on all that runs it: reference, golden model, functional model, simulated core."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from support.compiled import check_program, random_inputs
+from support.compiled import check, check_program, random_inputs
 from support.judges import LiteRT
 
 import boards
+from hw.contract.config import CoreConfig
 from sw import golden, importer
-from sw.compiler import Program, compile_graph
+from sw.compiler import Program
 from sw.compiler.timing import predict
 from sw.driver import Device
 from sw.driver.simulation import SimTransport
@@ -19,31 +20,35 @@ from sw.driver.simulation import SimTransport
 CONFIG = boards.get("icebreaker").config
 
 
-def check_everywhere(
-    data: bytes, *, frames: Sequence[npt.NDArray[np.integer]] = (), **options: bool
+def check_on_core(
+    data: bytes,
+    config: CoreConfig = CONFIG,
+    *,
+    frames: Sequence[npt.NDArray[np.integer]] = (),
+    **options: bool,
 ) -> Program:
-    """Compile a file for the iCEBreaker and compare every tensor, and the cycles.
+    """Compile a file; compare every tensor, and the cycles with those predicted.
 
     Besides random and extreme inputs, ``frames`` are run.
     """
     graph = importer.loads(data, "test")
-    program = compile_graph(graph, CONFIG, **options)
+    program = check(data, config, **options)
     judge = LiteRT(data)
-    with Device(SimTransport(CONFIG), CONFIG) as device:
+    with Device(SimTransport(config), config) as device:
         device.load(program)
         both = [random_inputs(graph, seed, extremes=seed == 1) for seed in range(2)]
         for inputs in [*both, *([frame] for frame in frames)]:
             check_program(graph, program, inputs)
             expected = golden.run(graph, inputs)
             judge.run(*inputs)
-            for op in graph.ops:
-                np.testing.assert_array_equal(judge.tensor(op.output), expected[op.output], op.name)
-            seen: dict[int, np.ndarray] = {}
-            result = device.infer(inputs, seen.__setitem__)
-            assert sorted(seen) == list(range(len(program.layers)))
+            for index in graph.outputs:
+                np.testing.assert_array_equal(expected[index], judge.tensor(index))
+            seen = {}
+            result = device.infer(inputs, lambda n, value, seen=seen: seen.update({n: value}))
+            assert len(seen) == len(program.layers)
             for number, value in seen.items():
-                layer = program.layers[number]
-                np.testing.assert_array_equal(value, expected[layer.output], layer.name)
+                output = program.layers[number].output
+                np.testing.assert_array_equal(value, expected[output])
             for index in graph.outputs:
                 np.testing.assert_array_equal(result.tensors[index], expected[index])
             assert result.cycles == sum(predict(program))
