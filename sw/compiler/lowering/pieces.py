@@ -54,6 +54,7 @@ def lower_in_pieces(
             continue
         for own, part in _split(command, words, blocks):
             commands.append(_clamped(part, ends[0], ends[1]) if own else part)
+    prepared = _prepared_once(site, first.commands)
     for layer, low, high in zip(layers[1:], ends[1:], ends[2:], strict=False):
         for command in layer.commands:
             if command.output == site.output:
@@ -62,6 +63,8 @@ def lower_in_pieces(
                     for own, part in _split(command, words, blocks)
                     if own
                 ]
+            elif not prepared:
+                commands.append(command)
         for block in sorted(blocks):
             commands += add_parts(ctx, site, low, site.output, scratch, block)
     return replace(
@@ -75,17 +78,25 @@ def lower_in_pieces(
 
 
 def _check(site: WeightedSite, commands: Iterable[Command]) -> None:
-    """Refuse commands that read what they wrote, or write between products what products read."""
+    """Refuse commands that read what they wrote."""
+    again = any(site.output in (command.input, command.second) for command in commands)
+    if again or site.encoded.guards:
+        raise site.refuse(
+            f"output channel {site.reference.name(min(site.encoded.pieces))} has no multiplier "
+            "that is right for all of its outputs, and this layer is not made in pieces",
+            "use a slightly larger output scale",
+        )
+
+
+def _prepared_once(site: WeightedSite, commands: Iterable[Command]) -> bool:
+    """Whether all that products read besides the input is still there when they are done."""
     written = False
     for command in commands:
-        written |= command.output == site.output
-        again = command.output != site.output and written
-        if again or site.output in (command.input, command.second) or site.encoded.guards:
-            raise site.refuse(
-                f"output channel {site.reference.name(min(site.encoded.pieces))} has no multiplier "
-                "that is right for all of its outputs, and this layer is not made in pieces",
-                "use a slightly larger output scale",
-            )
+        if command.output == site.output:
+            written = True
+        elif written:
+            return False
+    return True
 
 
 def _clamped(command: Command, low: int, high: int) -> Command:

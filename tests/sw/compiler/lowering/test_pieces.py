@@ -52,12 +52,21 @@ BOTH_SIDES = Channel((43, -61, 55, -18, -116, 120, -71, 124, -113), 1082218752, 
 CHANNELS = (ONE_SIDE, BOTH_SIDES)
 
 
-def layer(channel: Channel, kind: str, shape: tuple[int, ...], at: int, count: int) -> bytes:
+def layer(
+    channel: Channel,
+    kind: str,
+    shape: tuple[int, ...],
+    at: int,
+    count: int,
+    padding: str = "SAME",
+) -> bytes:
     """Return a layer of which one channel is the given one, and nothing saturates in others."""
     net = NetworkBuilder(seed=at)
     x = net.input(shape, scale=1.0, zero_point=channel.input_zero)
     if kind == "depthwise":
         y = net.depthwise_conv_2d(x, output_scale=1.0)
+    elif kind == "long":
+        y = net.depthwise_conv_2d(x, kernel=(9, 1), padding=padding, output_scale=1.0)
     elif kind == "pointwise":
         y = net.conv_2d(x, count, output_scale=1.0)
     else:
@@ -68,8 +77,8 @@ def layer(channel: Channel, kind: str, shape: tuple[int, ...], at: int, count: i
     spec.scales = [float(np.float32(channel.scale * 0.9))] * len(spec.scales)
     spec.scales[at] = channel.scale
     data = np.array(spec.data)
-    if kind == "depthwise":
-        data[0, :, :, at] = np.reshape(channel.weights, (3, 3))
+    if kind in ("depthwise", "long"):
+        data[0, :, :, at] = np.reshape(channel.weights, data.shape[1:3])
     else:
         data[at] = np.reshape(channel.weights, data[at].shape)
     spec.data = data
@@ -108,6 +117,25 @@ def test_channels_of_the_first_layer_in_pieces(channel: Channel) -> None:
         row, column = 3 * (number // 2), 3 * (number % 2)
         frame[0, row : row + 3, column : column + 3, 0] = window.reshape(3, 3)
     program = check_on_core(model, frames=[frame])
+    assert program.work[-1].descriptor.mode.name == "ADD"
+
+
+def test_channels_of_a_padded_convolution_in_pieces() -> None:
+    """It reads a copy of its input; what is not the output is not written again."""
+    model = layer(BOTH_SIDES, "first", (1, 6, 6, 1), 3, 12)
+    frame = np.full((1, 6, 6, 1), BOTH_SIDES.input_zero, np.int8)
+    frame[0, 2:5, 2:5, 0] = BOTH_SIDES.wrong_inputs(1).reshape(3, 3)
+    program = check_on_core(model, frames=[frame], dense_input=True)
+    assert program.work[-1].descriptor.mode.name == "ADD"
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_channels_of_long_kernels_in_pieces(padding: str) -> None:
+    """With padding, each word of channels is copied before it is read."""
+    model = layer(BOTH_SIDES, "long", (1, 9, 4, 24), 20, 24, padding)
+    frame = np.full((1, 9, 4, 24), BOTH_SIDES.input_zero, np.int8)
+    frame[0, :, :, 20] = BOTH_SIDES.wrong_inputs(4).T
+    program = check_on_core(model, frames=[frame], dense_input=True)
     assert program.work[-1].descriptor.mode.name == "ADD"
 
 
