@@ -8,7 +8,7 @@ layer takes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -74,7 +74,13 @@ class Outcome:
 
 
 def cases(
-    graph: ir.Graph, number: int, board: Board, tensors: Mapping[int, Array]
+    graph: ir.Graph,
+    number: int,
+    board: Board,
+    tensors: Mapping[int, Array],
+    *,
+    job: str = "",
+    host: Collection[str] = (),
 ) -> list[Case]:
     """Return a layer as a whole, or as the fewest bands of its rows that fit.
 
@@ -86,6 +92,10 @@ def cases(
     board : Board
     tensors : mapping
         Every tensor of the network, as the golden model has it.
+    job : str
+        Begin of the cases' names; the operator's position if it is empty.
+    host : collection of str
+        As for :func:`sw.compiler.compile_layer`.
 
     Raises
     ------
@@ -94,7 +104,9 @@ def cases(
     """
 
     def compiled(band: Band | None = None) -> Program:
-        program = compile_layer(graph, number, board.config, board=board.name, band=band)
+        program = compile_layer(
+            graph, number, board.config, board=board.name, band=band, host=host
+        )
         if program.chunks:
             raise UnsupportedError(
                 f"{graph.name}: the input of {graph.ops[number].name!r} does not fit into memory "
@@ -119,7 +131,7 @@ def cases(
             expected = expected[:, band.first : band.end]
         result.append(
             Case(
-                job=f"{number}-{count}",
+                job=f"{job or number}-{count}",
                 program=program,
                 inputs=inputs,
                 expected=expected,

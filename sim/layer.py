@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy.typing as npt
 import boards
 from common import cache, door, files, terminal, tool
 from common.errors import InputError, UnsupportedError
+from common.terminal import printable
 from hw.contract.board import Board
 from sim.benches import runner
 from sim.board.top import SimTop
@@ -28,6 +29,7 @@ from sim.errors import SimulationError
 from sw import golden, ir, report
 from sw.compiler.graph.partition import partition
 from sw.compiler.graph.passes import run_passes
+from sw.compiler.network import host_rules, pieces_of
 from sw.model_file import open_network
 
 __all__ = ["LayerRun", "device_layers", "main", "simulate"]
@@ -55,10 +57,42 @@ class LayerRun:
     bands: int = 1
     error: str = ""
 
+    @property
+    def refused(self) -> bool:
+        """Whether the compiler refused it, so that in the network the host runs it."""
+        return bool(self.error) and self.report.proven is None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Piece:
+    """Part of a network that is a program of its own.
+
+    Attributes
+    ----------
+    graph : Graph
+    host : collection of str
+        Names of the host's operators in it.
+    """
+
+    graph: ir.Graph
+    host: Collection[str]
+
+    def device(self) -> set[str]:
+        """Return the names of the operators that run on the device."""
+        folded = run_passes(self.graph)
+        if all(op.name in self.host for op in folded.ops):
+            return set()
+        return {op.name for op in partition(folded, self.host).device}
+
+
+def _pieces(graph: ir.Graph) -> list[_Piece]:
+    host = host_rules(graph)
+    return [_Piece(graph=piece, host=host) for piece in pieces_of(graph, host)]
+
 
 def device_layers(graph: ir.Graph) -> list[int]:
     """Return the positions of the operators that run on the device."""
-    names = {op.name for op in partition(run_passes(graph)).device}
+    names = set[str]().union(*(piece.device() for piece in _pieces(graph)))
     return [number for number, op in enumerate(graph.ops) if op.name in names]
 
 
@@ -138,11 +172,16 @@ def simulate(
     done: dict[int, LayerRun] = {}
     todo: dict[int, list[Case]] = {}
     tensors = _random_tensors(graph, seed)
+    pieces = _pieces(graph)
     for number in numbers:
+        op = graph.ops[number]
+        piece = next(p for p in pieces if any(o.name == op.name for o in p.graph.ops))
+        position = next(n for n, o in enumerate(piece.graph.ops) if o.name == op.name)
         try:
-            todo[number] = cases(graph, number, board, tensors)
+            todo[number] = cases(
+                piece.graph, position, board, tensors, job=str(number), host=piece.host
+            )
         except UnsupportedError as error:
-            op = graph.ops[number]
             refused = report.LayerReport(
                 name=op.name, op=op.kind, macs=0, cycles=None, utilization=None
             )
@@ -199,13 +238,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     files.check_outputs([options.json], [options.model])
     board = boards.get(options.board)
     graph = open_network(options.model)
-    runs = simulate(graph, _chosen(graph, options.layer), board, seed=options.seed)
+    found = simulate(graph, _chosen(graph, options.layer), board, seed=options.seed)
+    # In the whole network the host has what is refused; who asks for it wants to know why.
+    runs = [entry for entry in found if options.layer is not None or not entry.refused]
+    of_host = [entry for entry in found if entry not in runs]
     layers = [entry.report for entry in runs]
     macs = sum(layer.macs for layer in layers)
     measured = [layer.cycles for layer in layers if layer.cycles is not None]
     multipliers = board.config.multipliers
     bands = [entry.bands for entry in runs]
-    terminal.console().print(report.layer_table(layers, multipliers=multipliers, bands=bands))
+    screen = terminal.console()
+    screen.print(report.layer_table(layers, multipliers=multipliers, bands=bands))
+    for entry in of_host:
+        screen.print(printable(f"layer {entry.number}: the host runs it: {entry.error}"))
     if options.json:
         data = report.network_report(
             model=graph.name,
@@ -215,6 +260,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             multipliers=multipliers,
             layers=layers,
             seed=options.seed,
+            host=[
+                {"layer": entry.number, "name": entry.report.name, "op": entry.report.op,
+                 "rule": entry.error}
+                for entry in of_host
+            ],
         )
         for entry, source in zip(data["layers"], runs, strict=True):
             entry |= {"layer": source.number, "bands": source.bands}
@@ -226,7 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tool.complain(f"layer {entry.number} ({entry.report.name!r}): {entry.error}")
     if not failed:
         return 0
-    refused = all(entry.report.exact is None and not entry.report.macs for entry in failed)
+    refused = all(entry.refused for entry in failed)
     return tool.USER_ERROR if refused else tool.VERIFICATION_FAILED
 
 

@@ -7,7 +7,7 @@ host's, and the network is divided again, until all programs are made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
@@ -21,7 +21,7 @@ from sw.compiler.pipeline import FLASH_ADDRESS, REMOVE_CONSTANT_CHANNELS, compil
 from sw.compiler.program.plan import HostOperator, Plan
 from sw.compiler.program.program import Program
 
-__all__ = ["compile_network"]
+__all__ = ["compile_network", "host_rules", "pieces_of"]
 
 FLASH_END = 1 << 24
 """Bytes that the flash reader reaches."""
@@ -94,16 +94,25 @@ def compile_network(
     )
 
 
+def host_rules(graph: ir.Graph) -> dict[str, str]:
+    """Return why operators are the host's whatever the core, by their names."""
+    folded = run_passes(graph)
+    return {op.name: rule for op in folded.ops if (rule := host_rule(folded, op)) is not None}
+
+
+def pieces_of(graph: ir.Graph, host: Collection[str]) -> list[ir.Graph]:
+    """Return the networks that are a program each, given the host's operators."""
+    pieces = divide(run_passes(graph), host)
+    return pieces if len(pieces) > 1 else [graph]
+
+
 def _divided(
     graph: ir.Graph, flash_address: int, compiled: _Compile
 ) -> tuple[list[Program], dict[str, str]]:
     """Return the programs, and why the host has what it has, by operator."""
-    folded = run_passes(graph)
-    rules = {op.name: rule for op in folded.ops if (rule := host_rule(folded, op)) is not None}
+    rules = host_rules(graph)
     while True:
-        pieces = divide(folded, rules)
-        if len(pieces) == 1:
-            pieces = [graph]
+        pieces = pieces_of(graph, rules)
         programs: list[Program] = []
         address = flash_address
         refused: dict[str, str] = {}

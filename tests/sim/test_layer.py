@@ -95,14 +95,30 @@ def test_a_layer_that_no_band_makes_fit(
 ) -> None:
     """The reason is the layer's own, not that of its bands."""
     net = NetworkBuilder(seed=6)
-    x = net.conv_2d(net.input((1, 61, 64, 8)), 32, kernel=(1, 1))
-    y = net.conv_2d(net.depthwise_conv_2d(x, kernel=(5, 5)), 8, kernel=(1, 1))
+    x = net.conv_2d(net.input((1, 6, 6, 8)), 1200, kernel=(1, 1))
+    y = net.conv_2d(net.conv_2d(x, 8, kernel=(3, 3)), 8, kernel=(1, 1))
     path = tmp_path / "large.tflite"
     path.write_bytes(net.build(outputs=[y]))
     assert layer.main([str(path), "--layer", "1", *BOARD]) == tool.USER_ERROR
     error = capsys.readouterr().err
-    assert re.search(r"error: layer 1 .* kernel of 5x5 is not 3x3; use 3x3", error)
+    assert re.search(r"error: layer 1 .* sums with bias of output channel 0", error)
     assert len(error.splitlines()) == 1
+
+
+def test_what_is_refused_is_the_hosts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All layers of a network that runs are no error, and what the host runs is named."""
+    net = NetworkBuilder(seed=6)
+    x = net.conv_2d(net.input((1, 6, 6, 8)), 1200, kernel=(1, 1))
+    y = net.transpose(net.conv_2d(x, 8, kernel=(3, 3)), (0, 2, 1, 3))
+    path, report = tmp_path / "host.tflite", tmp_path / "report.json"
+    path.write_bytes(net.build(outputs=[net.conv_2d(y, 8, kernel=(1, 1))]))
+    assert layer.main([str(path), *BOARD, "--json", str(report)]) == 0
+    printed = capsys.readouterr()
+    assert "layer 1: the host runs it" in printed.out and not printed.err
+    data = json.loads(report.read_text())
+    assert [entry["layer"] for entry in data["layers"]] == [0, 3]
+    assert all(entry["exact"] for entry in data["layers"])
+    assert [(entry["layer"], entry["op"]) for entry in data["host"]] == [(1, "CONV_2D")]
 
 
 def spoil(case: Case, *at: int) -> Case:
@@ -115,7 +131,8 @@ def test_a_difference(
     model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        layer, "cases", lambda *arguments: [spoil(case, 0, 1, 2, 3) for case in cases(*arguments)]
+        layer, "cases",
+        lambda *given, **named: [spoil(case, 0, 1, 2, 3) for case in cases(*given, **named)],
     )
     assert layer.main([model, "--layer", "2", *BOARD]) == tool.VERIFICATION_FAILED
     error = capsys.readouterr().err
@@ -129,8 +146,8 @@ def test_a_difference_in_a_band(
 ) -> None:
     """Its place is the one in the whole layer."""
 
-    def wrong(*arguments: Any) -> list[Case]:
-        first, second = cases(*arguments)
+    def wrong(*given: Any, **named: Any) -> list[Case]:
+        first, second = cases(*given, **named)
         return [first, spoil(second, 0, 1, 2, 3)]
 
     monkeypatch.setattr(layer, "cases", wrong)

@@ -35,6 +35,9 @@ Where = Callable[[int], tuple[Place, int]]
 SCRATCH = -1
 """Numbers of scratch places start here and go down with the output's number."""
 
+MOST_TENSORS = 1 << 24
+"""More than a network has."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Command:
@@ -87,7 +90,8 @@ class Command:
         base = addresses[self.input] + self.input_offset
         if self.second is not None:
             there = addresses[self.second] + self.second_offset - base
-            fields |= {"step_inner": there, "step_column": 1 - there, "step_row": 1 - there}
+            on = fields["output_step"] - there
+            fields |= {"step_inner": there, "step_column": on, "step_row": on}
         return Descriptor(
             last=last,
             input_base=base % (1 << ADDRESS_BITS),
@@ -198,9 +202,9 @@ class LoweredLayer:
         return sum(c.steps * c.windows * c.passes for c in self.commands)
 
 
-def scratch_place(output: Place) -> Place:
-    """Return the place of what a layer keeps on its way to its output: no tensor's."""
-    return Place(SCRATCH - output)
+def scratch_place(output: Place, number: int = 0) -> Place:
+    """Return a place of what a layer keeps on its way to its output: no tensor's."""
+    return Place(SCRATCH - output - number * MOST_TENSORS)
 
 
 def _wrapped(biases: Ints) -> Ints:

@@ -17,7 +17,7 @@ from common.errors import UnsupportedError
 from sw import golden, ir
 from sw.compiler.exact.guards import Guard
 from sw.compiler.exact.reference import ChannelSums, Reference
-from sw.compiler.exact.requantisation import encode, nominal_codes, reach_of
+from sw.compiler.exact.requantisation import Encoded, encode, nominal_codes, reach_of
 from sw.compiler.exact.requantiser import Codes, RequantiserSpec
 from sw.compiler.exact.sums import reference_table
 from sw.compiler.graph.partition import View, as_stored, refusal, zero_point
@@ -25,7 +25,11 @@ from sw.compiler.program.tensors import Place
 from sw.golden.elementwise import Addition
 from sw.golden.requantisation import Requantisation
 
-__all__ = ["Site", "SumSite", "WeightedSite", "beyond_int8"]
+__all__ = ["InPieces", "Site", "SumSite", "WeightedSite", "beyond_int8"]
+
+
+class InPieces(UnsupportedError):
+    """A layer's channels have different constants for ranges of their outputs."""
 
 
 def beyond_int8(weights: Ints) -> npt.NDArray[np.bool_]:
@@ -124,9 +128,19 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WeightedSite(Site):
-    """Convolution or fully connected layer."""
+    """Convolution or fully connected layer.
+
+    Attributes
+    ----------
+    top : int or None
+        The codes are those of a range of outputs, by its greatest one.
+    whole : WeightedSite or None
+        The site that such a site was made of.
+    """
 
     op: ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected
+    top: int | None = None
+    whole: WeightedSite | None = None
 
     @cached_property
     def weights(self) -> Ints:
@@ -198,10 +212,12 @@ class WeightedSite(Site):
 
     @property
     def codes(self) -> Codes:
-        """The hardware's constants, proven; see :func:`encode`.
+        """The hardware's constants, proven.
 
         Raises
         ------
+        InPieces
+            If they are others for ranges of outputs.
         UnsupportedError
             If a channel needs a guard.
         """
@@ -215,9 +231,30 @@ class WeightedSite(Site):
             )
         return codes
 
-    @cached_property
+    @property
     def guarded(self) -> tuple[Codes, dict[int, Guard]]:
-        """The hardware's constants, proven, and guards of channels; see :func:`encode`."""
+        """The hardware's constants, proven, and guards of channels.
+
+        Raises
+        ------
+        InPieces
+            If they are others for ranges of outputs.
+        """
+        encoded = self.encoded
+        if self.top is not None:
+            return encoded.of_range(self.top), encoded.guards
+        for channel in encoded.pieces:
+            raise InPieces(
+                f"{self.where}: output channel {self.reference.name(channel)} has no multiplier "
+                "that is right for all of its outputs; use a slightly larger output scale"
+            )
+        return encoded.codes, encoded.guards
+
+    @cached_property
+    def encoded(self) -> Encoded:
+        """The hardware's constants, and what channels need besides; see :func:`encode`."""
+        if self.whole is not None:
+            return self.whole.encoded
         return encode(self.reference, self.sums, self.spec, self.where, self.nominal)
 
     @cached_property
