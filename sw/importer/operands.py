@@ -65,6 +65,7 @@ OPERANDS = {
     "LEAKY_RELU": (1, 1),
     "PRELU": (2, 2),
     "HARD_SWISH": (1, 1),
+    "EXP": (1, 1),
     "LOGISTIC": (1, 1),
     "TANH": (1, 1),
     "SOFTMAX": (1, 1),

@@ -25,6 +25,12 @@ def logistic_output_is_standard(op: RawOperator) -> str | None:
     return None if scale == 1 / 256 else f"it has {scale:g}"
 
 
+def exponential_is_int8(op: RawOperator) -> str | None:
+    """An EXP must be int8, which is all that the reference has; put a QUANTIZE in front of it."""
+    dtype = op.operand(0).dtype
+    return None if dtype == "int8" else f"it is {dtype}"
+
+
 def negative_scale_is_usual(op: RawOperator) -> str | None:
     """The factor of negative numbers, alpha × input scale ÷ output scale, must be below 256; the
     scales are wrong, quantise the model again with a representative data set."""
@@ -70,9 +76,9 @@ def float_side_is_float32(op: RawOperator) -> str | None:
 
 
 def numbers_are_integers(op: RawOperator) -> str | None:
-    """A SOFTMAX, LOGISTIC or TANH must be of int8 or uint8, since the last bit of float32 is the C
-    library's business there; cut the file in front of the DEQUANTIZE that feeds it, or quantise
-    this operator too."""
+    """A SOFTMAX, EXP, LOGISTIC or TANH must be of int8 or uint8, since the last bit of float32 is
+    the C library's business there; cut the file in front of the DEQUANTIZE that feeds it, or
+    quantise this operator too."""
     for tensor in (op.operand(0), *op.outputs):
         if tensor.dtype.startswith("float"):
             return f"{describe(tensor)} is {tensor.dtype}"
