@@ -22,7 +22,7 @@ Constraint: TypeAlias = Callable[[RawOperator], str | None]
 """Returns ``None``, or what was found; its docstring is the rule (:mod:`sw.importer.constraints`).
 """
 
-MANY = 64
+MANY = 1024
 """Most operands of an operator that takes any number."""
 
 OPERANDS = {

@@ -31,6 +31,15 @@ def exponential_is_int8(op: RawOperator) -> str | None:
     return None if dtype == "int8" else f"it is {dtype}"
 
 
+def exponential_fits(op: RawOperator) -> str | None:
+    """The greatest number that an EXP can write must be below 2^30 times its output's scale; the
+    scales are wrong, quantise the model again with a representative data set."""
+    x, scale = op.operand(0).q, op.outputs[0].q.scale
+    # The reference converts numbers beyond int32 otherwise, which is undefined.
+    steps = x.scale * (127 - x.zero_point) - math.log(scale)
+    return None if steps < 30 * math.log(2) else f"it is exp({steps:.0f}) times"
+
+
 def negative_scale_is_usual(op: RawOperator) -> str | None:
     """The factor of negative numbers, alpha × input scale ÷ output scale, must be below 256; the
     scales are wrong, quantise the model again with a representative data set."""

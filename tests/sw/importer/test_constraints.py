@@ -257,6 +257,8 @@ AROUND: list[tuple[Constraint, Network, Callable[[NetworkBuilder], None], str]] 
      each(tensor(0, scales=[1e-7]), tensor(1, scales=[1e-7])), "the scale is"),
     (scales.exponential_is_int8, function("EXP"),
      each(*(tensor(n, dtype="uint8", zero_points=[3]) for n in (0, 1))), "it is uint8"),
+    (scales.exponential_fits, function("EXP"), tensor(0, scales=[1.0], zero_points=[0]),
+     "it is exp"),
     (scales.numbers_are_integers, function("TANH"), tensor(1, dtype="float32"), "tensor 1 "),
     (scales.float_side_is_float32, unary("dequantize"), tensor(1, dtype="float16"), "float16"),
     (scales.float_side_is_float32, unary("quantize", "int8"), tensor(0, dtype="int16"), "int16"),
