@@ -58,7 +58,9 @@ class Run:
 
     def top(self, count: int = TOP) -> list[int]:
         """Return the classes with the greatest values of the first output, best first."""
-        values = self.outputs[0].ravel().astype(np.int64)
+        values = self.outputs[0].ravel()
+        wide = np.float64 if values.dtype == np.float32 else np.int64
+        values = values.astype(wide)
         return [int(i) for i in np.argsort(-values, kind="stable")[:count]]
 
 
@@ -67,7 +69,7 @@ def run(
     plan: Plan | None,
     device: NetworkDevice | GoldenDevice,
     name: str,
-    x: Array,
+    x: Array | dict[int, Array],
     *,
     verify: bool = False,
 ) -> Run:
@@ -81,7 +83,8 @@ def run(
     device : NetworkDevice or GoldenDevice
     name : str
         The input's, for the report.
-    x : ndarray
+    x : ndarray or dict
+        The only input, or all by tensor.
     verify : bool
         Compare every tensor that is in memory at the end of a layer, and the outputs, with the
         golden model; but not with itself.
@@ -99,7 +102,8 @@ def run(
 
 
 def _run_verified(
-    graph: Graph, plan: Plan, device: NetworkDevice | GoldenDevice, x: Array, result: Run
+    graph: Graph, plan: Plan, device: NetworkDevice | GoldenDevice,
+    x: Array | dict[int, Array], result: Run,
 ) -> None:
     expected = golden.run(graph, x)
     layers = plan.layers

@@ -176,10 +176,55 @@ def _host() -> Network:
     )
 
 
+def _around() -> Network:
+    """Return a network of operators that the host runs, in front, in the middle and at the end."""
+    return Network(
+        inputs=(Input(shape=(1, 6, 6, 4)),),
+        layers=(
+            _layer("MIRROR_PAD", 0, numbers=(0, 0, 1, 1, 1, 1, 0, 0)),
+            _conv(1, 8, **_THREE),
+            _layer("LEAKY_RELU", 2),
+            _layer("MAX_POOL_2D", 3, kernel=(2, 2), stride=(2, 2), padding="VALID"),
+            _layer("RESIZE_NEAREST_NEIGHBOR", 4, numbers=(4, 4), form="centres"),
+            _layer("CONCATENATION", 5, 5, numbers=(3,)),
+            _conv(6, 8),
+            _layer("HARD_SWISH", 7),
+            _layer("SPLIT", 8, numbers=(3, 2)),
+            _layer("STRIDED_SLICE", 9, numbers=(0, 0, 0, 0, 1, 4, 4, 4, 1, 2, 1, 1, 0, 0, 1)),
+            _layer("PRELU", 10, constant="channel"),
+            _layer("SLICE", 11, numbers=(0, 0, 1, 1, 2, -1)),
+            _layer("LOGISTIC", 12),
+            _layer("ARG_MAX", 12, numbers=(2,), dtype="int64"),
+        ),
+        outputs=(13, 14),
+    )
+
+
+def _images() -> Network:
+    return Network(
+        inputs=(Input(shape=(1, 4, 5, 3)),),
+        layers=(
+            _layer("RESIZE_BILINEAR", 0, numbers=(8, 7)),
+            _layer("TRANSPOSE_CONV", 1, channels=4, kernel=(3, 3), stride=(2, 2)),
+            _conv(2, 8, **_THREE),
+            _layer("MAXIMUM", 3, constant="channel"),
+            _layer("UNPACK", 4, numbers=(1,)),
+            _layer("PACK", 5, 5, numbers=(1,)),
+            _layer("PADV2", 6, numbers=(0, 0, 0, 0, 1, 0, 0, 2, 5)),
+            _layer("MEAN", 7, numbers=(-1,)),
+            _layer("SQUEEZE", 8),
+            _layer("DEQUANTIZE", 9),
+            _layer("EXPAND_DIMS", 10, numbers=(0,)),
+        ),
+        outputs=(11,),
+    )
+
+
 BASES = {
     network.__name__.strip("_"): network
     for network in (
         _every_operator, _v1, _v2, _padded, _multiplied, _retyped, _two_inputs, _dense, _host,
+        _around, _images,
     )
 }
 """By name."""

@@ -39,9 +39,10 @@ DTYPES = ("float32", "int32", "int64", "int16", "int8", "uint8")
 KINDS = (
     "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "SUB", "MUL", "AVERAGE_POOL_2D",
     "MEAN", "PAD", "RESHAPE", "QUANTIZE", "DEQUANTIZE", "SOFTMAX", "TRANSPOSE", "MAX_POOL_2D",
-    "RELU6", "CONCATENATION", "LOGISTIC",
+    "RELU6", "CONCATENATION", "LOGISTIC", "SPLIT", "STRIDED_SLICE", "TRANSPOSE_CONV", "UNPACK",
+    "SHAPE", "PACK", "GATHER", "ELU", "WHILE",
 )
-BYTE_FIELDS = ("Padding", "FusedActivationFunction")
+BYTE_FIELDS = ("Padding", "FusedActivationFunction", "Mode", "OutputType")
 """Fields of options that hold a byte."""
 
 Rng = random.Random

@@ -25,12 +25,12 @@ _QUANTISATION: tuple[Constraint, ...] = (
     data.zero_points_in_range,
     data.activations_are_per_tensor,
 )
-_DATA: tuple[Constraint, ...] = (
-    *_PARTS,
+_INTEGERS: tuple[Constraint, ...] = (
     data.data_is_not_float,
     data.data_is_8_bit,
     *_QUANTISATION,
 )
+_DATA: tuple[Constraint, ...] = (*_PARTS, *_INTEGERS)
 _ONE_TYPE: tuple[Constraint, ...] = (*_DATA, data.data_has_one_type)
 _MOVED: tuple[Constraint, ...] = (
     moving.data_is_movable,
@@ -89,6 +89,12 @@ _CLAMP: tuple[Constraint, ...] = (
     *_ONE_TYPE,
     data.scale_ratio_is_usual,
     scales.output_scale_is_usual,
+)
+_FUNCTION: tuple[Constraint, ...] = (
+    *_PARTS,
+    scales.numbers_are_integers,
+    *_INTEGERS,
+    data.data_has_one_type,
 )
 _SPLIT: tuple[Constraint, ...] = (data.operand_count_fits, *_KEPT)
 
@@ -180,7 +186,12 @@ CONSTRAINTS: dict[str, tuple[Constraint, ...]] = {
         moving.joined_tensors_fit,
         moving.joined_tensors_keep_quantisation,
     ),
-    "QUANTIZE": (*_PARTS, scales.float_side_is_float32, *_DATA[2:], data.scale_ratio_is_usual),
+    "QUANTIZE": (
+        *_PARTS,
+        scales.float_side_is_float32,
+        *_INTEGERS,
+        data.scale_ratio_is_usual,
+    ),
     "DEQUANTIZE": (*_DATA, scales.float_side_is_float32),
     "RELU": _CLAMP,
     "RELU6": _CLAMP,
@@ -199,9 +210,13 @@ CONSTRAINTS: dict[str, tuple[Constraint, ...]] = {
         scales.negative_scale_is_usual,
     ),
     "HARD_SWISH": (*_ONE_TYPE, scales.hard_swish_scales_are_usual),
-    "LOGISTIC": (*_ONE_TYPE, scales.logistic_output_is_standard),
-    "TANH": (*_ONE_TYPE, scales.output_scale_is_usual),
-    "SOFTMAX": (*_ONE_TYPE, data.softmax_output_is_standard, data.softmax_scale_is_usual),
+    "LOGISTIC": (*_FUNCTION, scales.logistic_output_is_standard),
+    "TANH": (*_FUNCTION, scales.output_scale_is_usual),
+    "SOFTMAX": (
+        *_FUNCTION,
+        data.softmax_output_is_standard,
+        data.softmax_scale_is_usual,
+    ),
 }
 """Constraints of each supported operator, in the order in which they are checked."""
 

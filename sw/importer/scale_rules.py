@@ -67,3 +67,13 @@ def float_side_is_float32(op: RawOperator) -> str | None:
     tensor = op.operand(0) if op.kind == "QUANTIZE" else op.outputs[0]
     allowed = tensor.dtype == "float32" or (op.kind == "QUANTIZE" and tensor.dtype in QUANTISED)
     return None if allowed else f"{describe(tensor)} is {tensor.dtype}"
+
+
+def numbers_are_integers(op: RawOperator) -> str | None:
+    """A SOFTMAX, LOGISTIC or TANH must be of int8 or uint8, since the last bit of float32 is the C
+    library's business there; cut the file in front of the DEQUANTIZE that feeds it, or quantise
+    this operator too."""
+    for tensor in (op.operand(0), *op.outputs):
+        if tensor.dtype.startswith("float"):
+            return f"{describe(tensor)} is {tensor.dtype}"
+    return None

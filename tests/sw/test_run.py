@@ -218,6 +218,15 @@ def test_top_is_stable() -> None:
     assert result.top() == [1, 3, 0, 5, 6]
 
 
+def test_float_outputs_stay_numbers() -> None:
+    outputs = [np.array([[0.25, -1.5, 0.75]], np.float32), np.array([1 << 40], np.int64)]
+    result = inference.Run(input="x", outputs=outputs)  # type: ignore[arg-type]
+    assert result.top() == [2, 0, 1]
+    assert run.result_json(result)["output"] == [[0.25, -1.5, 0.75], [1 << 40]]
+    text = "\n".join(run.describe(result, [], 39.0))
+    assert "[0.25, -1.5, 0.75]" in text and "[1099511627776]" in text
+
+
 @pytest.mark.parametrize("name", WHOLE_NETWORKS)
 def test_whole_networks(shared: Path, tmp_path: Path, name: str) -> None:
     pattern, inputs = WHOLE_NETWORKS[name]

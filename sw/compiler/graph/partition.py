@@ -122,6 +122,9 @@ def moves_nothing(graph: ir.Graph, op: ir.Operator) -> bool:
     """Whether an operator leaves every byte in the device's memory where it is."""
     if isinstance(op, ir.Quantize):
         x, y = graph.tensors[op.input], graph.tensors[op.output]
+        if x.quantization is None:
+            # Of float32.
+            return False
         return x.q.scale == y.q.scale and zero_point(x) == zero_point(y)
     return isinstance(op, ir.Reshape)
 

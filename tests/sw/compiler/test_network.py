@@ -126,3 +126,23 @@ def test_programs_that_do_not_fit_into_the_flash() -> None:
     graph = importer.loads(host_between(), "large")
     with pytest.raises(UnsupportedError, match=r"large: its programs end at byte .* of the flash"):
         compile_network(graph, CONFIG, flash_address=(1 << 24) - 4096)
+
+
+def test_float_input_of_two_conversions() -> None:
+    """The host converts the input for both; what leaves the network is float32 and integers."""
+    net = NetworkBuilder(seed=1)
+    x = net.file.tensor((1, 8, 8, 3), "float32", name="image")
+    net.inputs.append(x)
+    first, second = (net.activation((1, 8, 8, 3), scale) for scale in (0.02, 0.03))
+    for part in (first, second):
+        net.file.operator("QUANTIZE", [x], [part], ("QuantizeOptions", {}))
+    y = net.conv_2d(first, 8, kernel=(3, 3))
+    model = net.build(outputs=[net.reshape(net.dequantize(y), (64, 8)), second])
+    graph = importer.loads(model, "test")
+    plan = compile_network(graph, CONFIG)
+    value = np.random.default_rng(1).normal(0, 1, (1, 8, 8, 3)).astype(np.float32)
+    expected, judge = golden.run(graph, value), LiteRT(model)
+    judge.run(value)
+    got = run_plan(plan, {x: value}, seed=1)
+    for index in graph.outputs:
+        assert got[index].tobytes() == expected[index].tobytes() == judge.tensor(index).tobytes()

@@ -12,6 +12,7 @@ import pytest
 import boards
 from sw import golden
 from sw.fuzz import verdict
+from sw.fuzz.around import random_around
 from sw.fuzz.generate import random_network
 from sw.fuzz.network import Network
 from sw.fuzz.trial import CAMPAIGNS, Trial, shrink
@@ -49,6 +50,11 @@ def test_mutants(examiner: Examiner) -> None:
     assert counts[Outcome.REFUSED] >= 100
 
 
+def test_around(examiner: Examiner) -> None:
+    """Nearly all of these networks run, and are LiteRT's in every tensor."""
+    assert run(examiner, "around", range(5000, 5060))[Outcome.EQUAL] >= 50
+
+
 def test_fault_is_found_and_shrunk(examiner: Examiner, monkeypatch: pytest.MonkeyPatch) -> None:
     """A golden model whose depthwise convolutions are wrong by one."""
     right = golden.run
@@ -78,6 +84,5 @@ def test_fault_is_found_and_shrunk(examiner: Examiner, monkeypatch: pytest.Monke
 
 
 def test_descriptions_are_json() -> None:
-    for number in range(100):
-        network = random_network(number)
+    for network in (make(n) for make in (random_network, random_around) for n in range(100)):
         assert Network.from_json(json.loads(json.dumps(network.to_json()))) == network

@@ -255,6 +255,7 @@ AROUND: list[tuple[Constraint, Network, Callable[[NetworkBuilder], None], str]] 
      tensor(1, scales=[100.0]), "the ratio"),
     (scales.hard_swish_scales_are_usual, function("HARD_SWISH"),
      each(tensor(0, scales=[1e-7]), tensor(1, scales=[1e-7])), "the scale is"),
+    (scales.numbers_are_integers, function("TANH"), tensor(1, dtype="float32"), "tensor 1 "),
     (scales.float_side_is_float32, unary("dequantize"), tensor(1, dtype="float16"), "float16"),
     (scales.float_side_is_float32, unary("quantize", "int8"), tensor(0, dtype="int16"), "int16"),
 ]

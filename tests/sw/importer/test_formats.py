@@ -82,3 +82,14 @@ def test_detection_without_its_end_is_imported() -> None:
     heads[1] = net.function("LOGISTIC", heads[1])
     for outputs in (heads, heads[::-1]):
         assert importer.loads(net.build(outputs=outputs)).outputs == tuple(outputs)
+
+
+@pytest.mark.parametrize("kind", ["SOFTMAX", "LOGISTIC", "TANH"])
+def test_functions_of_float32_are_refused(kind: str) -> None:
+    net = NetworkBuilder(seed=1)
+    x = net.dequantize(net.input((1, 4)))
+    y = net.file.tensor((1, 4), "float32", name="scores")
+    options = ("SoftmaxOptions", {"Beta": 1.0}) if kind == "SOFTMAX" else None
+    net.file.operator(kind, [x], [y], options)
+    with pytest.raises(UnsupportedError, match=f"{kind}, writing 'scores'.*cut the file in front"):
+        importer.loads(net.build(outputs=[y]))
