@@ -148,7 +148,7 @@ def test_blocks_of_any_convolution_run_again_with_guards(
             # The window that is in the middle of the padded output.
             first = 2 if (kernel, padding) == ((3, 3), "SAME") else 0
             frames.append(repeated[first : first + 5, first : first + 5][None].astype(np.int8))
-    program = check_on_core(net.build(outputs=[y]), frames=frames, dense_input=True)
+    program = check_on_core(net.build(outputs=[y]), frames=frames)
     assert program.work[-1].descriptor.mode.name == "ADD"
 
 
