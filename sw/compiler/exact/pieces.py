@@ -21,9 +21,6 @@ from sw.compiler.exact.requantiser import Codes, RequantiserSpec
 
 __all__ = ["Piece", "find_pieces"]
 
-LEAST_MULTIPLIER = 1 << 22
-"""Far above what truncated products lose, so that they never fall as sums grow."""
-
 BIASES = 32
 """How far from the reference's a bias is looked for."""
 
@@ -124,7 +121,7 @@ def _find(
     """Return multiplier, shift and bias with which outputs step at the right sums."""
     output, factor = reference.requantisation, int(codes.factor[0])
     below, above = factor * below, factor * above
-    for shift, multipliers, bias in _trials(levels, below, above, reference, codes):
+    for shift, multipliers, bias in _trials(levels, below, above, reference, codes, spec):
         reached, left = np.ones(len(multipliers), np.bool_), np.ones(len(multipliers), np.bool_)
         for sums, good in ((above, reached), (below, left)):
             occurs = np.abs(sums) < factor * FAR
@@ -142,7 +139,12 @@ def _find(
 
 
 def _trials(
-    levels: Ints, below: Ints, above: Ints, reference: Reference, codes: Codes
+    levels: Ints,
+    below: Ints,
+    above: Ints,
+    reference: Reference,
+    codes: Codes,
+    spec: RequantiserSpec,
 ) -> Iterator[tuple[int, Ints, int]]:
     """Yield shift, multipliers and bias with which exact products would be right, or nearly."""
     output = reference.requantisation
@@ -155,6 +157,7 @@ def _trials(
             positions = step_positions(levels - output.zero_point, shift)
         biases = np.array(sorted(range(-BIASES, BIASES + 1), key=abs))
         least, most = _multipliers(below, above, positions, shift, biases)
+        least = np.maximum(least, spec.least_multiplier)
         for number in np.flatnonzero(least <= most):
             ends = least[number], most[number]
             count = int(min(MULTIPLIERS, ends[1] - ends[0] + 1))
@@ -168,7 +171,7 @@ def _multipliers(
     below: Ints, above: Ints, positions: Floats, shift: int, biases: Ints
 ) -> tuple[Floats, Floats]:
     """Return the least and the greatest multiplier for each bias; the least greater if none."""
-    least = np.full(len(biases), float(LEAST_MULTIPLIER))
+    least = np.ones(len(biases))
     most = np.full(len(biases), 2.0**31 - 1)
     wanted = positions * 2.0 ** (31 + shift)
     for sums, sign in ((above, 1), (below, -1)):

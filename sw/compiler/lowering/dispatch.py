@@ -40,6 +40,9 @@ def first_layer_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout
         return []
     try:
         return lower_first_layer(ctx, site)
+    except Guarded:
+        # With the input like every other tensor.
+        return []
     except InPieces:
         # Each layout has its own commands; those of one range are as many as those of another.
         top = site.requantisation.act_max
