@@ -69,7 +69,7 @@ def run(
     plan: Plan | None,
     device: NetworkDevice | GoldenDevice,
     name: str,
-    x: Array,
+    x: Array | dict[int, Array],
     *,
     verify: bool = False,
 ) -> Run:
@@ -83,7 +83,8 @@ def run(
     device : NetworkDevice or GoldenDevice
     name : str
         The input's, for the report.
-    x : ndarray
+    x : ndarray or dict
+        The only input, or all by tensor.
     verify : bool
         Compare every tensor that is in memory at the end of a layer, and the outputs, with the
         golden model; but not with itself.
@@ -101,7 +102,8 @@ def run(
 
 
 def _run_verified(
-    graph: Graph, plan: Plan, device: NetworkDevice | GoldenDevice, x: Array, result: Run
+    graph: Graph, plan: Plan, device: NetworkDevice | GoldenDevice,
+    x: Array | dict[int, Array], result: Run,
 ) -> None:
     expected = golden.run(graph, x)
     layers = plan.layers

@@ -114,17 +114,45 @@ class _Frame:
     """An input, and the test image that it is."""
 
     name: str
-    input: Array
+    input: Array | dict[int, Array]
     sample: Sample | None = None
 
 
-def _frames(graph: Graph, inputs: Sequence[str], count: int | None) -> list[_Frame]:
-    if count is not None and inputs:
+def _frames(options: argparse.Namespace, graph: Graph) -> list[_Frame]:
+    inputs, count = options.inputs, options.images
+    if count is not None and (inputs or options.input):
         raise InputError("--images runs test images that ship; leave it out, or the INPUTs")
+    if options.input:
+        if inputs:
+            raise InputError("give every input of the network with --input NAME=FILE, or INPUTs")
+        return [_named(graph, options.input)]
+    if len(graph.inputs) != 1:
+        names = ", ".join(repr(graph.tensors[index].name) for index in graph.inputs)
+        raise InputError(
+            f"network {graph.name!r} has {len(graph.inputs)} inputs, {names}: give each with "
+            "--input NAME=FILE"
+        )
     if inputs:
         return [_Frame(name=name, input=images.load(name, graph)) for name in inputs]
     chosen = samples.samples(graph, samples.FEW if count is None else count)
     return [_Frame(name=s.name, input=s.input, sample=s) for s in chosen]
+
+
+def _named(graph: Graph, given: Sequence[str]) -> _Frame:
+    """Return all inputs of a network, given as NAME=FILE."""
+    found: dict[int, Array] = {}
+    for text in given:
+        name, equals, path = text.rpartition("=")
+        if not equals or not name:
+            raise InputError(f"--input takes NAME=FILE, not {text!r}")
+        index = graph.input_named(name)
+        if index in found:
+            raise InputError(f"--input gives {graph.tensors[index].name!r} twice")
+        found[index] = images.load(path, graph, graph.inputs.index(index))
+    if missing := [index for index in graph.inputs if index not in found]:
+        names = ", ".join(repr(graph.tensors[index].name) for index in missing)
+        raise InputError(f"--input is missing for {names}; give each with --input NAME=FILE")
+    return _Frame(name=" ".join(given), input=found)
 
 
 def _parser() -> tool.Parser:
@@ -133,6 +161,11 @@ def _parser() -> tool.Parser:
     parser.add_argument(
         "inputs", metavar="INPUT", nargs="*",
         help="an image, .npy or .dat (default: some of the test images that ship)",
+    )
+    parser.add_argument(
+        "--input", metavar="NAME=FILE", action="append",
+        help="an input of a network that has several, by the tensor's name or an end of it; once "
+        "for each",
     )
     parser.add_argument(
         "--images", metavar="N", type=int,
@@ -209,14 +242,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_intermixed_args(arguments)
     if options.model and images.is_input(options.model) and not is_program(options.model):
         options.model, options.inputs = None, [options.model, *options.inputs]
-    files.check_outputs([options.json], [options.model, *options.inputs, options.labels])
+    named = [text.rpartition("=")[2] for text in options.input or ()]
+    files.check_outputs([options.json], [options.model, *options.inputs, *named, options.labels])
     board = boards.get(options.board)
     clock_mhz, multipliers = board.config.core_mhz, board.config.multipliers
     model = open_model(options.model, board, options)
     graph = model.graph
-    if len(graph.inputs) != 1:
-        raise InputError(f"network {graph.name!r} has {len(graph.inputs)} inputs; only one is run")
-    frames = _frames(graph, options.inputs, options.images)
+    frames = _frames(options, graph)
     labels = labels_of(options.model, options.labels)
 
     output = terminal.console()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hw.contract.config import CoreConfig
+from hw.contract.registers import HOLD_NEVER
 from sw.compiler.graph.partition import zero_point
+from sw.compiler.graph.refusals import Refused
 from sw.compiler.input.layout import dense
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import LoweredLayer
@@ -130,12 +133,27 @@ def choose(
     ways = _ways(ctx, layers, options)
     choices = [choice for way in ways for choice in _pinned(ctx, way)] if compact else []
     choices = choices or list(_fitting(ctx, ways, compact))
+    longest = choices[0]
+    # A longer program never ends.
+    choices = [c for c in choices if len(c.work) <= HOLD_NEVER]
+    if not choices:
+        raise _too_long(longest)
     if compact:
         return min(choices, key=lambda choice: (choice.sent_words(), choice.cycles(ctx.config)))
     choices = [c for c in choices if not any(other.spares(c) for other in choices)]
     if len(choices) == 1:
         return choices[0]
     return min(choices, key=lambda choice: choice.cycles(ctx.config))
+
+
+def _too_long(choice: Choice) -> Refused:
+    """Return the error for a program with more descriptors than the core counts."""
+    counts = Counter(item.layer for item in choice.work)
+    number, most = counts.most_common(1)[0]
+    return Refused({
+        choice.layers[number].name: f"its program has {len(choice.work)} descriptors, {most} of "
+        f"them for this layer's rows, and the core counts up to {HOLD_NEVER}; use smaller images"
+    })
 
 
 def _ways(

@@ -66,6 +66,7 @@ OTHERS: dict[str, dict[str, str]] = {
     "README.md": {
         "8 multiplier blocks, 128 KB of memory": PART,
         "2 × 8 cells": DESIGN,
+        "whose weights fit: 1,024 products per output": DESIGN,
     },
     "docs/architecture.md": {
         "5 steps per 8 outputs, 90 % of": COUNTED,
@@ -93,6 +94,7 @@ OTHERS: dict[str, dict[str, str]] = {
     },
     "docs/networks.md": {
         "A file may have 256 MB": DESIGN,
+        "(1 and 51 of 20,000 random scales)": HISTORY,
         "made up to 6 % larger": DESIGN,
         "4,231,976 for V1 and 3,504,872 for V2, as Keras": PUBLISHED,
         "convolution: 1,280 are more": DESIGN,

@@ -19,11 +19,15 @@ GAINS = (2.0**-20, 2.0**-15, 2.0**-10, 2.0**-6, 0.5, 0.999999, 1.0, 1.0000001, 1
 PLAIN_GAINS = (1.0, 1.0, 1.0, 0.5, 2.0, 0.9)
 """Of operators between tensors: the core's ADD has to represent the factors exactly."""
 
+DILATIONS = ((2, 2), (1, 3), (3, 1))
+
 MOST_AVERAGED = 256
 """Pixels of an average."""
 
 ODD = 0.02
 """How likely a layer is one that the compiler refuses for its form, whatever its numbers."""
+
+CLAMPS = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1")
 
 ACTIVATIONS = ("NONE", "RELU", "RELU6")
 
@@ -146,17 +150,29 @@ class _Generator:
             return self._sum(x)
         if kind < 0.9:
             return self._add("RESHAPE", x, form=rng.choice(FORMS))
-        if kind < 0.96:
+        if kind < 0.92:
             same = self._value(x).dtype
             other = "uint8" if same == "int8" else "int8"
-            return self._quantize(x, same if self._odd() else other, friendly=not self._odd())
-        if kind < 0.98:
+            return self._quantize(x, same if self._happens(0.3) else other, friendly=kind < 0.91)
+        if kind < 0.94:
             return self._average(x)
-        if kind < 0.985:
+        if kind < 0.945:
             return self._pad(x)
-        if kind < 0.99:
-            return self._add(rng.choice(["MUL", "SUB"]), x, constant="channel", gain=1.0)
+        if kind < 0.98:
+            return self._elementwise(x)
         return self._convolution(x, first=True)
+
+    def _elementwise(self, x: int) -> int:
+        """Add a function of single integers; constants are a scalar or one of each channel."""
+        rng = self.rng
+        kind = rng.choice(["ADD", "MUL", "SUB", "PRELU", "MAXIMUM", "LEAKY_RELU", *CLAMPS])
+        gain = rng.choice(PLAIN_GAINS) if self._happens(0.7) else self._gain()
+        if kind in CLAMPS:
+            return self._add(kind, x, gain=gain)
+        if kind == "LEAKY_RELU":
+            return self._add(kind, x, gain=gain, alpha=rng.choice([0.1, 0.2, 0.3, 1.5]))
+        constant = rng.choice(CONSTANTS if self._odd() else CONSTANTS[:2])
+        return self._add(kind, x, constant=constant, gain=0.0 if kind == "MUL" else gain)
 
     def _tail(self, x: int) -> int:
         rng = self.rng
@@ -203,7 +219,7 @@ class _Generator:
         return self.rng.choice(["SAME", "SAME", "VALID"]) if fits else "SAME"
 
     def _stride(self, odd: bool) -> tuple[int, int]:
-        return self.rng.choice([(1, 2), (2, 1)] if odd else [(1, 1), (2, 2)])
+        return self.rng.choice([(1, 2), (2, 1), (3, 1), (2, 3)] if odd else [(1, 1), (2, 2)])
 
     def _convolution(self, x: int, *, first: bool = False) -> int:
         rng = self.rng
@@ -216,27 +232,31 @@ class _Generator:
         if first:
             kernel = (3, 3) if self._happens(0.6) else (rng.randint(1, 5), rng.randint(1, 5))
             stride = self._stride(self._happens(0.25))
-        elif self._happens(0.03):
+        elif self._happens(0.2):
+            kernel = (rng.randint(1, 4), rng.randint(1, 4)) if self._happens(0.4) else (3, 3)
             stride = self._stride(self._happens(0.25))
         return self._add(
             "CONV_2D", x, channels=rng.randint(1, 40 if first else 70), kernel=kernel,
             stride=stride, padding=self._padding(x, kernel),
             **self._contents("CONV_2D", self._value(x).dtype),
-            dilation=(2, 2) if self._odd() else (1, 1),
+            dilation=rng.choice(DILATIONS) if self._happens(0.05) else (1, 1),
         )
 
     def _depthwise(self, x: int, multiplier: int = 0) -> int:
         """Add a depthwise convolution, at times behind a PAD that is its padding."""
         rng = self.rng
-        kernel = (rng.randint(1, 5), rng.randint(1, 5)) if self._odd() else (3, 3)
-        stride = self._stride(self._happens(0.25) if multiplier > 1 else self._odd())
+        kernel = (rng.randint(1, 7), rng.randint(1, 7)) if self._happens(0.2) else (3, 3)
+        stride = self._stride(self._happens(0.25 if multiplier > 1 else 0.1))
+        if not multiplier and self._happens(0.05):
+            multiplier = rng.randint(1, 4)
         padding = self._padding(x, kernel)
         _, height, width, _ = self._shape(x)
         if kernel[0] <= height and kernel[1] <= width and self._happens(0.15):
-            x = self._pad(x, widths=(0, 1, 2) if self._odd() else (0, 1))
+            x = self._pad(x, widths=(0, 1, 2) if self._happens(0.2) else (0, 1))
             padding = "VALID"
         return self._add(
             "DEPTHWISE_CONV_2D", x, channels=multiplier or 1, kernel=kernel, stride=stride,
+            dilation=rng.choice(DILATIONS) if stride == (1, 1) and self._happens(0.05) else (1, 1),
             padding=padding, **self._contents("DEPTHWISE_CONV_2D", self._value(x).dtype),
         )
 
@@ -296,18 +316,21 @@ class _Generator:
         if self._happens(0.3):
             gain = rng.choice(PLAIN_GAINS) if self._happens(0.1) else 1.0
             gain = self._gain() if self._odd() else gain
-            y = self._add("MEAN", x, numbers=(1, 2), keep_dims=self._happens(0.5), gain=gain)
+            axes = rng.choice([(1, 2), (1, 2), (1, 2), (1,), (2,)])
+            y = self._add("MEAN", x, numbers=axes, keep_dims=self._happens(0.5), gain=gain)
             if self._happens(0.9):
                 zero_point = self._value(x).zero_point
                 zero_point -= 128 if self._value(x).dtype == "uint8" else 0
                 self.layers[-1] = replace(self.layers[-1], zero_point=zero_point)
             return y
         kernel = (0, 0)
-        if self._odd():
+        stride = (1, 1)
+        if self._happens(0.3):
             kernel = (rng.randint(1, 3), rng.randint(1, 3))
+            stride = rng.choice([(1, 1), kernel])
         padding = self._padding(x, kernel) if any(kernel) else "VALID"
         return self._add(
-            "AVERAGE_POOL_2D", x, kernel=kernel, padding=padding,
+            "AVERAGE_POOL_2D", x, kernel=kernel, stride=stride, padding=padding,
             activation=rng.choice(ACTIVATIONS),
         )
 

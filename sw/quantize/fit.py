@@ -58,7 +58,9 @@ def refused_channels(
     activation: Activation,
     core: CoreConfig,
 ) -> npt.NDArray[np.bool_]:
-    """Return which channels of a convolution have no integers for the hardware.
+    """Return which channels of a convolution have no integers of their own for the hardware.
+
+    What takes guards or pieces besides could be run, and would cost cycles.
 
     Parameters
     ----------
@@ -82,7 +84,7 @@ def refused_channels(
 
     def refused(part: slice) -> bool:
         try:
-            encode(
+            encoded = encode(
                 Reference(
                     multiplier=multiplier[part], shift=shift[part], requantisation=requantisation
                 ),
@@ -97,7 +99,7 @@ def refused_channels(
             )
         except UnsupportedError:
             return True
-        return False
+        return bool(encoded.guards or encoded.pieces)
 
     if not refused(slice(None)):
         return np.zeros(len(scales), np.bool_)

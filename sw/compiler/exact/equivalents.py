@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from common.errors import UnsupportedError
 from hw.contract.requantiser import MAX_SHIFT, MULTIPLIER_BITS
 from sw.compiler.exact.lines import scalings, separating_line, step_positions
 from sw.compiler.exact.proof import equal_steps, first_sums
@@ -27,18 +26,14 @@ AT_ONCE = 100
 
 
 def with_smaller_shifts(
-    reference: Reference, codes: Codes, bounds: Bounds, spec: RequantiserSpec, where: str
-) -> Codes:
+    reference: Reference, codes: Codes, bounds: Bounds, spec: RequantiserSpec
+) -> tuple[Codes, list[int]]:
     """Give channels with too large a shift a smaller one, with a smaller multiplier.
 
     Rounding happens elsewhere then: bias and multiplier are chosen so that all steps stay where
-    they are.
-
-    Raises
-    ------
-    UnsupportedError
-        If that is not possible for a channel.
+    they are.  Returns the codes, and the channels for which that is not possible.
     """
+    left = []
     multiplier, shift, bias = codes.multiplier.copy(), codes.shift.copy(), codes.bias.copy()
     for channel in np.flatnonzero(codes.shift > MAX_SHIFT):
         at = np.array([channel])
@@ -48,12 +43,8 @@ def with_smaller_shifts(
                 multiplier[at], shift[at], bias[at] = trial.multiplier, trial.shift, trial.bias
                 break
         else:
-            raise UnsupportedError(
-                f"{where}: output channel {reference.name(channel)} is scaled by less than "
-                f"2^-{MAX_SHIFT} and no multiplier with a smaller shift gives the same outputs; "
-                "use larger scales"
-            )
-    return replace(codes, multiplier=multiplier, shift=shift, bias=bias)
+            left.append(int(channel))
+    return replace(codes, multiplier=multiplier, shift=shift, bias=bias), left
 
 
 def _smaller_shifts(reference: Reference, codes: Codes, bounds: Bounds) -> Iterator[Codes]:
@@ -78,15 +69,13 @@ def _smaller_shifts(reference: Reference, codes: Codes, bounds: Bounds) -> Itera
 
 
 def with_close_multipliers(
-    reference: Reference, codes: Codes, bounds: Bounds, spec: RequantiserSpec, where: str
-) -> Codes:
+    reference: Reference, codes: Codes, bounds: Bounds, spec: RequantiserSpec
+) -> tuple[Codes, list[int]]:
     """Prove every channel for products that are cut off; give the others a close multiplier.
 
-    Raises
-    ------
-    UnsupportedError
-        If there is none for a channel.
+    Returns the codes, and the channels for which there is none.
     """
+    left = []
     multiplier = codes.multiplier.copy()
     right = equal_steps(reference, codes, bounds, spec)
     for channel in np.flatnonzero(~right):
@@ -102,9 +91,5 @@ def with_close_multipliers(
                 multiplier[channel] = some[np.argmax(fits)]
                 break
         else:
-            raise UnsupportedError(
-                f"{where}: no multiplier gives the right outputs of output channel "
-                f"{reference.name(channel)} with {spec.fraction_bits} fraction bits in the "
-                "requantiser; use a core with more"
-            )
-    return replace(codes, multiplier=multiplier)
+            left.append(int(channel))
+    return replace(codes, multiplier=multiplier), left

@@ -8,18 +8,22 @@ equivalent ones (:mod:`sw.compiler.exact.equivalents`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 import numpy.typing as npt
 
 from common.errors import UnsupportedError
-from hw.contract.requantiser import MULTIPLIER_BITS
+from hw.contract.requantiser import MAX_SHIFT, MULTIPLIER_BITS
 from sw.compiler.exact.equivalents import with_close_multipliers, with_smaller_shifts
 from sw.compiler.exact.guards import Guard, find_guard
+from sw.compiler.exact.pieces import Piece, find_pieces
 from sw.compiler.exact.reference import Bounds, ChannelSums, Reference
 from sw.compiler.exact.requantiser import Codes, RequantiserSpec
 from sw.golden import primitives
 
-__all__ = ["encode", "nominal_codes", "reach_of"]
+__all__ = ["Encoded", "encode", "nominal_codes", "reach_of"]
 
 ROOM = 64
 """Of sums beyond the limit, those within a part of it less are taken to be right."""
@@ -68,13 +72,50 @@ def nominal_codes(reference: Reference, sums: ChannelSums, where: str) -> Codes:
     )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Encoded:
+    """Constants of a layer's channels, proven, with what some need besides.
+
+    Attributes
+    ----------
+    codes : Codes
+        Right for all channels that have no pieces.
+    guards : dict
+        By channel: what the outputs need of channels with sums beyond the requantiser's limit.
+    pieces : dict
+        By channel: constants of ranges of its outputs, where none are right for all of them.
+    """
+
+    codes: Codes
+    guards: dict[int, Guard]
+    pieces: dict[int, tuple[Piece, ...]]
+
+    @property
+    def tops(self) -> tuple[int, ...]:
+        """The greatest outputs of ranges in which all channels are right, but for the last."""
+        return tuple(sorted({p.top for pieces in self.pieces.values() for p in pieces[:-1]}))
+
+    def of_range(self, top: int) -> Codes:
+        """Return the codes that are right for outputs from the top before to this one."""
+        codes = self.codes
+        constants = codes.multiplier.copy(), codes.shift.copy(), codes.bias.copy()
+        for channel, pieces in self.pieces.items():
+            piece = next((p for p in pieces if p.top >= top), pieces[-1])
+            for values, value in zip(
+                constants, (piece.multiplier, piece.shift, piece.bias), strict=True
+            ):
+                values[channel] = value
+        multiplier, shift, bias = constants
+        return replace(codes, multiplier=multiplier, shift=shift, bias=bias)
+
+
 def encode(
     reference: Reference,
     sums: ChannelSums,
     spec: RequantiserSpec,
     where: str,
     nominal: Codes | None = None,
-) -> tuple[Codes, dict[int, Guard]]:
+) -> Encoded:
     """Find parameters that make the hardware equal to the reference, and prove it.
 
     Parameters
@@ -88,12 +129,6 @@ def encode(
     nominal : Codes, optional
         What :func:`nominal_codes` returns, if it is known already.
 
-    Returns
-    -------
-    codes : Codes
-    guards : dict
-        By channel: what the outputs need of channels with sums beyond the requantiser's limit.
-
     Raises
     ------
     UnsupportedError
@@ -101,9 +136,11 @@ def encode(
     """
     codes = nominal or nominal_codes(reference, sums, where)
     near, beyond = _within_reach(codes, sums.bounds, spec)
-    codes = with_smaller_shifts(reference, codes, near, spec, where)
+    codes, left = with_smaller_shifts(reference, codes, near, spec)
     if spec.fraction_bits < MULTIPLIER_BITS:
-        codes = with_close_multipliers(reference, codes, near, spec, where)
+        codes, more = with_close_multipliers(reference, codes, near, spec)
+        left = sorted({*left, *more})
+    codes, pieces = _in_pieces(reference, codes, near, spec, left, where)
     limits = codes.factor * (np.stack([near.low, near.high]) - near.offset) + codes.bias
     for channel in np.flatnonzero(np.abs(limits).max(axis=0) > spec.limit):
         raise UnsupportedError(
@@ -121,7 +158,43 @@ def encode(
                 "smaller weights"
             )
         guards[int(channel)] = guard
-    return codes, guards
+    return Encoded(codes=codes, guards=guards, pieces=pieces)
+
+
+def _in_pieces(
+    reference: Reference,
+    codes: Codes,
+    bounds: Bounds,
+    spec: RequantiserSpec,
+    channels: Sequence[int],
+    where: str,
+) -> tuple[Codes, dict[int, tuple[Piece, ...]]]:
+    """Return codes with those of some channels, and the pieces of those that have none.
+
+    The biases of pieces are for raw inputs.
+    """
+    constants = codes.multiplier.copy(), codes.shift.copy(), codes.bias.copy()
+    result = {}
+    for channel in channels:
+        at = np.array([channel])
+        found = find_pieces(reference.at(at), codes.at(at), bounds.at(at), spec)
+        if found is None:
+            raise UnsupportedError(
+                f"{where}: no multipliers give the right outputs of output channel "
+                f"{reference.name(channel)} with {spec.fraction_bits} fraction bits and shifts of "
+                f"up to {MAX_SHIFT} in the requantiser; use a larger output scale"
+            )
+        raw = int(codes.factor[channel] * bounds.offset[channel])
+        pieces = tuple(replace(piece, bias=piece.bias + raw) for piece in found)
+        first = pieces[0]
+        for values, value in zip(
+            constants, (first.multiplier, first.shift, first.bias), strict=True
+        ):
+            values[channel] = value
+        if len(pieces) > 1:
+            result[channel] = pieces
+    multiplier, shift, bias = constants
+    return replace(codes, multiplier=multiplier, shift=shift, bias=bias), result
 
 
 def reach_of(

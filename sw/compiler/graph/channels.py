@@ -101,12 +101,20 @@ def removable(part: Partition, ranges: Mapping[Place, Ints]) -> dict[Place, Chan
     tensors = part.graph.tensors
     leader = tied(part)
     whole = fixed(part) | set(part.outputs)
+    # Padding has the zero point in all channels: what others are cannot be in a bias.
+    padded = {
+        part.place(op.input): zero_point(tensors[op.input])
+        for op in part.device
+        if isinstance(op, ir.Conv2D) and op.padding != ir.NO_PADDING
+    }
     constant: dict[Place, npt.NDArray[np.bool_]] = {}
     for index in leader:
         known = ranges.get(index)
         constant[index] = np.zeros(tensors[index].shape[-1], np.bool_)
         if known is not None and index not in whole:
             constant[index] = np.asarray(known[0] == known[1])
+            if index in padded:
+                constant[index] &= known[0] == padded[index]
     shared: dict[Place, npt.NDArray[np.bool_]] = {}
     for index, dead in constant.items():
         shared[leader[index]] = shared.get(leader[index], dead) & dead

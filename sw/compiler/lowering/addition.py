@@ -114,17 +114,23 @@ def sum_commands(
     first: Place,
     second: Place,
     output: Place,
+    block: int | None = None,
 ) -> Iterator[Command]:
-    """Yield the commands of one ADD of two places of the size of a site's output."""
+    """Yield the commands of one ADD of two places of the size of a site's output.
+
+    Of all words, or of one block's in each pixel.
+    """
     columns = ctx.config.columns
     total = ctx.tensor_words(site.output)
-    block = Block(
+    words = 1 if block is None else ctx.words(site.output_tensor.shape[-1])
+    codes = Block(
         multiplier=np.full(columns, code.multiplier, np.int64),
         shift=np.full(columns, code.shift, np.int64),
         bias=np.full(columns, code.bias, np.int64),
         weights=_weights(code, columns),
     )
-    for start, height, width in rectangles(total):
+    for start, height, width in rectangles(total // words):
+        at = start * words + (block or 0)
         yield Command(
             fields={
                 "mode": Mode.ADD,
@@ -134,20 +140,22 @@ def sum_commands(
                 "width": width,
                 "height": height,
                 "blocks": 1,
-                "output_step": 1,
+                "output_step": words,
                 **site.descriptor_fields(code.requantisation),
             },
             input=first,
-            input_offset=start,
+            input_offset=at,
             second=second,
-            second_offset=start,
+            second_offset=at,
             output=output,
-            output_offset=start,
-            blocks=(block,),
+            output_offset=at,
+            blocks=(codes,),
         )
 
 
-def add_parts(ctx: Context, site: Site, less: int, output: Place, part: Place) -> Iterator[Command]:
+def add_parts(
+    ctx: Context, site: Site, less: int, output: Place, part: Place, block: int | None = None
+) -> Iterator[Command]:
     """Yield the commands that add what a part of a function is more than its least output.
 
     Parameters
@@ -158,6 +166,8 @@ def add_parts(ctx: Context, site: Site, less: int, output: Place, part: Place) -
         The part's least output.
     output, part : Place
         The sum of the parts before, to which it is added; the part.
+    block : int, optional
+        Only this word of each pixel.
     """
     code = AddCode(
         first=2,
@@ -169,4 +179,4 @@ def add_parts(ctx: Context, site: Site, less: int, output: Place, part: Place) -
         requantisation=replace(site.requantisation, zero_point=0, single_rounding=False),
     )
     # In place: a word is read before the sum is written there.
-    yield from sum_commands(ctx, site, code, output, part, output)
+    yield from sum_commands(ctx, site, code, output, part, output, block)

@@ -12,9 +12,11 @@ from sw.compiler.lowering.convolution import lower_convolution, lower_fully_conn
 from sw.compiler.lowering.depthwise import lower_depthwise, supports
 from sw.compiler.lowering.elementwise import lower_elementwise
 from sw.compiler.lowering.first_layer import lower_first_layer
+from sw.compiler.lowering.guard_passes import lower_with_guards
 from sw.compiler.lowering.layers import LoweredLayer
+from sw.compiler.lowering.pieces import lower_in_pieces
 from sw.compiler.lowering.pooling import lower_average
-from sw.compiler.lowering.site import Site, SumSite, WeightedSite
+from sw.compiler.lowering.site import Guarded, InPieces, Site, SumSite, WeightedSite
 from sw.compiler.lowering.table_site import TableSite
 from sw.compiler.program.layout import InputLayout
 
@@ -34,7 +36,30 @@ def first_layer_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout
         plain = supports(op, site.kernel)
     else:
         plain = site.kernel == (1, 1) and op.padding == ir.NO_PADDING
-    return [] if plain else lower_first_layer(ctx, site)
+    if plain:
+        return []
+    try:
+        return lower_first_layer(ctx, site)
+    except InPieces:
+        # Each layout has its own commands; those of one range are as many as those of another.
+        top = site.requantisation.act_max
+        count = len(lower_first_layer(ctx, replace(site, top=top, whole=site)))
+        return [_first_in_pieces(ctx, site, number) for number in range(count)]
+
+
+def _first_in_pieces(
+    ctx: Context, site: WeightedSite, number: int
+) -> tuple[InputLayout, LoweredLayer]:
+    """Return one of the ways to run an operator that reads the network's input in pieces."""
+    layouts: list[InputLayout] = []
+
+    def lower_range(one: WeightedSite) -> LoweredLayer:
+        layout, layer = lower_first_layer(ctx, one)[number]
+        layouts.append(layout)
+        return layer
+
+    layer = lower_in_pieces(ctx, site, lower_range)
+    return layouts[0], layer
 
 
 def lower(ctx: Context, op: ir.Operator) -> LoweredLayer:
@@ -46,7 +71,12 @@ def lower(ctx: Context, op: ir.Operator) -> LoweredLayer:
         If the device cannot run it.
     """
     site = ctx.site(op)
-    layer = _lower(ctx, site)
+    try:
+        layer = _lower(ctx, site)
+    except (InPieces, Guarded) as error:
+        assert isinstance(site, WeightedSite)
+        again = lower_in_pieces if isinstance(error, InPieces) else lower_with_guards
+        layer = again(ctx, site, lambda one: _lower(ctx, one))
     if any(view.moved for view in site.operands):
         # Its rows are not those that the layer before writes.
         return replace(layer, geometry=None)

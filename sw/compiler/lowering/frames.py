@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from hw.contract.blocks import Block
 from hw.contract.config import CoreConfig
-from hw.contract.modes import Mode
+from hw.contract.modes import Mode, minimum_steps
 from sw.compiler.lowering.addition import rectangles
 from sw.compiler.lowering.layers import Command
 from sw.compiler.lowering.turns import MAX_COUNT
@@ -36,23 +36,31 @@ class Rows:
 
     Attributes
     ----------
-    place : Place
-    first : int
-        Words from the place's beginning to the first pixel.
+    at : tuple of (Place, int)
+        For each row: where it lies, words from the place's beginning.
     pitch, distance : int
-        Words from one row to the next, and from one pixel to the next.
+        Words of a row, and from one pixel to the next.
     words : tuple of int
         Words of a pixel, in the order in which they are wanted, possibly several times.
     zero_point : int
         int8.
     """
 
-    place: Place
-    first: int
+    at: tuple[tuple[Place, int], ...]
     pitch: int
     distance: int
     words: tuple[int, ...]
     zero_point: int
+
+    @property
+    def runs(self) -> Iterator[tuple[int, int]]:
+        """First row and number of the rows that follow each other in memory."""
+        first = 0
+        for row in range(1, len(self.at) + 1):
+            (place, before), here = self.at[row - 1], self.at[row : row + 1]
+            if here != ((place, before + self.pitch),):
+                yield first, row - first
+                first = row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,14 +121,14 @@ def framed(
     frame : Frame
         At most 256 rows, and 256 pixels from one to the next.
     source : Rows
-        With as many words as the frame's pixels have.
+        As many as the frame has, with as many words as its pixels.
     target : Place
     config : CoreConfig
     again : bool
         The frame has another image of the same size already: head and tail are there.
     """
     pitch, words = frame.pitch * frame.words, frame.words
-    for first, rows, width in _parts(frame):
+    for first, rows, width in _parts(frame, source):
         yield from _copy(frame, source, target, config, (first, rows, width))
     runs = [] if again else [(0, frame.head), (frame.size - frame.tail, frame.tail)]
     for begin, length in runs:
@@ -134,35 +142,37 @@ def framed(
             yield _fill(config, source, target, begin + start, size, step=pitch, count=count)
 
 
-def _parts(frame: Frame) -> Iterator[tuple[int, int, int]]:
+def _parts(frame: Frame, source: Rows) -> Iterator[tuple[int, int, int]]:
     """Yield (first row, rows, width) that are copied together.
 
     What is read behind a row is of the next ones: not behind the last.
     """
-    if not frame.gap:
-        yield 0, frame.rows, frame.width
-        return
-    together = max(0, frame.rows - -(-frame.gap // frame.width))
-    if together:
-        yield 0, together, frame.pitch
-    for row in range(together, frame.rows):
-        yield row, 1, frame.width
+    for first, rows in source.runs:
+        if not frame.gap:
+            yield first, rows, frame.width
+            continue
+        together = max(0, rows - -(-frame.gap // frame.width))
+        if together:
+            yield first, together, frame.pitch
+        for row in range(together, rows):
+            yield first + row, 1, frame.width
 
 
 def _copy(
     frame: Frame, source: Rows, target: Place, config: CoreConfig, part: tuple[int, int, int]
 ) -> Iterator[Command]:
     first, rows, width = part
+    place, begin = source.at[first]
+    end = frame.head + first * frame.pitch * frame.words
+    every = source.words == tuple(range(source.distance))
+    if every and MAX_COUNT // width < frame.words <= MAX_COUNT:
+        yield _copy_blocks(frame, source, target, config, part)
+        return
     weights = np.zeros((config.columns, config.columns), np.int8)
     np.fill_diagonal(weights, 2)
     block = _block(config, weights.reshape(config.lanes, 2, config.columns))
-    begin = source.first + first * source.pitch
-    end = frame.head + first * frame.pitch * frame.words
     # All words of a row, or one of each pixel.
-    every = source.words == tuple(range(source.distance))
-    turns, step = source.words, source.distance
-    if every and width * frame.words <= MAX_COUNT:
-        turns, step = (0,), 1
+    turns, step = ((0,), 1) if every else (source.words, source.distance)
     windows = width * frame.words // len(turns)
     for number, word in enumerate(turns):
         yield Command(
@@ -175,12 +185,44 @@ def _copy(
                 "output_step": len(turns),
                 "output_zero_point": 0,
             },
-            input=source.place,
+            input=place,
             input_offset=begin + word,
             output=target,
             output_offset=end + number,
             blocks=(block,),
         )
+
+
+def _copy_blocks(
+    frame: Frame, source: Rows, target: Place, config: CoreConfig, part: tuple[int, int, int]
+) -> Command:
+    """Return the command that copies pixels word by word, in the ADD mode: blocks go on a word."""
+    first, rows, width = part
+    place, begin = source.at[first]
+    weights = np.zeros((minimum_steps(Mode.ADD), 2, config.columns), np.int8)
+    # The same word is both operands.
+    weights[0] = 1
+    return Command(
+        fields={
+            **_fields(config),
+            "mode": Mode.ADD,
+            "last_steps": 1,
+            "steps": len(weights),
+            "inner": 2,
+            "width": width,
+            "height": rows,
+            "blocks": frame.words,
+            "step_column": source.distance,
+            "step_row": source.pitch - (width - 1) * source.distance,
+            "output_step": frame.words,
+            "output_zero_point": 0,
+        },
+        input=place,
+        input_offset=begin,
+        output=target,
+        output_offset=frame.head + first * frame.pitch * frame.words,
+        blocks=(_block(config, weights),) * frame.words,
+    )
 
 
 def _fill(
@@ -206,7 +248,8 @@ def _fill(
             "output_zero_point": source.zero_point,
         },
         # Nothing is made of what is read.
-        input=source.place,
+        input=source.at[0][0],
+        input_offset=source.at[0][1],
         output=target,
         output_offset=offset,
         blocks=(_block(config, nothing),) * count,

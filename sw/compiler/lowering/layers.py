@@ -19,11 +19,24 @@ from sw.compiler.exact.requantiser import Codes
 from sw.compiler.program.tensors import Place
 
 __all__ = [
-    "Command", "Geometry", "LoweredLayer", "Trail", "blocks_of", "distribute", "scratch_place",
+    "Command",
+    "Geometry",
+    "LoweredLayer",
+    "Trail",
+    "Where",
+    "blocks_of",
+    "distribute",
+    "scratch_place",
 ]
+
+Where = Callable[[int], tuple[Place, int]]
+"""Place of a row of a tensor, and words from the place's beginning."""
 
 SCRATCH = -1
 """Numbers of scratch places start here and go down with the output's number."""
+
+MOST_TENSORS = 1 << 24
+"""More than a network has."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,7 +90,8 @@ class Command:
         base = addresses[self.input] + self.input_offset
         if self.second is not None:
             there = addresses[self.second] + self.second_offset - base
-            fields |= {"step_inner": there, "step_column": 1 - there, "step_row": 1 - there}
+            on = fields["output_step"] - there
+            fields |= {"step_inner": there, "step_column": on, "step_row": on}
         return Descriptor(
             last=last,
             input_base=base % (1 << ADDRESS_BITS),
@@ -156,6 +170,11 @@ class LoweredLayer:
         Words of memory that the layer needs besides: by a place of its own (negative).
     geometry : Geometry or None
         ``None`` if the layer can only be run as a whole.
+    by_row : callable or None
+        Returns the commands of a row, given where each row of the input lies, for layers whose rows
+        are not their commands with a height of 1.
+    row_scratch : int or None
+        Words of ``scratch`` for one row; ``None``: as many as the output's row has.
     rotated : callable or None
         Depthwise layers: returns the commands with kernel row ``(q - k) mod 3`` where row ``q``
         was, given ``k``.
@@ -172,6 +191,8 @@ class LoweredLayer:
     commands: tuple[Command, ...]
     scratch: dict[Place, int] = field(default_factory=dict)
     geometry: Geometry | None = None
+    by_row: Callable[[int, Where], tuple[Command, ...]] | None = None
+    row_scratch: int | None = None
     rotated: Callable[[int], tuple[Command, ...]] | None = None
     in_place: Trail | None = None
 
@@ -181,9 +202,9 @@ class LoweredLayer:
         return sum(c.steps * c.windows * c.passes for c in self.commands)
 
 
-def scratch_place(output: Place) -> Place:
-    """Return the place of what a layer keeps on its way to its output: no tensor's."""
-    return Place(SCRATCH - output)
+def scratch_place(output: Place, number: int = 0) -> Place:
+    """Return a place of what a layer keeps on its way to its output: no tensor's."""
+    return Place(SCRATCH - output - number * MOST_TENSORS)
 
 
 def _wrapped(biases: Ints) -> Ints:

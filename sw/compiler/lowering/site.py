@@ -17,7 +17,7 @@ from common.errors import UnsupportedError
 from sw import golden, ir
 from sw.compiler.exact.guards import Guard
 from sw.compiler.exact.reference import ChannelSums, Reference
-from sw.compiler.exact.requantisation import encode, nominal_codes, reach_of
+from sw.compiler.exact.requantisation import Encoded, encode, nominal_codes, reach_of
 from sw.compiler.exact.requantiser import Codes, RequantiserSpec
 from sw.compiler.exact.sums import reference_table
 from sw.compiler.graph.partition import View, as_stored, refusal, zero_point
@@ -25,7 +25,15 @@ from sw.compiler.program.tensors import Place
 from sw.golden.elementwise import Addition
 from sw.golden.requantisation import Requantisation
 
-__all__ = ["Site", "SumSite", "WeightedSite", "beyond_int8"]
+__all__ = ["Guarded", "InPieces", "Site", "SumSite", "WeightedSite", "beyond_int8"]
+
+
+class InPieces(UnsupportedError):
+    """A layer's channels have different constants for ranges of their outputs."""
+
+
+class Guarded(UnsupportedError):
+    """A layer's channels have sums beyond the requantiser's limit."""
 
 
 def beyond_int8(weights: Ints) -> npt.NDArray[np.bool_]:
@@ -124,9 +132,22 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WeightedSite(Site):
-    """Convolution or fully connected layer."""
+    """Convolution or fully connected layer.
+
+    Attributes
+    ----------
+    top : int or None
+        The codes are those of a range of outputs, by its greatest one.
+    whole : WeightedSite or None
+        The site that such a site was made of.
+    given : tuple or None
+        Other codes and coded weights than the operator's.
+    """
 
     op: ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected
+    top: int | None = None
+    whole: WeightedSite | None = None
+    given: tuple[Codes, Ints] | None = None
 
     @cached_property
     def weights(self) -> Ints:
@@ -198,31 +219,55 @@ class WeightedSite(Site):
 
     @property
     def codes(self) -> Codes:
-        """The hardware's constants, proven; see :func:`encode`.
+        """The hardware's constants, proven.
 
         Raises
         ------
-        UnsupportedError
+        InPieces
+            If they are others for ranges of outputs.
+        Guarded
             If a channel needs a guard.
         """
         codes, guards = self.guarded
         for channel in guards:
             name = self.reference.name(channel)
-            raise self.refuse(
-                reach_of(codes, self.sums, channel, self.spec, name)
-                + ", and beyond that only 1x1 convolutions and fully connected layers are exact",
-                "use fewer input channels or smaller weights",
-            )
+            reach = reach_of(codes, self.sums, channel, self.spec, name)
+            raise Guarded(f"{self.where}: {reach}; use fewer input channels or smaller weights")
         return codes
 
-    @cached_property
+    @property
     def guarded(self) -> tuple[Codes, dict[int, Guard]]:
-        """The hardware's constants, proven, and guards of channels; see :func:`encode`."""
+        """The hardware's constants, proven, and guards of channels.
+
+        Raises
+        ------
+        InPieces
+            If they are others for ranges of outputs.
+        """
+        if self.given is not None:
+            return self.given[0], {}
+        encoded = self.encoded
+        if self.top is not None:
+            return encoded.of_range(self.top), encoded.guards
+        for channel in encoded.pieces:
+            raise InPieces(
+                f"{self.where}: output channel {self.reference.name(channel)} has no multiplier "
+                "that is right for all of its outputs; use a slightly larger output scale"
+            )
+        return encoded.codes, encoded.guards
+
+    @cached_property
+    def encoded(self) -> Encoded:
+        """The hardware's constants, and what channels need besides; see :func:`encode`."""
+        if self.whole is not None:
+            return self.whole.encoded
         return encode(self.reference, self.sums, self.spec, self.where, self.nominal)
 
     @cached_property
     def coded_weights(self) -> Ints:
         """Factors of the array: :attr:`matrix` times the codes' factors, possibly beyond int8."""
+        if self.given is not None:
+            return self.given[1]
         return np.asarray(self.matrix * self.nominal.factor[:, None], np.int64)
 
     def _output_range(self) -> Ints:

@@ -13,12 +13,12 @@ for the last time then, and the row that is made of it can take its slot: the de
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from hw.contract.words import ADDRESS_BITS
 from sw.compiler.lowering.addition import rectangles
-from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer
+from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer, Where
 from sw.compiler.program.tensors import Place
 
 __all__ = ["WINDOW_SLOTS", "Places", "band", "can_read"]
@@ -56,7 +56,7 @@ def can_read(layer: LoweredLayer, slots: int, rows: int) -> bool:
     geometry = layer.geometry
     if geometry is None:
         return False
-    if slots >= rows or geometry.kernel == 1:
+    if slots >= rows or geometry.kernel == 1 or layer.by_row is not None:
         return True
     return layer.rotated is not None and slots == WINDOW_SLOTS
 
@@ -80,6 +80,8 @@ def band(layer: LoweredLayer, row: int, places: Places) -> tuple[Command, ...]:
     assert geometry is not None
     if layer.commands[0].second is not None:
         return _sums(layer, row, places, geometry)
+    if layer.by_row is not None:
+        return _by_row(layer.by_row, layer, row, places, geometry)
     output, target = places.at(layer.output, row, geometry.output_pitch)
     if layer.rotated is not None:
         commands = _window_row(layer, row, places.slots.get(layer.inputs[0]), geometry)
@@ -97,6 +99,24 @@ def band(layer: LoweredLayer, row: int, places: Places) -> tuple[Command, ...]:
         ]
     return tuple(
         replace(c, output=output, output_offset=c.output_offset + target) for c in commands
+    )
+
+
+def _by_row(
+    make: Callable[[int, Where], tuple[Command, ...]],
+    layer: LoweredLayer,
+    row: int,
+    places: Places,
+    geometry: Geometry,
+) -> tuple[Command, ...]:
+    """Return a row of a layer that copies its input's rows, wherever they are."""
+    (source,) = layer.inputs
+    output, target = places.at(layer.output, row, geometry.output_pitch)
+    first = row * geometry.output_pitch
+    return tuple(
+        replace(c, output=output, output_offset=c.output_offset + target - first)
+        if c.output == layer.output else c
+        for c in make(row, lambda r: places.at(source, r, geometry.input_pitch))
     )
 
 

@@ -214,6 +214,8 @@ class Segment:
     def pitch(self, tensor: Place) -> int:
         """Return the words of a row of a tensor written here, or of a layer's scratch."""
         for layer in self.layers:
+            if tensor in layer.scratch and layer.row_scratch is not None:
+                return layer.row_scratch
             if tensor == layer.output or tensor in layer.scratch:
                 assert layer.geometry is not None
                 return layer.geometry.output_pitch

@@ -34,7 +34,7 @@ def first_rows_early(layer: LoweredLayer, layout: InputLayout, config: CoreConfi
     is worth.
     """
     geometry = layer.geometry
-    if geometry is None or any(c.mode != Mode.SYSTOLIC for c in layer.commands):
+    if geometry is None or layer.by_row or any(c.mode != Mode.SYSTOLIC for c in layer.commands):
         return layer
     height = geometry.output_rows
     word = latency.FLASH_HALFWORD * config.lanes

@@ -57,8 +57,9 @@ def test_outputs_with_guards_are_right(seed: int, output_zero: int, single: bool
     reference = Reference(
         multiplier=np.array([multiplier]), shift=np.array([shift]), requantisation=output
     )
-    codes, guards = encode(reference, sums, SPEC, "operator 'x'")
-    guard = guards[0]
+    encoded = encode(reference, sums, SPEC, "operator 'x'")
+    codes, guard = encoded.codes, encoded.guards[0]
+    assert not encoded.pieces
     bits = int(np.argmin([np.abs(weights + (guard.weights << k)).sum() for k in range(9)]))
     lost = weights + (guard.weights << bits)
     inputs = [rng.integers(-128, 128, size) for _ in range(20)]

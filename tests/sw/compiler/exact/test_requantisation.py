@@ -48,8 +48,9 @@ def coded(
     """Encode a channel; return its codes and all sums, for hardware and reference."""
     w, total = np.array([weights]), sums_of(weights, bias, zero_point)
     spec = RequantiserSpec(fraction_bits=fraction_bits)
-    codes, guards = encode(ref, total, spec, "operator 'x'")
-    assert not guards
+    encoded = encode(ref, total, spec, "operator 'x'")
+    assert not encoded.guards and not encoded.pieces
+    codes = encoded.codes
     nominal = nominal_codes(ref, total, "operator 'x'")
     np.testing.assert_array_equal(nominal.factor, codes.factor)
     np.testing.assert_array_equal(nominal.output_range, codes.output_range)

@@ -41,6 +41,18 @@ def pruned(data: bytes) -> Program:
     return program
 
 
+def test_channels_that_meet_padding_stay_unless_they_are_its_zero_point() -> None:
+    """At the borders a window sees the zero point, and elsewhere the channel's constant."""
+    for value, kept in ((None, 12), (0, 9)):
+        net = NetworkBuilder(seed=8)
+        x = net.conv_2d(net.input((1, 4, 4, 8)), 12)
+        net[x].zero_points = [-20]
+        kill(net, [1, 2, 7], value)
+        y = net.conv_2d(x, 8, kernel=(3, 3))
+        program = check(net.build(outputs=[y]), remove_constant_channels=True)
+        assert program.tensors[x].channels == kept
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
 @pytest.mark.parametrize("value", [None, 40000])
 def test_pointwise_layers(value: int | None, dtype: str) -> None:
