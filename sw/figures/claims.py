@@ -94,7 +94,7 @@ OTHERS: dict[str, dict[str, str]] = {
     },
     "docs/networks.md": {
         "A file may have 256 MB": DESIGN,
-        "(1 and 51 of 20,000 random scales)": HISTORY,
+        "(1 LOGISTIC and 51 TANH of 20,000 random scales)": HISTORY,
         "made up to 6 % larger": DESIGN,
         "4,231,976 for V1 and 3,504,872 for V2, as Keras": PUBLISHED,
         "convolution: 1,280 are more": DESIGN,

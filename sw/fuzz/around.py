@@ -280,7 +280,7 @@ _ANY: dict[str, _Step] = {
 _QUANTISED: dict[str, _Step] = {
     **dict.fromkeys(
         ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC",
-         "TANH"),
+         "TANH", "EXP"),
         _Generator.function,
     ),
     **dict.fromkeys(("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU"), _Generator.two),

@@ -219,7 +219,7 @@ _KINDS: dict[str, _Add] = {
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _OWN_ZERO_POINT = (
     "ADD", "SUB", "MUL", "MEAN", "SUM", "QUANTIZE", "TRANSPOSE_CONV", "RELU", "RELU6",
-    "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "PRELU", "HARD_SWISH", "LOGISTIC", "TANH",
+    "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "PRELU", "HARD_SWISH", "EXP", "LOGISTIC", "TANH",
     *_WEIGHTED,
 )
 """Operators whose output may have any zero point."""

@@ -121,7 +121,7 @@ def _one_of(layer: Layer, parts: list[int]) -> int:
 
 AROUND: dict[str, _Add] = {
     **dict.fromkeys(
-        ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "HARD_SWISH"), _function
+        ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "HARD_SWISH", "EXP"), _function
     ),
     "LOGISTIC": _logistic,
     "TANH": _tanh,

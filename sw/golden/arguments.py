@@ -19,7 +19,7 @@ from sw.golden.params import (
 from sw.golden.primitives import quantize_multiplier
 from sw.golden.resize import Grid
 from sw.golden.softmax import softmax_params
-from sw.golden.tables import logistic_table, tanh_table
+from sw.golden.tables import exp_table, logistic_table, tanh_table
 from sw.golden.windows import Windows
 
 __all__ = ["arguments"]
@@ -161,11 +161,13 @@ def _of_16_bits(multiplier: int) -> int:
     return min((multiplier + (1 << 15)) >> 16, (1 << 15) - 1)
 
 
-def _table(graph: ir.Graph, op: ir.Logistic | ir.Tanh) -> dict[str, Any]:
+_TABLES = {ir.Exp: exp_table, ir.Logistic: logistic_table, ir.Tanh: tanh_table}
+
+
+def _table(graph: ir.Graph, op: ir.Exp | ir.Logistic | ir.Tanh) -> dict[str, Any]:
     x, y = graph.tensors[op.input], graph.tensors[op.output]
-    function = logistic_table if isinstance(op, ir.Logistic) else tanh_table
     return {
-        "table": function(
+        "table": _TABLES[type(op)](
             y.dtype, scale=x.q.scale, zero_point=x.q.zero_point,
             output_scale=y.q.scale, output_zero_point=y.q.zero_point,
         )
@@ -241,7 +243,7 @@ def arguments(graph: ir.Graph, op: ir.Operator) -> dict[str, Any]:
             return _rectifier(graph, op)
         case ir.HardSwish():
             return {"swish": _hard_swish(graph, op)}
-        case ir.Logistic() | ir.Tanh():
+        case ir.Exp() | ir.Logistic() | ir.Tanh():
             return _table(graph, op)
         case ir.Softmax():
             multiplier, shift, diff_min = softmax_params(op.beta, x.q.scale)

@@ -50,6 +50,7 @@ KERNELS: dict[type[ir.Op], Callable[..., Any]] = {
     ir.LeakyRelu: kernels.leaky_relu,
     ir.Prelu: kernels.prelu,
     ir.HardSwish: kernels.hard_swish,
+    ir.Exp: kernels.look_up,
     ir.Logistic: kernels.look_up,
     ir.Tanh: kernels.look_up,
     ir.Softmax: kernels.softmax,
@@ -59,6 +60,7 @@ KERNELS: dict[type[ir.Op], Callable[..., Any]] = {
 _NEW_SCALE = "quantise the model again with other calibration data, which moves its scales"
 _REMEDIES: dict[type[ir.Op], str] = {
     ir.Quantize: "give numbers of the range that the network was quantised for",
+    ir.Exp: _NEW_SCALE,
     ir.Logistic: _NEW_SCALE,
     ir.Tanh: _NEW_SCALE,
     ir.ResizeBilinear: "enlarge in two steps",

@@ -74,18 +74,14 @@ def _neighbours(lower: Ints, upper: Ints, length: int) -> tuple[Ints, Ints]:
     return lower, upper
 
 
-def _truncated(x: Ints) -> Ints:
-    """Divide positions by 2^10, towards zero as C does."""
-    return np.where(x < 0, -(-x >> FRACTION), x >> FRACTION)
-
-
 def _bilinear_int8(x: Array, grid: Grid) -> Array:
     wide = x.astype(np.int64)
     axes = []
     for d in (0, 1):
         position = _integer_positions(x.shape[1 + d], grid.size[d], grid)
         behind = position + (1 << FRACTION) - 1
-        lower, upper = _neighbours(_truncated(position), _truncated(behind), x.shape[1 + d])
+        # C truncates; a position in front of the image is its first pixel either way.
+        lower, upper = _neighbours(position >> FRACTION, behind >> FRACTION, x.shape[1 + d])
         axes.append((lower, upper, position - (lower << FRACTION)))
     (top, bottom, down), (left, right, across) = axes
     down, across = down[:, None, None], across[None, :, None]

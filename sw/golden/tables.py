@@ -1,4 +1,4 @@
-"""LOGISTIC and TANH: a table of all 256 outputs, which the reference computes in float32.
+"""EXP, LOGISTIC and TANH: a table of all 256 outputs, which the reference computes in float32.
 
 The last bit of ``exp`` and ``tanh`` is the C library's business, but an entry is a number rounded
 to an integer.  Entries are computed in float64 with the largest error that a C library has on
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from common.arrays import Array, Ints
 from sw.golden.primitives import round_half_away
 
-__all__ = ["logistic_table", "look_up", "tanh_table"]
+__all__ = ["exp_table", "logistic_table", "look_up", "tanh_table"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -88,6 +88,21 @@ def logistic_table(
     one = np.float32(1)
     with np.errstate(over="ignore"):
         candidates = [one / (one + e) for e in _near(np.exp(-x.astype(np.float64)), EXP_ERROR)]
+    return _entries(candidates, dtype, output_scale, output_zero_point)
+
+
+def exp_table(
+    dtype: str, *, scale: float, zero_point: int, output_scale: float, output_zero_point: int
+) -> npt.NDArray[np.integer]:
+    """Return the outputs of EXP for all inputs, the least first: as :func:`logistic_table`.
+
+    Notes
+    -----
+    ``Prepare`` in exp.cc.
+    """
+    x = _inputs(dtype, scale, zero_point)
+    with np.errstate(over="ignore"):
+        candidates = _near(np.exp(x.astype(np.float64)), EXP_ERROR)
     return _entries(candidates, dtype, output_scale, output_zero_point)
 
 

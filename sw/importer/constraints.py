@@ -210,6 +210,7 @@ CONSTRAINTS: dict[str, tuple[Constraint, ...]] = {
         scales.negative_scale_is_usual,
     ),
     "HARD_SWISH": (*_ONE_TYPE, scales.hard_swish_scales_are_usual),
+    "EXP": (*_FUNCTION, scales.exponential_is_int8, scales.exponential_fits),
     "LOGISTIC": (*_FUNCTION, scales.logistic_output_is_standard),
     "TANH": (*_FUNCTION, scales.output_scale_is_usual),
     "SOFTMAX": (

@@ -243,6 +243,7 @@ _CONVERTERS: dict[str, _Converter] = {
     "LEAKY_RELU": lambda op: ir.LeakyRelu(**_unary(op), alpha=float(op.options.Alpha())),
     "PRELU": lambda op: ir.Prelu(**_unary(op), alpha=op.operand(1).index),
     "HARD_SWISH": _plain(ir.HardSwish),
+    "EXP": _plain(ir.Exp),
     "LOGISTIC": _plain(ir.Logistic),
     "TANH": _plain(ir.Tanh),
     "SOFTMAX": lambda op: ir.Softmax(**_unary(op), beta=float(op.options.Beta())),

@@ -57,8 +57,8 @@ class Schema:
 Field: TypeAlias = Scalar | Vector | Tables | Schema
 
 _STRING = Vector(1, MAX_NAME)
-# No kernel has more operands; a larger count would only make work.
-_OPERANDS = Vector(4, 64)
+# What is split or joined has the most; a larger count would only make work.
+_OPERANDS = Vector(4, 1024)
 _RANK = Vector(4, 8)
 _CHANNELS = 1 << 16
 

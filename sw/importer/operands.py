@@ -22,7 +22,7 @@ Constraint: TypeAlias = Callable[[RawOperator], str | None]
 """Returns ``None``, or what was found; its docstring is the rule (:mod:`sw.importer.constraints`).
 """
 
-MANY = 64
+MANY = 1024
 """Most operands of an operator that takes any number."""
 
 OPERANDS = {
@@ -65,6 +65,7 @@ OPERANDS = {
     "LEAKY_RELU": (1, 1),
     "PRELU": (2, 2),
     "HARD_SWISH": (1, 1),
+    "EXP": (1, 1),
     "LOGISTIC": (1, 1),
     "TANH": (1, 1),
     "SOFTMAX": (1, 1),

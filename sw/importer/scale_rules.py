@@ -25,6 +25,21 @@ def logistic_output_is_standard(op: RawOperator) -> str | None:
     return None if scale == 1 / 256 else f"it has {scale:g}"
 
 
+def exponential_is_int8(op: RawOperator) -> str | None:
+    """An EXP must be int8, which is all that the reference has; put a QUANTIZE in front of it."""
+    dtype = op.operand(0).dtype
+    return None if dtype == "int8" else f"it is {dtype}"
+
+
+def exponential_fits(op: RawOperator) -> str | None:
+    """The greatest number that an EXP can write must be below 2^30 times its output's scale; the
+    scales are wrong, quantise the model again with a representative data set."""
+    x, scale = op.operand(0).q, op.outputs[0].q.scale
+    # The reference converts numbers beyond int32 otherwise, which is undefined.
+    steps = x.scale * (127 - x.zero_point) - math.log(scale)
+    return None if steps < 30 * math.log(2) else f"it is exp({steps:.0f}) times"
+
+
 def negative_scale_is_usual(op: RawOperator) -> str | None:
     """The factor of negative numbers, alpha × input scale ÷ output scale, must be below 256; the
     scales are wrong, quantise the model again with a representative data set."""
@@ -70,9 +85,9 @@ def float_side_is_float32(op: RawOperator) -> str | None:
 
 
 def numbers_are_integers(op: RawOperator) -> str | None:
-    """A SOFTMAX, LOGISTIC or TANH must be of int8 or uint8, since the last bit of float32 is the C
-    library's business there; cut the file in front of the DEQUANTIZE that feeds it, or quantise
-    this operator too."""
+    """A SOFTMAX, EXP, LOGISTIC or TANH must be of int8 or uint8, since the last bit of float32 is
+    the C library's business there; cut the file in front of the DEQUANTIZE that feeds it, or
+    quantise this operator too."""
     for tensor in (op.operand(0), *op.outputs):
         if tensor.dtype.startswith("float"):
             return f"{describe(tensor)} is {tensor.dtype}"

@@ -9,6 +9,7 @@ Activations are NHWC; layouts of weights are those of TensorFlow Lite.
 """
 
 from sw.ir.activations import (
+    Exp,
     HardSwish,
     LeakyRelu,
     Logistic,
@@ -77,6 +78,7 @@ __all__ = [
     "Conv2D",
     "DepthwiseConv2D",
     "Dequantize",
+    "Exp",
     "FullyConnected",
     "Graph",
     "HardSwish",

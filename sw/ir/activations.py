@@ -8,6 +8,7 @@ from typing import ClassVar
 from sw.ir.bases import UnaryOp
 
 __all__ = [
+    "Exp",
     "HardSwish",
     "LeakyRelu",
     "Logistic",
@@ -82,6 +83,13 @@ class HardSwish(UnaryOp):
     """x × min(max(x + 3, 0), 6) ÷ 6."""
 
     kind: ClassVar[str] = "HARD_SWISH"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exp(UnaryOp):
+    """exp(x)."""
+
+    kind: ClassVar[str] = "EXP"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from sw.ir.activations import (
+    Exp,
     HardSwish,
     LeakyRelu,
     Logistic,
@@ -236,6 +237,7 @@ Operator: TypeAlias = (
     | LeakyRelu
     | Prelu
     | HardSwish
+    | Exp
     | Logistic
     | Tanh
     | Softmax

@@ -97,8 +97,6 @@ def find_guard(
         ``None`` if outputs beyond ``near`` are not saturated, or no guard tells them apart.
     """
     zones = _zones(reference, codes, sums.bounds, near)
-    if zones is None:
-        return None
     weights = sums.weights[0] * codes.factor[0]
     raw_bias = int(sums.bounds.offset[0] * codes.factor[0])
     least = np.minimum(sums.input_range[0], sums.input_zero_point)[0]
@@ -118,14 +116,12 @@ def find_guard(
     return None
 
 
-def _zones(reference: Reference, codes: Codes, whole: Bounds, near: Bounds) -> _Zones | None:
-    """Return the zones of a channel's sums, times its factor; ``None`` if they overlap."""
+def _zones(reference: Reference, codes: Codes, whole: Bounds, near: Bounds) -> _Zones:
+    """Return the zones of a channel's sums, times its factor."""
     (steps,) = first_sums(reference, reference.levels, whole)
     first, last = int(steps[0]), int(steps[-1]) - 1
     low, high = int(near.low[0]), int(near.high[0])
     below, above = int(whole.low[0]) < low, int(whole.high[0]) > high
-    if (below and first <= low) or (above and last >= high):
-        return None
     factor = int(codes.factor[0])
     return _Zones(
         quiet=(first * factor, last * factor),

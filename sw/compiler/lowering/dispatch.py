@@ -12,12 +12,13 @@ from sw.compiler.lowering.convolution import lower_convolution, lower_fully_conn
 from sw.compiler.lowering.depthwise import lower_depthwise, supports
 from sw.compiler.lowering.elementwise import lower_elementwise
 from sw.compiler.lowering.first_layer import lower_first_layer
+from sw.compiler.lowering.guard_passes import lower_with_guards
 from sw.compiler.lowering.layers import LoweredLayer
 from sw.compiler.lowering.maximum import lower_maximum
 from sw.compiler.lowering.maximum_site import MaximumSite
 from sw.compiler.lowering.pieces import lower_in_pieces
 from sw.compiler.lowering.pooling import lower_average
-from sw.compiler.lowering.site import InPieces, Site, SumSite, WeightedSite
+from sw.compiler.lowering.site import Guarded, InPieces, Site, SumSite, WeightedSite
 from sw.compiler.lowering.table_site import TableSite
 from sw.compiler.program.layout import InputLayout
 
@@ -74,9 +75,10 @@ def lower(ctx: Context, op: ir.Operator) -> LoweredLayer:
     site = ctx.site(op)
     try:
         layer = _lower(ctx, site)
-    except InPieces:
+    except (InPieces, Guarded) as error:
         assert isinstance(site, WeightedSite)
-        layer = lower_in_pieces(ctx, site, lambda one: _lower(ctx, one))
+        again = lower_in_pieces if isinstance(error, InPieces) else lower_with_guards
+        layer = again(ctx, site, lambda one: _lower(ctx, one))
     if any(view.moved for view in site.operands):
         # Its rows are not those that the layer before writes.
         return replace(layer, geometry=None)

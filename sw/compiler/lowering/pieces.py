@@ -16,7 +16,7 @@ from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Command, LoweredLayer, scratch_place
 from sw.compiler.lowering.site import WeightedSite
 
-__all__ = ["lower_in_pieces"]
+__all__ = ["clamped", "lower_in_pieces", "refuse_reread", "split"]
 
 PIECES = 1
 """Number of the scratch place: a layer may have another one for itself."""
@@ -43,7 +43,7 @@ def lower_in_pieces(
     ends = (output.act_min, *encoded.tops, output.act_max)
     layers = [lower(replace(site, top=top, whole=site)) for top in ends[1:]]
     first = layers[0]
-    _check(site, first.commands)
+    refuse_reread(site, first.commands)
     words = ctx.words(site.output_tensor.shape[-1])
     blocks = {channel // ctx.config.columns for channel in encoded.pieces}
     scratch = scratch_place(site.output, PIECES)
@@ -52,15 +52,15 @@ def lower_in_pieces(
         if command.output != site.output:
             commands.append(command)
             continue
-        for own, part in _split(command, words, blocks):
-            commands.append(_clamped(part, ends[0], ends[1]) if own else part)
+        for own, part in split(command, words, blocks):
+            commands.append(clamped(part, ends[0], ends[1]) if own else part)
     prepared = _prepared_once(site, first.commands)
     for layer, low, high in zip(layers[1:], ends[1:], ends[2:], strict=False):
         for command in layer.commands:
             if command.output == site.output:
                 commands += [
-                    replace(_clamped(part, low, high), output=scratch)
-                    for own, part in _split(command, words, blocks)
+                    replace(clamped(part, low, high), output=scratch)
+                    for own, part in split(command, words, blocks)
                     if own
                 ]
             elif not prepared:
@@ -77,13 +77,15 @@ def lower_in_pieces(
     )
 
 
-def _check(site: WeightedSite, commands: Iterable[Command]) -> None:
-    """Refuse commands that read what they wrote."""
+def refuse_reread(site: WeightedSite, commands: Iterable[Command]) -> None:
+    """Refuse commands that read what they wrote, and channels with pieces beside guards."""
+    encoded = site.encoded
     again = any(site.output in (command.input, command.second) for command in commands)
-    if again or site.encoded.guards:
+    if again or (encoded.guards and encoded.pieces):
+        channel = site.reference.name(min(encoded.pieces or encoded.guards))
         raise site.refuse(
-            f"output channel {site.reference.name(min(site.encoded.pieces))} has no multiplier "
-            "that is right for all of its outputs, and this layer is not made in pieces",
+            f"output channel {channel} has no integers that are right for all of its sums, and "
+            "this layer's blocks do not run twice",
             "use a slightly larger output scale",
         )
 
@@ -99,11 +101,12 @@ def _prepared_once(site: WeightedSite, commands: Iterable[Command]) -> bool:
     return True
 
 
-def _clamped(command: Command, low: int, high: int) -> Command:
+def clamped(command: Command, low: int, high: int) -> Command:
+    """Return a command whose outputs have another clamp."""
     return replace(command, fields={**command.fields, "act_min": low, "act_max": high})
 
 
-def _split(command: Command, words: int, blocks: set[int]) -> Iterator[tuple[bool, Command]]:
+def split(command: Command, words: int, blocks: set[int]) -> Iterator[tuple[bool, Command]]:
     """Yield runs of a command's blocks, and whether they are among those that are named."""
     first, count = command.output_offset % words, command.passes
     marked = [first + number in blocks for number in range(count)]

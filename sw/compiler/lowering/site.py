@@ -25,11 +25,15 @@ from sw.compiler.program.tensors import Place
 from sw.golden.elementwise import Addition
 from sw.golden.requantisation import Requantisation
 
-__all__ = ["InPieces", "Site", "SumSite", "WeightedSite", "beyond_int8"]
+__all__ = ["Guarded", "InPieces", "Site", "SumSite", "WeightedSite", "beyond_int8"]
 
 
 class InPieces(UnsupportedError):
     """A layer's channels have different constants for ranges of their outputs."""
+
+
+class Guarded(UnsupportedError):
+    """A layer's channels have sums beyond the requantiser's limit."""
 
 
 def beyond_int8(weights: Ints) -> npt.NDArray[np.bool_]:
@@ -136,11 +140,14 @@ class WeightedSite(Site):
         The codes are those of a range of outputs, by its greatest one.
     whole : WeightedSite or None
         The site that such a site was made of.
+    given : tuple or None
+        Other codes and coded weights than the operator's.
     """
 
     op: ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected
     top: int | None = None
     whole: WeightedSite | None = None
+    given: tuple[Codes, Ints] | None = None
 
     @cached_property
     def weights(self) -> Ints:
@@ -218,17 +225,14 @@ class WeightedSite(Site):
         ------
         InPieces
             If they are others for ranges of outputs.
-        UnsupportedError
+        Guarded
             If a channel needs a guard.
         """
         codes, guards = self.guarded
         for channel in guards:
             name = self.reference.name(channel)
-            raise self.refuse(
-                reach_of(codes, self.sums, channel, self.spec, name)
-                + ", and beyond that only 1x1 convolutions and fully connected layers are exact",
-                "use fewer input channels or smaller weights",
-            )
+            reach = reach_of(codes, self.sums, channel, self.spec, name)
+            raise Guarded(f"{self.where}: {reach}; use fewer input channels or smaller weights")
         return codes
 
     @property
@@ -240,6 +244,8 @@ class WeightedSite(Site):
         InPieces
             If they are others for ranges of outputs.
         """
+        if self.given is not None:
+            return self.given[0], {}
         encoded = self.encoded
         if self.top is not None:
             return encoded.of_range(self.top), encoded.guards
@@ -260,6 +266,8 @@ class WeightedSite(Site):
     @cached_property
     def coded_weights(self) -> Ints:
         """Factors of the array: :attr:`matrix` times the codes' factors, possibly beyond int8."""
+        if self.given is not None:
+            return self.given[1]
         return np.asarray(self.matrix * self.nominal.factor[:, None], np.int64)
 
     def _output_range(self) -> Ints:

@@ -164,6 +164,13 @@ def test_operator_of_uint8_equals_reference(name: str, seed: int) -> None:
     compare(net, UINT8[name](net, net.input(IMAGE)), seed)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_exponential_equals_reference(seed: int) -> None:
+    net = NetworkBuilder(seed=seed)
+    x = net.input(IMAGE, scale=0.03, zero_point=[-128, 127, 0, 60][seed % 4])
+    compare(net, net.function("EXP", x, output_scale=[0.02, 0.9][seed // 4]), seed)
+
+
 @pytest.mark.parametrize("kind", ["RELU6", "RELU_N1_TO_1"])
 @pytest.mark.parametrize("scale", [2.0, 1.0, 6 / 255, 0.4, 12.0])
 def test_clamps_round_halves_away(kind: str, scale: float) -> None:

@@ -123,12 +123,15 @@ def test_what_depends_on_data_is_refused() -> None:
         importer.loads(net.build(outputs=[y]))
 
 
-def test_operands_that_do_not_fit_stay() -> None:
+@pytest.mark.parametrize(("other", "activation"), [([1, 2, 3], 0), ([0, 0], 1)])
+def test_what_has_no_plain_meaning_stays(other: list[int], activation: int) -> None:
+    """Operands that do not fit each other, and an activation behind a sum of sizes."""
     net = NetworkBuilder(seed=1)
     x = net.input((1, 12))
-    sizes = [net.integers([3, 4]), net.integers([1, 2, 3])]
+    sizes = [net.integers([3, 4]), net.integers(other)]
     both = net.file.tensor((2,), "int32", name="both")
-    net.file.operator("ADD", sizes, [both], ("AddOptions", {"FusedActivationFunction": 0}))
+    options = {"FusedActivationFunction": activation}
+    net.file.operator("ADD", sizes, [both], ("AddOptions", options))
     y = net.like(x, (3, 4))
     net.file.operator("RESHAPE", [x, both], [y], ("ReshapeOptions", {}))
     with pytest.raises(UnsupportedError, match=r"operator 0 \(ADD, writing 'both'\)"):

@@ -84,7 +84,7 @@ def test_detection_without_its_end_is_imported() -> None:
         assert importer.loads(net.build(outputs=outputs)).outputs == tuple(outputs)
 
 
-@pytest.mark.parametrize("kind", ["SOFTMAX", "LOGISTIC", "TANH"])
+@pytest.mark.parametrize("kind", ["SOFTMAX", "EXP", "LOGISTIC", "TANH"])
 def test_functions_of_float32_are_refused(kind: str) -> None:
     net = NetworkBuilder(seed=1)
     x = net.dequantize(net.input((1, 4)))

@@ -125,14 +125,33 @@ def test_outputs_that_are_not_saturated_beyond_the_limit_are_refused() -> None:
         compile_graph(graph, CONFIG)
 
 
-def test_convolutions_of_several_pixels_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "zero_point"),
+    [((3, 3), 1, "VALID", 5), ((3, 3), 2, "SAME", -128), ((1, 1), 2, "SAME", 127)],
+)
+def test_blocks_of_any_convolution_run_again_with_guards(
+    kernel: tuple[int, int], stride: int, padding: str, zero_point: int
+) -> None:
+    """The second of three blocks, of which one channel has sums within the limit."""
     net = NetworkBuilder(seed=1)
-    y = net.conv_2d(net.input((1, 5, 5, 96)), 8, kernel=(3, 3), padding="VALID")
+    channels = 96 if kernel == (3, 3) else 800
+    x = net.input((1, 5, 5, channels), zero_point=-100)
+    y = net.conv_2d(x, 21, kernel=kernel, stride=(stride, stride), padding=padding)
+    net[y].zero_points = [zero_point]
     weights = net[net.file.operators[-1].inputs[1]]
-    weights.data = np.where(weights.data > 0, 127, -127).astype(np.int8)
-    graph = importer.loads(net.build(outputs=[y]), "test")
-    with pytest.raises(UnsupportedError, match="only 1x1 convolutions and fully connected layers"):
-        compile_graph(graph, CONFIG, dense_input=True)
+    data = np.clip(np.asarray(weights.data) // 8, -15, 15)
+    data[8:15] = np.clip(np.asarray(weights.data[8:15], np.int64) * 2, -127, 127)
+    weights.data = data.astype(np.int8)
+    frames = []
+    for channel in (8, 14):
+        for sign in (1, -1):
+            window = np.where(sign * data[channel] > 0, 127, -128)
+            repeated = np.tile(window, (-(-5 // kernel[0]) + 1, -(-5 // kernel[1]) + 1, 1))
+            # The window that is in the middle of the padded output.
+            first = 2 if (kernel, padding) == ((3, 3), "SAME") else 0
+            frames.append(repeated[first : first + 5, first : first + 5][None].astype(np.int8))
+    program = check_on_core(net.build(outputs=[y]), frames=frames, dense_input=True)
+    assert program.work[-1].descriptor.mode.name == "ADD"
 
 
 @pytest.mark.parametrize("fraction_bits", [17, 31])
