@@ -30,6 +30,9 @@ MULTIPLIERS = 64
 SHIFTS = 4
 """That are tried where the reference's is too large."""
 
+MOST = 16
+"""Pieces of a channel: each is a run of its block and a sum, and takes a while to be found."""
+
 FAR = 1 << 40
 """Beyond all sums."""
 
@@ -66,7 +69,7 @@ def find_pieces(
     Returns
     -------
     tuple of Piece, or None
-        From the least outputs to the greatest.  Each is right where outputs are clamped to its
+        At most :data:`MOST`, from the least outputs to the greatest.  Each is right where outputs are clamped to its
         own; a single one, and the ends of the first and the last, with the layer's clamp.
     """
     output = reference.requantisation
@@ -84,7 +87,7 @@ def find_pieces(
     first, count = 0, len(steps[0])
     while first < count:
         end, piece = _longest(steps, first, reference, codes, spec)
-        if piece is None:
+        if piece is None or len(pieces) == MOST:
             return None
         pieces.append(piece)
         first = end
@@ -176,7 +179,7 @@ def _multipliers(
     wanted = positions * 2.0 ** (31 + shift)
     for sums, sign in ((above, 1), (below, -1)):
         u = sums[None, :] + biases[:, None]
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             edge = np.where(u != 0, wanted / u, np.nan)
         # Above a step the product must reach what is wanted, below it must not.
         rises = np.where(sign * u > 0, edge, -np.inf)
