@@ -69,8 +69,9 @@ def find_pieces(
     Returns
     -------
     tuple of Piece, or None
-        At most :data:`MOST`, from the least outputs to the greatest.  Each is right where outputs are clamped to its
-        own; a single one, and the ends of the first and the last, with the layer's clamp.
+        At most :data:`MOST`, from the least outputs to the greatest.  Each is right where outputs
+        are clamped to its own; a single one, and the ends of the first and the last, with the
+        layer's clamp.
     """
     output = reference.requantisation
     least, greatest = (int(reference.output(end)[0]) for end in (bounds.low, bounds.high))
