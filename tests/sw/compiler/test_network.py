@@ -93,6 +93,7 @@ def refused_in_the_middle() -> bytes:
     return net.build(outputs=[net.conv_2d(net.conv_2d(x, 8, kernel=(1, 1)), 8, kernel=(1, 1))])
 
 
+@pytest.mark.slow
 def test_what_is_refused_becomes_the_hosts_with_its_rule() -> None:
     data = refused_in_the_middle()
     graph = importer.loads(data, "test")
@@ -108,6 +109,7 @@ def test_what_is_refused_becomes_the_hosts_with_its_rule() -> None:
     check_plan(data, plan)
 
 
+@pytest.mark.slow
 def test_memory_that_is_too_small_sends_the_largest_to_the_host() -> None:
     net = NetworkBuilder(seed=9)
     x = net.fully_connected(net.input((1, 64)), 4)

@@ -43,12 +43,14 @@ def test_means_of_any_scale(size: tuple[int, int], ratio: float) -> None:
     assert len(program.work) == 1
 
 
+@pytest.mark.slow
 def test_an_average_whose_halves_round_away_on_both_sides() -> None:
     net = NetworkBuilder(seed=1)
     y = net.average_pool_2d(net.input((1, 9, 2, 20), zero_point=-5), window=(9, 2))
     check_on_core(net.build(outputs=[y]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zero_point", [-128, 4])
 def test_a_mean_that_the_array_cannot_multiply_is_made_in_parts(zero_point: int) -> None:
     """One more is 200 outputs more, and inputs are multiplied with 127 at most."""
@@ -116,6 +118,7 @@ def test_windows(
     check(data, CONFIG)
 
 
+@pytest.mark.slow
 def test_windows_on_the_core() -> None:
     def make(net: NetworkBuilder) -> int:
         x = net.conv_2d(net.input((1, 8, 8, 8)), 12)

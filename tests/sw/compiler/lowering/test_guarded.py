@@ -86,6 +86,7 @@ def test_guards_in_free_columns(kind: str, dtype: str, end: str) -> None:
     assert [work.descriptor.partial for work in program.work] == [True, False]
 
 
+@pytest.mark.slow
 def test_guards_in_another_word() -> None:
     """Blocks without a guard are written as ever."""
     large, pixels = [9, 10, 11, 20], 3
@@ -123,6 +124,7 @@ def test_outputs_that_are_not_saturated_beyond_the_limit_are_refused() -> None:
         compile_graph(graph, CONFIG)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding", "zero_point"),
     [((3, 3), 1, "VALID", 5), ((3, 3), 2, "SAME", -128), ((1, 1), 2, "SAME", 127)],

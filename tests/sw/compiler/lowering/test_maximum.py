@@ -36,6 +36,7 @@ def test_windows(
     assert "MAX_POOL_2D" in [layer.kind for layer in program.layers]
 
 
+@pytest.mark.slow
 def test_on_the_core() -> None:
     def make(net: NetworkBuilder) -> int:
         x = net.conv_2d(net.input((1, 9, 8, 3)), 12, kernel=(3, 3))

@@ -85,6 +85,7 @@ def layer(
     return net.build(outputs=[y])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_pointwise_channels_in_pieces(channel: Channel) -> None:
     model = layer(channel, "pointwise", (1, 4, 5, 9), 9, 21)
