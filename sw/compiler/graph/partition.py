@@ -274,6 +274,10 @@ def _check_tensors(graph: ir.Graph, indices: Iterable[int]) -> None:
             )
 
 
+def _placeholder(tensor: ir.Tensor) -> ir.Tensor:
+    return replace(tensor, data=None, shape=(), quantization=None, normalisation=None)
+
+
 def subgraph(
     graph: ir.Graph,
     ops: tuple[ir.Operator, ...],
@@ -287,7 +291,7 @@ def subgraph(
     """
     used = {i for op in ops for i in (*op.inputs, op.output)} | set(inputs) | set(outputs)
     tensors = tuple(
-        t if t.index in used else replace(t, data=None, shape=(), quantization=None)
+        t if t.index in used else _placeholder(t)
         for t in graph.tensors
     )
     part = ir.Graph(name=graph.name, tensors=tensors, ops=ops, inputs=inputs, outputs=outputs)
