@@ -204,13 +204,7 @@ def partition(graph: ir.Graph, host: Collection[str] = ()) -> Partition:
         elif is_elementwise(graph, op) and op.name not in host:
             device.append(op)
         else:
-            raise refusal(
-                graph,
-                op,
-                "the device does not run this operator, and here the host runs operators only "
-                "before the first and after the last one of the device",
-                "remove it from the network, move it to an end, or let the host run it in between",
-            )
+            raise refusal(graph, op, *IN_BETWEEN)
     wanted = {i for op in suffix for i in op.inputs} | set(graph.outputs)
     places = {aliases.get(i, i) for i in wanted}
     _check_tensors(graph, {i for op in device for i in (op.output, *activations(graph, op))})
@@ -226,6 +220,14 @@ def partition(graph: ir.Graph, host: Collection[str] = ()) -> Partition:
     for op in device:
         _check_pixels(part, op)
     return part
+
+
+IN_BETWEEN = (
+    "the device does not run this operator, and here the host runs operators only before the first "
+    "and after the last one of the device",
+    "remove it from the network, move it to an end, or let the host run it in between",
+)
+"""Rule and remedy of what stands between the device's operators and is not the device's."""
 
 
 def _inputs(
