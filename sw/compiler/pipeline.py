@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 
@@ -258,12 +259,14 @@ def _lower_all(
     where = ""
     for op in ctx.part.device:
         try:
-            found = [] if dense_input else first_layer_options(ctx, op)
+            found = [] if dense_input else _input_options(ctx, op)
             if found and options:
                 found = [min(found, key=lambda way: way[0].words)]
                 fixed.append(found[0][0])
             options = options or found
-            layers.append(found[0][1] if found else lower(ctx, op))
+            layer = found[0][1] if found else lower(ctx, op)
+            layer.check()
+            layers.append(layer)
         except Refused as error:
             where = where or error.where
             refused |= error.rules
@@ -274,6 +277,17 @@ def _lower_all(
     if refused:
         raise Refused(refused, where)
     return layers, options, fixed
+
+
+def _input_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout, LoweredLayer]]:
+    """Return the ways to run an operator that reads an input; none if the dense one is left."""
+    try:
+        return first_layer_options(ctx, op)
+    except UnsupportedError as error:
+        with suppress(UnsupportedError):
+            lower(ctx, op)
+            return []
+        raise error
 
 
 def _program_layers(choice: Choice, sizes: Sequence[int]) -> tuple[ProgramLayer, ...]:

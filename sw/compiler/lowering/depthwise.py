@@ -26,6 +26,7 @@ from sw.compiler.lowering.layers import (
     distribute,
 )
 from sw.compiler.lowering.site import WeightedSite
+from sw.compiler.lowering.turns import MAX_COUNT
 
 __all__ = ["lower_depthwise", "place_weights", "supports"]
 
@@ -239,11 +240,13 @@ def _commands(
         )
     commands = []
     first = 0
-    for steps, run in groupby(blocks, key=lambda block: len(block.weights)):
-        part = tuple(run)
+    runs = [list(run) for _, run in groupby(blocks, key=lambda block: len(block.weights))]
+    for part in (
+        tuple(run[at : at + MAX_COUNT]) for run in runs for at in range(0, len(run), MAX_COUNT)
+    ):
         commands.append(
             Command(
-                fields={**fields, "steps": steps, "blocks": len(part)},
+                fields={**fields, "steps": len(part[0].weights), "blocks": len(part)},
                 input=site.view.place,
                 input_offset=first + offset,
                 output=site.output,

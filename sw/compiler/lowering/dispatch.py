@@ -35,7 +35,9 @@ def first_layer_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout
     site = ctx.site(op)
     assert isinstance(site, WeightedSite)
     if isinstance(op, ir.DepthwiseConv2D):
-        plain = supports(op, site.kernel)
+        # As a convolution with zeros it would take all channels for each; by words it takes a
+        # word's.
+        plain = supports(op, site.kernel) or site.view.channels > ctx.config.columns
     else:
         plain = site.kernel == (1, 1) and op.padding == ir.NO_PADDING
     if plain:

@@ -16,6 +16,7 @@ from hw.contract.modes import Mode
 from hw.contract.requantiser import BIAS_BITS
 from hw.contract.words import ADDRESS_BITS
 from sw.compiler.exact.requantiser import Codes
+from sw.compiler.graph.refusals import Refused
 from sw.compiler.program.tensors import Place
 
 __all__ = [
@@ -195,6 +196,20 @@ class LoweredLayer:
     row_scratch: int | None = None
     rotated: Callable[[int], tuple[Command, ...]] | None = None
     in_place: Trail | None = None
+
+    def check(self) -> None:
+        """Refuse a layer for which descriptors have no room.
+
+        Raises
+        ------
+        Refused
+        """
+        for command in self.commands:
+            try:
+                Descriptor(last=False, input_base=0, output_base=0, **command.fields)
+            except ValueError as error:
+                rule = f"a descriptor has no room for it ({error}); use smaller images or channels"
+                raise Refused({self.name: rule}, f"operator {self.name!r} ({self.kind})") from None
 
     @property
     def steps(self) -> int:
