@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from common.errors import InputError, SeparableError
 
-__all__ = ["LIMIT", "TEXT_LIMIT", "open_file", "read", "read_lines", "read_npy"]
+__all__ = ["LIMIT", "TEXT_LIMIT", "lines", "open_file", "read", "read_lines", "read_npy"]
 
 LIMIT = 1 << 28
 """Bytes of a model, of weights or of images, as a file or unpacked."""
@@ -94,6 +94,20 @@ def read(path: Path, *, limit: int = LIMIT, error: type[SeparableError] = InputE
     return data
 
 
+def lines(data: bytes) -> list[str]:
+    """Return the lines of a text in UTF-8, however they end; a mark of the encoding is left out.
+
+    Nothing but ends of lines divides: a name may hold what Unicode calls a separator.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        If it is no such text.
+    """
+    text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    return text.removesuffix("\n").split("\n") if text else []
+
+
 def read_lines(path: Path) -> list[str]:
     """Return the lines of a text in UTF-8.
 
@@ -103,7 +117,7 @@ def read_lines(path: Path) -> list[str]:
         If it is no such text, or larger than :data:`TEXT_LIMIT`.
     """
     try:
-        return read(path, limit=TEXT_LIMIT).decode("utf-8").splitlines()
+        return lines(read(path, limit=TEXT_LIMIT))
     except UnicodeDecodeError:
         raise InputError(f"{path}: cannot be read (not a text file in UTF-8)") from None
 

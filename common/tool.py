@@ -13,7 +13,9 @@ from common.door import INTERRUPTED
 from common.errors import SeparableError
 from common.terminal import OUTPUT, any_encoding, output_errors, printable
 
-__all__ = ["USER_ERROR", "VERIFICATION_FAILED", "Parser", "command", "complain", "version"]
+__all__ = [
+    "USER_ERROR", "VERIFICATION_FAILED", "Parser", "command", "complain", "remark", "version",
+]
 
 VERIFICATION_FAILED = 1
 USER_ERROR = 2
@@ -95,3 +97,8 @@ def _give_up_output() -> None:
 def complain(message: str) -> None:
     """Print an error, on one line."""
     print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
+
+
+def remark(message: str) -> None:
+    """Print, on one line of standard error, what is no error but may surprise."""
+    print(f"note: {printable(' '.join(message.split()))}", file=sys.stderr)

@@ -121,24 +121,22 @@ def cases(
         if divided is None:
             raise error from None
         found = list(divided)
-    result = []
-    for count, (program, band) in enumerate(found):
-        read: list[int] = [layout.tensor for _, layout in program.inputs]
-        inputs = {index: tensors[index] for index in read}
-        expected = tensors[program.layers[-1].output]
-        if band is not None:
-            inputs = {i: x[:, band.input_first : band.input_end] for i, x in inputs.items()}
-            expected = expected[:, band.first : band.end]
-        result.append(
-            Case(
-                job=f"{job or number}-{count}",
-                program=program,
-                inputs=inputs,
-                expected=expected,
-                first=0 if band is None else band.first,
-            )
-        )
-    return result
+    return [
+        _case(f"{job or number}-{count}", program, band, tensors)
+        for count, (program, band) in enumerate(found)
+    ]
+
+
+def _case(job: str, program: Program, band: Band | None, tensors: Mapping[int, Array]) -> Case:
+    """Return a program with its part of the network's tensors."""
+    read: list[int] = [layout.tensor for _, layout in program.inputs]
+    inputs = {index: tensors[index] for index in read}
+    expected = tensors[program.layers[-1].output]
+    if band is not None:
+        inputs = {i: x[:, band.input_first : band.input_end] for i, x in inputs.items()}
+        expected = expected[:, band.first : band.end]
+    first = 0 if band is None else band.first
+    return Case(job=job, program=program, inputs=inputs, expected=expected, first=first)
 
 
 def _divided(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -17,7 +18,7 @@ from common.tool import Parser, command
 from sw import arrival, host_report
 from sw.compiler import Plan, Program, compile_network, save_plan
 from sw.compiler.timing import predict
-from sw.model_file import open_network
+from sw.model_file import loaded_for, open_network
 from sw.report import (
     MODEL,
     LayerReport,
@@ -39,6 +40,11 @@ def _parser() -> Parser:
     parser.add_argument("--board", required=True, help="such as icebreaker")
     parser.add_argument(
         "--output", metavar="FILE", help="write the program: flash image and all the driver needs"
+    )
+    parser.add_argument(
+        "--behind", metavar="FILE", action="append", default=[],
+        help="a network that --output wrote before: place this one behind it in the flash, so that "
+        "both stay there; may be given several times",
     )
     parser.add_argument("--json", metavar="FILE", help="write the report of all layers as JSON")
     add_compiler_options(parser)
@@ -144,13 +150,14 @@ def _of_program(plan: Plan) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; returns the exit code."""
     options = _parser().parse_args(arguments)
-    check_outputs((options.output, options.json), (options.model,))
+    check_outputs((options.output, options.json), (options.model, *options.behind))
     board = boards.get(options.board)
+    behind = [loaded_for(Path(path), board).flash_end for path in options.behind]
     plan = compile_network(
         open_network(options.model),
         board.config,
         board=board.name,
-        flash_address=board.flash.program_base,
+        flash_address=max([board.flash.program_base, *behind]),
         **compiler_options(options),
     )
     reports = layer_reports(plan)

@@ -1,9 +1,10 @@
 """Inputs of a network: images, and raw tensors.
 
-An image is resized to the network's input and its pixels become integers of the input's type:
-the pixel value itself for uint8, the pixel value less 128 for int8.  That is what quantised
-MobileNets are exported for, whatever real range their scale and zero point stand for: the lowest
-integer is black, the highest is white.
+An image is resized to the network's input and its pixels become integers of the input's type
+(:func:`sw.golden.pixels.pixel_table`): as the file's metadata says if it has some, otherwise the
+pixel value itself for uint8, the pixel value less 128 for int8.  That is what quantised MobileNets
+are exported for, whatever real range their scale and zero point stand for: the lowest integer is
+black, the highest is white.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from common import reading
 from common.errors import InputError
+from sw.golden.pixels import pixel_table
 from sw.ir import Graph, Tensor
 
 __all__ = [
@@ -191,13 +193,9 @@ def _load_npy(file: BinaryIO, tensor: Tensor, path: str | PathLike[str]) -> Arra
 
 def _layout(tensor: Tensor) -> tuple[int, int, int, bool]:
     """Return (height, width, channels, whether channels come first) of an image input."""
-    if len(tensor.shape) == 4 and tensor.shape[0] == 1 and tensor.dtype in ("int8", "uint8"):
-        _, a, b, c = tensor.shape
-        if c in (1, 3):
-            return a, b, c, False
-        if a in (1, 3):
-            return b, c, a, True
-    raise InputError(f"{_expectation(tensor)}, which is not an image: give a .npy or .dat file")
+    if (layout := tensor.picture) is None:
+        raise InputError(f"{_expectation(tensor)}, which is not an image: give a .npy or .dat file")
+    return layout
 
 
 def from_image(image: Image.Image, tensor: Tensor) -> Array:
@@ -253,13 +251,15 @@ def from_pixels(pixels: npt.NDArray[np.uint8], tensor: Tensor) -> Array:
         raise InputError(
             f"{_expectation(tensor)}; the pixels are {pixels.dtype}{list(pixels.shape)}"
         )
-    ordered = pixels.transpose(2, 0, 1) if channels_first else pixels
-    lowest = int(np.iinfo(tensor.dtype).min)
-    return np.ascontiguousarray(ordered.astype(np.int16) + lowest).astype(tensor.dtype)[None]
+    table = pixel_table(tensor)
+    x = table[np.arange(len(table)), pixels]
+    return np.ascontiguousarray(x.transpose(2, 0, 1) if channels_first else x)[None]
 
 
 def to_pixels(x: Array, tensor: Tensor) -> npt.NDArray[np.uint8]:
     """Turn an input back into pixels, as :func:`from_pixels` takes them.
+
+    Of a normalised input they are the ones nearest to it, the darkest of several.
 
     Parameters
     ----------
@@ -278,5 +278,9 @@ def to_pixels(x: Array, tensor: Tensor) -> npt.NDArray[np.uint8]:
         If the network's input is not an image.
     """
     *_, channels_first = _layout(tensor)
-    pixels = (x[0].astype(np.int16) - int(np.iinfo(tensor.dtype).min)).astype(np.uint8)
-    return np.ascontiguousarray(pixels.transpose(1, 2, 0) if channels_first else pixels)
+    table = pixel_table(tensor).astype(np.int16)
+    limits = np.iinfo(tensor.dtype)
+    integers = np.arange(limits.min, limits.max + 1)[:, None]
+    nearest = np.stack([np.abs(row - integers).argmin(axis=1) for row in table]).astype(np.uint8)
+    ordered = x[0].transpose(1, 2, 0) if channels_first else x[0]
+    return np.ascontiguousarray(nearest[np.arange(len(table)), ordered.astype(int) - limits.min])

@@ -57,8 +57,13 @@ class Run:
     sample: Sample | None = None
 
     def top(self, count: int = TOP) -> list[int]:
-        """Return the classes with the greatest values of the first output, best first."""
+        """Return the classes with the greatest values of the first output, best first.
+
+        What ARG_MAX writes is the class already.
+        """
         values = self.outputs[0].ravel()
+        if values.size == 1 and values.dtype in (np.int32, np.int64):
+            return [int(values[0])]
         wide = np.float64 if values.dtype == np.float32 else np.int64
         values = values.astype(wide)
         return [int(i) for i in np.argsort(-values, kind="stable")[:count]]

@@ -11,11 +11,12 @@ from hw.contract.board import Board
 from hw.contract.config import CoreConfig
 from sw import importer, report
 from sw.compiler import Plan, compile_network, is_program, load_plan
+from sw.compiler.program.plan import SECTOR
 from sw.ir import Graph
 from sw.networks import published
 from sw.networks.shipped import default_model
 
-__all__ = ["Model", "open_model", "open_network"]
+__all__ = ["Model", "loaded_for", "open_model", "open_network"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,14 +94,26 @@ def open_model(name: str | None, board: Board, options: argparse.Namespace) -> M
             graph=importer.load(path), board=board, compiled=None,
             options=report.compiler_options(options),
         )
-    plan = load_plan(path)
-    _check_board(path, plan, board)
+    plan = loaded_for(path, board)
     if given := report.given_compiler_options(options):
         raise InputError(
             f"{path}: compiled already, so {' and '.join(given)} would change nothing; leave it "
             "out, or give it to sw.compile"
         )
     return Model(graph=plan.network, board=board, compiled=plan, options={})
+
+
+def loaded_for(path: Path, board: Board) -> Plan:
+    """Return what ``sw.compile`` wrote for a board.
+
+    Raises
+    ------
+    InputError
+        If it is something else, or for another board.
+    """
+    plan = load_plan(path)
+    _check_board(path, plan, board)
+    return plan
 
 
 def _check_board(path: Path, plan: Plan, board: Board) -> None:
@@ -115,8 +128,8 @@ def _check_board(path: Path, plan: Plan, board: Board) -> None:
                 f"has {now}; {again}"
             )
     first = plan.programs[0].flash_address if plan.programs else board.flash.program_base
-    if first != board.flash.program_base:
+    if first < board.flash.program_base or first % SECTOR:
         raise InputError(
             f"{path}: compiled for flash address 0x{first:x}, and programs of "
-            f"{board.name} are at 0x{board.flash.program_base:x}; {again}"
+            f"{board.name} begin at 0x{board.flash.program_base:x}; {again}"
         )

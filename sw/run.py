@@ -1,8 +1,7 @@
 """Run a network on inputs: on the simulated core, on a board, or with the golden model.
 
 MODEL is a .tflite file or what sw.compile --output wrote.  Without it, it is the MobileNet V1 that
-ships with the project; without INPUT, test images that
-ship, whose classes are known.
+ships with the project; without INPUT, test images that ship, whose classes are known.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from common import door, files, terminal, tool
 from common.errors import InputError
 from common.terminal import printable
 from hw.contract.board import Board
-from sw import arrival, host_report, images, report
+from sw import arrival, host_report, images, labelled, report
 from sw.compiler import Plan, is_program
 from sw.compiler.timing import predict
 from sw.driver import backends, open_loaded
@@ -30,83 +29,11 @@ from sw.model_file import open_model
 from sw.networks import samples
 from sw.networks.labels import labels_of
 from sw.networks.samples import Sample
+from sw.results import describe, result_json, summary
 
 __all__ = ["main"]
 
 Array = npt.NDArray[np.integer]
-
-SHOWN = 16
-"""Values of an output that are printed; JSON has all of them."""
-
-
-def result_json(result: Run) -> dict[str, Any]:
-    """Return an entry of ``results``."""
-    flat = [output.ravel().tolist() for output in result.outputs]
-    entry: dict[str, Any] = {
-        "input": result.input,
-        "output": flat[0] if len(flat) == 1 else flat,
-        "top": result.top() if flat else [],
-        "cycles": result.cycles,
-        "exact": result.exact,
-    }
-    if result.sample is not None:
-        entry["truth"] = result.sample.truth
-    if result.difference:
-        entry["difference"] = result.difference
-    return entry
-
-
-def describe(
-    result: Run, labels: Sequence[str], clock_mhz: float, *, host: bool = False
-) -> list[str]:
-    """Return the lines that are printed for a result; with what the host took if it computes."""
-    if result.sample is not None and result.outputs:
-        exact = {True: "exact", False: "NOT EXACT", None: ""}[result.exact]
-        return [f"{samples.verdict(result.sample, result.top(1)[0])} {exact}".rstrip()]
-    lines = [result.input]
-    if result.outputs:
-        values = result.outputs[0].ravel()
-        for rank, number in enumerate(result.top()):
-            label = f"  {labels[number]}" if number < len(labels) else ""
-            lines.append(f"  {'top' if not rank else '':8} {number:5}: {values[number]:4}{label}")
-    for output in result.outputs:
-        first = output.ravel()[:SHOWN].tolist()
-        shown = ", ".join(f"{v:.6g}" if isinstance(v, float) else str(v) for v in first)
-        more = f", … ({output.size} values)" if output.size > SHOWN else ""
-        lines.append(f"  output   [{shown}{more}]")
-    if result.cycles is not None:
-        seconds = result.cycles / (clock_mhz * 1e6)
-        lines.append(
-            f"  cycles   {result.cycles:,}: {seconds * 1e3:.2f} ms, {1 / seconds:.1f} inferences/s "
-            f"at {clock_mhz:g} MHz"
-        )
-    if host and result.cycles is not None:
-        rate = host_report.inferences_per_second(result.cycles, clock_mhz, result.host_seconds)
-        lines.append(
-            f"  host     {result.host_seconds * 1e3:.2f} ms: {rate:.1f} inferences/s in all, less "
-            "the line's time"
-        )
-    if result.exact is not None:
-        lines.append(f"  exact    {'yes' if result.exact else 'NO'}")
-    return lines
-
-
-def summary(results: Sequence[Run], clock_mhz: float) -> list[str]:
-    """Return the lines that sum test images up; none for other inputs."""
-    known = [result for result in results if result.sample is not None and result.outputs]
-    if not known:
-        return []
-    right = sum(result.sample is not None and result.top(1)[0] == result.sample.truth
-                for result in known)
-    lines = [f"{right} of {len(known)} test images classified rightly"]
-    if all(result.exact for result in known):
-        lines[0] += ", all tensors compared are equal to the golden model's"
-    if known[0].cycles is not None:
-        lines.append(
-            f"{known[0].cycles:,} cycles: {clock_mhz * 1e6 / known[0].cycles:.1f} inferences/s at "
-            f"{clock_mhz:g} MHz"
-        )
-    return lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +63,47 @@ def _frames(options: argparse.Namespace, graph: Graph) -> list[_Frame]:
         return [_Frame(name=name, input=images.load(name, graph)) for name in inputs]
     chosen = samples.samples(graph, samples.FEW if count is None else count)
     return [_Frame(name=s.name, input=s.input, sample=s) for s in chosen]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Labelled:
+    """A folder of pictures whose classes are known, and what the golden model says of them."""
+
+    folder: labelled.Folder
+    score: labelled.Score
+
+    def frames(self, graph: Graph, count: int) -> list[_Frame]:
+        """Return the first inputs that can be read."""
+        paths = [answer.picture.path for answer in self.score.answers[:count]]
+        return [_Frame(name=str(path), input=images.load(path, graph)) for path in paths]
+
+    def json(self, labels: Sequence[str]) -> dict[str, Any]:
+        """Return what the report has of it."""
+        return labelled.score_json(self.score, self.folder, labels)
+
+
+def _open_folder(
+    options: argparse.Namespace, graph: Graph, labels: Sequence[str]
+) -> labelled.Folder | None:
+    """Return the folder of labelled pictures, if one is given."""
+    if options.labelled is None:
+        if options.sample is not None:
+            raise InputError("--sample is of the pictures of --labelled FOLDER; give that, too")
+        return None
+    if options.inputs or options.input or options.images is not None:
+        raise InputError("--labelled runs the pictures of a folder; leave out other inputs")
+    if options.sample is not None and options.sample < 1:
+        raise InputError(f"--sample is how many pictures are run, at least 1, not {options.sample}")
+    return labelled.open_folder(options.labelled, labels, labelled.class_count(graph))
+
+
+def _evaluate(
+    graph: Graph, folder: labelled.Folder, labels: Sequence[str], output: terminal.Screen
+) -> _Labelled:
+    score = labelled.evaluate(graph, folder, labelled.class_count(graph))
+    for line in labelled.lines(score, folder, labels):
+        output.print(line)
+    return _Labelled(folder=folder, score=score)
 
 
 def _named(graph: Graph, given: Sequence[str]) -> _Frame:
@@ -176,7 +144,19 @@ def _parser() -> tool.Parser:
     parser.add_argument(
         "--verify", action="store_true", help="compare every tensor with the golden model"
     )
-    parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
+    parser.add_argument(
+        "--labels", metavar="FILE",
+        help="names of the classes, one a line (default: those in the network's file)",
+    )
+    parser.add_argument(
+        "--labelled", metavar="FOLDER",
+        help="measure the accuracy on the pictures in FOLDER/CLASS/, CLASS being a label or a "
+        "number: the golden model runs all, the backend some with every tensor compared",
+    )
+    parser.add_argument(
+        "--sample", metavar="N", type=int,
+        help=f"of --labelled, how many the backend runs (default: {samples.FEW})",
+    )
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     report.add_compiler_options(parser)
     return parser
@@ -200,7 +180,7 @@ def _run_frames(
     with open_loaded(options.backend, board, graph, plan) as device:
         for frame in frames:
             add(frame, run(graph, plan, device, frame.name, frame.input,
-                           verify=options.verify))
+                           verify=options.verify or options.labelled is not None))
             if results[-1].difference:
                 break
     return results
@@ -208,9 +188,9 @@ def _run_frames(
 
 def _json(
     options: argparse.Namespace, board: Board, graph: Graph, plan: Plan | None,
-    layers: Sequence[report.LayerReport], results: Sequence[Run],
+    layers: Sequence[report.LayerReport], results: Sequence[Run], **more: Any,
 ) -> dict[str, Any]:
-    """Return the report of all results."""
+    """Return the report of all results, and whatever else there is."""
     return report.network_report(
         model=graph.name,
         board=board.name,
@@ -222,6 +202,7 @@ def _json(
         clock_mhz=board.config.core_mhz,
         results=[result_json(result) for result in results],
         **({} if plan is None else _of_plan(plan, board, results)),
+        **more,
     )
 
 
@@ -248,8 +229,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     clock_mhz, multipliers = board.config.core_mhz, board.config.multipliers
     model = open_model(options.model, board, options)
     graph = model.graph
-    frames = _frames(options, graph)
-    labels = labels_of(options.model, options.labels)
+    for text in graph.remarks:
+        tool.remark(f"{graph.name}: {text}")
+    labels = labels_of(graph, options.model, options.labels)
+    folder = _open_folder(options, graph, labels)
+    frames = _frames(options, graph) if folder is None else []
 
     output = terminal.console()
 
@@ -263,6 +247,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if plan is not None:
         for text in host_report.warnings(plan, sum(sum(predict(p)) for p in plan.programs)):
             output.print(text)
+    measured = None
+    if folder is not None:
+        measured = _evaluate(graph, folder, labels, output)
+        frames = measured.frames(graph, options.sample or samples.FEW)
     results = _run_frames(options, board, graph, plan, frames, show)
     if plan is None or not plan.programs:
         layers = golden_reports(graph)
@@ -276,11 +264,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in summary(results, clock_mhz):
         output.print(line)
     if options.json:
-        files.write_json(options.json, _json(options, board, graph, plan, layers, results))
+        more = {} if measured is None else {"labelled": measured.json(labels)}
+        files.write_json(
+            options.json, _json(options, board, graph, plan, layers, results, **more)
+        )
+    return _code(results, measured)
+
+
+def _code(results: Sequence[Run], measured: _Labelled | None) -> int:
+    """Return the exit code, after saying what is wrong."""
+    skipped = measured.score.skipped if measured is not None else []
+    for _, reason in skipped:
+        tool.complain(reason)
+    if skipped:
+        count = len(skipped)
+        tool.complain(f"{count:,} pictures cannot be read and are not counted")
     if results[-1].difference:
         tool.complain(results[-1].difference)
         return tool.VERIFICATION_FAILED
-    return 0
+    return tool.USER_ERROR if skipped else 0
 
 
 if __name__ == "__main__":

@@ -106,6 +106,8 @@ def choose(
     ctx: Context,
     layers: list[LoweredLayer],
     options: Sequence[tuple[InputLayout, LoweredLayer]],
+    fixed: Sequence[InputLayout] = (),
+    *,
     compact: bool,
 ) -> Choice:
     """Try every layout of the input and keep the fastest that fits, or the most compact one.
@@ -122,6 +124,8 @@ def choose(
         With the first of the options, if there are any.
     options : sequence of (InputLayout, LoweredLayer)
         Ways to run the layer that reads the network's input.
+    fixed : sequence of InputLayout
+        Layouts of other inputs, by which their layers have been lowered.
     compact : bool
         The fewest words that the host has to send come first, then cycles.
 
@@ -130,7 +134,7 @@ def choose(
     UnsupportedError
         If nothing fits, with what would.
     """
-    ways = _ways(ctx, layers, options)
+    ways = _ways(ctx, layers, options, fixed)
     choices = [choice for way in ways for choice in _pinned(ctx, way)] if compact else []
     choices = choices or list(_fitting(ctx, ways, compact))
     longest = choices[0]
@@ -160,6 +164,7 @@ def _ways(
     ctx: Context,
     layers: list[LoweredLayer],
     options: Sequence[tuple[InputLayout, LoweredLayer]],
+    fixed: Sequence[InputLayout],
 ) -> list[Way]:
     """Return the ways to lay out the inputs: for each option, or as every other tensor."""
     layouts = {}
@@ -167,6 +172,7 @@ def _ways(
         tensor, channels = ctx.source.tensors[index], ctx.channels.get(index)
         kept = None if channels is None else channels.kept
         layouts[index] = dense(tensor, zero_point(tensor), ctx.config.columns, kept)
+    layouts |= {layout.tensor: layout for layout in fixed}
     if not options:
         return [Way(layouts=layouts, layers=layers)]
     return [

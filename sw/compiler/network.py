@@ -18,19 +18,13 @@ from sw.compiler.graph.partition import host_rule
 from sw.compiler.graph.passes import run_passes
 from sw.compiler.graph.refusals import Refused
 from sw.compiler.pipeline import FLASH_ADDRESS, REMOVE_CONSTANT_CHANNELS, compile_graph
-from sw.compiler.program.plan import HostOperator, Plan
+from sw.compiler.program.plan import HostOperator, Plan, program_end
 from sw.compiler.program.program import Program
 
 __all__ = ["compile_network", "host_rules", "pieces_of"]
 
 FLASH_END = 1 << 24
 """Bytes that the flash reader reaches."""
-
-ALIGNMENT = 1 << 12
-"""Programs begin at sectors of the flash, so that each can be written by itself."""
-
-RECORD = 1 << 8
-"""Bytes behind a program at most in which the flash has its record."""
 
 
 ENDS = "it is in front of the device's layers, or behind them"
@@ -77,7 +71,7 @@ def compile_network(
             remove_constant_channels=remove_constant_channels, compact_input=compact_input,
             host=host,
         )
-        if (end := address + len(program.flash) + RECORD) > FLASH_END:
+        if (end := program_end(address, len(program.flash))) > FLASH_END:
             raise UnsupportedError(
                 f"{graph.name}: its programs end at byte {end:,} of the flash, and the core reads "
                 f"{FLASH_END:,}; use a smaller width multiplier or smaller images"
@@ -125,8 +119,7 @@ def _divided(
             except Refused as error:
                 refused |= error.rules
             else:
-                end = address + len(programs[-1].flash) + RECORD
-                address = end + -end % ALIGNMENT
+                address = program_end(address, len(programs[-1].flash))
         if not refused:
             return programs, rules
         if refused.keys() <= rules.keys():

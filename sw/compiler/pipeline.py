@@ -204,7 +204,8 @@ def _compile(
 ) -> Program:
     """Return the program of a context; parameters as for :func:`compile_graph`."""
     part, config = ctx.part, ctx.config
-    choice = choose(ctx, *_lower_all(ctx, dense_input), compact_input)
+    layers, options, fixed = _lower_all(ctx, dense_input)
+    choice = choose(ctx, layers, options, fixed, compact=compact_input)
     memory = choice.arrangement.memory
     words, sizes = encoding.stream(
         [(w.descriptor, i.command.blocks) for w, i in zip(choice.work, choice.items, strict=True)],
@@ -241,8 +242,9 @@ def _compile(
 
 def _lower_all(
     ctx: Context, dense_input: bool
-) -> tuple[list[LoweredLayer], list[tuple[InputLayout, LoweredLayer]]]:
-    """Return all layers, and the ways to run the one that reads the network's input.
+) -> tuple[list[LoweredLayer], list[tuple[InputLayout, LoweredLayer]], list[InputLayout]]:
+    """Return all layers, the ways to run the first that reads an input of its own, and the layouts
+    of the inputs of others that do: those with the fewest words.
 
     Raises
     ------
@@ -251,13 +253,16 @@ def _lower_all(
     """
     layers: list[LoweredLayer] = []
     options: list[tuple[InputLayout, LoweredLayer]] = []
+    fixed: list[InputLayout] = []
     refused: dict[str, str] = {}
     where = ""
     for op in ctx.part.device:
         try:
             found = [] if dense_input else first_layer_options(ctx, op)
-            if found:
-                options = found
+            if found and options:
+                found = [min(found, key=lambda way: way[0].words)]
+                fixed.append(found[0][0])
+            options = options or found
             layers.append(found[0][1] if found else lower(ctx, op))
         except Refused as error:
             where = where or error.where
@@ -268,7 +273,7 @@ def _lower_all(
             refused[op.name] = str(error).removeprefix(f"{its}: ")
     if refused:
         raise Refused(refused, where)
-    return layers, options
+    return layers, options, fixed
 
 
 def _program_layers(choice: Choice, sizes: Sequence[int]) -> tuple[ProgramLayer, ...]:

@@ -25,6 +25,9 @@ SUMS = ("upload_seconds", "compute_seconds", "link_seconds", "host_seconds", "re
 class NetworkDevice:
     """Device that runs a network, in one program or several.
 
+    Networks whose programs do not lie in each other's place can share a device: each is loaded
+    once, and runs when it is asked.
+
     Parameters
     ----------
     device : Device
@@ -58,6 +61,7 @@ class NetworkDevice:
     def infer(self, inputs: Frame, observe: TensorObserver | None = None) -> Result:
         """Run the network once; see :meth:`Device.infer`."""
         if len(self.plan.programs) == 1:
+            self._select()
             return self.device.infer(inputs, observe)
         tensors = self.plan.given(inputs)
         results: list[Result] = []
@@ -86,6 +90,7 @@ class NetworkDevice:
         Frames of several programs do not overlap.
         """
         if len(self.plan.programs) == 1:
+            self._select()
             yield from self.device.stream(frames)
             return
         for index, frame in enumerate(frames):
@@ -99,6 +104,11 @@ class NetworkDevice:
                 yield StreamResult(
                     index=index, finished=self.device.transport.now(), **vars(result)
                 )
+
+    def _select(self) -> None:
+        """Make the first program the device's: another network may share the device."""
+        if self.device.program is not self.plan.programs[0]:
+            self.device.select(self.plan.programs[0])
 
     @property
     def _known(self) -> set[int]:

@@ -155,7 +155,7 @@ class _Generator:
             other = "uint8" if same == "int8" else "int8"
             return self._quantize(x, same if self._happens(0.3) else other, friendly=kind < 0.91)
         if kind < 0.94:
-            return self._average(x)
+            return self._average(x) if self._happens(0.5) else self._maximum(x)
         if kind < 0.945:
             return self._pad(x)
         if kind < 0.98:
@@ -332,6 +332,13 @@ class _Generator:
         return self._add(
             "AVERAGE_POOL_2D", x, kernel=kernel, stride=stride, padding=padding,
             activation=rng.choice(ACTIVATIONS),
+        )
+
+    def _maximum(self, x: int) -> int:
+        kernel = (self.rng.randint(1, 3), self.rng.randint(1, 3))
+        return self._add(
+            "MAX_POOL_2D", x, kernel=kernel, stride=self.rng.choice([kernel, (1, 1), (2, 2)]),
+            padding=self._padding(x, kernel), activation=self.rng.choice(ACTIVATIONS),
         )
 
     def _dense(self, x: int) -> int:

@@ -12,7 +12,7 @@ from sw.fuzz.around import random_around
 from sw.fuzz.generate import random_network
 from sw.fuzz.mutants import Mutant, random_mutant
 from sw.fuzz.network import Network
-from sw.fuzz.verdict import FRAMES, Options
+from sw.fuzz.options import FRAMES, Options
 
 __all__ = ["CAMPAIGNS", "Trial", "shrink"]
 

@@ -7,7 +7,7 @@ import signal
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from types import FrameType
 from typing import Any
@@ -24,18 +24,15 @@ from sw.compiler.timing import BUS_PACE, predict
 from sw.driver import Device, NetworkDevice
 from sw.driver.simulation import SimTransport
 from sw.fuzz.judge import Judge, JudgeCrash, JudgeRefuses
+from sw.fuzz.options import Options
 from sw.ir import Graph
 
-__all__ = ["FAILURES", "Examiner", "Options", "Outcome", "Verdict"]
+__all__ = ["FAILURES", "Examiner", "Outcome", "Verdict"]
 
 Array = npt.NDArray[np.integer]
 
 SECONDS = 30.0
 """Of processor time that a file may take."""
-
-FRAMES = ("random", "ends", "lowest", "highest", "zero point")
-"""What inputs are: any integers, only the ends, or one integer everywhere."""
-
 
 class Outcome(StrEnum):
     """Outcomes of files."""
@@ -55,51 +52,6 @@ FAILURES = frozenset(
     {Outcome.DIFFERS, Outcome.TRACEBACK, Outcome.CRASH, Outcome.HANG, Outcome.MEMORY}
 )
 """What must not happen, whatever the file."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """Options of compiling and running a file.
-
-    Attributes
-    ----------
-    remove_constant_channels, compact_input, dense_input : bool
-        As for :func:`sw.compiler.compile_graph`.
-    fallback : bool
-        As for :func:`sw.compiler.compile_network`.
-    late : bool
-        The functional model is given parts of the input as late as possible.
-    frames : tuple of str
-        Some of :data:`FRAMES`.
-    seed : int
-        Of random inputs, and of junk in memories.
-    """
-
-    remove_constant_channels: bool = False
-    compact_input: bool = False
-    dense_input: bool = False
-    fallback: bool = True
-    late: bool = False
-    frames: tuple[str, ...] = ("random", "ends")
-    seed: int = 0
-
-    def simpler(self) -> Iterator[Options]:
-        """Yield simpler ones."""
-        if self.remove_constant_channels:
-            yield replace(self, remove_constant_channels=False)
-        if self.compact_input:
-            yield replace(self, compact_input=False)
-        if self.dense_input:
-            yield replace(self, dense_input=False)
-        if self.fallback:
-            yield replace(self, fallback=False)
-        if self.late:
-            yield replace(self, late=False)
-        if len(self.frames) > 1:
-            for frame in self.frames:
-                yield replace(self, frames=(frame,))
-        if self.seed:
-            yield replace(self, seed=0)
 
 
 @dataclass(frozen=True, kw_only=True)

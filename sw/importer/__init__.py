@@ -9,6 +9,7 @@ from common import reading
 from common.errors import ModelFormatError, SeparableError
 from sw.importer.constraints import supported_operators
 from sw.importer.convert import convert
+from sw.importer.metadata import with_metadata
 from sw.importer.read import read
 from sw.ir import Graph
 
@@ -42,7 +43,7 @@ def loads(data: bytes, name: str = "model") -> Graph:
 
 def _import(data: bytes, name: str, where: str) -> Graph:
     try:
-        return convert(read(data), name)
+        return with_metadata(convert(read(data), name), data)
     except SeparableError as error:
         raise type(error)(f"{where}: {error}") from None
 

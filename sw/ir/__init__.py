@@ -64,7 +64,7 @@ from sw.ir.operators import (
     TransposeConv,
 )
 from sw.ir.shapes import conv_output_size, infer_shape
-from sw.ir.tensors import QUANTISED, Quantization, Shape, Tensor, rows_of
+from sw.ir.tensors import QUANTISED, Normalisation, Quantization, Shape, Tensor, rows_of
 
 __all__ = [
     "NO_PADDING",
@@ -91,6 +91,7 @@ __all__ = [
     "MirrorPad",
     "Mul",
     "NaryOp",
+    "Normalisation",
     "Op",
     "Operator",
     "Pack",

@@ -8,20 +8,36 @@ from common.errors import GraphError, InputError
 from sw.ir.bases import WeightedOp
 from sw.ir.operators import Operator
 from sw.ir.shapes import infer_shape
-from sw.ir.tensors import QUANTISED, Tensor
+from sw.ir.tensors import QUANTISED, Normalisation, Tensor
 
 __all__ = ["Graph"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A network: tensors, operators in execution order, and the indices of inputs and outputs."""
+    """A network: tensors, operators in execution order, and the indices of inputs and outputs.
+
+    Attributes
+    ----------
+    name : str
+    tensors : tuple of Tensor
+    ops : tuple of Operator
+        In execution order.
+    inputs, outputs : tuple of int
+        Tensors.
+    labels : tuple of str
+        Names of the classes, as far as the file has them; otherwise empty.
+    remarks : tuple of str
+        What of the file's metadata was left out, and why; sentences for people.
+    """
 
     name: str
     tensors: tuple[Tensor, ...]
     ops: tuple[Operator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    labels: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def producer(self, index: int) -> Operator | None:
         """Return the operator that writes a tensor, or None for inputs and constants."""
@@ -136,6 +152,8 @@ def _check_tensor(tensor: Tensor, position: int) -> None:
             f"{where} is {tensor.dtype}{tensor.shape} but holds "
             f"{tensor.data.dtype}{tensor.data.shape}"
         )
+    if tensor.normalisation is not None:
+        _check_normalisation(tensor, tensor.normalisation, where)
     q = tensor.quantization
     if q is None:
         return
@@ -147,6 +165,12 @@ def _check_tensor(tensor: Tensor, position: int) -> None:
         not 0 <= q.axis < len(tensor.shape) or tensor.shape[q.axis] != len(q.scales)
     ):
         raise GraphError(f"{where}: {len(q.scales)} scales do not fit axis {q.axis}")
+
+
+def _check_normalisation(tensor: Tensor, normalisation: Normalisation, where: str) -> None:
+    channels = tensor.picture[2] if tensor.picture else 0
+    if tensor.q.per_channel or not normalisation.proper or not normalisation.fits(channels):
+        raise GraphError(f"{where} has a normalisation that is none of an image like it")
 
 
 def _check_weighted(op: WeightedOp, graph: Graph, where: str) -> None:

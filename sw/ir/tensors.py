@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from common.errors import GraphError
 
-__all__ = ["QUANTISED", "Quantization", "Shape", "Tensor", "rows_of"]
+__all__ = ["QUANTISED", "Normalisation", "Quantization", "Shape", "Tensor", "rows_of"]
 
 QUANTISED = ("int8", "uint8")
 """Types of tensors that have a scale and a zero point."""
@@ -59,6 +59,33 @@ class Quantization:
         return self.axis is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """Normalisation of pixels before they are quantised: real = (pixel − mean) / deviation.
+
+    Attributes
+    ----------
+    means, deviations : tuple of float
+        Finite, the second positive; of all channels, or one per channel.
+    """
+
+    means: tuple[float, ...]
+    deviations: tuple[float, ...]
+
+    @property
+    def proper(self) -> bool:
+        """Whether the numbers are what they have to be."""
+        numbers = (*self.means, *self.deviations)
+        return (
+            bool(self.means and self.deviations) and all(map(math.isfinite, numbers))
+            and min(self.deviations) > 0
+        )
+
+    def fits(self, channels: int) -> bool:
+        """Return whether there are as many numbers as an image of so many channels wants."""
+        return {len(self.means), len(self.deviations)} <= {1, channels}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Tensor:
     """A tensor of the network.
@@ -78,6 +105,8 @@ class Tensor:
     quantization : Quantization or None
     data : ndarray or None
         Contents of a constant, read-only, of ``shape`` and ``dtype``; ``None`` for activations.
+    normalisation : Normalisation or None
+        What becomes of pixels, of an input that is an image; ``None``: its integers are the pixels.
     """
 
     index: int
@@ -86,6 +115,7 @@ class Tensor:
     dtype: str
     quantization: Quantization | None = None
     data: npt.NDArray[np.generic] | None = None
+    normalisation: Normalisation | None = None
 
     @property
     def is_constant(self) -> bool:
@@ -101,6 +131,17 @@ class Tensor:
     def rows(self) -> int:
         """Rows of an image; one for anything else."""
         return rows_of(self.shape)
+
+    @property
+    def picture(self) -> tuple[int, int, int, bool] | None:
+        """Height, width, channels, and whether these come first; ``None`` if it is no image."""
+        if len(self.shape) == 4 and self.shape[0] == 1 and self.dtype in QUANTISED:
+            _, a, b, c = self.shape
+            if c in (1, 3):
+                return a, b, c, False
+            if a in (1, 3):
+                return b, c, a, True
+        return None
 
     @property
     def nbytes(self) -> int:

@@ -75,11 +75,14 @@ class FileBuilder:
     operators : list of OperatorSpec
     description : str
         Of the model, for people.
+    metadata : dict
+        Bytes by the name of what they are, such as TFLITE_METADATA.
     """
 
     tensors: list[TensorSpec] = field(default_factory=list)
     operators: list[OperatorSpec] = field(default_factory=list)
     description: str = ""
+    metadata: dict[str, bytes] = field(default_factory=dict)
 
     def tensor(self, *args: Any, **kwargs: Any) -> int:
         """Add a tensor (the fields of :class:`TensorSpec`) and return its number."""
@@ -106,6 +109,10 @@ class FileBuilder:
                 buffers.append(_buffer(b, spec.data))
             number = len(buffers) - 1 if spec.data is not None else 0
             tensors.append(_tensor(b, spec, number))
+        entries = []
+        for name, data in self.metadata.items():
+            buffers.append(_buffer(b, np.frombuffer(data, np.uint8)))
+            entries.append(_entry(b, name, len(buffers) - 1))
         kinds = sorted({op.kind for op in self.operators})
         codes = [_code(b, kind) for kind in kinds]
         operators = [_operator(b, op, kinds.index(op.kind)) for op in self.operators]
@@ -115,6 +122,8 @@ class FileBuilder:
             "Subgraphs": _offsets(b, [subgraph]),
             "Buffers": _offsets(b, buffers),
         }
+        if entries:
+            vectors["Metadata"] = _offsets(b, entries)
         if self.description:
             vectors["Description"] = b.CreateString(self.description)
         tflite.ModelStart(b)
@@ -138,6 +147,14 @@ def _buffer(b: Any, data: Array | None) -> int:
     if vector is not None:
         tflite.BufferAddData(b, vector)
     return int(tflite.BufferEnd(b))
+
+
+def _entry(b: Any, name: str, buffer: int) -> int:
+    text = b.CreateString(name)
+    tflite.MetadataStart(b)
+    tflite.MetadataAddName(b, text)
+    tflite.MetadataAddBuffer(b, buffer)
+    return int(tflite.MetadataEnd(b))
 
 
 def _tensor(b: Any, spec: TensorSpec, buffer: int) -> int:

@@ -124,12 +124,14 @@ def _test_images(prepare: Preparer) -> Source:
 
 def _open(
     options: argparse.Namespace, board: Board
-) -> tuple[Model, list[str], Preparer, Source]:
+) -> tuple[Model, Sequence[str], Preparer, Source]:
     """Return the network, its labels, and where its frames come from."""
     name, where = _names(options.what)
-    labels = labels_of(name, options.labels)
     model = open_model(name, board, options)
     graph = model.graph
+    labels = labels_of(graph, name, options.labels)
+    for text in graph.remarks:
+        tool.remark(f"{graph.name}: {text}")
     if len(graph.inputs) != 1:
         raise InputError(f"network {graph.name!r} has {len(graph.inputs)} inputs; only one is run")
     prepare = Preparer(graph, stretch=options.stretch, previews=options.web is not None)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.plans import plan_of
 
 import boards
 from sw import compile as sw_compile
@@ -71,15 +72,15 @@ def test_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model.write_bytes(thin())
     np.save(file, np.zeros((1, 208, 208, 3), np.int8))
     program = compile_graph(importer.load(model), CONFIG)
-    both = cycles_with_input(program, BAUD)
+    both = cycles_with_input(plan_of(program), BAUD)
     assert both is not None
     assert sum(predict(program)) < both["sim"] < both["line_at_least"]
     paths = tmp_path / "compile.json", tmp_path / "run.json"
     common = ["--board", "icebreaker", "--json"]
     assert sw_compile.main([str(model), *common, str(paths[0])]) == 0
-    assert sentence(program, BAUD) in capsys.readouterr().out
+    assert sentence(plan_of(program), BAUD) in capsys.readouterr().out
     assert sw_run.main([str(model), str(file), *common, str(paths[1])]) == 0
-    assert sentence(program, BAUD) in capsys.readouterr().out
+    assert sentence(plan_of(program), BAUD) in capsys.readouterr().out
     compiled, ran = (json.loads(path.read_text()) for path in paths)
     assert compiled["cycles"] == ran["predicted_cycles"] == sum(predict(program))
     assert compiled["cycles_with_input"] == ran["cycles_with_input"] == both
@@ -91,5 +92,5 @@ def test_an_input_that_fits_depends_on_nobody() -> None:
     y = net.conv_2d(net.input((1, 16, 16, 3)), 8, kernel=(3, 3), stride=(2, 2))
     program = compile_graph(importer.loads(net.build(outputs=[y]), "small"), CONFIG)
     assert predict(program, BUS_PACE) == predict(program)
-    assert cycles_with_input(program, BAUD) is None
-    assert sentence(program, BAUD) == ""
+    assert cycles_with_input(plan_of(program), BAUD) is None
+    assert sentence(plan_of(program), BAUD) == ""

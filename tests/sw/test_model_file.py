@@ -142,7 +142,7 @@ def test_programs_for_something_else(
         (replace(original, board="icebrea\x1b[31mker2"), "for board 'icebrea"),
         (replace(original, config=replace(board.config, core_mhz=12)), "core_mhz 12.0, and"),
         (replace(original, config=replace(board.config, acc_bits=23)), "acc_bits 23, and"),
-        (replace(original, flash_address=0x200000), "flash address 0x200000, and"),
+        (replace(original, flash_address=0x80000), "flash address 0x80000, and"),
     ):
         save_program(changed, program)
         error = refused()

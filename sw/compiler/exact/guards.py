@@ -30,9 +30,6 @@ GUARD_WEIGHT = -256
 SUM_CODES = (1 << 31) - 1, 0
 """Multiplier and shift with which the requantiser's output is the sum itself."""
 
-LEAST_MULTIPLIER = 1 << 20
-"""Above what truncated products lose, so that they never fall as sums grow."""
-
 MOST_BITS = 8
 """That weights of a guard are less than the channel's."""
 
@@ -176,7 +173,7 @@ def _guards(
     period = upper - lower
     shift = min(MAX_SHIFT, max(int(requantisation.single_rounding), math.floor(math.log2(period))))
     multiplier = round(2.0 ** (31 + shift) / period)
-    if not LEAST_MULTIPLIER < multiplier < 1 << 31:
+    if not spec.least_multiplier < multiplier < 1 << 31:
         return
     for level in (0, 1, -1):
         bias = round((level + 0.5) * period - upper)

@@ -24,9 +24,6 @@ from sw.golden.requantisation import Requantisation
 
 __all__ = ["Part", "Steps", "find_parts", "steps_of"]
 
-LEAST_MULTIPLIER = 1 << 22
-"""Far above what truncated products lose, so that they never fall as sums grow."""
-
 FAR = 1 << 40
 """Beyond all sums."""
 
@@ -188,17 +185,17 @@ def _lines(
     for factor in factors:
         for shift in reversed(positions):
             at = positions[shift]
-            period = _period(factor * steps.below, factor * steps.above, at, shift)
+            period = _period(factor * steps.below, factor * steps.above, at, shift, spec)
             if period is None:
                 continue
             line = separating_line(factor * steps.below, factor * steps.above, at, period)
             if line is None:
                 continue
-            lost = _lost(period, shift, spec)
+            lost = spec.lost * period / 2.0 ** (31 + shift)
             for multiplier, bias in centred_scalings(
                 factor * steps.below, factor * steps.above, at, shift, line, lost
             ):
-                if multiplier < LEAST_MULTIPLIER:
+                if multiplier < spec.least_multiplier:
                     continue
                 yield Part(
                     factor=factor,
@@ -218,18 +215,14 @@ def _positions(outputs: Ints, shift: int, single_rounding: bool) -> Floats:
     return step_positions(outputs, shift)
 
 
-def _lost(period: float, shift: int, spec: RequantiserSpec) -> float:
-    """Return about what truncated products lose, in sums."""
-    drop = 31 - spec.fraction_bits
-    return drop / 2 * 2.0**drop / (2.0 ** (31 + shift) / period)
-
-
-def _period(below: Ints, above: Ints, position: Floats, shift: int) -> float | None:
+def _period(
+    below: Ints, above: Ints, position: Floats, shift: int, spec: RequantiserSpec
+) -> float | None:
     """Return a period with which a line can pass between all steps of a shift, if there is one."""
     distance = position[:, None] - position[None, :]
     later = distance > 0
     shortest = 2.0**shift / (1 - 2.0**-31)
-    least, most = shortest, 2.0 ** (31 + shift) / LEAST_MULTIPLIER
+    least, most = shortest, 2.0 ** (31 + shift) / spec.least_multiplier
     if later.any():
         # From the step of the column to that of the row.
         most = min(most, float(((above[:, None] - below[None, :])[later] / distance[later]).min()))

@@ -21,9 +21,6 @@ from sw.compiler.exact.requantiser import Codes, RequantiserSpec
 
 __all__ = ["Piece", "find_pieces"]
 
-LEAST_MULTIPLIER = 1 << 22
-"""Far above what truncated products lose, so that they never fall as sums grow."""
-
 BIASES = 32
 """How far from the reference's a bias is looked for."""
 
@@ -32,6 +29,9 @@ MULTIPLIERS = 64
 
 SHIFTS = 4
 """That are tried where the reference's is too large."""
+
+MOST = 16
+"""Pieces of a channel: each is a run of its block and a sum, and takes a while to be found."""
 
 FAR = 1 << 40
 """Beyond all sums."""
@@ -69,8 +69,9 @@ def find_pieces(
     Returns
     -------
     tuple of Piece, or None
-        From the least outputs to the greatest.  Each is right where outputs are clamped to its
-        own; a single one, and the ends of the first and the last, with the layer's clamp.
+        At most :data:`MOST`, from the least outputs to the greatest.  Each is right where outputs
+        are clamped to its own; a single one, and the ends of the first and the last, with the
+        layer's clamp.
     """
     output = reference.requantisation
     least, greatest = (int(reference.output(end)[0]) for end in (bounds.low, bounds.high))
@@ -87,7 +88,7 @@ def find_pieces(
     first, count = 0, len(steps[0])
     while first < count:
         end, piece = _longest(steps, first, reference, codes, spec)
-        if piece is None:
+        if piece is None or len(pieces) == MOST:
             return None
         pieces.append(piece)
         first = end
@@ -124,7 +125,7 @@ def _find(
     """Return multiplier, shift and bias with which outputs step at the right sums."""
     output, factor = reference.requantisation, int(codes.factor[0])
     below, above = factor * below, factor * above
-    for shift, multipliers, bias in _trials(levels, below, above, reference, codes):
+    for shift, multipliers, bias in _trials(levels, below, above, reference, codes, spec):
         reached, left = np.ones(len(multipliers), np.bool_), np.ones(len(multipliers), np.bool_)
         for sums, good in ((above, reached), (below, left)):
             occurs = np.abs(sums) < factor * FAR
@@ -142,7 +143,12 @@ def _find(
 
 
 def _trials(
-    levels: Ints, below: Ints, above: Ints, reference: Reference, codes: Codes
+    levels: Ints,
+    below: Ints,
+    above: Ints,
+    reference: Reference,
+    codes: Codes,
+    spec: RequantiserSpec,
 ) -> Iterator[tuple[int, Ints, int]]:
     """Yield shift, multipliers and bias with which exact products would be right, or nearly."""
     output = reference.requantisation
@@ -155,6 +161,7 @@ def _trials(
             positions = step_positions(levels - output.zero_point, shift)
         biases = np.array(sorted(range(-BIASES, BIASES + 1), key=abs))
         least, most = _multipliers(below, above, positions, shift, biases)
+        least = np.maximum(least, spec.least_multiplier)
         for number in np.flatnonzero(least <= most):
             ends = least[number], most[number]
             count = int(min(MULTIPLIERS, ends[1] - ends[0] + 1))
@@ -168,12 +175,12 @@ def _multipliers(
     below: Ints, above: Ints, positions: Floats, shift: int, biases: Ints
 ) -> tuple[Floats, Floats]:
     """Return the least and the greatest multiplier for each bias; the least greater if none."""
-    least = np.full(len(biases), float(LEAST_MULTIPLIER))
+    least = np.ones(len(biases))
     most = np.full(len(biases), 2.0**31 - 1)
     wanted = positions * 2.0 ** (31 + shift)
     for sums, sign in ((above, 1), (below, -1)):
         u = sums[None, :] + biases[:, None]
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             edge = np.where(u != 0, wanted / u, np.nan)
         # Above a step the product must reach what is wanted, below it must not.
         rises = np.where(sign * u > 0, edge, -np.inf)

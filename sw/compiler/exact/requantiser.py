@@ -40,6 +40,17 @@ class RequantiserSpec:
         """Greatest magnitude of accumulator + bias that is scaled rightly."""
         return u_limit(self.acc_bits)
 
+    @property
+    def lost(self) -> int:
+        """What products lose at most where they are cut off, in units of 2^−31."""
+        drop = MULTIPLIER_BITS - self.fraction_bits
+        return drop // 2 << drop
+
+    @property
+    def least_multiplier(self) -> int:
+        """Least multiplier of which outputs surely never fall as sums grow."""
+        return max(1 << 20, 2 * self.lost)
+
     def outputs(
         self, u: Ints, multiplier: Ints, shift: Ints, requantisation: Requantisation
     ) -> Ints:

@@ -47,7 +47,8 @@ class Channels:
 def _channelwise(graph: ir.Graph, op: ir.Operator) -> bool:
     if isinstance(op, ir.DepthwiseConv2D):
         return op.depth_multiplier == 1
-    return isinstance(op, ir.Add | ir.AveragePool2D | ir.Mean) or is_elementwise(graph, op)
+    pools = ir.AveragePool2D | ir.Mean | ir.MaxPool2D
+    return isinstance(op, ir.Add | pools) or is_elementwise(graph, op)
 
 
 def tied(part: Partition) -> dict[Place, Place]:

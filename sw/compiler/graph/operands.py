@@ -13,6 +13,7 @@ LAYERS = (
     ir.Add,
     ir.AveragePool2D,
     ir.Mean,
+    ir.MaxPool2D,
 )
 """What a network is cut into parts by: where these run, the device does."""
 

@@ -204,13 +204,7 @@ def partition(graph: ir.Graph, host: Collection[str] = ()) -> Partition:
         elif is_elementwise(graph, op) and op.name not in host:
             device.append(op)
         else:
-            raise refusal(
-                graph,
-                op,
-                "the device does not run this operator, and here the host runs operators only "
-                "before the first and after the last one of the device",
-                "remove it from the network, move it to an end, or let the host run it in between",
-            )
+            raise refusal(graph, op, *IN_BETWEEN)
     wanted = {i for op in suffix for i in op.inputs} | set(graph.outputs)
     places = {aliases.get(i, i) for i in wanted}
     _check_tensors(graph, {i for op in device for i in (op.output, *activations(graph, op))})
@@ -226,6 +220,14 @@ def partition(graph: ir.Graph, host: Collection[str] = ()) -> Partition:
     for op in device:
         _check_pixels(part, op)
     return part
+
+
+IN_BETWEEN = (
+    "the device does not run this operator, and here the host runs operators only before the first "
+    "and after the last one of the device",
+    "remove it from the network, move it to an end, or let the host run it in between",
+)
+"""Rule and remedy of what stands between the device's operators and is not the device's."""
 
 
 def _inputs(
@@ -274,6 +276,10 @@ def _check_tensors(graph: ir.Graph, indices: Iterable[int]) -> None:
             )
 
 
+def _placeholder(tensor: ir.Tensor) -> ir.Tensor:
+    return replace(tensor, data=None, shape=(), quantization=None, normalisation=None)
+
+
 def subgraph(
     graph: ir.Graph,
     ops: tuple[ir.Operator, ...],
@@ -287,7 +293,7 @@ def subgraph(
     """
     used = {i for op in ops for i in (*op.inputs, op.output)} | set(inputs) | set(outputs)
     tensors = tuple(
-        t if t.index in used else replace(t, data=None, shape=(), quantization=None)
+        t if t.index in used else _placeholder(t)
         for t in graph.tensors
     )
     part = ir.Graph(name=graph.name, tensors=tensors, ops=ops, inputs=inputs, outputs=outputs)

@@ -16,6 +16,7 @@ from sw.compiler.graph.channels import Channels
 from sw.compiler.graph.operands import activations, is_elementwise
 from sw.compiler.graph.partition import Partition
 from sw.compiler.lowering.average_site import AverageSite
+from sw.compiler.lowering.maximum_site import MaximumSite
 from sw.compiler.lowering.site import Site, SumSite, WeightedSite
 from sw.compiler.lowering.table_site import TableSite
 from sw.compiler.program.tensors import Place
@@ -88,6 +89,8 @@ class Context:
                 return SumSite(op=op, **common)
             case ir.AveragePool2D() | ir.Mean():
                 return AverageSite(op=op, **common)
+            case ir.MaxPool2D():
+                return MaximumSite(op=op, **common)
             case _:
                 return Site(op=op, **common)
 

@@ -14,6 +14,8 @@ from sw.compiler.lowering.elementwise import lower_elementwise
 from sw.compiler.lowering.first_layer import lower_first_layer
 from sw.compiler.lowering.guard_passes import lower_with_guards
 from sw.compiler.lowering.layers import LoweredLayer
+from sw.compiler.lowering.maximum import lower_maximum
+from sw.compiler.lowering.maximum_site import MaximumSite
 from sw.compiler.lowering.pieces import lower_in_pieces
 from sw.compiler.lowering.pooling import lower_average
 from sw.compiler.lowering.site import Guarded, InPieces, Site, SumSite, WeightedSite
@@ -40,6 +42,9 @@ def first_layer_options(ctx: Context, op: ir.Operator) -> list[tuple[InputLayout
         return []
     try:
         return lower_first_layer(ctx, site)
+    except Guarded:
+        # With the input like every other tensor.
+        return []
     except InPieces:
         # Each layout has its own commands; those of one range are as many as those of another.
         top = site.requantisation.act_max
@@ -95,6 +100,8 @@ def _lower(ctx: Context, site: Site) -> LoweredLayer:
             return lower_average(ctx, site)
         case TableSite():
             return lower_elementwise(ctx, site)
+        case MaximumSite():
+            return lower_maximum(ctx, site)
         case SumSite():
             return lower_add(ctx, site)
         case _:

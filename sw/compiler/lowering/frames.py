@@ -24,7 +24,7 @@ from sw.compiler.lowering.layers import Command
 from sw.compiler.lowering.turns import MAX_COUNT
 from sw.compiler.program.tensors import Place
 
-__all__ = ["Frame", "Rows", "framed"]
+__all__ = ["HALF", "Frame", "Rows", "framed"]
 
 HALF = 1 << 30
 """Multiplier of one half: twice a value, scaled by it, is that value, whichever way is rounded."""

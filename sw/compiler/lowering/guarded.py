@@ -79,27 +79,31 @@ def guarded_commands(
             own = {int(c) - int(part[0]): guards[int(c)] for c in part if int(c) in guards}
             at = _guard_columns(len(part), own, columns)
             words = ctx.words(max(at.values()) + 1)
-            there = Route(
-                input=route.input,
-                output=scratch_place(site.output),
-                words=words,
-                fields=site.descriptor_fields(hidden(site.requantisation)),
-            )
+            there, back = _detour(site, route, block, words)
             both, rows = _with_guards(codes.at(part), weights[part], own, at, words * columns)
             commands += product_commands(ctx, site, both, spread(rows), size, read_for, there)
-            back = replace(
-                route,
-                input=there.output,
-                offset=block,
-                fields=route.fields
-                | {"input_zero_point": 0, "output_zero_point": 0, "single_rounding": False},
-            )
             total, taps = _totals(len(part), own, at, words * columns)
-            commands += product_commands(
-                ctx, site, total, taps, size, sums_read(words), back
-            )
+            commands += product_commands(ctx, site, total, taps, size, sums_read(words), back)
             most = max(most, size[0] * size[1] * words)
     return commands, {scratch_place(site.output): most} if most else {}
+
+
+def _detour(site: WeightedSite, route: Route, block: int, words: int) -> tuple[Route, Route]:
+    """Return the routes of a block with guards: to scratch, and from there to the output."""
+    there = Route(
+        input=route.input,
+        output=scratch_place(site.output),
+        words=words,
+        fields=site.descriptor_fields(hidden(site.requantisation)),
+    )
+    back = replace(
+        route,
+        input=there.output,
+        offset=block,
+        fields=route.fields
+        | {"input_zero_point": 0, "output_zero_point": 0, "single_rounding": False},
+    )
+    return there, back
 
 
 def _guard_columns(channels: int, guards: Mapping[int, Guard], columns: int) -> dict[int, int]:

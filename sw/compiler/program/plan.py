@@ -11,7 +11,20 @@ from hw.contract.config import CoreConfig
 from sw import golden, ir
 from sw.compiler.program.program import Frame, Program, ProgramLayer
 
-__all__ = ["HostOperator", "Plan"]
+__all__ = ["SECTOR", "HostOperator", "Plan", "program_end"]
+
+
+SECTOR = 1 << 12
+"""Programs begin at sectors of the flash, so that each can be written by itself."""
+
+RECORD = 1 << 9
+"""Bytes behind a program at most in which the flash says that it is there."""
+
+
+def program_end(address: int, size: int) -> int:
+    """Return the first byte address behind a program where another one may begin."""
+    end = address + size + RECORD
+    return end + -end % SECTOR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +118,14 @@ class Plan:
             if tensors[index].is_constant
         }
         return {**constants, **golden.inputs_of(self.network, inputs)}
+
+    @property
+    def flash_end(self) -> int:
+        """The first byte address of the flash where another network's programs may begin."""
+        if not self.programs:
+            return 0
+        last = self.programs[-1]
+        return program_end(last.flash_address, len(last.flash))
 
     @property
     def carried_bytes(self) -> int:

@@ -165,6 +165,7 @@ def test_pace():
     assert weights[-1] - weights[0] == 39 * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [*map(slow, range(5)), 5])
 def test_random_stalls(seed):
     rng = random.Random(seed)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.divided import host_between
 from support.plans import plan_of
 
 import boards
@@ -166,10 +167,8 @@ def test_networks_of_a_folder(
     assert main(arguments) == 2
     assert "no .tflite files" in capsys.readouterr().err
     # One that the board cannot run is left out if it was found, and an error if it was named.
-    net = NetworkBuilder(seed=1)
-    x = net.conv_2d(net.input((1, 12, 12, 3)), 8, kernel=(3, 3))
     large = tmp_path / "a_kernel.tflite"
-    large.write_bytes(net.build(outputs=[net.depthwise_conv_2d(x, kernel=(5, 5))]))
+    large.write_bytes(host_between())
     arguments.append("--no-fallback")
     monkeypatch.setenv("SEPARABLE_MODELS", str(tmp_path))
     assert main(arguments) == 0

@@ -17,7 +17,7 @@ from common.errors import UnsupportedError
 from sim.functional import run_plan
 from sw import golden, importer
 from sw.compiler import Plan, compile_graph, compile_network, load_plan, save_plan
-from sw.compiler.network import ALIGNMENT
+from sw.compiler.program.plan import SECTOR
 from sw.compiler.timing import predict
 from sw.driver import NetworkDevice, open_device
 from sw.fuzz.builder import NetworkBuilder
@@ -62,7 +62,7 @@ def test_all_models_agree(make: Callable[[], bytes], tmp_path: Path) -> None:
     assert plan.macs == plan.device_macs == sum(map(graph.macs, graph.ops))
     # Each begins in a sector of its own, behind the one before.
     for one, other in pairwise(plan.programs):
-        assert other.flash_address % ALIGNMENT == 0
+        assert other.flash_address % SECTOR == 0
         assert other.flash_address >= one.flash_address + len(one.flash)
     check_plan(data, plan)
     save_plan(plan, tmp_path / "plan")
@@ -93,6 +93,7 @@ def refused_in_the_middle() -> bytes:
     return net.build(outputs=[net.conv_2d(net.conv_2d(x, 8, kernel=(1, 1)), 8, kernel=(1, 1))])
 
 
+@pytest.mark.slow
 def test_what_is_refused_becomes_the_hosts_with_its_rule() -> None:
     data = refused_in_the_middle()
     graph = importer.loads(data, "test")
@@ -108,6 +109,7 @@ def test_what_is_refused_becomes_the_hosts_with_its_rule() -> None:
     check_plan(data, plan)
 
 
+@pytest.mark.slow
 def test_memory_that_is_too_small_sends_the_largest_to_the_host() -> None:
     net = NetworkBuilder(seed=9)
     x = net.fully_connected(net.input((1, 64)), 4)

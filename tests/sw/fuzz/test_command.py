@@ -21,8 +21,9 @@ from sw.fuzz import __main__ as tool
 from sw.fuzz import campaign, judge, workers
 from sw.fuzz.campaign import Campaign
 from sw.fuzz.mutants import Mutant
+from sw.fuzz.options import Options
 from sw.fuzz.trial import Trial
-from sw.fuzz.verdict import FAILURES, Examiner, Options, Outcome, Verdict
+from sw.fuzz.verdict import FAILURES, Examiner, Outcome, Verdict
 from sw.fuzz.workers import Task, Worker
 
 HEADER = {"campaign": "mutants", "board": "icebreaker"}

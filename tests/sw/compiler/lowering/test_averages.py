@@ -15,6 +15,7 @@ from hw.contract.config import CoreConfig
 from sw import importer, ir
 from sw.compiler import compile_graph
 from sw.compiler.exact.averages import find_codes
+from sw.compiler.exact.parts import find_parts, steps_of
 from sw.compiler.exact.requantiser import RequantiserSpec
 from sw.compiler.graph.partition import partition
 from sw.compiler.lowering.average_site import AverageSite
@@ -42,12 +43,14 @@ def test_means_of_any_scale(size: tuple[int, int], ratio: float) -> None:
     assert len(program.work) == 1
 
 
+@pytest.mark.slow
 def test_an_average_whose_halves_round_away_on_both_sides() -> None:
     net = NetworkBuilder(seed=1)
     y = net.average_pool_2d(net.input((1, 9, 2, 20), zero_point=-5), window=(9, 2))
     check_on_core(net.build(outputs=[y]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zero_point", [-128, 4])
 def test_a_mean_that_the_array_cannot_multiply_is_made_in_parts(zero_point: int) -> None:
     """One more is 200 outputs more, and inputs are multiplied with 127 at most."""
@@ -115,6 +118,7 @@ def test_windows(
     check(data, CONFIG)
 
 
+@pytest.mark.slow
 def test_windows_on_the_core() -> None:
     def make(net: NetworkBuilder) -> int:
         x = net.conv_2d(net.input((1, 8, 8, 8)), 12)
@@ -152,3 +156,19 @@ def test_means_of_some_axes(shape: tuple[int, ...], keep_dims: bool, axes: tuple
     program = compile_graph(graph, CONFIG)
     for seed in range(2):
         check_program(graph, program, random_inputs(graph, seed))
+
+
+@pytest.mark.parametrize("gain", [1.013, 0.777, 0.31])
+@pytest.mark.parametrize("pixels", [3, 49, 64, 200])
+def test_parts_are_proven(pixels: int, gain: float) -> None:
+    """With few fraction bits lines are wrong that would be right otherwise."""
+    spec = RequantiserSpec(fraction_bits=9)
+    sums = np.arange(-128 * pixels, 127 * pixels + 1)
+    wanted = np.clip(np.rint(sums * gain / pixels).astype(np.int64), -128, 127)
+    output = Requantisation(zero_point=0, act_min=-128, act_max=127)
+    parts = find_parts(steps_of(sums, wanted), (1,), output, spec)
+    assert parts is not None
+    total = parts[0].outputs(sums, spec)
+    for part in parts[1:]:
+        total = total + part.outputs(sums, spec) - part.requantisation.act_min
+    np.testing.assert_array_equal(total, wanted)

@@ -126,6 +126,7 @@ def test_more_than_one_row_of_padding() -> None:
     check(build(make))
 
 
+@pytest.mark.slow
 def test_on_the_core() -> None:
     def make(net: NetworkBuilder) -> int:
         x = net.conv_2d(net.input((1, 9, 9, 3)), 12, kernel=(3, 3))

@@ -40,6 +40,7 @@ def network(kind: str, scale: float, *, channels: dict[int, int] = ENDS) -> tupl
     return net.build(outputs=[y]), operator.outputs[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.0, 1e-20])
 @pytest.mark.parametrize("kind", ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
 def test_dead_channels_are_the_zero_point(kind: str, scale: float, tmp_path: Path) -> None:

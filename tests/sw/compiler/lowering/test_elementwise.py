@@ -132,6 +132,7 @@ def test_row_by_row() -> None:
     assert any(w.descriptor.mode == Mode.ADD and w.descriptor.height == 1 for w in program.work)
 
 
+@pytest.mark.slow
 def test_on_the_core() -> None:
     def make(net: NetworkBuilder) -> int:
         x = net.conv_2d(net.input((1, 6, 5, 3)), 20, kernel=(3, 3))

@@ -173,6 +173,7 @@ def test_single_blocks_of_too_many_pixels_are_refused() -> None:
         check(net.build(outputs=[y]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "dtype"), [("CONV_2D", "int8"), ("FULLY_CONNECTED", "uint8"), ("FLATTENED", "int8")]
 )

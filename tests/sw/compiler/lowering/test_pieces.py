@@ -85,6 +85,7 @@ def layer(
     return net.build(outputs=[y])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_pointwise_channels_in_pieces(channel: Channel) -> None:
     model = layer(channel, "pointwise", (1, 4, 5, 9), 9, 21)
@@ -109,8 +110,8 @@ def test_depthwise_channels_in_pieces(channel: Channel) -> None:
     assert program.work[-1].descriptor.mode.name == "ADD"
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
-def test_channels_of_the_first_layer_in_pieces(channel: Channel) -> None:
+def test_channels_of_the_first_layer_in_pieces() -> None:
+    channel = ONE_SIDE
     model = layer(channel, "first", (1, 6, 6, 1), 3, 12)
     frame = np.full((1, 6, 6, 1), channel.input_zero, np.int8)
     for number, window in enumerate(channel.wrong_inputs(4)):

@@ -21,7 +21,7 @@ from support.plans import load_program, save_program
 import boards
 from common.errors import InputError
 from sw import golden, importer
-from sw.compiler import Program, compile_graph, is_program
+from sw.compiler import Program, compile_graph, is_program, save_plan
 from sw.compiler.program import storage
 from sw.compiler.program.schema import Reader, SchemaError, Writer, fingerprint
 from sw.fuzz.builder import NetworkBuilder
@@ -169,7 +169,7 @@ def test_who_mends_the_checksum_still_meets_the_schema(contents: bytes, tmp_path
             continue
         # A value that can be right is taken as it is.
         accepted += 1
-        save_program(loaded, path)
+        save_plan(loaded, path)
         arrays = key in ("data", "index", "flash") or name.startswith(".arrays")
         assert arrays or path.read_bytes() == forged, f"seed {seed}: {name}"
     assert 0 < accepted < 200

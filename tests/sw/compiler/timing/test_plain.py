@@ -89,6 +89,7 @@ def test_networks_of_the_explorer(network: Architecture) -> None:
     check(program.work, program.ring_words, program.config)
 
 
+@pytest.mark.slow
 def test_the_default_network() -> None:
     program = compile_graph(importer.load(default_model()), ICEBREAKER)
     check(program.work, program.ring_words, program.config)
