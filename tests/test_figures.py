@@ -229,7 +229,8 @@ def copy_of(name: str) -> Path | None:
     folders = [SHARED / "models", cache.directory() / "models"]
     if "SEPARABLE_MODELS" in os.environ:
         folders.append(Path(os.environ["SEPARABLE_MODELS"]))
-    for path in (folder / f"{name}.tflite" for folder in folders):
+    names = (name, *published.NETWORKS[name].also)
+    for path in (folder / f"{one}.tflite" for folder in folders for one in names):
         if path.is_file() and store.file_digest(path) == FIGURES["networks"]["needs"][name]:
             return path
     return None

@@ -1,4 +1,8 @@
-"""``python -m sw.bench --board icebreaker [MODEL ...]``: measure networks."""
+"""Measure networks, or the four of MLPerf Tiny.
+
+    python -m sw.bench --board icebreaker [MODEL ...]
+    python -m sw.bench --board icebreaker --mlperf-tiny
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from common.terminal import console, printable
 from common.tool import VERIFICATION_FAILED, Parser, command, complain
 from hw.contract.board import Board
 from sw import images
-from sw.bench import tables
+from sw.bench import mlperf, tables
 from sw.bench.measure import (
     BenchClock,
     Disagreement,
@@ -25,7 +29,7 @@ from sw.bench.measure import (
     random_inputs,
     read_clock,
 )
-from sw.bench.rivals import RIVALS
+from sw.bench.rivals import MLPERF_TASKS, RIVALS
 from sw.driver import open_device
 from sw.model_file import open_model
 from sw.report import add_compiler_options
@@ -69,6 +73,9 @@ def _parser() -> Parser:
     parser.add_argument("models", metavar="MODEL", nargs="*",
                         help=".tflite files, or what sw.compile --output wrote; default: "
                         "all in the folder SEPARABLE_MODELS, else those that ship")
+    parser.add_argument("--mlperf-tiny", action="store_true",
+                        help="the four tasks of MLPerf Tiny, run once and compared tensor by "
+                        "tensor, beside the published results of others")
     parser.add_argument("--board", required=True, help="such as icebreaker")
     parser.add_argument("--backend", default="sim",
                         help="whose counters are read: sim (default), or the board's serial port")
@@ -138,16 +145,44 @@ def _write(options: argparse.Namespace, results: list[Measurement]) -> None:
         })
 
 
-@command
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the tool; returns the exit code."""
-    options = _parser().parse_args(arguments)
+def _mlperf_tiny(options: argparse.Namespace, board: Board, clock: BenchClock) -> None:
+    """Measure the four tasks and show them; all of them, or none."""
+    screen = console()
+    results = []
+    for task in MLPERF_TASKS:
+        with waiting(f"{task}: {'cycle model' if options.model else 'all tensors'}", screen):
+            result = mlperf.measure_task(task, board, clock, options)
+        if result.measurement.note:
+            screen.print(printable(f"{task}: {result.measurement.note}"))
+        results.append(result)
+    screen.print(mlperf.tasks_table(results))
+    screen.print(mlperf.rivals_table(results))
+    if options.json:
+        write_json(options.json, mlperf.report(results))
+
+
+def _check(options: argparse.Namespace, parser: Parser) -> None:
+    """Refuse what does not go together."""
     check_outputs((options.json, options.chart), (*options.models, options.input, options.build))
     if options.seed < 0:
         raise InputError(f"--seed must not be negative, not {options.seed}")
+    if options.mlperf_tiny and (options.models or options.input or options.layers or options.chart):
+        parser.error("--mlperf-tiny has its own networks, inputs and tables: leave out MODEL, "
+                     "--input, --layers and --chart")
+
+
+@command
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tool; returns the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    _check(options, parser)
     board = boards.get(options.board)
     clock = read_clock(board, options.build)
     try:
+        if options.mlperf_tiny:
+            _mlperf_tiny(options, board, clock)
+            return 0
         results = _all(options, board, clock)
     except Disagreement as error:
         complain(str(error))

@@ -93,7 +93,7 @@ def draw(results: Sequence[Measurement], path: str | os.PathLike[str]) -> None:
     # The same file for the same numbers; text as outlines looks the same everywhere.
     with matplotlib.rc_context({"svg.hashsalt": "separable", "svg.fonttype": "path",
                                 "font.family": "DejaVu Sans"}):
-        figure = Figure(figsize=(11.4, 3.7))
+        figure = Figure(figsize=(11.4, 0.7 + 0.4 * len(speeds)))
         left, right = figure.subplots(1, 2)
         others = [value for _, _, value, _ in speeds if value < 300]
         _half(left, "Visual wake words, inferences per second", speeds, 1.15 * max(others),

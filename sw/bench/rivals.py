@@ -8,11 +8,24 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["RIVALS", "VISUAL_WAKE_WORDS", "Rival", "rivals_of"]
+from sw.networks.published import NETWORKS
+
+__all__ = ["MLPERF_TASKS", "RIVALS", "VISUAL_WAKE_WORDS", "Rival", "rivals_of"]
 
 VISUAL_WAKE_WORDS = "visual wake words"
 KEYWORDS = "keyword spotting"
+ANOMALIES = "anomaly detection"
+IMAGES = "image classification"
+PERSON = "person detection, 96×96 grey"
 MOBILENET_V2 = "MobileNet V2 0.35, 160×160"
+
+MLPERF_TASKS = {
+    VISUAL_WAKE_WORDS: "vww_96_int8",
+    KEYWORDS: "kws_ref_model",
+    IMAGES: "resnet8",
+    ANOMALIES: "ad01_int8",
+}
+"""The tasks of MLPerf Tiny, with the names of their reference networks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,22 +67,57 @@ class Rival:
 MLPERF = "MLPerf Tiny's published results"
 FPGACONVNET = "fpgaConvNet's submission to MLPerf Tiny; utilisation from its figures"
 
+
+def _mlperf(
+    name: str, kind: str, note: str, source: str, *speeds: float | None,
+    utilization: float | None = None,
+) -> list[Rival]:
+    """Return one system's results in the order of :data:`MLPERF_TASKS`, ``None`` where it has none.
+
+    The utilisation is that of visual wake words.
+    """
+    return [
+        Rival(name=name, task=task, kind=kind, note=note, source=source,
+              inferences_per_second=speed,
+              utilization=utilization if task == VISUAL_WAKE_WORDS else None)
+        for task, speed in zip(MLPERF_TASKS, speeds, strict=True) if speed is not None
+    ]
+
+
 RIVALS = (
-    Rival(name="Cortex-M4, 120 MHz", task=VISUAL_WAKE_WORDS, kind="microcontroller",
-          inferences_per_second=1.7, note="reference software",
-          source=f"{MLPERF}: the reference implementation"),
-    Rival(name="Cortex-M7, 280 MHz", task=VISUAL_WAKE_WORDS, kind="microcontroller",
-          inferences_per_second=42.0, note="vendor's best software", source=MLPERF),
-    Rival(name="Cortex-M85, 480 MHz", task=VISUAL_WAKE_WORDS, kind="microcontroller",
-          inferences_per_second=74.7, note="vector extension", source=MLPERF),
-    Rival(name="Syntiant NDP120, 31 MHz", task=VISUAL_WAKE_WORDS, kind="ASIC",
-          inferences_per_second=78.6, note="neural ASIC", source=MLPERF),
-    Rival(name="fpgaConvNet, ZedBoard", task=VISUAL_WAKE_WORDS, kind="FPGA",
-          inferences_per_second=105.0, utilization=0.038, note="189 DSPs, closed source",
-          source=FPGACONVNET),
-    Rival(name="fpgaConvNet, ZC706", task=VISUAL_WAKE_WORDS, kind="FPGA",
-          inferences_per_second=1388.0, utilization=0.092, note="564 DSPs, closed source",
-          source=FPGACONVNET),
+    *_mlperf("Cortex-M4, 120 MHz", "microcontroller", "reference software",
+             f"{MLPERF} 0.5: the reference implementation", 1.665, 5.497, 1.420, 99.487),
+    *_mlperf("Cortex-M4, 120 MHz, tuned", "microcontroller", "vendor's best software",
+             f"{MLPERF} 1.2: STMicroelectronics, NUCLEO-L4R5ZI", 11.245, 23.155, 6.056, 190.086),
+    *_mlperf("Cortex-M7, 280 MHz", "microcontroller", "vendor's best software",
+             f"{MLPERF} 1.2: STMicroelectronics, NUCLEO-H7A3ZI-Q", 42.009, 88.356, 24.483, 816.004),
+    *_mlperf("Cortex-M85, 480 MHz", "microcontroller", "vector extension",
+             f"{MLPERF} 1.2: Renesas, EK-RA8D1", 74.665, 288.611, 117.948, 1884.138),
+    *_mlperf("Syntiant NDP120, 31 MHz", "ASIC", "neural ASIC",
+             f"{MLPERF} 1.0 to 1.3: Syntiant, 0.9 V", 78.600, 228.982, 62.598, None),
+    *_mlperf("Syntiant NDP120, 98 MHz", "ASIC", "neural ASIC",
+             f"{MLPERF} 1.0 to 1.3: Syntiant, 1.1 V", 243.883, 675.024, 195.238, None),
+    *_mlperf("GAP9, 240 MHz", "ASIC", "RISC-V cores and the NE16 engine",
+             f"{MLPERF} 1.0: GreenWaves, 0.65 V", 577.028, 1365.785, 1053.364, 3689.707),
+    *_mlperf("GAP9, 370 MHz", "ASIC", "RISC-V cores and the NE16 engine",
+             f"{MLPERF} 1.0: GreenWaves, 0.8 V", 889.048, 2103.206, 1622.799, 5691.597),
+    *_mlperf("fpgaConvNet, Cora Z7", "FPGA", "a design for each network, closed source",
+             f"{MLPERF} 1.1: fpgaConvNet", None, 237.461, None, None),
+    *_mlperf("fpgaConvNet, Zybo", "FPGA", "a design for each network, closed source",
+             f"{MLPERF} 1.1: fpgaConvNet", None, 464.890, 317.502, None),
+    *_mlperf("fpgaConvNet, ZedBoard", "FPGA", "up to 211 DSPs, closed source",
+             FPGACONVNET, 105.412, 3087.887, 2431.435, None, utilization=0.038),
+    *_mlperf("fpgaConvNet, ZC706", "FPGA", "up to 564 DSPs, closed source",
+             FPGACONVNET, 1388.295, None, 6789.576, None, utilization=0.092),
+    *_mlperf("hls4ml, PYNQ-Z2", "FPGA", "open division: a network of its own",
+             f"{MLPERF} 1.0: hls4ml, RN08", None, None, 130.834, None),
+    *_mlperf("ANPU, ZCU106, 200 MHz", "FPGA", "closed source, size unknown",
+             f"{MLPERF} 1.1: Kai Jiang", 2683.689, None, None, None),
+    *_mlperf("ANPU, VCU128, 320 MHz", "FPGA", "closed source, size unknown",
+             f"{MLPERF} 1.3: Kai Jiang", 4624.902, None, None, None),
+    Rival(name="ESP32-S3, 240 MHz, esp-nn", task=PERSON, kind="microcontroller",
+          inferences_per_second=1000 / 54, note="54 ms; vector extension",
+          source="esp-tflite-micro's table of its example"),
     Rival(name="Ethos-U55, 32 MACs", task=VISUAL_WAKE_WORDS, kind="NPU", utilization=0.335,
           note="an estimate; depthwise layers at most 9.4 %",
           source="the performance estimate of its compiler, Vela"),
@@ -87,7 +135,9 @@ RIVALS = (
 )
 
 TASKS = {
-    "vww_96_int8": VISUAL_WAKE_WORDS,
+    **{name: task for task, network in MLPERF_TASKS.items()
+       for name in (network, *NETWORKS[network].also)},
+    "person_detect": PERSON,
     "mobilenetv2_160_035": MOBILENET_V2,
 }
 """By name of the network's file."""

@@ -40,6 +40,9 @@ CASES: dict[str, tuple[str, ...]] = {
     "mobilenet_v1_0.25_128_quant": ("default", "compact_input"),
     "mobilenetv2_160_035": ("default", "compact_input"),
     "mobilenet_v2_1.0_224_quant": ("default",),
+    "kws_ref_model": ("default",),
+    "resnet8": ("default",),
+    "ad01_int8": ("default",),
     "fashion_mnist_v1_025": ("default", "compact_input"),
     "fashion_mnist_v2_025": ("default",),
 }

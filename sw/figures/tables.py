@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sw.bench.rivals import RIVALS
+from sw.bench.mlperf import rivals_by_task
+from sw.bench.rivals import MLPERF_TASKS, RIVALS
 from sw.bench.tables import WORDS
 from sw.explore import tables as explore_tables
 from sw.figures.explorer import points
@@ -24,6 +25,10 @@ SUMMARY = (
     ("`mobilenetv2_160_035` (V2, person / no person)", "mobilenetv2_160_035/default"),
     ("`mobilenet_v2_1.0_224_quant` (V2, ImageNet at 224×224, 3.5 MB of weights)",
      "mobilenet_v2_1.0_224_quant/default"),
+    ("`kws_ref_model` (DS-CNN, keywords, MLPerf Tiny)", "kws_ref_model/default"),
+    ("`resnet8` (CIFAR-10, MLPerf Tiny)", "resnet8/default"),
+    ("`ad01_int8` (dense layers, anomalies of sounds, MLPerf Tiny; bound by the flash)",
+     "ad01_int8/default"),
     ("`fashion_mnist_v1_025` (ships; 10 classes of clothes, {accuracy} of {images:,} test images)",
      "fashion_mnist_v1_025/default"),
 )
@@ -85,10 +90,41 @@ def benchmark(figures: Figures) -> str:
     )
 
 
+def mlperf(figures: Figures) -> str:
+    """Return the tasks of MLPerf Tiny as this project runs them."""
+    rows = []
+    for task, name in MLPERF_TASKS.items():
+        f = lookup(figures, f"networks/{name}/default")
+        rows.append((task, f"`{name}`", f"{f['macs']:,}", f"{f['cycles']:,}",
+                     _percent(f["utilization"]), f"{f['inferences_per_second']:.1f}",
+                     f"{f['flash_bytes']:,}"))
+    head = ("task", "network", "MACs", "cycles", "of the multipliers", "inferences per second",
+            "bytes of flash")
+    return _table(head, *rows)
+
+
+def mlperf_rivals(figures: Figures) -> str:
+    """Return the published results of MLPerf Tiny's tasks: a row for each system, ours first."""
+    def row(who: str, note: str, source: str, speeds: dict[str, float]) -> list[str]:
+        cells = [f"{speeds[task]:,.1f}" if task in speeds else "" for task in MLPERF_TASKS]
+        return [who, *cells, note, source]
+
+    ours = {task: lookup(figures, f"networks/{name}/default/inferences_per_second")
+            for task, name in MLPERF_TASKS.items()}
+    rows = [row(f"**this**, iCEBreaker, {_clock(figures)} MHz", "simulated, place and route",
+                "the table above", ours)]
+    about = {r.name: r for r in RIVALS}
+    rows += [row(name, about[name].note, about[name].source, speeds)
+             for name, speeds in rivals_by_task().items()]
+    return _table(("inferences per second", *MLPERF_TASKS, "what to know", "source"), *rows)
+
+
 def rivals(figures: Figures) -> str:
-    """Return what others have published, from :mod:`sw.bench.rivals`."""
+    """Return what others have published besides, from :mod:`sw.bench.rivals`."""
     rows = []
     for r in RIVALS:
+        if r.task in MLPERF_TASKS and r.utilization is None:
+            continue
         speed = "" if r.inferences_per_second is None else f"{r.inferences_per_second:,.1f}"
         used = "" if r.utilization is None else _percent(r.utilization)
         rows.append((r.name, r.task, speed.removesuffix(".0"), used.replace(".0 %", " %"),
@@ -173,6 +209,7 @@ def cells(figures: Figures) -> str:
 
 TABLES: dict[str, Callable[[Figures], str]] = {
     table.__name__: table
-    for table in (summary, benchmark, rivals, explorer, inputs, shipped, cycles, cells)
+    for table in (summary, benchmark, mlperf, mlperf_rivals, rivals, explorer, inputs, shipped,
+                  cycles, cells)
 }
 """By the name that documents have in their markers."""

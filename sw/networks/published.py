@@ -55,6 +55,8 @@ class Network:
     sha256 : str
     licence : str
         SPDX identifier.
+    also : tuple of str
+        Other names of the file that people have it under, without ``.tflite``.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Network:
     size: int
     sha256: str
     licence: str = "Apache-2.0"
+    also: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -79,16 +82,38 @@ class Network:
         )
 
 
-_NETWORKS = (
-    Network(
-        name="vww_96_int8",
-        summary="MobileNet V1 0.25, 96×96×3: person or no person, MLPerf Tiny",
+
+def _mlperf_tiny(
+    name: str, folder: str, size: int, sha256: str, summary: str, *, file: str = "",
+    also: tuple[str, ...] = (),
+) -> Network:
+    """Return a reference network of MLPerf Tiny."""
+    return Network(
+        name=name,
+        summary=f"{summary}, MLPerf Tiny",
         repository="mlcommons/tiny",
-        path="benchmark/training/visual_wake_words/trained_models/vww_96_int8.tflite",
+        path=f"benchmark/training/{folder}/trained_models/{file or name}.tflite",
         revisions=("bceb91c5ad2e2deb295547d81505721d3a87d578", "master"),
-        size=333288,
-        sha256="597a384c8c2c8a1276f04702f25013b7838f2f814f1ca7c174d295b73e3d6b7b",
-    ),
+        size=size,
+        sha256=sha256,
+        also=(file, *also) if file else also,
+    )
+
+
+_NETWORKS = (
+    _mlperf_tiny("vww_96_int8", "visual_wake_words", 333288,
+                 "597a384c8c2c8a1276f04702f25013b7838f2f814f1ca7c174d295b73e3d6b7b",
+                 "MobileNet V1 0.25, 96×96×3: person or no person"),
+    _mlperf_tiny("kws_ref_model", "keyword_spotting", 53936,
+                 "aeea436800704fce17b17292e4412630ad856e9d777c044c64ef748a880bd0ae",
+                 "DS-CNN, 49×10×1: 12 words"),
+    _mlperf_tiny("resnet8", "image_classification", 98496,
+                 "3c002613d1b2475eb51dd78dfb85a546c8ae658dee71cf6ade43b022fe205415",
+                 "ResNet-8, 32×32×3: CIFAR-10",
+                 file="pretrainedResnet_quant", also=("resnet8_cifar10_int8",)),
+    _mlperf_tiny("ad01_int8", "anomaly_detection", 276976,
+                 "87cf24194ef93d1d9b11a591d805526b98008e351655d29883c825c9c106ba24",
+                 "dense autoencoder, 640: sounds of machines"),
     Network(
         name="person_detect",
         summary="MobileNet V1 0.25, 96×96×1: no person or person, TensorFlow Lite Micro",
@@ -132,8 +157,9 @@ NETWORKS: dict[str, Network] = {network.name: network for network in _NETWORKS}
 def find(name_or_path: str | os.PathLike[str]) -> Path:
     """Return the file of a network: a path as it is, or a network by its name.
 
-    A name is looked up in the folder ``SEPARABLE_MODELS`` (any ``NAME.tflite`` there), then, if
-    it is one of :data:`NETWORKS`, in the cache; from there it is downloaded if it is missing.
+    A name is looked up in the folder ``SEPARABLE_MODELS`` (any ``NAME.tflite`` there, or what else
+    a known network's file is called), then, if it is one of :data:`NETWORKS`, in the cache; from
+    there it is downloaded if it is missing.
 
     Raises
     ------
@@ -186,10 +212,14 @@ def _cache() -> Path:
 def _in_folder(name: str) -> Path | None:
     """Return a file of the folder that the environment names, if there is one."""
     folder = os.environ.get(FOLDER_VARIABLE)
-    path = Path(folder) / f"{name}.tflite" if folder else None
-    if path is None or not path.is_file():
+    if not folder:
         return None
     network = NETWORKS.get(name)
+    names = (name, *(network.also if network else ()))
+    paths = [Path(folder) / f"{one}.tflite" for one in names]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        return None
     if network is not None and not _is_published(path, network):
         raise DownloadError(
             f"{path} is not the published network {name} (its sha256 differs); rename it, or give "

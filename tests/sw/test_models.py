@@ -103,6 +103,9 @@ def files() -> list[str]:
 def test_every_network_has_an_address_a_digest_and_a_licence() -> None:
     assert set(published.NETWORKS) >= {
         "vww_96_int8",
+        "kws_ref_model",
+        "resnet8",
+        "ad01_int8",
         "person_detect",
         "mobilenet_v1_0.25_128_quant",
         "mobilenetv2_160_035",
@@ -111,17 +114,35 @@ def test_every_network_has_an_address_a_digest_and_a_licence() -> None:
     for name, network in published.NETWORKS.items():
         assert network.name == name
         assert len(network.sha256) == 64 and int(network.sha256, 16)
-        assert network.licence and network.size > 100_000
+        assert network.licence and network.size > 50_000
         assert network.addresses
         for address in network.addresses:
-            assert address.startswith("https://") and address.endswith(f"{name}.tflite")
+            assert address.startswith("https://") and address.endswith(
+                tuple(f"{one}.tflite" for one in (name, *network.also)))
 
 
 def test_digests_are_those_of_the_files(shared: Path) -> None:
     for network in published.NETWORKS.values():
-        data = (shared / "models" / network.file).read_bytes()
+        names = (network.name, *network.also)
+        paths = [shared / "models" / f"{name}.tflite" for name in names]
+        data = next(path for path in paths if path.is_file()).read_bytes()
         assert len(data) == network.size
         assert hashlib.sha256(data).hexdigest() == network.sha256
+
+
+def test_files_of_a_folder_may_have_the_names_that_people_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: tuple[Network, bytes]
+) -> None:
+    known, data = network
+    monkeypatch.setitem(published.NETWORKS, NAME, replace(known, also=("first", "second")))
+    monkeypatch.setenv("SEPARABLE_MODELS", str(tmp_path))
+    for name in ("second", "first", NAME):
+        path = tmp_path / f"{name}.tflite"
+        path.write_bytes(data)
+        assert published.find(NAME) == path
+    path.write_bytes(data[:-1])
+    with pytest.raises(DownloadError, match=f"{NAME}.tflite is not the published network"):
+        published.find(NAME)
 
 
 def test_downloaded_once(server: Server, network: tuple[Network, bytes]) -> None:
