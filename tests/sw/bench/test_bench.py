@@ -181,7 +181,7 @@ def test_networks_of_a_folder(
 def test_rivals() -> None:
     assert {r.task for r in rivals_of("vww_96_int8")} == {VISUAL_WAKE_WORDS}
     assert not rivals_of("mine")
-    assert len({r.name for r in RIVALS}) == len(RIVALS) and all(r.source for r in RIVALS)
+    assert len({(r.name, r.task) for r in RIVALS}) == len(RIVALS) and all(r.source for r in RIVALS)
 
 
 def test_random_inputs_are_seeded(file: Path) -> None:
