@@ -27,8 +27,11 @@ OPEN_FILES = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text as UTF-8; see :func:`write_bytes`."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write a text as UTF-8; see :func:`write_bytes`.
+
+    Bytes of a file name that are no text become escapes such as ``\\udcff``, as in JSON.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:

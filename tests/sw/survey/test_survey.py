@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,16 @@ def survey_of(folder: Path, *more: str) -> tuple[int, list[dict[str, Any]], list
     target, table = folder / "findings.json", folder / "findings.csv"
     code = survey.main([str(folder), "--jobs", "1", "--json", str(target), "--csv", str(table),
                         *more])
-    with table.open(newline="") as file:
+    with table.open(newline="", encoding="utf-8") as file:
         return code, json.loads(target.read_text())["files"], list(csv.DictReader(file))
+
+
+def test_file_names_that_are_no_text(tmp_path: Path) -> None:
+    name = os.fsdecode(b'with\xff, "quotes"\n.tflite')
+    (tmp_path / name).write_bytes(b"")
+    code, findings, rows = survey_of(tmp_path, "--no-judge", "--no-core")
+    assert code == 0 and Path(findings[0]["file"]).name == name
+    assert Path(rows[0]["file"]).name == name.replace("\udcff", "\\udcff")
 
 
 def test_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
