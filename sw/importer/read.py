@@ -146,10 +146,27 @@ def _axis(table: Any, shape: tuple[int, ...], count: int, where: str) -> int:
     )
 
 
+def _contents(file: bytes, buffer: Any, where: str) -> bytes:
+    """Return a buffer's bytes, which newer converters put behind the flatbuffer."""
+    if buffer.DataLength():
+        return bytes(buffer.DataAsNumpy().tobytes())
+    start, size = buffer.Offset(), buffer.Size()
+    # As the schema says: up to 1 there is nothing outside.
+    if start <= 1 or not size:
+        return b""
+    if start + size > len(file):
+        raise ModelFormatError(
+            f"the file is damaged or truncated: {where} has data up to byte {start + size}, "
+            f"and the file has {len(file)}"
+        )
+    return file[start : start + size]
+
+
 def _data(
-    buffer: Any, shape: tuple[int, ...], dtype: str, where: str
+    file: bytes, buffer: Any, shape: tuple[int, ...], dtype: str, where: str
 ) -> npt.NDArray[np.generic] | None:
-    length = buffer.DataLength()
+    raw = _contents(file, buffer, where)
+    length = len(raw)
     if not length:
         return None
     if dtype not in _NUMPY_DTYPES:
@@ -161,12 +178,12 @@ def _data(
             f"{math.prod(shape) * kind.itemsize}"
         )
     # A copy, so that a tensor neither keeps the whole file alive nor is misaligned.
-    data = np.frombuffer(buffer.DataAsNumpy().tobytes(), kind).astype(dtype).reshape(shape)
+    data = np.frombuffer(raw, kind).astype(dtype).reshape(shape)
     data.flags.writeable = False
     return data
 
 
-def _tensors(model: Any, subgraph: Any) -> Iterator[Tensor]:
+def _tensors(data: bytes, model: Any, subgraph: Any) -> Iterator[Tensor]:
     for index in range(subgraph.TensorsLength()):
         table = subgraph.Tensors(index)
         name = _text(table.Name())
@@ -188,7 +205,7 @@ def _tensors(model: Any, subgraph: Any) -> Iterator[Tensor]:
             shape=shape,
             dtype=dtype,
             quantization=_quantization(table.Quantization(), shape, where),
-            data=_data(model.Buffers(table.Buffer()), shape, dtype, where),
+            data=_data(data, model.Buffers(table.Buffer()), shape, dtype, where),
         )
 
 
@@ -278,7 +295,7 @@ def read(data: bytes) -> RawModel:
                 "conditions, with fixed shapes"
             )
         subgraph = model.Subgraphs(0)
-        tensors = tuple(_tensors(model, subgraph))
+        tensors = tuple(_tensors(data, model, subgraph))
         operators = tuple(_operators(data, model, subgraph, tensors))
         inputs, outputs = _ints(subgraph, "Inputs"), _ints(subgraph, "Outputs")
         for index in (*inputs, *outputs):

@@ -114,10 +114,15 @@ def open_folder(path: str, labels: Sequence[str], classes: int) -> Folder:
     return Folder(path=root, pictures=pictures, others=others)
 
 
+def _is(name: str, label: str) -> bool:
+    """Return whether a folder is named after a label; no folder's name has a slash in it."""
+    return name in (label, label.replace("/", "-"), label.replace("/", "_"))
+
+
 def _class_of(folder: Path, labels: Sequence[str], classes: int) -> int:
     """Return the class that a folder is named after."""
     name = folder.name
-    found = [number for number, label in enumerate(labels[:classes]) if label.strip() == name]
+    found = [number for number, label in enumerate(labels[:classes]) if _is(name, label.strip())]
     if len(found) > 1:
         raise InputError(
             f"{folder}: {len(found)} classes are called so, {found[0]} and {found[1]} among them; "
