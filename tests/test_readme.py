@@ -14,7 +14,7 @@ def test_operators_are_the_importers():
     section = README.split("## Supported operators")[1].split("\n## ")[0]
     named = set()
     for row in re.findall(r"^\| ([^|]+)\|", section, flags=re.M):
-        named |= set(re.findall(r"[A-Z][A-Z0-9_]{2,}", row))
+        named |= set(re.findall(r"[A-Z][A-Za-z0-9_]{2,}", row))
     assert named == set(importer.supported_operators())
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from flatbuffers import flexbuffers
 
 from sw.fuzz.tensors import TensorBuilder, output_size
 from sw.quantize.flatbuffer import ACTIVATIONS, PADDINGS
@@ -249,3 +250,30 @@ class Surroundings(TensorBuilder):
         y = self.file.tensor(self[x].shape, "float32", name="number")
         self.file.operator("DEQUANTIZE", [x], [y], ("DequantizeOptions", {}))
         return y
+
+    def detection(
+        self,
+        boxes: int,
+        scores: int,
+        anchors: int,
+        *,
+        classes: int,
+        detections: int = 10,
+        classes_each: int = 1,
+        **options: float | bool,
+    ) -> list[int]:
+        """Add the choice of boxes; more options by their names in the file."""
+        lines = detections * classes_each
+        shapes = ((1, lines, 4), (1, lines), (1, lines), (1,))
+        ys = [self.file.tensor(shape, "float32", name="detections") for shape in shapes]
+        scales = {"y_scale": 10.0, "x_scale": 10.0, "h_scale": 5.0, "w_scale": 5.0}
+        thresholds = {"nms_score_threshold": 1e-8, "nms_iou_threshold": 0.6}
+        counts = {
+            "max_detections": detections, "max_classes_per_detection": classes_each,
+            "num_classes": classes,
+        }
+        custom = bytes(flexbuffers.Dumps({**scales, **thresholds, **counts, **options}))
+        self.file.operator(
+            "TFLite_Detection_PostProcess", [boxes, scores, anchors], ys, custom=custom
+        )
+        return ys

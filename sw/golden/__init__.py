@@ -9,6 +9,7 @@
 """
 
 from sw.golden.arguments import arguments
+from sw.golden.detection import written
 from sw.golden.model import check_input, compute, inputs_of, run
 from sw.golden.params import (
     accumulator_range,
@@ -27,4 +28,5 @@ __all__ = [
     "requantisation",
     "requantize_params",
     "run",
+    "written",
 ]

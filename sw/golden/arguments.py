@@ -218,6 +218,15 @@ def _moving(graph: ir.Graph, op: Moving) -> dict[str, Any]:
             return {"grid": grid}
 
 
+def _detection(graph: ir.Graph, op: ir.Detection) -> dict[str, Any]:
+    quantizations = (graph.tensors[index].quantization for index in op.inputs)
+    return {
+        "quantizations": tuple(q and (q.scale, q.zero_point) for q in quantizations),
+        "suppression": op.suppression,
+        "part": op.part,
+    }
+
+
 def arguments(graph: ir.Graph, op: ir.Operator) -> dict[str, Any]:
     """Return the keyword arguments of an operator's kernel in :mod:`sw.golden.kernels`.
 
@@ -252,5 +261,7 @@ def arguments(graph: ir.Graph, op: ir.Operator) -> dict[str, Any]:
             return {"axis": op.axis, "dtype": graph.tensors[op.output].dtype}
         case ir.Dequantize():
             return {"scale": x.q.scale, "zero_point": x.q.zero_point}
+        case ir.Detection():
+            return _detection(graph, op)
         case _:
             return _moving(graph, op)

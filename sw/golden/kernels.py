@@ -16,6 +16,7 @@ from sw.golden.convolution import (
     fully_connected,
     fully_connected_accumulate,
 )
+from sw.golden.detection import detection
 from sw.golden.elementwise import add, maximum, minimum, mul, quantize, sub
 from sw.golden.floats import dequantize, quantize_float
 from sw.golden.layout import concatenation, mirror_pad, pack, pad, part, reshape, transpose
@@ -36,6 +37,7 @@ __all__ = [
     "depthwise_conv_2d",
     "depthwise_conv_2d_accumulate",
     "dequantize",
+    "detection",
     "fully_connected",
     "fully_connected_accumulate",
     "hard_swish",

@@ -54,6 +54,7 @@ KERNELS: dict[type[ir.Op], Callable[..., Any]] = {
     ir.Logistic: kernels.look_up,
     ir.Tanh: kernels.look_up,
     ir.Softmax: kernels.softmax,
+    ir.Detection: kernels.detection,
 }
 """The kernel of every operator: operand arrays, then the keywords of ``arguments``."""
 
@@ -64,6 +65,7 @@ _REMEDIES: dict[type[ir.Op], str] = {
     ir.Logistic: _NEW_SCALE,
     ir.Tanh: _NEW_SCALE,
     ir.ResizeBilinear: "enlarge in two steps",
+    ir.Detection: "cut the file in front of this operator, and decode what it then gives",
 }
 """What to do where an operator is undefined in the reference."""
 

@@ -10,12 +10,14 @@ import inspect
 
 from common.errors import UnsupportedError
 from sw.importer import data_rules as data
+from sw.importer import detection_rules as detection
 from sw.importer import moving_rules as moving
 from sw.importer import scale_rules as scales
 from sw.importer import shape_rules as shape
 from sw.importer import weight_rules as weights
 from sw.importer.operands import Constraint
 from sw.importer.read import RawOperator
+from sw.ir import Detection
 
 __all__ = ["CONSTRAINTS", "check", "rule", "supported_operators"]
 
@@ -217,6 +219,14 @@ CONSTRAINTS: dict[str, tuple[Constraint, ...]] = {
         *_FUNCTION,
         data.softmax_output_is_standard,
         data.softmax_scale_is_usual,
+    ),
+    Detection.kind: (
+        data.operand_count_fits,
+        detection.four_outputs,
+        detection.detection_types_fit,
+        *_QUANTISATION,
+        detection.detection_shapes_fit,
+        detection.detection_numbers_fit,
     ),
 }
 """Constraints of each supported operator, in the order in which they are checked."""

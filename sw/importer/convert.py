@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from common.errors import GraphError, ModelFormatError, UnsupportedError
 from sw import ir
 from sw.importer.constraints import check
 from sw.importer.converters import operators
+from sw.importer.detection import PARTS
 from sw.importer.folding import fold_shapes
 from sw.importer.formats import check_format
 from sw.importer.order import in_order
@@ -37,6 +40,27 @@ def _without_float_edges(model: RawModel) -> RawModel:
     return RawModel(model.tensors, tuple(operators), tuple(inputs), tuple(outputs))
 
 
+def _with_detection_shapes(model: RawModel) -> RawModel:
+    """Give the outputs of TFLite_Detection_PostProcess their shapes.
+
+    The reference sets them from the options, whatever the file says; often it says nothing.
+    """
+    tensors = list(model.tensors)
+    for op in model.operators:
+        if op.kind == ir.Detection.kind and min(op.options.lines, op.options.detections) > 0:
+            for tensor, part in zip(op.outputs, PARTS, strict=False):
+                tensors[tensor.index] = replace(tensor, shape=op.options.shape(part))
+    operators = tuple(
+        replace(
+            op,
+            inputs=tuple(t and tensors[t.index] for t in op.inputs),
+            outputs=tuple(tensors[t.index] for t in op.outputs),
+        )
+        for op in model.operators
+    )
+    return replace(model, tensors=tuple(tensors), operators=operators)
+
+
 def convert(model: RawModel, name: str) -> ir.Graph:
     """Convert a model that has been read, checking every operator's constraints.
 
@@ -48,7 +72,7 @@ def convert(model: RawModel, name: str) -> ir.Graph:
         If the parts do not fit each other.
     """
     check_format(model)
-    model = _without_float_edges(fold_shapes(in_order(model)))
+    model = _without_float_edges(fold_shapes(in_order(_with_detection_shapes(model))))
     if not model.operators or not model.inputs or not model.outputs:
         raise ModelFormatError("the model has no operators, no inputs or no outputs")
     for tensor in (model.tensors[i] for i in model.inputs):

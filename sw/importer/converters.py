@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, cast
 
 from sw import ir
 from sw.importer.data_rules import activation_name
+from sw.importer.detection import PARTS
 from sw.importer.moving_rules import part, split_axis
 from sw.importer.operands import data_operands, integers
 from sw.importer.read import RawOperator
@@ -179,6 +180,17 @@ def _parts(op: RawOperator) -> list[ir.Operator]:
     return parts
 
 
+def _detection(op: RawOperator) -> list[ir.Operator]:
+    boxes, scores, anchors = (op.operand(number).index for number in range(3))
+    return [
+        ir.Detection(
+            name=f"{_name(op)}_{part}", output=output.index, boxes=boxes, scores=scores,
+            anchors=anchors, part=part, suppression=op.options,
+        )
+        for part, output in zip(PARTS, op.outputs, strict=True)
+    ]
+
+
 def _joined(cls: type[ir.Concatenation | ir.Pack]) -> _Converter:
     def convert(op: RawOperator) -> ir.Operator:
         operands = data_operands(op)[:-1]
@@ -260,4 +272,6 @@ def operators(op: RawOperator) -> list[ir.Operator]:
     """
     if op.kind in ("SPLIT", "SPLIT_V", "UNPACK"):
         return _parts(op)
+    if op.kind == ir.Detection.kind:
+        return _detection(op)
     return [_CONVERTERS[op.kind](op)]

@@ -73,7 +73,7 @@ TENSOR = Schema(
 _ANY_OPTIONS = Schema("BuiltinOptions")
 OPERATOR = Schema(
     "Operator",
-    {0: Scalar(4), 1: _OPERANDS, 2: _OPERANDS, 3: Scalar(1), 4: _ANY_OPTIONS},
+    {0: Scalar(4), 1: _OPERANDS, 2: _OPERANDS, 3: Scalar(1), 4: _ANY_OPTIONS, 5: Vector(1)},
 )
 SUBGRAPH = Schema(
     "SubGraph",

@@ -20,10 +20,6 @@ _CUSTOM = {
     "instructions; give the .tflite file that Vela was given",
     "edgetpu-custom-op": "the file was compiled for the Edge TPU, and its network is in that "
     "machine's instructions; give the .tflite file that edgetpu_compiler was given",
-    "TFLite_Detection_PostProcess": "decoding boxes is not part of what is run; export the model "
-    "without it (export_tflite_graph_tf2.py leaves boxes and scores raw with "
-    "--add_postprocessing_op=false), or cut the file before this operator, and decode the boxes "
-    "and scores that it then gives",
 }
 """What custom operators are that people's files have."""
 

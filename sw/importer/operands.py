@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from sw.importer.read import RawOperator
-from sw.ir import QUANTISED, Tensor
+from sw.ir import QUANTISED, Detection, Tensor
 
 __all__ = [
     "OPERANDS",
@@ -69,6 +69,7 @@ OPERANDS = {
     "LOGISTIC": (1, 1),
     "TANH": (1, 1),
     "SOFTMAX": (1, 1),
+    Detection.kind: (3, 3),
 }
 """Fewest and most operands of each operator, in the order of :mod:`sw.importer.order`."""
 
@@ -77,6 +78,7 @@ WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 _DATA = {
     **dict.fromkeys(("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU", *WEIGHTED), 2),
     **dict.fromkeys(("CONCATENATION", "PACK"), MANY),
+    Detection.kind: 3,
 }
 """How many operands hold data, where that is not one."""
 

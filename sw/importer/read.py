@@ -14,9 +14,10 @@ import tflite
 from flatbuffers.number_types import Int32Flags
 
 from common.errors import ModelFormatError, UnsupportedError
+from sw.importer.detection import detection_options
 from sw.importer.flatbuffer import verify, verify_options
 from sw.importer.options import OPTIONS, SCHEMAS
-from sw.ir import Quantization, Tensor
+from sw.ir import Detection, Quantization, Tensor
 
 MAX_ELEMENTS = 1 << 24
 """Largest tensor accepted; the largest in a MobileNet at 224 × 224 has 1.2 million elements."""
@@ -46,13 +47,15 @@ class RawOperator:
     index : int
         Its number in the file, which viewers such as Netron show too.
     kind : str
-        TensorFlow Lite's name, ``"CONV_2D"``; for a custom operator ``"CUSTOM"``.
+        TensorFlow Lite's name, ``"CONV_2D"``; for a custom operator ``"CUSTOM"``, but for one
+        that is known its own.
     custom : str
-        A custom operator's name, otherwise empty.
+        The name of a custom operator that is not known, otherwise empty.
     inputs, outputs : tuple of Tensor or None
         ``None`` stands for an optional operand that is left out.
     options
-        The generated binding's options object, already checked; ``None`` where nothing is read.
+        The generated binding's options object, already checked; of a custom operator that is known
+        what its options say; ``None`` where nothing is read.
     """
 
     index: int
@@ -231,6 +234,9 @@ def _operators(
         codes = model.OperatorCodes(code)
         number = _builtin_code(codes)
         kind = KINDS.get(number, f"OPERATOR_{number}")
+        custom = _text(codes.CustomCode()) if kind == "CUSTOM" else ""
+        if custom == Detection.kind:
+            kind, custom = custom, ""
         if not 0 < codes.Version() <= MAX_VERSION:
             raise ModelFormatError(f"operator {index} ({kind}) has version {codes.Version()}")
         operands: list[tuple[Tensor | None, ...]] = []
@@ -242,17 +248,21 @@ def _operators(
                 )
             operands.append(tuple(None if n < 0 else tensors[n] for n in numbers))
         inputs, outputs = operands
+        options = _options(data, table, kind, index)
         yield RawOperator(
             index=index,
             kind=kind,
-            custom=_text(codes.CustomCode()) if kind == "CUSTOM" else "",
+            custom=custom,
             inputs=inputs,
             outputs=tuple(t for t in outputs if t is not None),
-            options=_options(data, table, kind, index),
+            options=options,
         )
 
 
 def _options(data: bytes, table: Any, kind: str, index: int) -> Any:
+    if kind == Detection.kind:
+        custom = bytes(table.CustomOptions(i) for i in range(table.CustomOptionsLength()))
+        return detection_options(custom, f"operator {index} ({kind})")
     wanted = OPTIONS.get(kind)
     if wanted is None:
         return None

@@ -31,6 +31,7 @@ from sw.ir.bases import (
     UnaryOp,
     WeightedOp,
 )
+from sw.ir.detection import Detection, DetectionPart, Suppression
 from sw.ir.graph import Graph
 from sw.ir.moving import (
     Concatenation,
@@ -78,6 +79,8 @@ __all__ = [
     "Conv2D",
     "DepthwiseConv2D",
     "Dequantize",
+    "Detection",
+    "DetectionPart",
     "Exp",
     "FullyConnected",
     "Graph",
@@ -113,6 +116,7 @@ __all__ = [
     "Softmax",
     "Sub",
     "Sum",
+    "Suppression",
     "Tanh",
     "Tensor",
     "Transpose",

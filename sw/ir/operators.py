@@ -19,6 +19,7 @@ from sw.ir.activations import (
     Tanh,
 )
 from sw.ir.bases import NO_PADDING, Activation, BinaryOp, Padding, UnaryOp, WeightedOp
+from sw.ir.detection import Detection
 from sw.ir.moving import (
     Concatenation,
     MirrorPad,
@@ -241,4 +242,5 @@ Operator: TypeAlias = (
     | Logistic
     | Tanh
     | Softmax
+    | Detection
 )

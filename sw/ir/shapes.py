@@ -9,6 +9,7 @@ import numpy as np
 from common.errors import GraphError
 from sw.ir.activations import Prelu, Softmax
 from sw.ir.bases import BinaryOp, UnaryOp
+from sw.ir.detection import Detection
 from sw.ir.moving import (
     Concatenation,
     MirrorPad,
@@ -128,6 +129,8 @@ def infer_shape(op: Operator, shapes: tuple[Shape, ...], output: Shape) -> Shape
             return _moved(op, x, output)
         case Concatenation() | Pack():
             return _joined(op, shapes)
+        case Detection():
+            return op.suppression.shape(op.part)
         case UnaryOp() | Softmax():
             return x
 

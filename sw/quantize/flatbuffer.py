@@ -32,7 +32,7 @@ VERSIONS = {
     "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4,
     **dict.fromkeys(
         ("EXPAND_DIMS", "HARD_SWISH", "PRELU", "RELU_0_TO_1", "RELU_N1_TO_1", "RESHAPE",
-         "SHAPE", "SQUEEZE"),
+         "SHAPE", "SQUEEZE", "TFLite_Detection_PostProcess"),
         1,
     ),
 }
@@ -56,13 +56,15 @@ class TensorSpec:
 class OperatorSpec:
     """An operator of the file; ``options`` is (table, {field: number}).
 
-    A kind that is no built-in operator's is the name of a custom one.
+    A kind that is no built-in operator's is the name of a custom one, whose options are
+    ``custom``.
     """
 
     kind: str
     inputs: Sequence[int]
     outputs: Sequence[int]
     options: tuple[str, dict[str, Any]] | None = None
+    custom: bytes = b""
 
 
 @dataclass
@@ -195,6 +197,7 @@ def _operator(b: Any, spec: OperatorSpec, code: int) -> int:
     inputs = b.CreateNumpyVector(np.array(spec.inputs, np.int32))
     outputs = b.CreateNumpyVector(np.array(spec.outputs, np.int32))
     options = None
+    custom = b.CreateByteVector(spec.custom) if spec.custom else None
     if spec.options is not None:
         table, fields = spec.options
         getattr(tflite, f"{table}Start")(b)
@@ -205,6 +208,8 @@ def _operator(b: Any, spec: OperatorSpec, code: int) -> int:
     tflite.OperatorAddOpcodeIndex(b, code)
     tflite.OperatorAddInputs(b, inputs)
     tflite.OperatorAddOutputs(b, outputs)
+    if custom is not None:
+        tflite.OperatorAddCustomOptions(b, custom)
     if spec.options is not None:
         tflite.OperatorAddBuiltinOptionsType(b, getattr(tflite.BuiltinOptions, spec.options[0]))
         tflite.OperatorAddBuiltinOptions(b, options)

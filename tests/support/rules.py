@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from flatbuffers import flexbuffers
 
 from common.errors import UnsupportedError
 from sw import importer
@@ -47,6 +48,17 @@ def option(**changes: int) -> Change:
         options = net.file.operators[0].options
         assert options is not None
         options[1].update(changes)
+
+    return change
+
+
+def custom(**changes: float) -> Change:
+    """Return a change of a custom operator's options."""
+
+    def change(net: NetworkBuilder) -> None:
+        operator = net.file.operators[0]
+        options = {**flexbuffers.Loads(operator.custom), **changes}
+        operator.custom = bytes(flexbuffers.Dumps(options))
 
     return change
 

@@ -24,6 +24,7 @@ from common.errors import UnsupportedError
 from sw import importer
 from sw.fuzz.builder import NetworkBuilder
 from sw.importer import data_rules as data
+from sw.importer import detection_rules as detection
 from sw.importer import moving_rules as moving
 from sw.importer import scale_rules as scales
 from sw.importer import shape_rules as shape
@@ -220,7 +221,7 @@ def test_constraint(case: Case) -> None:
 
 def test_every_constraint_has_a_test() -> None:
     assert rules_of(data, shape, weights) <= {constraint for constraint, *_ in CASES}
-    assert rules_of(data, shape, weights, moving, scales) == {
+    assert rules_of(data, shape, weights, moving, scales, detection) == {
         constraint for rules in CONSTRAINTS.values() for constraint in rules
     }
 

@@ -45,7 +45,6 @@ def custom(kind: str) -> bytes:
     [
         (custom("ethos-u"), "compiled for an Arm Ethos-U", "that Vela was given"),
         (custom("edgetpu-custom-op"), "for the Edge TPU", "that edgetpu_compiler was given"),
-        (custom("TFLite_Detection_PostProcess"), "decoding boxes", "postprocessing_op=false"),
         (custom("FlexErf"), "one of TensorFlow's own", "without SELECT_TF_OPS"),
         (custom("MyOperator"), r"CUSTOM 'MyOperator', writing", "cut the file before"),
         (custom("WHILE"), "control flow", "without loops and conditions"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.detections import detector
 from support.divided import host_between
 
 from sw import golden
@@ -135,3 +136,29 @@ def test_several_processes_find_the_same(folder: Path) -> None:
         times = ("seconds", "host_seconds", "inferences_per_second")
         found.append([{k: v for k, v in e.items() if k not in times} for e in entries])
     assert found[0] == found[1]
+
+
+def test_what_the_reference_does_not_write_is_not_compared(tmp_path: Path) -> None:
+    """No score reaches the threshold: LiteRT's boxes are whatever was there."""
+    for name, threshold in (("none", 1.5), ("some", 0.9)):
+        net, outputs = detector(nms_score_threshold=threshold)
+        (tmp_path / f"{name}.tflite").write_bytes(net.build(outputs=outputs))
+        found = examine(Task(path=str(tmp_path / f"{name}.tflite"), board="icebreaker"))
+        assert (found.verdict, found.judge) == ("runs", "equal"), found.reason
+
+
+def test_detections_that_differ_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, outputs = detector(nms_score_threshold=0.9)
+    (tmp_path / "net.tflite").write_bytes(net.build(outputs=outputs))
+    run = golden.run
+
+    def wrong(*arguments: Any) -> dict[int, Any]:
+        tensors = run(*arguments)
+        tensors[outputs[2]] = tensors[outputs[2]] + np.float32(1e-6)
+        return tensors
+
+    monkeypatch.setattr(examination.golden, "run", wrong)
+    found = examine(Task(path=str(tmp_path / "net.tflite"), board="icebreaker"))
+    assert found.verdict == "differs" and found.reason.startswith("LiteRT: ")
