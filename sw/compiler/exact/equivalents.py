@@ -52,6 +52,10 @@ def _smaller_shifts(reference: Reference, codes: Codes, bounds: Bounds) -> Itera
     ends = (int(reference.output(sums)[0]) for sums in (bounds.low, bounds.high))
     least, greatest = ends
     levels = np.arange(least + 1, greatest + 1)
+    if not len(levels):
+        # Nothing steps within these sums: next to nothing of them is left.
+        yield replace(codes, multiplier=np.array([1]), shift=np.array([MAX_SHIFT]))
+        return
     above = first_sums(reference, levels, bounds)[0]
     nominal = 2.0 ** (31 + int(codes.shift[0])) / float(codes.multiplier[0])
     for shift in range(MAX_SHIFT, MAX_SHIFT - 4, -1):
