@@ -113,7 +113,7 @@ def test_what_is_refused_becomes_the_hosts_with_its_rule() -> None:
 def test_memory_that_is_too_small_sends_the_largest_to_the_host() -> None:
     net = NetworkBuilder(seed=9)
     x = net.fully_connected(net.input((1, 64)), 4)
-    wide = net.fully_connected(net.input((1, 160, 160, 8)), 8)
+    wide = net.conv_2d(net.input((1, 160, 160, 8)), 8, kernel=(1, 1))
     data = net.build(outputs=[x, wide])
     graph = importer.loads(data, "test")
     with pytest.raises(UnsupportedError, match="KB of activation memory"):
