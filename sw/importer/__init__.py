@@ -43,7 +43,8 @@ def loads(data: bytes, name: str = "model") -> Graph:
 
 def _import(data: bytes, name: str, where: str) -> Graph:
     try:
-        return with_metadata(convert(read(data), name), data)
+        raw = read(data)
+        return with_metadata(convert(raw, name), data, integers=raw.inputs)
     except SeparableError as error:
         raise type(error)(f"{where}: {error}") from None
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -107,7 +107,7 @@ class _Table:
         return [_Table(self._flat.Bytes, int(self._flat.Indirect(place))) for place in places]
 
 
-def with_metadata(graph: Graph, data: bytes) -> Graph:
+def with_metadata(graph: Graph, data: bytes, *, integers: Collection[int]) -> Graph:
     """Return a network with what its file's metadata says.
 
     Parameters
@@ -116,6 +116,9 @@ def with_metadata(graph: Graph, data: bytes) -> Graph:
         As imported.
     data : bytes
         The whole file, checked by :func:`sw.importer.flatbuffer.verify`.
+    integers : collection of int
+        Inputs of the file itself: of the network's, those that are no result of a QUANTIZE that was
+        left out.
 
     Returns
     -------
@@ -142,7 +145,9 @@ def with_metadata(graph: Graph, data: bytes) -> Graph:
         tensor = tensors[index]
         found = attempt(lambda: _normalisation(table, tensor), "normalisation")  # noqa: B023
         attempt(lambda: _check_colour(table, tensor), "colour")  # noqa: B023
-        tensors[index] = replace(tensor, normalisation=found)
+        said = replace(tensor, normalisation=found)
+        # Where they undo each other, the integers of the file's own input are the pixels.
+        tensors[index] = tensor if index in integers and _cancels(said) else said
     return replace(graph, tensors=tuple(tensors), labels=labels, remarks=tuple(remarks))
 
 
@@ -239,6 +244,19 @@ def _normalisation(table: _Table, tensor: Tensor) -> Normalisation | None:
             "integers; pixels are taken as they are"
         )
     return found
+
+
+def _cancels(tensor: Tensor) -> bool:
+    """Whether normalisation and quantisation of an uint8 input undo each other, to a unit.
+
+    Google's guide to metadata lets both be skipped then, and its libraries do.
+    """
+    pixels = np.arange(256)
+    if tensor.dtype != "uint8" or tensor.normalisation is None:
+        return False
+    return bool(
+        (np.abs(pixel_table(tensor).astype(np.int64) - pixels) <= 1).all()
+    )
 
 
 def _numbers(values: tuple[float, ...]) -> str:
