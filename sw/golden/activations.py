@@ -10,33 +10,9 @@ from common.arrays import Array, Ints
 from sw.golden.primitives import multiply_by_quantized_multiplier, rounding_divide_by_pot
 from sw.golden.requantisation import Requantisation
 
-__all__ = ["HardSwish", "clamp", "hard_swish", "leaky_relu", "prelu"]
+__all__ = ["HardSwish", "hard_swish", "leaky_relu", "prelu"]
 
 INT16_MIN, INT16_MAX = -(1 << 15), (1 << 15) - 1
-
-
-def clamp(
-    x: Array,
-    *,
-    input_zero_point: int,
-    multiplier: int,
-    shift: int,
-    requantisation: Requantisation,
-) -> Array:
-    """Requantise and clamp: RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1.
-
-    Parameters
-    ----------
-    x : int8 or uint8
-    requantisation : Requantisation
-        Its clamp is the operator's.
-
-    Notes
-    -----
-    ``ReluX`` in reference/reference_ops.h.
-    """
-    centred = x.astype(np.int64) - input_zero_point
-    return requantisation.outputs(centred, multiplier, shift).astype(x.dtype)
 
 
 def leaky_relu(

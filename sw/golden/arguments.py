@@ -117,7 +117,7 @@ def _scaled(graph: ir.Graph, op: Scaled) -> dict[str, Any]:
     }
     if isinstance(op, ir.Mean | ir.Sum):
         return {"axes": op.axes, "keep_dims": op.keep_dims, **common}
-    return {"dtype": y.dtype, **common} if isinstance(op, ir.Quantize) else common
+    return {"dtype": y.dtype, **common}
 
 
 def _rectifier(graph: ir.Graph, op: ir.LeakyRelu | ir.Prelu) -> dict[str, Any]:

@@ -128,17 +128,19 @@ def quantize(
     shift: int,
     requantisation: Requantisation,
 ) -> Array:
-    """Requantise to another type, scale or zero point.
+    """Requantise to another type, scale or zero point: QUANTIZE; RELU, RELU6 and their kin.
 
     Parameters
     ----------
     x : int8 or uint8
     dtype : {"int8", "uint8"}
         Of the output.
+    requantisation : Requantisation
+        Its clamp is the operator's.
 
     Notes
     -----
-    ``Requantize`` in reference/requantize.h.
+    ``Requantize`` in reference/requantize.h, ``ReluX`` in reference/reference_ops.h.
     """
     centred = x.astype(np.int64) - input_zero_point
     return requantisation.outputs(centred, multiplier, shift).astype(dtype)

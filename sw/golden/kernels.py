@@ -7,7 +7,7 @@ knows about graphs; :mod:`sw.golden.params` derives the integers from scales.
 Activations are NHWC; layouts of weights are those of TensorFlow Lite.
 """
 
-from sw.golden.activations import clamp, hard_swish, leaky_relu, prelu
+from sw.golden.activations import hard_swish, leaky_relu, prelu
 from sw.golden.convolution import (
     conv_2d,
     conv_2d_accumulate,
@@ -30,7 +30,6 @@ __all__ = [
     "add",
     "arg_max",
     "average_pool_2d",
-    "clamp",
     "concatenation",
     "conv_2d",
     "conv_2d_accumulate",
