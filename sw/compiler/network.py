@@ -8,6 +8,7 @@ host's, and the network is divided again, until all programs are made.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
@@ -18,13 +19,10 @@ from sw.compiler.graph.partition import host_rule
 from sw.compiler.graph.passes import run_passes
 from sw.compiler.graph.refusals import Refused
 from sw.compiler.pipeline import FLASH_ADDRESS, REMOVE_CONSTANT_CHANNELS, compile_graph
-from sw.compiler.program.plan import HostOperator, Plan, program_end
+from sw.compiler.program.plan import FLASH_BYTES, HostOperator, Plan, program_end
 from sw.compiler.program.program import Program
 
 __all__ = ["compile_network", "host_rules", "pieces_of"]
-
-FLASH_END = 1 << 24
-"""Bytes that the flash reader reaches."""
 
 
 ENDS = "it is in front of the device's layers, or behind them"
@@ -66,26 +64,26 @@ def compile_network(
     """
 
     def compiled(piece: ir.Graph, address: int, host: frozenset[str]) -> Program:
-        program = compile_graph(
+        return compile_graph(
             piece, config, board=board, flash_address=address, dense_input=dense_input,
             remove_constant_channels=remove_constant_channels, compact_input=compact_input,
             host=host,
         )
-        if (end := program_end(address, len(program.flash))) > FLASH_END:
-            raise UnsupportedError(
-                f"{graph.name}: its programs end at byte {end:,} of the flash, and the core reads "
-                f"{FLASH_END:,}; use a smaller width multiplier or smaller images"
-            )
-        return program
 
     if fallback:
         programs, rules = _divided(graph, flash_address, compiled)
     else:
         programs, rules = [compiled(graph, flash_address, frozenset())], {}
-    return Plan(
+    plan = Plan(
         network=graph, board=board, config=config, programs=tuple(programs),
         host=_host(graph, programs, rules),
     )
+    if plan.flash_end > FLASH_BYTES:
+        raise UnsupportedError(
+            f"{graph.name}: its programs end at byte {plan.flash_end:,} of the flash, and the core "
+            f"reads {FLASH_BYTES:,}; use a smaller width multiplier or smaller images"
+        )
+    return plan
 
 
 def host_rules(graph: ir.Graph) -> dict[str, str]:
@@ -105,6 +103,8 @@ def _divided(
 ) -> tuple[list[Program], dict[str, str]]:
     """Return the programs, and why the host has what it has, by operator."""
     rules = host_rules(graph)
+    # A piece that is as it was is compiled already, maybe for another place in the flash.
+    made: dict[object, Program] = {}
     while True:
         pieces = pieces_of(graph, rules)
         programs: list[Program] = []
@@ -114,11 +114,15 @@ def _divided(
             ops = run_passes(piece).ops
             if not any(is_layer(piece, op) and op.name not in rules for op in ops):
                 continue
+            of_host = tuple((op.name, op.name in rules) for op in ops)
+            key = of_host, piece.inputs, piece.outputs
             try:
-                programs.append(compiled(piece, address, frozenset(rules)))
+                if key not in made:
+                    made[key] = compiled(piece, address, frozenset(rules))
             except Refused as error:
                 refused |= error.rules
             else:
+                programs.append(replace(made[key], flash_address=address))
                 address = program_end(address, len(programs[-1].flash))
         if not refused:
             return programs, rules

@@ -6,13 +6,12 @@ import contextlib
 import zlib
 from collections.abc import Callable, Sequence
 
+from sw.compiler.program.plan import FLASH_BYTES, SECTOR
 from sw.driver.errors import DeviceError, DeviceTimeout
 
 __all__ = ["RECORD_BYTES", "SECTOR", "Command", "Damaged", "SpiFlash", "record"]
 
-SECTOR = 4096
 PAGE = 256
-SIZE = 1 << 24
 
 READ, PROGRAM, ERASE = 0x03, 0x02, 0x20
 WRITE_ENABLE, READ_STATUS, IDENTITY = 0x06, 0x05, 0x9F
@@ -104,10 +103,10 @@ class SpiFlash:
         """
         end = address + _record_offset(len(data))
         size = end - address + RECORD_BYTES
-        if address % SECTOR or not 0 <= address <= address + size <= SIZE:
+        if address % SECTOR or not 0 <= address <= address + size <= FLASH_BYTES:
             raise DeviceError(
                 f"{len(data)} bytes cannot be stored at {address:#x}: it must be the beginning of "
-                f"a sector of {SECTOR} bytes, and all of it below {SIZE:#x}"
+                f"a sector of {SECTOR} bytes, and all of it below {FLASH_BYTES:#x}"
             )
         self._settle()
         identity = self._exchange([(bytes([IDENTITY]), b"", 3)])[0]

@@ -11,8 +11,11 @@ from hw.contract.config import CoreConfig
 from sw import golden, ir
 from sw.compiler.program.program import Frame, Program, ProgramLayer
 
-__all__ = ["SECTOR", "HostOperator", "Plan", "program_end"]
+__all__ = ["FLASH_BYTES", "SECTOR", "HostOperator", "Plan", "program_end"]
 
+
+FLASH_BYTES = 1 << 24
+"""As far as the flash reader's addresses go."""
 
 SECTOR = 1 << 12
 """Programs begin at sectors of the flash, so that each can be written by itself."""

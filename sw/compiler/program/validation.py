@@ -15,14 +15,12 @@ from hw.contract.words import ADDRESS_BITS
 from sw import ir
 from sw.compiler.program.encoding import descriptor_words
 from sw.compiler.program.layout import NOTHING
-from sw.compiler.program.plan import Plan
+from sw.compiler.program.plan import FLASH_BYTES, Plan
 from sw.compiler.program.program import Program
 from sw.compiler.program.tensors import DeviceTensor, Place
 
 __all__ = ["check"]
 
-FLASH_BYTES = 1 << 24
-"""As far as the flash reader's addresses go."""
 MAX_ELEMENTS = 1 << 24
 """Largest tensor, as for the importer."""
 LARGEST_SCALE = float(np.finfo(np.float32).max)
