@@ -26,7 +26,7 @@ from sim.benches import runner
 from sim.board.top import SimTop
 from sim.cases import Case, cases, judge, write_job
 from sim.errors import SimulationError
-from sw import golden, ir, report
+from sw import golden, images, ir, report
 from sw.compiler.graph.partition import partition
 from sw.compiler.graph.passes import run_passes
 from sw.compiler.network import host_rules, pieces_of
@@ -96,22 +96,6 @@ def device_layers(graph: ir.Graph) -> list[int]:
     return [number for number, op in enumerate(graph.ops) if op.name in names]
 
 
-def _random_tensors(graph: ir.Graph, seed: int) -> dict[int, Array]:
-    """Return every tensor of the network for a random input.
-
-    The compiler makes use of what a layer's input can be, such as channels that never change: so
-    inputs of single layers are those that the network makes of random ones.
-    """
-    rng = np.random.default_rng(seed)
-    inputs = []
-    for index in graph.inputs:
-        tensor = graph.tensors[index]
-        limits = np.iinfo(tensor.dtype)
-        values = rng.integers(limits.min, limits.max, tensor.shape, endpoint=True)
-        inputs.append(values.astype(tensor.dtype))
-    return golden.run(graph, inputs)
-
-
 def _layer_run(number: int, op: ir.Operator, cases: Sequence[Case], folder: Path,
                multipliers: int) -> LayerRun:
     """Put a layer together from what became of its cases."""
@@ -171,7 +155,9 @@ def simulate(
     """
     done: dict[int, LayerRun] = {}
     todo: dict[int, list[Case]] = {}
-    tensors = _random_tensors(graph, seed)
+    # The compiler makes use of what a layer's input can be, such as channels that never change: so
+    # inputs of single layers are those that the network makes of random ones.
+    tensors = golden.run(graph, images.random_inputs(graph, seed))
     pieces = _pieces(graph)
     for number in numbers:
         op = graph.ops[number]

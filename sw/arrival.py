@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from sw.compiler import Plan, Program
-from sw.compiler.timing import BUS_PACE, descriptor_timings, predict
+from sw.compiler.timing import BUS_PACE, descriptor_timings, predict, predict_plan
 
 __all__ = ["cycles_with_input", "sentence"]
 
@@ -61,7 +61,7 @@ def sentence(plan: Plan, baud: int) -> str:
     hertz = plan.config.core_mhz * 1e6
     chunks = [chunk for program in plan.programs for chunk in program.chunks]
     part = sum(chunk.words for chunk in chunks if chunk.after_descriptor)
-    ideal = sum(sum(predict(program)) for program in plan.programs)
+    ideal = sum(predict_plan(plan))
     sim, line = taken["sim"], taken["line_at_least"]
     return (
         f"the input does not fit into memory: {part * plan.config.word_bytes:,} bytes are "

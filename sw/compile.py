@@ -17,7 +17,7 @@ from common.terminal import console
 from common.tool import Parser, command
 from sw import arrival, host_report
 from sw.compiler import Plan, Program, compile_network, save_plan
-from sw.compiler.timing import predict
+from sw.compiler.timing import predict_plan
 from sw.model_file import loaded_for, open_network
 from sw.report import (
     MODEL,
@@ -58,8 +58,7 @@ def layer_reports(plan: Plan) -> list[LayerReport]:
     """
     return [
         LayerReport.of(layer, cycles, plan.config.multipliers)
-        for program in plan.programs
-        for layer, cycles in zip(program.layers, predict(program), strict=True)
+        for layer, cycles in zip(plan.layers, predict_plan(plan), strict=True)
     ]
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "load",
     "open_picture",
     "picture_size",
+    "random_inputs",
     "to_pixels",
 ]
 
@@ -85,6 +86,24 @@ def load(path: str | PathLike[str], graph: Graph, number: int = 0) -> Array:
                 return _load_dat(file, tensor, path)
     _layout(tensor)
     return from_image(open_picture(path), tensor)
+
+
+def random_inputs(graph: Graph, seed: int) -> list[Array]:
+    """Return random values for all inputs of a network, the same for the same seed.
+
+    Integers are any of the input's type, float32 from −1 to 1.
+    """
+    rng = np.random.default_rng(seed)
+    arrays: list[Array] = []
+    for index in graph.inputs:
+        tensor = graph.tensors[index]
+        if tensor.dtype.startswith("float"):
+            arrays.append(rng.uniform(-1, 1, tensor.shape).astype(tensor.dtype))
+        else:
+            limits = np.iinfo(tensor.dtype)
+            values = rng.integers(limits.min, limits.max, tensor.shape, endpoint=True)
+            arrays.append(values.astype(tensor.dtype))
+    return arrays
 
 
 def open_picture(path: str | PathLike[str]) -> Image.Image:

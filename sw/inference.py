@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from sw import golden, report
 from sw.compiler import Plan
-from sw.driver import DeviceError, GoldenDevice, NetworkDevice, Result
+from sw.driver import GoldenDevice, NetworkDevice, Result, infer_verified
 from sw.ir import Graph
 from sw.networks.samples import Sample
-from sw.verify import Difference, check
+from sw.verify import Difference
 
 __all__ = ["TOP", "Run", "golden_reports", "layer_reports", "run"]
 
@@ -110,24 +110,15 @@ def _run_verified(
     graph: Graph, plan: Plan, device: NetworkDevice | GoldenDevice,
     x: Array | dict[int, Array], result: Run,
 ) -> None:
-    expected = golden.run(graph, x)
-    layers = plan.layers
-
-    def observe(number: int, value: Array) -> None:
-        layer = layers[number]
-        result.layers_exact[number] = False
-        try:
-            check(graph.tensors[layer.output], value, expected[layer.output])
-        except Difference as difference:
-            raise Difference(f"layer {layer.name!r} ({layer.kind}): {difference}") from None
-        result.layers_exact[number] = True
-
-    got = device.infer(x, observe if device.observes_layers else None)
-    _take(result, graph, got)
-    for index, value in got.tensors.items():
-        check(graph.tensors[index], value, expected[index])
-    if device.observes_layers and len(result.layers_exact) < len(layers):
-        raise DeviceError("not every layer was seen at its end; nothing is said of them")
+    seen = result.layers_exact
+    try:
+        infer_verified(
+            plan, device, x, golden.run(graph, x), seen, lambda got: _take(result, graph, got)
+        )
+    except Difference as difference:
+        wrong = next((plan.layers[number] for number, equal in seen.items() if not equal), None)
+        where = "" if wrong is None else f"layer {wrong.name!r} ({wrong.kind}): "
+        raise Difference(f"{where}{difference}") from None
     result.exact = True
 
 

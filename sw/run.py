@@ -21,7 +21,7 @@ from common.terminal import printable
 from hw.contract.board import Board
 from sw import arrival, host_report, images, labelled, report
 from sw.compiler import Plan, is_program
-from sw.compiler.timing import predict
+from sw.compiler.timing import predict_plan
 from sw.driver import backends, open_loaded
 from sw.inference import Run, golden_reports, layer_reports, run
 from sw.ir import Graph
@@ -210,7 +210,7 @@ def _of_plan(plan: Plan, board: Board, results: Sequence[Run]) -> dict[str, Any]
     """Return what is reported of a compiled network."""
     measured = [result.host_seconds for result in results if result.outputs]
     return {
-        "predicted_cycles": sum(sum(predict(program)) for program in plan.programs),
+        "predicted_cycles": sum(predict_plan(plan)),
         "cycles_with_input": arrival.cycles_with_input(plan, board.baud),
         **host_report.report(plan, measured),
     }
@@ -245,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             output.print(printable(line))
 
     if plan is not None:
-        for text in host_report.warnings(plan, sum(sum(predict(p)) for p in plan.programs)):
+        for text in host_report.warnings(plan, sum(predict_plan(plan))):
             output.print(text)
     measured = None
     if folder is not None:

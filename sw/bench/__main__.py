@@ -26,7 +26,6 @@ from sw.bench.measure import (
     Disagreement,
     Measurement,
     measure,
-    random_inputs,
     read_clock,
 )
 from sw.bench.rivals import MLPERF_TASKS, RIVALS
@@ -102,7 +101,7 @@ def _one(path: str, board: Board, clock: BenchClock, options: argparse.Namespace
         raise UnsupportedError(f"{path}: nothing of this network runs on the core")
     if options.model:
         return measure(plan, board, clock)
-    frame = [images.load(options.input, graph)] if options.input else random_inputs(
+    frame = [images.load(options.input, graph)] if options.input else images.random_inputs(
         graph, options.seed)
     with open_device(options.backend, board.config, baud=board.baud) as device:
         return measure(plan, board, clock, device=device, frame=frame)

@@ -16,7 +16,7 @@ from hw.contract.board import Board
 from sw.compiler import Plan, Program
 from sw.compiler.timing import descriptor_timings
 from sw.driver import Device, LayerProfile, profile
-from sw.ir import Graph
+from sw.images import random_inputs
 
 __all__ = [
     "CAUSES",
@@ -26,7 +26,6 @@ __all__ = [
     "check_agreement",
     "measure",
     "model_profile",
-    "random_inputs",
     "read_clock",
 ]
 
@@ -184,18 +183,6 @@ def read_clock(board: Board, build: str | None) -> BenchClock:
         raise InputError(f"{build}: built for {built_for:g} MHz, the board's clock is {target:g} "
                          f"MHz now; build it again")
     return BenchClock(mhz=min(target, achieved), achieved_mhz=achieved, proven=proven, seed=seed)
-
-
-def random_inputs(graph: Graph, seed: int) -> list[Array]:
-    """Return random integers for all inputs of a network, the same for the same seed."""
-    rng = np.random.default_rng(seed)
-    arrays = []
-    for index in graph.inputs:
-        tensor = graph.tensors[index]
-        limits = np.iinfo(tensor.dtype)
-        arrays.append(
-            rng.integers(limits.min, limits.max + 1, tensor.shape).astype(tensor.dtype))
-    return arrays
 
 
 def model_profile(program: Program) -> list[LayerProfile]:

@@ -7,21 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from rich.table import Table
 
-from common.arrays import Array
 from common.errors import UnsupportedError
 from common.tables import new_table
 from common.terminal import printable
 from hw.contract.board import Board
 from sw import golden
-from sw.bench.measure import BenchClock, Disagreement, Measurement, measure, random_inputs
+from sw.bench.measure import BenchClock, Disagreement, Measurement, measure
 from sw.bench.rivals import MLPERF_TASKS, RIVALS
 from sw.compiler import Plan
-from sw.driver import Result, open_loaded
+from sw.driver import Result, infer_verified, open_loaded
+from sw.images import random_inputs
 from sw.model_file import open_model
-from sw.verify import Difference, check
+from sw.verify import Difference
 
 __all__ = ["TaskResult", "measure_task", "report", "rivals_by_task", "rivals_table", "tasks_table"]
 
@@ -101,20 +100,11 @@ def _run(plan: Plan, board: Board, options: argparse.Namespace) -> Result:
     """Run a network once, and compare all that the device shows with the golden model."""
     graph = plan.network
     frame = dict(zip(graph.inputs, random_inputs(graph, options.seed), strict=True))
-    expected = golden.run(graph, frame)
-
-    def observe(number: int, value: Array) -> None:
-        index = plan.layers[number].output
-        check(graph.tensors[index], value, expected[index])
-
     try:
         with open_loaded(options.backend, board, graph, plan) as device:
-            result = device.infer(frame, observe if device.observes_layers else None)
-        for index, value in result.tensors.items():
-            check(graph.tensors[index], np.asarray(value), expected[index])
+            return infer_verified(plan, device, frame, golden.run(graph, frame), {})
     except Difference as error:
         raise Disagreement(f"{plan.model}: {error}") from None
-    return result
 
 
 def _counted(predicted: Measurement, plan: Plan, run: Result) -> Measurement:

@@ -26,6 +26,7 @@ from sw.driver.network import NetworkDevice
 from sw.driver.profiling import LayerProfile, profile
 from sw.driver.results import Result, StreamResult
 from sw.driver.transport import Progress, Transport
+from sw.driver.verified import infer_verified
 
 __all__ = [
     "ConfigurationMismatch",
@@ -43,6 +44,7 @@ __all__ = [
     "StreamResult",
     "Transport",
     "backends",
+    "infer_verified",
     "open_device",
     "open_loaded",
     "profile",

@@ -13,11 +13,12 @@ from common.errors import SeparableError
 from hw.contract.modes import Mode
 from hw.contract.sections import SECTION_BYTES, TRAILER_BYTES
 from sw import golden, importer
-from sw.bench.measure import BenchClock, measure, model_profile, random_inputs
+from sw.bench.measure import BenchClock, measure, model_profile
 from sw.compiler import Program, compile_network
 from sw.compiler.timing import predict
 from sw.driver import open_device
 from sw.figures.store import BOARD, file_digest
+from sw.images import random_inputs
 from sw.ir import Graph
 from sw.networks import published, shipped
 

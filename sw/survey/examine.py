@@ -16,10 +16,10 @@ from common import reading
 from common.arrays import Array
 from common.errors import SeparableError
 from hw.contract.board import Board
-from sw import golden, host_report, importer
+from sw import golden, host_report, images, importer
 from sw.compiler import Plan, compile_network
-from sw.compiler.timing import predict
-from sw.driver import open_loaded
+from sw.compiler.timing import predict_plan
+from sw.driver import infer_verified, open_loaded
 from sw.fuzz.judge import Judge, JudgeCrash, JudgeRefuses
 from sw.ir import Detection, Graph
 from sw.verify import Difference, check
@@ -126,7 +126,7 @@ def _examine(task: Task, found: dict[str, Any]) -> None:
     board = boards.get(task.board)
     data = reading.read(task.path)
     graph = importer.load(task.path)
-    frame = _frame(graph, task.seed)
+    frame = dict(zip(graph.inputs, images.random_inputs(graph, task.seed), strict=True))
     expected = golden.run(graph, frame)
     if task.judged:
         found["judge"] = _judge(data, graph, frame, expected)
@@ -138,21 +138,6 @@ def _examine(task: Task, found: dict[str, Any]) -> None:
     if task.simulated and plan.programs:
         _simulate(board, plan, frame, expected)
         found["core"] = "equal"
-
-
-def _frame(graph: Graph, seed: int) -> dict[int, Array]:
-    """Return random inputs by tensor."""
-    rng = np.random.default_rng(seed)
-    frame: dict[int, Array] = {}
-    for index in graph.inputs:
-        tensor = graph.tensors[index]
-        if tensor.dtype.startswith("float"):
-            frame[index] = rng.uniform(-1, 1, tensor.shape).astype(tensor.dtype)
-        else:
-            limits = np.iinfo(tensor.dtype)
-            values = rng.integers(limits.min, limits.max, tensor.shape, endpoint=True)
-            frame[index] = values.astype(tensor.dtype)
-    return frame
 
 
 def _judge(
@@ -191,7 +176,7 @@ def _without_leftovers(
 
 def _figures(plan: Plan) -> dict[str, Any]:
     """Return the plan's figures."""
-    cycles = sum(sum(predict(program)) for program in plan.programs)
+    cycles = sum(predict_plan(plan))
     host_seconds = host_report.seconds(plan)
     rate = None
     if cycles or host_seconds:
@@ -215,16 +200,8 @@ def _simulate(
     board: Board, plan: Plan, frame: Mapping[int, Array], expected: Mapping[int, Array]
 ) -> None:
     """Compare every layer of the simulated core, and every output, with the golden model."""
-    tensors, layers = plan.network.tensors, plan.layers
-
-    def observe(number: int, value: Array) -> None:
-        index = layers[number].output
-        check(tensors[index], value, expected[index])
-
     try:
         with open_loaded("sim", board, plan.network, plan) as device:
-            result = device.infer(dict(frame), observe)
-        for index, value in result.tensors.items():
-            check(tensors[index], value, expected[index])
+            infer_verified(plan, device, dict(frame), expected, {})
     except Difference as error:
         raise Difference(f"the core: {error}") from None

@@ -2,6 +2,8 @@
 
 from sw.compiler.timing.arrivals import BUS_PACE
 from sw.compiler.timing.core import DescriptorTiming
-from sw.compiler.timing.cycles import by_layer, descriptor_timings, predict
+from sw.compiler.timing.cycles import by_layer, descriptor_timings, predict, predict_plan
 
-__all__ = ["BUS_PACE", "DescriptorTiming", "by_layer", "descriptor_timings", "predict"]
+__all__ = [
+    "BUS_PACE", "DescriptorTiming", "by_layer", "descriptor_timings", "predict", "predict_plan",
+]

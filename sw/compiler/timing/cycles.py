@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from hw.contract.config import CoreConfig
 from hw.contract.records import PARAMETER_FIELDS
+from sw.compiler.program.plan import Plan
 from sw.compiler.program.program import Program
 from sw.compiler.program.work import Work
 from sw.compiler.timing.arrivals import Arrivals, arrivals
@@ -17,6 +18,7 @@ __all__ = [
     "descriptor_timings",
     "layer_cycles",
     "predict",
+    "predict_plan",
     "tasks_of",
     "work_timings",
 ]
@@ -39,6 +41,11 @@ def predict(program: Program, pace: int | None = None) -> list[int]:
     """
     host = None if pace is None else arrivals(program.chunks, pace, program.config)
     return layer_cycles(program.work, program.ring_words, program.config, host)
+
+
+def predict_plan(plan: Plan) -> list[int]:
+    """Predict the cycles of every layer of all programs, with all inputs on the chip."""
+    return [cycles for program in plan.programs for cycles in predict(program)]
 
 
 def descriptor_timings(program: Program) -> list[DescriptorTiming]:

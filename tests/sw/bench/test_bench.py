@@ -24,7 +24,6 @@ from sw.bench.measure import (
     check_agreement,
     measure,
     model_profile,
-    random_inputs,
     read_clock,
 )
 from sw.bench.rivals import RIVALS, VISUAL_WAKE_WORDS, rivals_of
@@ -32,6 +31,7 @@ from sw.compiler import Program, compile_graph
 from sw.compiler.timing import predict
 from sw.driver import open_device
 from sw.fuzz.builder import NetworkBuilder
+from sw.images import random_inputs
 
 BOARD = boards.get("icebreaker")
 MHZ = BOARD.config.core_mhz
