@@ -28,7 +28,7 @@ def _without_float_edges(model: RawModel) -> RawModel:
     for op in model.operators:
         if op.kind in ("QUANTIZE", "DEQUANTIZE") and len(op.outputs) == 1:
             x, y = op.operand(0), op.outputs[0]
-            readers = sum(x in other.inputs for other in model.operators)
+            readers = sum(x in other.inputs for other in model.operators) + outputs.count(x.index)
             read = any(y in other.inputs for other in model.operators)
             if x.dtype == "float32" and x.index in inputs and readers == 1:
                 inputs[inputs.index(x.index)] = y.index

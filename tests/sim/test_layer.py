@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from common import tool
 from sim import layer
 from sim.cases import Case, cases
 from sw import importer
+from sw.bench import __main__ as bench
 from sw.fuzz.builder import NetworkBuilder
 
 pytestmark = pytest.mark.slow
@@ -119,6 +121,21 @@ def test_what_is_refused_is_the_hosts(tmp_path: Path, capsys: pytest.CaptureFixt
     assert [entry["layer"] for entry in data["layers"]] == [0, 3]
     assert all(entry["exact"] for entry in data["layers"])
     assert [(entry["layer"], entry["op"]) for entry in data["host"]] == [(1, "CONV_2D")]
+
+
+@pytest.mark.parametrize("tool", [layer.main, bench.main])
+def test_inputs_of_float32(tool: Callable[[list[str]], int], tmp_path: Path) -> None:
+    """They stay where two QUANTIZEs read them, and random ones are numbers."""
+    net = NetworkBuilder(seed=1)
+    x = net.file.tensor((1, 6, 6, 3), "float32", name="image")
+    quantised = [net.file.tensor((1, 6, 6, 3), "int8", [0.05], [zero]) for zero in (0, 3)]
+    for q in quantised:
+        net.file.operator("QUANTIZE", [x], [q])
+    path = tmp_path / "float.tflite"
+    path.write_bytes(
+        net.file.build([x], [net.add(*(net.conv_2d(q, 8, kernel=(3, 3)) for q in quantised))])
+    )
+    assert tool([str(path), *BOARD]) == 0
 
 
 def spoil(case: Case, *at: int) -> Case:

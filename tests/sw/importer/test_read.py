@@ -323,6 +323,16 @@ def test_operator_codes_of_one_field(field: int) -> None:
     assert importer.loads(bytes(model)).ops[0].kind == "RESHAPE"
 
 
+def test_a_float_input_that_is_an_output_stays() -> None:
+    b = FileBuilder()
+    x = b.tensor((1, 4), "float32", name="image")
+    y = b.tensor((1, 4), "int8", [0.5], [3])
+    b.operator("QUANTIZE", [x], [y])
+    graph = importer.loads(b.build([x], [y, x]))
+    assert [op.kind for op in graph.ops] == ["QUANTIZE"]
+    assert graph.inputs == (x,) and graph.outputs == (y, x)
+
+
 def test_float_edges_that_are_read_elsewhere_stay() -> None:
     b = FileBuilder()
     x = b.tensor((1, 4), "float32", name="image")
