@@ -8,7 +8,7 @@ from typing import Any
 
 from sw.fuzz.assemble import build_network
 from sw.fuzz.layers import CONSTANTS, GRIDS, Input, Layer
-from sw.fuzz.network import Network
+from sw.fuzz.network import Network, first_valid
 
 __all__ = ["random_around"]
 
@@ -23,13 +23,7 @@ MOST = 6000
 
 def random_around(number: int) -> Network:
     """Return the network of a number."""
-    generator = _Generator(random.Random(f"around {number}"))
-    while True:
-        try:
-            return generator.network()
-        except ValueError:
-            # Shapes that did not fit each other; another one.
-            continue
+    return first_valid(_Generator(random.Random(f"around {number}")).network)
 
 
 class _Generator:

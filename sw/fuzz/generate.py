@@ -9,7 +9,7 @@ from typing import Any
 
 from sw.fuzz.assemble import build_network
 from sw.fuzz.layers import BIASES, CONSTANTS, FORMS, SCALES, WEIGHTS, Input, Layer
-from sw.fuzz.network import Network
+from sw.fuzz.network import Network, first_valid
 
 __all__ = ["random_network"]
 
@@ -37,13 +37,7 @@ MOST_TAIL = 3000
 
 def random_network(number: int) -> Network:
     """Return the network of a number."""
-    generator = _Generator(random.Random(f"network {number}"))
-    while True:
-        try:
-            return generator.network()
-        except ValueError:
-            # Shapes that did not fit each other; another one.
-            continue
+    return first_valid(_Generator(random.Random(f"network {number}")).network)
 
 
 class _Generator:

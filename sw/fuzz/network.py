@@ -7,14 +7,14 @@ that the others keep their contents when one of them is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sw.fuzz.assemble import build_network
 from sw.fuzz.layers import Input, Layer
 
-__all__ = ["Network"]
+__all__ = ["Network", "first_valid"]
 
 PLAIN = Layer(kind="")
 """What every field is when nothing is special."""
@@ -160,3 +160,13 @@ def _tuples(data: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, list) else value
         for key, value in data.items()
     }
+
+
+def first_valid(generate: Callable[[], Network]) -> Network:
+    """Return the first network that can be, of those that a generator makes one after the other."""
+    while True:
+        try:
+            return generate()
+        except ValueError:
+            # Shapes that did not fit each other; another one.
+            continue

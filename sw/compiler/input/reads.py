@@ -48,6 +48,13 @@ class SystolicRead:
         """Steps of a window."""
         return len(self.slots) // self.parts
 
+    @property
+    def fields(self) -> dict[str, int]:
+        """What a descriptor is told of the walk, but for its windows and where it begins."""
+        names = ("inner", "middle", "last_steps", "steps")
+        steps = ("step_inner", "step_middle", "step_column", "step_row")
+        return {name: int(getattr(self, name)) for name in (*names, *steps)}
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ColumnGroup:

@@ -133,17 +133,10 @@ def _of_windows(ctx: Context, site: AverageSite, part: Part, output: Place) -> I
         yield Command(
             fields={
                 "mode": Mode.SYSTOLIC,
-                "last_steps": read.last_steps,
-                "steps": read.steps,
-                "inner": read.inner,
-                "middle": read.middle,
                 "width": width,
                 "height": height,
                 "blocks": 1,
-                "step_inner": read.step_inner,
-                "step_middle": read.step_middle,
-                "step_column": read.step_column,
-                "step_row": read.step_row,
+                **read.fields,
                 "output_step": words,
                 **site.descriptor_fields(part.requantisation),
             },

@@ -171,17 +171,10 @@ def _command(
     return Command(
         fields={
             "mode": Mode.SYSTOLIC,
-            "last_steps": read.last_steps,
-            "steps": read.steps,
-            "inner": read.inner,
-            "middle": read.middle,
+            **read.fields,
             "width": width,
             "height": height,
             "blocks": len(blocks) // read.parts,
-            "step_inner": read.step_inner,
-            "step_middle": read.step_middle,
-            "step_column": read.step_column,
-            "step_row": read.step_row,
             "output_step": route.words,
             **route.fields,
             **(partial if read.parts > 1 else {}),
