@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
 import pytest
 from support.compiled import random_inputs
+from support.detections import detector
 from support.divided import host_alone, host_between
 
 import boards
-from sw import golden, host_report, importer
+from sw import golden, host_report, host_time, importer
 from sw.compiler import Plan, compile_network
 from sw.fuzz.builder import NetworkBuilder
 from sw.host_time import ERROR, operator_seconds, plan_seconds
+from sw.ir import Graph
 
 CONFIG = boards.get("icebreaker").config
 
@@ -21,23 +23,42 @@ def plan_of(data: bytes, **options: bool) -> Plan:
     return compile_network(importer.loads(data, "host"), CONFIG, board="icebreaker", **options)
 
 
-@pytest.mark.slow
-def test_the_estimate_is_within_its_factor() -> None:
-    """Of work that takes long enough to be measured: a convolution, pointwise ones, a depthwise."""
+def convolutions() -> Graph:
+    """A convolution, a pointwise and a depthwise one, long enough to be measured."""
     net = NetworkBuilder(seed=1)
     x = net.input((1, 48, 48, 16))
     y = net.conv_2d(net.conv_2d(x, 32, kernel=(3, 3)), 64, kernel=(1, 1))
-    data = net.build(outputs=[net.depthwise_conv_2d(y, kernel=(3, 3))])
-    graph = importer.loads(data, "work")
+    return importer.loads(net.build(outputs=[net.depthwise_conv_2d(y, kernel=(3, 3))]), "work")
+
+
+def choice_of_boxes() -> Graph:
+    net, outputs = detector(count=1500, columns=3)
+    return importer.loads(net.build(outputs=outputs), "work")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("work", [convolutions, choice_of_boxes])
+def test_the_estimate_is_within_its_factor(work: Callable[[], Graph]) -> None:
+    """In one of some tries: whatever else computes may come between estimate and measurement."""
+    graph = work()
     inputs = random_inputs(graph, 0)
-    golden.run(graph, inputs)
-    taken = []
-    for _ in range(5):
-        began = time.perf_counter()
-        golden.run(graph, inputs)
-        taken.append(time.perf_counter() - began)
-    estimate = sum(operator_seconds(graph, op) for op in graph.ops)
-    assert 1 / ERROR < estimate / min(taken) < ERROR
+    ratios = []
+    for _ in range(10):
+        host_time._rates.cache_clear()
+        estimate = sum(operator_seconds(graph, op) for op in graph.ops)
+        ratios.append(estimate / host_time._best(lambda: golden.run(graph, inputs)))
+        if 1 / ERROR < ratios[-1] < ERROR:
+            return
+    pytest.fail(f"estimate by measurement: {ratios}")
+
+
+def test_more_choices_take_longer() -> None:
+    """Of boxes: the most that may be chosen counts."""
+    net, outputs = detector(detections=2)
+    few = importer.loads(net.build(outputs=outputs), "few")
+    net, outputs = detector(detections=20)
+    many = importer.loads(net.build(outputs=outputs), "many")
+    assert operator_seconds(few, few.ops[-1]) < operator_seconds(many, many.ops[-1])
 
 
 def test_more_work_takes_longer() -> None:
