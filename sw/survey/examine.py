@@ -17,6 +17,7 @@ from common.arrays import Array
 from common.errors import SeparableError
 from hw.contract.board import Board
 from sw import golden, host_report, images, importer
+from sw.arrival import cycles_with_input
 from sw.compiler import Plan, compile_network
 from sw.compiler.timing import predict_plan
 from sw.driver import infer_verified, open_loaded
@@ -75,11 +76,14 @@ class Finding:
     core_share : float or None
         Part of the multiplications that the core does.
     cycles : int or None
-        Of the core, predicted.
+        Of the core, predicted, with the input on the chip.
+    cycles_with_input : int or None
+        Those with the host on the board's serial line, at least, if the input does not fit into
+        memory and is written while the core runs.
     host_seconds : float or None
         Estimate.
     inferences_per_second : float or None
-        With both.
+        With the host's time, and with the cycles that count the input, if there are any.
     judge : str
         ``"equal"``, ``"refuses"``, ``"crashes"``, or empty if LiteRT was not asked.
     core : str
@@ -98,6 +102,7 @@ class Finding:
     device_macs: int | None = None
     core_share: float | None = None
     cycles: int | None = None
+    cycles_with_input: int | None = None
     host_seconds: float | None = None
     inferences_per_second: float | None = None
     judge: str = ""
@@ -134,7 +139,7 @@ def _examine(task: Task, found: dict[str, Any]) -> None:
         graph, board.config, board=board.name, flash_address=board.flash.program_base,
         fallback=task.fallback,
     )
-    found |= _figures(plan)
+    found |= _figures(plan, board)
     if task.simulated and plan.programs:
         _simulate(board, plan, frame, expected)
         found["core"] = "equal"
@@ -174,13 +179,17 @@ def _without_leftovers(
     }
 
 
-def _figures(plan: Plan) -> dict[str, Any]:
+def _figures(plan: Plan, board: Board) -> dict[str, Any]:
     """Return the plan's figures."""
     cycles = sum(predict_plan(plan))
+    arriving = cycles_with_input(plan, board.baud)
+    slower = arriving["line_at_least"] if arriving else None
     host_seconds = host_report.seconds(plan)
     rate = None
     if cycles or host_seconds:
-        rate = host_report.inferences_per_second(cycles, plan.config.core_mhz, host_seconds)
+        rate = host_report.inferences_per_second(
+            slower or cycles, plan.config.core_mhz, host_seconds
+        )
     back = [op for op in plan.host if op.macs] or (plan.host if len(plan.programs) != 1 else ())
     return {
         "falls_back": tuple(dict.fromkeys(op.kind for op in back)),
@@ -191,6 +200,7 @@ def _figures(plan: Plan) -> dict[str, Any]:
         "device_macs": plan.device_macs,
         "core_share": plan.device_macs / plan.macs if plan.macs else None,
         "cycles": cycles,
+        "cycles_with_input": slower,
         "host_seconds": host_seconds,
         "inferences_per_second": rate,
     }

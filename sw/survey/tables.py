@@ -44,8 +44,8 @@ def table(findings: Sequence[Finding]) -> Table:
             _figure(finding.macs, ","),
             _figure(finding.core_share, ".1%"),
             _figure(finding.cycles, ","),
-            _figure(None if host is None else host * 1e3, ".1f"),
-            _figure(finding.inferences_per_second, ".1f"),
+            _figure(None if host is None else host * 1e3, ",.1f"),
+            _figure(finding.inferences_per_second, ",.1f"),
             exactness(finding),
         )
     return result
@@ -62,6 +62,11 @@ def reasons(findings: Sequence[Finding]) -> list[str]:
             parts = f"{finding.programs} programs; " if finding.programs != 1 else ""
             kinds = ", ".join(finding.falls_back)
             lines.append(f"{name}: {parts}on the host: {kinds}: {finding.reason}")
+        if finding.cycles_with_input:
+            lines.append(
+                f"{name}: the input does not fit into memory: the rate is that of at least "
+                f"{finding.cycles_with_input:,} cycles, with the serial line"
+            )
         if finding.judge in ("refuses", "crashes"):
             lines.append(f"{name}: LiteRT {finding.judge}")
     return lines

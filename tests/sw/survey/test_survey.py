@@ -13,6 +13,7 @@ import pytest
 from support.detections import detector
 from support.divided import host_between
 
+import boards
 from sw import golden
 from sw.fuzz.builder import NetworkBuilder
 from sw.survey import __main__ as survey
@@ -43,6 +44,25 @@ def survey_of(folder: Path, *more: str) -> tuple[int, list[dict[str, Any]], list
                         *more])
     with table.open(newline="", encoding="utf-8") as file:
         return code, json.loads(target.read_text())["files"], list(csv.DictReader(file))
+
+
+def test_the_rate_counts_an_input_that_does_not_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cycles are those with the input on the chip; the serial line takes longer."""
+    net = NetworkBuilder(seed=2)
+    x = net.conv_2d(net.input((1, 224, 224, 3)), 8, kernel=(3, 3), stride=(2, 2))
+    (tmp_path / "large.tflite").write_bytes(net.build(outputs=[x]))
+    (tmp_path / "small.tflite").write_bytes(small())
+    _, (large, fits), _ = survey_of(tmp_path, "--no-judge", "--no-core")
+    assert fits["cycles_with_input"] is None
+    taken = large["cycles_with_input"]
+    assert taken > large["cycles"]
+    rate = boards.get("icebreaker").config.core_mhz * 1e6 / taken
+    assert large["inferences_per_second"] == pytest.approx(rate) and not large["host_seconds"]
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "large.tflite: the input does not fit into memory" in printed
+    assert f"at least {taken:,} cycles" in printed
 
 
 def test_file_names_that_are_no_text(tmp_path: Path) -> None:
