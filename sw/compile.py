@@ -118,9 +118,12 @@ def _summary(plan: Plan, cycles: int, baud: int) -> str:
     clock = plan.config.core_mhz
     texts = list(map(_program_summary, plan.programs))
     if host_report.computes(plan):
+        value = host_report.inferences_per_second(cycles, clock, host_report.seconds(plan))
+        if value is None:
+            return "none of the outputs is made by an operator: there is nothing to run"
         rate = (
-            f"{host_report.inferences_per_second(cycles, clock, host_report.seconds(plan)):.1f} "
-            f"inferences per second at {clock:g} MHz with the host's part, less the line's time"
+            f"{value:,.1f} inferences per second at {clock:g} MHz with the host's part, less the "
+            "line's time"
         )
     else:
         rate = f"{clock * 1e6 / cycles:.1f} inferences per second at {clock:g} MHz"

@@ -24,9 +24,10 @@ def seconds(plan: Plan) -> float:
     return sum(plan_seconds(plan).values())
 
 
-def inferences_per_second(cycles: int, clock_mhz: float, host_seconds: float) -> float:
-    """Return the rate of inferences that follow each other: the core's time and the host's."""
-    return 1 / (cycles / (clock_mhz * 1e6) + host_seconds)
+def inferences_per_second(cycles: int, clock_mhz: float, host_seconds: float) -> float | None:
+    """Return the rate of inferences that follow each other, or None if they take no time."""
+    taken = cycles / (clock_mhz * 1e6) + host_seconds
+    return 1 / taken if taken else None
 
 
 def table(plan: Plan) -> Table | None:

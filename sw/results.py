@@ -59,10 +59,8 @@ def describe(
         )
     if host and result.cycles is not None:
         rate = host_report.inferences_per_second(result.cycles, clock_mhz, result.host_seconds)
-        lines.append(
-            f"  host     {result.host_seconds * 1e3:.2f} ms: {rate:.1f} inferences/s in all, less "
-            "the line's time"
-        )
+        in_all = "" if rate is None else f": {rate:,.1f} inferences/s in all, less the line's time"
+        lines.append(f"  host     {result.host_seconds * 1e3:.2f} ms{in_all}")
     if result.exact is not None:
         lines.append(f"  exact    {'yes' if result.exact else 'NO'}")
     return lines

@@ -16,7 +16,7 @@ from sw import ir
 from sw.compiler.graph.division import divide
 from sw.compiler.graph.operands import is_layer
 from sw.compiler.graph.partition import host_rule
-from sw.compiler.graph.passes import run_passes
+from sw.compiler.graph.passes import drop_unused, run_passes
 from sw.compiler.graph.refusals import Refused
 from sw.compiler.pipeline import FLASH_ADDRESS, REMOVE_CONSTANT_CHANNELS, compile_graph
 from sw.compiler.program.plan import FLASH_BYTES, HostOperator, Plan, program_end
@@ -79,9 +79,12 @@ def compile_network(
         host=_host(graph, programs, rules),
     )
     if plan.flash_end > FLASH_BYTES:
+        remedy = "use a smaller width multiplier or smaller images"
+        if plan.flash_bytes <= FLASH_BYTES - FLASH_ADDRESS < plan.flash_end:
+            remedy = "put fewer networks in front of it"
         raise UnsupportedError(
             f"{graph.name}: its programs end at byte {plan.flash_end:,} of the flash, and the core "
-            f"reads {FLASH_BYTES:,}; use a smaller width multiplier or smaller images"
+            f"reads {FLASH_BYTES:,}; {remedy}"
         )
     return plan
 
@@ -135,7 +138,9 @@ def _host(
     graph: ir.Graph, programs: Sequence[Program], rules: Mapping[str, str]
 ) -> tuple[HostOperator, ...]:
     """Return what the host computes; a RESHAPE is no work."""
-    ops = [op for p in programs for op in (*p.prefix.ops, *p.suffix.ops)] if programs else graph.ops
+    ops: Sequence[ir.Operator] = drop_unused(graph).ops
+    if programs:
+        ops = [op for p in programs for op in (*p.prefix.ops, *p.suffix.ops)]
     return tuple(
         HostOperator(
             name=op.name, kind=op.kind, macs=graph.macs(op),

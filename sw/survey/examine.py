@@ -185,11 +185,9 @@ def _figures(plan: Plan, board: Board) -> dict[str, Any]:
     arriving = cycles_with_input(plan, board.baud)
     slower = arriving["line_at_least"] if arriving else None
     host_seconds = host_report.seconds(plan)
-    rate = None
-    if cycles or host_seconds:
-        rate = host_report.inferences_per_second(
-            slower or cycles, plan.config.core_mhz, host_seconds
-        )
+    rate = host_report.inferences_per_second(
+        slower or cycles, plan.config.core_mhz, host_seconds
+    )
     back = [op for op in plan.host if op.macs] or (plan.host if len(plan.programs) != 1 else ())
     return {
         "falls_back": tuple(dict.fromkeys(op.kind for op in back)),

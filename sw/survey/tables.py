@@ -62,6 +62,8 @@ def reasons(findings: Sequence[Finding]) -> list[str]:
             parts = f"{finding.programs} programs; " if finding.programs != 1 else ""
             kinds = ", ".join(finding.falls_back)
             lines.append(f"{name}: {parts}on the host: {kinds}: {finding.reason}")
+        elif finding.programs == 0:
+            lines.append(f"{name}: none of its outputs is made by a layer")
         if finding.cycles_with_input:
             lines.append(
                 f"{name}: the input does not fit into memory: the rate is that of at least "

@@ -15,7 +15,7 @@ from support.judges import LiteRT
 import boards
 from common.errors import UnsupportedError
 from sim.functional import run_plan
-from sw import golden, importer
+from sw import golden, host_report, importer
 from sw.compiler import Plan, compile_graph, compile_network, load_plan, save_plan
 from sw.compiler.program.plan import SECTOR
 from sw.compiler.timing import predict
@@ -126,8 +126,20 @@ def test_memory_that_is_too_small_sends_the_largest_to_the_host() -> None:
 
 def test_programs_that_do_not_fit_into_the_flash() -> None:
     graph = importer.loads(host_between(), "large")
-    with pytest.raises(UnsupportedError, match=r"large: its programs end at byte .* of the flash"):
+    with pytest.raises(
+        UnsupportedError,
+        match=r"large: its programs end at byte .* of the flash.*; put fewer networks in front",
+    ):
         compile_network(graph, CONFIG, flash_address=(1 << 24) - 4096)
+
+
+def test_what_no_output_depends_on_is_not_the_hosts() -> None:
+    net = NetworkBuilder(seed=10)
+    x = net.input((1, 4, 4, 8))
+    net.conv_2d(x, 8)
+    plan = compile_network(importer.loads(net.build(outputs=[x]), "echo"), CONFIG)
+    assert plan.programs == () and plan.host == ()
+    assert host_report.inferences_per_second(0, CONFIG.core_mhz, host_report.seconds(plan)) is None
 
 
 def test_float_input_of_two_conversions() -> None:

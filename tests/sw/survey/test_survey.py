@@ -14,7 +14,7 @@ from support.detections import detector
 from support.divided import host_between
 
 import boards
-from sw import golden
+from sw import compile, golden
 from sw.fuzz.builder import NetworkBuilder
 from sw.survey import __main__ as survey
 from sw.survey import examine as examination
@@ -63,6 +63,21 @@ def test_the_rate_counts_an_input_that_does_not_fit(
     printed = " ".join(capsys.readouterr().out.split())
     assert "large.tflite: the input does not fit into memory" in printed
     assert f"at least {taken:,} cycles" in printed
+
+
+def test_no_output_is_made_by_a_layer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What no output depends on is nobody's work."""
+    net = NetworkBuilder(seed=3)
+    x = net.input((1, 4, 4, 8))
+    net.conv_2d(x, 8)
+    (tmp_path / "echo.tflite").write_bytes(net.build(outputs=[x]))
+    _, (echo,), _ = survey_of(tmp_path, "--no-judge", "--no-core")
+    assert (echo["verdict"], echo["macs"], echo["programs"]) == ("runs", 0, 0)
+    assert "echo.tflite: none of its outputs is made by a layer" in capsys.readouterr().out
+    assert compile.main([str(tmp_path / "echo.tflite"), "--board", "icebreaker"]) == 0
+    assert "there is nothing to run" in capsys.readouterr().out
 
 
 def test_file_names_that_are_no_text(tmp_path: Path) -> None:
