@@ -70,6 +70,17 @@ class SpiFlash:
         """Return bytes."""
         return self._exchange([(bytes([READ]) + address.to_bytes(3, "big"), b"", count)])[0]
 
+    def _check_identity(self) -> None:
+        """Ask for the flash's maker and kind: not every one that fits can be read by the core."""
+        identity = self._exchange([(bytes([IDENTITY]), b"", 3)])[0]
+        if identity in (b"\x00\x00\x00", b"\xff\xff\xff"):
+            raise DeviceError("the board's flash does not answer")
+        if identity[:2] == bytes([WINBOND, PLAIN]):
+            raise DeviceError(
+                f"the board's flash ({identity.hex(' ')}) has no double transfer rate, which the "
+                "core reads with: it takes a W25Q...-DTR (ordering code IM or JM, ef 70 ..)"
+            )
+
     def store(
         self,
         address: int,
@@ -109,14 +120,7 @@ class SpiFlash:
                 f"a sector of {SECTOR} bytes, and all of it below {FLASH_BYTES:#x}"
             )
         self._settle()
-        identity = self._exchange([(bytes([IDENTITY]), b"", 3)])[0]
-        if identity in (b"\x00\x00\x00", b"\xff\xff\xff"):
-            raise DeviceError("the board's flash does not answer")
-        if identity[:2] == bytes([WINBOND, PLAIN]):
-            raise DeviceError(
-                f"the board's flash ({identity.hex(' ')}) has no double transfer rate, which the "
-                "core reads with: it takes a W25Q...-DTR (ordering code IM or JM, ef 70 ..)"
-            )
+        self._check_identity()
         say = progress or (lambda done, total: None)
         mark = record(data)
         found = self.read(end, RECORD_BYTES)

@@ -70,6 +70,20 @@ def optimiser(module: Module, rate: float, decay: float) -> torch.optim.Optimize
     return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)
 
 
+def _warm_cosine(
+    sgd: torch.optim.Optimizer, first: int, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """Return a schedule of the rate: it rises for the first steps, and falls for the others."""
+    return torch.optim.lr_scheduler.SequentialLR(
+        sgd,
+        [
+            torch.optim.lr_scheduler.LinearLR(sgd, 0.05, total_iters=first),
+            torch.optim.lr_scheduler.CosineAnnealingLR(sgd, max(1, steps - first)),
+        ],
+        [first],
+    )
+
+
 def train(
     module: Module,
     training: Split,
@@ -112,15 +126,7 @@ def train(
     forward = torch.compile(module) if compiled else module
     sgd = optimiser(module, rate, decay)
     per_epoch = len(training.images) // batch
-    first = max(1, round(per_epoch * warmup))
-    schedule = torch.optim.lr_scheduler.SequentialLR(
-        sgd,
-        [
-            torch.optim.lr_scheduler.LinearLR(sgd, 0.05, total_iters=first),
-            torch.optim.lr_scheduler.CosineAnnealingLR(sgd, max(1, per_epoch * epochs - first)),
-        ],
-        [first],
-    )
+    schedule = _warm_cosine(sgd, max(1, round(per_epoch * warmup)), per_epoch * epochs)
     start = time.monotonic()
     for epoch in range(1, epochs + 1):
         total = 0.0
