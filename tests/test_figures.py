@@ -186,6 +186,7 @@ def test_the_design_is_the_reports() -> None:
         "the sources give another design; measure it: python -m sw.figures --only build --write")
 
 
+@pytest.mark.slow
 @ELABORATES
 def test_another_design_has_another_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     board = boards.get(store.BOARD)

@@ -154,6 +154,7 @@ def test_rates_count(board: SimulatedBoard) -> None:
                     assert crc32(port.read(1000), seed) != 0
 
 
+@pytest.mark.slow
 def test_no_time_passes_without_a_reason(board: SimulatedBoard) -> None:
     with served(board):
         wait_until_idle(board)

@@ -64,6 +64,7 @@ def test_run_verifies_it(program: Path, frame: Path, tmp_path: Path, backend: st
         assert layer["proven"] is (True if device else None)
 
 
+@pytest.mark.slow
 def test_without_verify_nothing_is_called_exact(
     program: Path, frame: Path, tmp_path: Path
 ) -> None:
@@ -87,6 +88,7 @@ def test_differences_are_found(
     assert "the golden model's" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_stream_runs_it(
     program: Path, frame: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -187,6 +187,7 @@ def test_user_errors(
     assert "report.json: cannot be written" in error_of(capsys)
 
 
+@pytest.mark.slow
 def test_no_compiler(
     files: tuple[str, list[str]],
     tmp_path: Path,
@@ -227,6 +228,7 @@ def test_float_outputs_stay_numbers() -> None:
     assert "[0.25, -1.5, 0.75]" in text and "[1099511627776]" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE_NETWORKS)
 def test_whole_networks(shared: Path, tmp_path: Path, name: str) -> None:
     pattern, inputs = WHOLE_NETWORKS[name]
@@ -249,6 +251,7 @@ def test_small_network_is_deterministic() -> None:
         np.testing.assert_array_equal(golden.run(a, x)[index], golden.run(b, x)[index])
 
 
+@pytest.mark.slow
 def test_constant_channels_can_be_dropped(shared, tmp_path, capsys):
     """VWW has dead channels; without them every tensor is still what it is."""
     path = tmp_path / "report.json"

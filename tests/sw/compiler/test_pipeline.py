@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.compiled import check_program
+from support.marks import slow
 
 import boards
 from common.errors import UnsupportedError
@@ -34,7 +35,9 @@ def load(shared: Path, name: str) -> Graph:
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-@pytest.mark.parametrize("name", INPUTS)
+@pytest.mark.parametrize(
+    "name", ["vww_96_int8", "person_detect", slow("mobilenet_v1_0.25_128_quant")]
+)
 def test_every_tensor_equals_golden(shared: Path, name: str, config: str) -> None:
     graph = load(shared, name)
     program = compile_graph(graph, CONFIGS[config])
@@ -47,8 +50,8 @@ def test_every_tensor_equals_golden(shared: Path, name: str, config: str) -> Non
     [
         ("vww_96_int8", 7_489_664, 14, 485_000),
         ("person_detect", 7_157_888, 5, 465_000),
-        ("mobilenet_v1_0.25_128_quant", 13_570_304, 15, 1_035_000),
-        ("mobilenetv2_160_035", 29_597_360, 15, 2_050_000),
+        slow("mobilenet_v1_0.25_128_quant", 13_570_304, 15, 1_035_000),
+        slow("mobilenetv2_160_035", 29_597_360, 15, 2_050_000),
     ],
 )
 def test_sizes(shared: Path, name: str, macs: int, steps: int, cycles: int) -> None:
@@ -58,6 +61,7 @@ def test_sizes(shared: Path, name: str, macs: int, steps: int, cycles: int) -> N
     assert sum(predict(program)) < cycles
 
 
+@pytest.mark.slow
 def test_v2_runs_row_by_row_where_it_has_to(shared: Path) -> None:
     graph = load(shared, "mobilenetv2_160_035")
     program = compile_graph(graph, CONFIGS["icebreaker"])
@@ -69,6 +73,7 @@ def test_v2_runs_row_by_row_where_it_has_to(shared: Path) -> None:
     check_program(graph, program, [x])
 
 
+@pytest.mark.slow
 def test_networks_that_do_not_fit(shared: Path) -> None:
     config = dataclasses.replace(CoreConfig(), memory_depth=2048)
     with pytest.raises(UnsupportedError, match=r"needs at least [0-9]+ KB .* the core has 16 KB"):

@@ -78,6 +78,7 @@ def test_a_stream(device: Device, graph: Graph, program: Program) -> None:
     assert times == sorted(times)
 
 
+@pytest.mark.slow
 def test_a_stream_of_a_damaged_program(device: Device, graph: Graph, program: Program) -> None:
     """Each frame has the error, and the stream goes on."""
     device.load(replace(program, flash=program.flash[: len(program.flash) // 2]))
@@ -124,6 +125,7 @@ def test_a_run_that_was_left_behind(
     device.load(program)
 
 
+@pytest.mark.slow
 def test_a_device_that_stays_busy(program: Program) -> None:
     with (
         Device(SimTransport(CONFIG), CONFIG) as device,
@@ -139,6 +141,7 @@ def stay_busy(*_: object) -> None:
     raise DeviceTimeout("still busy")
 
 
+@pytest.mark.slow
 def test_a_second_program_replaces_the_first(device: Device, graph: Graph) -> None:
     net = NetworkBuilder(seed=9)
     y = net.conv_2d(net.input((1, 5, 5, 8)), 8, kernel=(1, 1))

@@ -67,6 +67,7 @@ def test_no_wrong_result_and_no_lost_frame(
     assert max(later - earlier for earlier, later in pairwise(ends)) < FRAME_SECONDS
 
 
+@pytest.mark.slow
 def test_a_result_that_the_next_run_may_have_overwritten() -> None:
     """The answer to its read is lost, and the start behind that read has happened."""
     begun = 0

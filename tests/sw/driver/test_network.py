@@ -35,6 +35,7 @@ def outputs_are_right(graph: Graph, device: NetworkDevice, seed: int) -> None:
         np.testing.assert_array_equal(got[index], expected[index])
 
 
+@pytest.mark.slow
 def test_times_and_progress_are_of_all_programs() -> None:
     graph, plan = compiled(host_between(), "between")
     seen: list[tuple[int, int]] = []
@@ -47,6 +48,7 @@ def test_times_and_progress_are_of_all_programs() -> None:
         assert len(result.layer_cycles) == len(plan.layers)
 
 
+@pytest.mark.slow
 def test_streams_of_several_programs() -> None:
     """A frame that does not fit has an error, and the others have results, in order."""
     graph, plan = compiled(heads_over_the_host(), "heads")

@@ -85,6 +85,7 @@ def test_a_device_that_counts_too_much(program: Program) -> None:
         profile(device, program, FRAME)
 
 
+@pytest.mark.slow
 def test_a_device_that_does_not_get_there(program: Program) -> None:
     with Device(Broken("held"), CONFIG) as device:
         with pytest.raises(DeviceTimeout, match="does not get to descriptor 1"):
@@ -93,6 +94,7 @@ def test_a_device_that_does_not_get_there(program: Program) -> None:
         assert device.infer(FRAME).cycles == sum(predict(program))
 
 
+@pytest.mark.slow
 def test_another_core(program: Program) -> None:
     with (
         open_device("sim", CONFIG) as device,

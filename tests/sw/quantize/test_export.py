@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.float_networks import random_images, random_weights
 from support.judges import LiteRT, Micro
+from support.marks import slow
 
 import boards
 from common.errors import InputError
@@ -237,7 +238,7 @@ def test_preprocessing_is_part_of_the_first_layer(preprocessing: Preprocessing) 
     assert error.mean() < 1 and error.max() < 4
 
 
-@pytest.mark.parametrize("net", [V1, V2])
+@pytest.mark.parametrize("net", [V1, slow(V2)])
 def test_integers_are_near_the_float_network(net: Architecture) -> None:
     float_net = network(net, seed=3)
     images = random_images(net, 40, seed=1)
@@ -258,6 +259,7 @@ def test_file_compiles() -> None:
         assert program.macs == net.macs
 
 
+@pytest.mark.slow
 def test_softmax_is_optional() -> None:
     images = random_images(V1, 4)
     kinds = [

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.float_networks import CORNERS, corner_weights, random_images, random_weights
+from support.marks import slow
 
 import boards
 from sw import importer, ir
@@ -48,6 +49,7 @@ def test_random_networks_compile(net: Architecture, corners: tuple[str, ...]) ->
             assert np.all((factors >= 2**-16) & (factors < 1))
 
 
+@pytest.mark.slow
 def test_channels_without_integers_get_other_scales() -> None:
     """With few fraction bits there are many such channels, and neighbouring scales that have."""
     core = dataclasses.replace(BOARD.config, fraction_bits=9)
@@ -85,7 +87,7 @@ def test_sums_and_averages_that_are_not_taken(monkeypatch: pytest.MonkeyPatch) -
     assert fit.settle(V2, chosen, BOARD.config)[POOL] == chosen[POOL]
 
 
-@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("size", [slow(1), 3])
 def test_averages_are_judged_by_the_compiler(size: int) -> None:
     x, y = ActivationQuantization(0.0235, -128), ActivationQuantization(0.0235, -128)
     assert fit.average_is_taken(x, y, size=size, core=BOARD.config)

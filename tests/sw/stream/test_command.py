@@ -219,6 +219,7 @@ def test_a_missing_extra(
 # -- networks that people have ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_visual_wake_words(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = b"".join(
         (shared / "images" / f"vww_quant_test_{name}.dat").read_bytes()

@@ -78,6 +78,7 @@ def expected(graph: Graph, number: int) -> list[int]:
     return [int(value) for value in output.ravel()]
 
 
+@pytest.mark.slow
 def test_on_the_simulated_core(graph: Graph) -> None:
     program = compile_graph(graph, CONFIG)
     with open_device("sim", CONFIG) as device:
@@ -312,6 +313,7 @@ def test_lines() -> None:
 # -- over a serial line ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_over_a_serial_line(graph: Graph) -> None:
     """The real link and core, simulated: times are those of the line."""
     board = boards.get("icebreaker")

@@ -46,6 +46,7 @@ def survey_of(folder: Path, *more: str) -> tuple[int, list[dict[str, Any]], list
         return code, json.loads(target.read_text())["files"], list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_the_rate_counts_an_input_that_does_not_fit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,6 +160,7 @@ def test_user_errors(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_several_processes_find_the_same(folder: Path) -> None:
     more = ("--no-judge", "--no-core")
     paths = [str(folder / name) for name in ("small.tflite", "damaged.tflite")]

@@ -26,6 +26,7 @@ def test_shipped_images() -> None:
     np.testing.assert_array_equal(chosen.images[13], test.images[3 * 50 + 1])
 
 
+@pytest.mark.slow
 def test_ship(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

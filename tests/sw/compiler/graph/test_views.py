@@ -187,6 +187,7 @@ def on_core(data: bytes, path: Path) -> None:
                 np.testing.assert_array_equal(tensors[index], wanted[index])
 
 
+@pytest.mark.slow
 def test_input_is_an_output(tmp_path: Path) -> None:
     net = NetworkBuilder(seed=12)
     x = net.input((1, 4, 4, 3))

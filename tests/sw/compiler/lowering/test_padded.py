@@ -99,6 +99,7 @@ def test_weights_of_a_band_fit_its_rows() -> None:
     assert (frame.pitch, frame.head, frame.tail, frame.size) == (7, 16, 4, 16 + 38 + 4)
 
 
+@pytest.mark.slow
 def test_a_residual_network_on_the_core() -> None:
     """As ResNet-8 has them: the sums' operands are read by padded convolutions."""
 

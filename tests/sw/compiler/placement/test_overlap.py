@@ -151,6 +151,7 @@ def test_layers_are_as_good_as_cycles(program: Program) -> None:
     assert -MARGIN <= line.board.cycle - begin - overlap.cycle < predict(program)[0] // 2
 
 
+@pytest.mark.slow
 def test_visual_wake_words(shared: Path) -> None:
     """A frame is 27,648 bytes, and has to come no later than 4,000 cycles after a start."""
     graph = importer.load(shared / "models" / "vww_96_int8.tflite")

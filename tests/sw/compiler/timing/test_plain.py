@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support import plain_timing
+from support.marks import slow
 from support.programs import CONFIGS, ICEBREAKER, SMALL, falling, layer, random_layer, work_of
 
 import boards
@@ -95,7 +96,9 @@ def test_the_default_network() -> None:
     check(program.work, program.ring_words, program.config)
 
 
-@pytest.mark.parametrize("name", ["vww_96_int8", "person_detect", "mobilenetv2_160_035"])
+@pytest.mark.parametrize(
+    "name", [slow("vww_96_int8"), "person_detect", slow("mobilenetv2_160_035")]
+)
 def test_networks(shared: Path, name: str) -> None:
     program = compile_graph(
         importer.load(shared / "models" / f"{name}.tflite"), ICEBREAKER, board="icebreaker")
