@@ -191,7 +191,8 @@ def _serve(connection: Connection) -> None:
 
 
 def _infer(interpreter: Any, question: _Question, frame: dict[int, Array]) -> dict[int, Array]:
-    details = interpreter.get_input_details()
+    # A tensor that is named several times is one input.
+    details = list({d["index"]: d for d in interpreter.get_input_details()}.values())
     if len(details) != len(frame):
         raise ValueError(f"{len(details)} inputs instead of {len(frame)}")
     for detail, (index, value) in zip(details, frame.items(), strict=True):

@@ -72,6 +72,8 @@ def convert(model: RawModel, name: str) -> ir.Graph:
         If the parts do not fit each other.
     """
     check_format(model)
+    # A tensor that is named several times is one input: all of its names are one memory.
+    model = replace(model, inputs=tuple(dict.fromkeys(model.inputs)))
     model = _without_float_edges(fold_shapes(in_order(_with_detection_shapes(model))))
     if not model.operators or not model.inputs or not model.outputs:
         raise ModelFormatError("the model has no operators, no inputs or no outputs")
@@ -87,8 +89,6 @@ def convert(model: RawModel, name: str) -> ir.Graph:
                 f"input tensor {tensor.index} ({tensor.name!r}) is a constant, so that what is "
                 "given for it would have no effect; leave it out of the network's inputs"
             )
-    if len(set(model.inputs)) < len(model.inputs):
-        raise UnsupportedError("one tensor is several inputs of the network; name it once")
     ops: list[ir.Operator] = []
     for raw in model.operators:
         check(raw)

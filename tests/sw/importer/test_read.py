@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 import tflite
 
 from common.errors import ModelFormatError, UnsupportedError
-from sw import importer, ir
+from sw import golden, importer, ir
 from sw.fuzz.builder import NetworkBuilder, single
+from sw.fuzz.judge import Judge
 from sw.importer.flatbuffer import Scalar, Schema, _Walker
 from sw.importer.read import read
 from sw.quantize import flatbuffer
@@ -347,3 +349,17 @@ def test_float_edges_that_are_read_elsewhere_stay() -> None:
     kinds = ["QUANTIZE", "QUANTIZE", "ADD", "DEQUANTIZE", "RESHAPE"]
     assert [op.kind for op in graph.ops] == kinds
     assert graph.inputs == (x,) and graph.outputs == (number, flat)
+
+
+def test_an_input_that_is_named_twice_is_one() -> None:
+    net = NetworkBuilder(seed=1)
+    x = net.input((1, 4, 4, 8))
+    net.inputs.append(x)
+    data = net.build(outputs=[net.conv_2d(x, 8)])
+    graph = importer.loads(data)
+    assert graph.inputs == (x,)
+    frame = {x: np.arange(128).reshape(1, 4, 4, 8).astype(np.int8)}
+    with closing(Judge(seconds=10)) as judge:
+        (judged,) = judge.run(data, graph, [frame])
+    expected = golden.run(graph, frame)
+    np.testing.assert_array_equal(judged[graph.outputs[0]], expected[graph.outputs[0]])
