@@ -10,6 +10,12 @@ from sim.board.simulated import SimulatedBoard
 
 __all__ = ["Faults", "SimulatedSerialPort"]
 
+ADAPTER_BYTES = 4096
+"""Bytes that an FT2232H holds of a channel until the computer takes them (data sheet, 2.1)."""
+
+RECEIVE_BYTES = 1 << 16
+"""More than can arrive between two looks."""
+
 
 @dataclass(kw_only=True)
 class Faults:
@@ -71,6 +77,9 @@ class SimulatedSerialPort:
     latency : float
         Seconds that a byte takes from the program to the line, and from the line to the program:
         what USB adds.
+    turn : float
+        Seconds from one moment at which the computer takes what has arrived to the next; 0: it
+        does so at once.
 
     Attributes
     ----------
@@ -80,19 +89,25 @@ class SimulatedSerialPort:
         Everything that is sent is lost, and nothing arrives.
     tap : callable, optional
         Called with everything that is sent.
+    overrun : int
+        Bytes that were lost because the adapter was full.
     """
 
     name = "simulated port"
     grain = 0.0005
 
-    def __init__(self, board: SimulatedBoard, *, latency: float = 0.0) -> None:
+    def __init__(
+        self, board: SimulatedBoard, *, latency: float = 0.0, turn: float = 0.0
+    ) -> None:
         self.board = board
         self._hertz = board.config.core_mhz * 1e6
         self._latency = int(latency * self._hertz)
+        self._turn = int(turn * self._hertz)
         self.to_device, self.to_host = Faults(), Faults()
         self.cut = False
         self.tap: Callable[[bytes], None] | None = None
         self.sent = 0
+        self.overrun = 0
         self._baud = 0
         self._late: list[tuple[int, bytes]] = []
 
@@ -135,7 +150,7 @@ class SimulatedSerialPort:
             if self._late and self._late[0][0] <= self.board.cycle:
                 return self._late.pop(0)[1]
             until = min([deadline, *(due for due, _ in self._late[:1])])
-            data = self.board.serial_receive(65536, until - self.board.cycle, self._latency)
+            data = self._taken(until)
             if self.cut:
                 data = b""
             due = self._late[-1][0] if self._late else self.board.cycle
@@ -146,10 +161,24 @@ class SimulatedSerialPort:
             if not self._late and self.board.cycle >= deadline:
                 return b""
 
+    def _taken(self, until: int) -> bytes:
+        """Let time pass until a cycle at most; return what the computer takes first."""
+        board = self.board
+        wait = until - board.cycle
+        if self._turn:
+            turn = self._turn - board.cycle % self._turn
+            board.run(min(turn, wait))
+            if turn > wait:
+                return b""
+            wait = 0
+        data = board.serial_receive(RECEIVE_BYTES, wait, self._latency)
+        self.overrun += len(data[ADAPTER_BYTES:])
+        return data[:ADAPTER_BYTES]
+
     def discard(self) -> None:
         """Forget what has arrived."""
         self._late.clear()
-        while self.board.serial_receive(65536, 0):
+        while self.board.serial_receive(RECEIVE_BYTES, 0):
             pass
 
     def close(self) -> None:

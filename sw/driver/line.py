@@ -15,10 +15,13 @@ from sw.driver.packets import Operation, Packet, Reply, find_reply, foreign_seed
 from sw.driver.patience import Patience
 from sw.driver.port import Port
 
-__all__ = ["READ_ITEMS", "TRIES", "DeviceRestarted", "Line"]
+__all__ = ["LONGEST_ANSWER", "READ_ITEMS", "TRIES", "DeviceRestarted", "Line"]
 
 READ_ITEMS = 256
 """Items of one packet that reads."""
+
+LONGEST_ANSWER = REPLY_BYTES + 2 * READ_ITEMS
+"""Bytes."""
 
 TRIES = 4
 """Times that a barrier is tried before the line is started anew, and that this is tried."""
@@ -118,7 +121,7 @@ class Line:
             self._check_fresh(reply)
             yield reply
             self._progress = self.port.now()
-        del self._buffer[: -(REPLY_BYTES + 2 * READ_ITEMS)]
+        del self._buffer[:-LONGEST_ANSWER]
 
     def _sizes(self) -> dict[int, int]:
         return {(p.sequence + 1) % SEQUENCES: p.reply_bytes for p in self.flight}

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from hw.contract.link import CRC_BYTES, HEADER_BYTES, SEQUENCES, Space, Status
 from sw.driver.errors import DeviceError
-from sw.driver.line import READ_ITEMS, TRIES, DeviceRestarted, Line
+from sw.driver.line import LONGEST_ANSWER, READ_ITEMS, TRIES, DeviceRestarted, Line
 from sw.driver.packets import Operation, Packet, Reply
 from sw.driver.port import Port
 from sw.driver.rates import RATE_TRIES, Rates
@@ -174,7 +174,8 @@ class Link:
             return
         flight = self.line.flight
         under_way = sum(packet.count * packet.operation.item_bytes for packet in flight)
-        while self._window.has_room(len(flight), under_way):
+        answers = sum(packet.reply_bytes for packet in flight)
+        while self._window.has_room(len(flight), under_way, answers + LONGEST_ANSWER):
             operation = next((o for o in self._queue if o.sent < o.count), None)
             if operation is None:
                 return
@@ -188,6 +189,7 @@ class Link:
             operation.sent += count
             self._transmit(packet)
             under_way += count * operation.item_bytes
+            answers += packet.reply_bytes
             flight.append(packet)
 
     def _transmit(self, packet: Packet) -> None:

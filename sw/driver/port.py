@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import time
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -13,6 +15,9 @@ __all__ = ["HardwarePort", "Port"]
 
 WRITE_SECONDS = 5.0
 """Until a port that takes no bytes counts as dead."""
+
+RECEIVE_BYTES = 1 << 16
+"""Of answers that are taken at once."""
 
 
 class Port(Protocol):
@@ -76,6 +81,8 @@ class HardwarePort:
         self.name = name
         try:
             # Locked for as long as it is open; the lock goes with the process.
+            # Its timeout stays as it is: pyserial sets the line anew with every other one, which on
+            # an FT2232H is a transfer on USB each time.
             self._port: Any = serial.Serial(
                 name, baud, timeout=0, write_timeout=WRITE_SECONDS, exclusive=True
             )
@@ -120,9 +127,13 @@ class HardwarePort:
     def receive(self, timeout: float) -> bytes:
         """Return what has arrived; wait for something, but at most so many seconds."""
         with self._lost():
-            self._port.timeout = max(timeout, 0)
-            first: bytes = self._port.read(1)
-            return first + self._port.read(self._port.in_waiting) if first else b""
+            place = self._port.fileno()
+            if not select.select([place], [], [], max(timeout, 0))[0]:
+                return b""
+            data = os.read(place, RECEIVE_BYTES)
+            if not data:
+                raise OSError("it was unplugged")
+            return data
 
     def discard(self) -> None:
         """Forget what has arrived."""

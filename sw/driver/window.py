@@ -9,6 +9,10 @@ __all__ = ["Window"]
 WINDOW_BYTES = 20_000
 """Bytes under way at most: 16 ms of the highest rate, the longest that USB adapters wait."""
 
+ANSWER_BYTES = 4096
+"""Bytes of answers under way at most: what an FT2232H holds of a channel until the computer takes
+it (data sheet, 2.1).  Nothing stops the device from sending more, which would be lost."""
+
 WINDOW_PACKETS = 100
 """Fewer than half of the sequence numbers."""
 
@@ -36,9 +40,18 @@ class Window:
         """Begin with the largest packets."""
         self.items, self._bytes = MAX_ITEMS, WINDOW_BYTES
 
-    def has_room(self, packets: int, size: int) -> bool:
-        """Whether another packet may follow so many that have so many bytes."""
-        return size < self._bytes and packets < WINDOW_PACKETS
+    def has_room(self, packets: int, size: int, answers: int) -> bool:
+        """Whether another packet may follow so many that have so many bytes.
+
+        Parameters
+        ----------
+        packets : int
+        size : int
+            Bytes of what they write and read.
+        answers : int
+            Bytes of their answers, and of the longest that another packet may have.
+        """
+        return size < self._bytes and packets < WINDOW_PACKETS and answers <= ANSWER_BYTES
 
     @property
     def steady(self) -> bool:

@@ -25,6 +25,7 @@ from sw.driver import (
     DeviceError,
     DeviceLost,
     DeviceTimeout,
+    window,
 )
 from sw.driver.serial import SerialTransport
 from sw.driver.spi_flash import RECORD_BYTES, SECTOR, Command, SpiFlash
@@ -67,6 +68,29 @@ def test_registers_and_memory(transport: SerialTransport) -> None:
     np.testing.assert_array_equal(transport.read_memory(60_001, 3000), data)
     np.testing.assert_array_equal(transport.read_memory(60_257, 3), data[256:259])
     assert transport.retries == 0
+
+
+class Strict(SimulatedSerialPort):
+    """A port at which it ends the test if the adapter loses anything."""
+
+    def receive(self, timeout: float) -> bytes:
+        data = super().receive(timeout)
+        assert not self.overrun
+        return data
+
+
+def test_no_more_answers_than_the_adapter_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However rarely the computer takes them; with more under way, some are lost."""
+    data = np.random.default_rng(2).integers(0, 1 << 16, 4000, np.uint16)
+    port = Strict(SimulatedBoard(CONFIG, link_baud=BAUD), turn=0.016)
+    port.grain = 0.02
+    with SerialTransport(port, CONFIG, baud=BAUD) as transport:
+        transport.write_memory(0, data)
+        np.testing.assert_array_equal(transport.read_memory(0, len(data)), data)
+        assert transport.retries == 0
+        monkeypatch.setattr(window, "ANSWER_BYTES", window.WINDOW_BYTES)
+        with pytest.raises(AssertionError):
+            transport.read_memory(0, len(data))
 
 
 @pytest.mark.slow
