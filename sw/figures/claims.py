@@ -106,6 +106,7 @@ OTHERS: dict[str, dict[str, str]] = {
         "validation 90.75 %": HISTORY,
     },
     "docs/protocol.md": {
+        "FT2232H holds until the computer takes them, 4,096": PART,
         "A frame of 28 KB has to arrive": COUNTED,
         "(1.2 MB/s)": COUNTED,
         "USB adds up to 16 ms": PUBLISHED,
