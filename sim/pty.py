@@ -252,9 +252,7 @@ def _serve(options: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     parser = Parser(prog="python -m sim.pty", description=__doc__)
-    parser.add_argument(
-        "--board", default="icebreaker", help="a board's name (default: %(default)s)"
-    )
+    boards.add_option(parser)
     parser.add_argument(
         "--flash", metavar="FILE", type=Path,
         help="what is in the flash: read from the file, if there is one, and written to it at the "
