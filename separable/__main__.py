@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from common.tool import Parser
 
-__all__ = ["COMMANDS", "main", "module_of"]
+__all__ = ["COMMANDS", "main", "module_of", "script"]
 
 COMMANDS = {
     "compile": ("sw.compile", "compile a network: cycles, memory and flash, layer by layer"),
@@ -120,13 +120,22 @@ def _chosen(arguments: Sequence[str]) -> Callable[[], int]:
     return lambda: module.main(rest)
 
 
-def main() -> NoReturn:
-    """Run the command, as all that this process does."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    import sys
+
+    return _chosen(sys.argv[1:] if arguments is None else arguments)()
+
+
+def script() -> NoReturn:
+    """Run the command as all that this process does: what is installed as ``separable``."""
     import sys
 
     door.begin()
-    door.run(_chosen(sys.argv[1:]))
+    # Here, and not inside: Python may lose an interrupt in the middle of an import.
+    work = _chosen(sys.argv[1:])
+    door.run(work)
 
 
 if __name__ == "__main__":
-    main()
+    script()
