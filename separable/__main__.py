@@ -36,7 +36,7 @@ COMMANDS = {
 }
 """Module and purpose of each command, in the order in which ``--help`` lists them."""
 
-DESCRIPTION = "int8 MobileNet accelerators for small FPGAs, exact to TensorFlow Lite's integers."
+DESCRIPTION = "int8 MobileNet accelerators for small FPGAs, bit-exact with TensorFlow Lite."
 
 EPILOGUE = """\
 "separable COMMAND --help" shows the options of a command; all know -q and -v.

@@ -22,8 +22,6 @@ from common import cache, door, files, terminal, tool
 from common.errors import InputError, UnsupportedError
 from common.terminal import printable
 from hw.contract.board import Board
-from sim.benches import runner
-from sim.board.top import SimTop
 from sim.cases import Case, cases, judge, write_job
 from sim.errors import SimulationError
 from sw import golden, images, ir, report
@@ -173,6 +171,10 @@ def simulate(
             )
             done[number] = LayerRun(number=number, report=refused, error=str(error))
     if todo:
+        # Only now: cocotb and Amaranth take a while.
+        from sim.benches import runner
+        from sim.board.top import SimTop
+
         simulation = runner.build(SimTop(board.config))
         with tempfile.TemporaryDirectory(prefix="separable-") as name:
             folder = Path(name)

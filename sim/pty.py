@@ -23,7 +23,6 @@ from pathlib import Path
 import boards
 from common import door, files
 from common.door import INTERRUPTED
-from common.errors import SeparableError
 from common.tool import Parser, command
 from sim.board.simulated import FLASH_SIZE, SimulatedBoard
 from sim.errors import SimulationError
