@@ -3,14 +3,19 @@
 Nothing here imports Amaranth: the compiler and the driver read the same objects as the generator.
 """
 
+import argparse
 import importlib
 import pkgutil
 from difflib import get_close_matches
 
 from common.errors import SeparableError
+from common.settings import NAME, settings
 from hw.contract.board import Board
 
-__all__ = ["BoardError", "board_names", "get"]
+__all__ = ["DEFAULT", "BoardError", "add_option", "board_names", "default", "get"]
+
+DEFAULT = "icebreaker"
+"""The board where nobody names one."""
 
 
 class BoardError(SeparableError):
@@ -37,3 +42,40 @@ def get(name: str) -> Board:
         raise BoardError(f"there is no board {name!r}; {hint}boards: {', '.join(names)}")
     board: Board = importlib.import_module(f"boards.{name}").BOARD
     return board
+
+
+def default() -> Board:
+    """Return the board that ``separable.toml`` names, or the iCEBreaker.
+
+    Raises
+    ------
+    SeparableError
+        If that file is wrong, or there is no such board.
+    """
+    chosen = settings()
+    try:
+        return get(chosen.board or DEFAULT)
+    except BoardError as error:
+        raise BoardError(f"{chosen.path}: {error}") from None
+
+
+def add_option(parser: argparse.ArgumentParser, purpose: str = "the board") -> None:
+    """Add ``--board NAME``: a name, by default that of :func:`default`.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+    purpose : str
+        What the board is there for.
+    """
+
+    def named(name: str) -> str:
+        # argparse asks it for what stands in the place of an option that is missing.
+        return name or default().name
+
+    option = parser.add_argument(
+        "--board", metavar="NAME", type=named, default="",
+        help=f"{purpose} (default: the one that {NAME} names, here or in a folder above; "
+        f"otherwise {DEFAULT})",
+    )
+    option.completer = lambda **_: board_names()  # type: ignore[attr-defined]  # argcomplete's

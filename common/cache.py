@@ -101,6 +101,7 @@ def entry(kind: str, name: str, make: Callable[[Path], None]) -> dict[str, bytes
     """
     final = directory() / kind / name
     if (found := _read(final)) is not None:
+        _log.info("cache: %s is used", final)
         return found
     with ExitStack() as stack:
         try:
@@ -113,6 +114,7 @@ def entry(kind: str, name: str, make: Callable[[Path], None]) -> dict[str, bytes
             temporary = Path(tempfile.mkdtemp(prefix="separable."))
         stack.callback(_delete, temporary)
         try:
+            _log.info("cache: %s is made", final)
             make(temporary)
             files = {path.name: path.read_bytes() for path in temporary.iterdir()}
         except OSError as error:

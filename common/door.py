@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Function = TypeVar("Function", bound=Callable[..., Any])
 
-__all__ = ["INTERRUPTED", "run", "uninterrupted"]
+__all__ = ["INTERRUPTED", "begin", "run", "uninterrupted"]
 
 PACKAGES = ("hw", "sim", "sw")
 
@@ -42,6 +42,13 @@ _uninterrupted: set[CodeType] = set()
 
 _came = [signal.SIGINT]
 """Signals that came, in order, behind the one that is assumed."""
+
+
+def begin() -> None:
+    """Let signals end this process at once, until :func:`run`: what is not begun with ``-m`` has to
+    say that it is a command.
+    """
+    _handle(_leave)
 
 
 def run(main: Callable[[], int]) -> NoReturn:
@@ -119,4 +126,4 @@ def _come_again() -> None:
 
 
 if _is_command():
-    _handle(_leave)
+    begin()

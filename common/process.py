@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
@@ -18,6 +20,11 @@ __all__ = ["beginning", "end_all", "run"]
 
 PATIENCE = 2.0
 """Seconds that a tool has to delete its temporary files."""
+
+WORD = 100
+"""Characters of an argument that is shown."""
+
+_log = logging.getLogger(__name__)
 
 _running: set[subprocess.Popen[str]] = set()
 
@@ -66,6 +73,8 @@ def run(
     OSError
         If it cannot be run.
     """
+    began = time.monotonic()
+    _log.info("begins: %s", shown := _shown(command))
     process = _begin(
         command, env=env, cwd=folder, stderr=subprocess.STDOUT if merge else subprocess.PIPE,
     )
@@ -76,7 +85,17 @@ def run(
         raise
     finally:
         _running.discard(process)
+    if printed := f"{output}{errors or ''}".rstrip():
+        _log.debug("%s", printed)
+    _log.info("ended with code %d after %.1f s: %s", process.returncode,
+              time.monotonic() - began, shown)
     return subprocess.CompletedProcess(command, process.returncode, output, errors or "")
+
+
+def _shown(command: Sequence[str]) -> str:
+    """Return a command line for people: programs given as text are left out."""
+    words = [word if "\n" not in word and len(word) <= WORD else "…" for word in command]
+    return " ".join([Path(words[0]).name, *words[1:]])
 
 
 @uninterrupted

@@ -5,6 +5,7 @@ Names of files, tensors and classes come from others.  JSON and CSV have them as
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -98,10 +99,32 @@ class Screen(Console):
         return super().render_str("\n".join(map(printable, text.split("\n"))), **options)
 
 
+PLAIN = {
+    "×": "x", "·": "*", "−": "-", "–": "-", "—": "-", "…": "...", "→": "->", "≥": ">=", "≤": "<=",
+    "α": "alpha", "ρ": "rho", "μ": "u", "µ": "u", "°": " deg", "½": "1/2", "≈": "~",
+    "█": "#", "▌": "|", "‘": "'", "’": "'", "“": '"', "”": '"',
+}
+"""What we write that encodings may lack, and what stands for it there."""
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """Return what stands for characters that an encoding lacks: a question mark, if nothing does.
+
+    An error handler of :mod:`codecs`.
+    """
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end]
+    return "".join(PLAIN.get(char, "?") for char in lacking), error.end
+
+
+codecs.register_error("separable.plain", _plain)
+
+
 def any_encoding() -> None:
-    """Let standard output take any text: what its encoding lacks becomes a question mark."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+    """Let standard output and standard error take any text, whatever their encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="separable.plain")
 
 
 def console() -> Screen:

@@ -9,42 +9,70 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any, NoReturn
 
+from common import completion, verbosity
 from common.door import INTERRUPTED
 from common.errors import SeparableError
 from common.terminal import OUTPUT, any_encoding, output_errors, printable
 
 __all__ = [
-    "USER_ERROR", "VERIFICATION_FAILED", "Parser", "command", "complain", "remark", "version",
+    "COMMON", "USER_ERROR", "VERIFICATION_FAILED", "Parser", "command", "complain", "names",
+    "remark", "version",
 ]
 
 VERIFICATION_FAILED = 1
 USER_ERROR = 2
 
+COMMON = frozenset(("-q", "--quiet", "-v", "-vv", "--verbose"))
+"""Options without a value that every command takes, and that may stand in front of its name."""
+
+names: dict[str, str] = {}
+"""What commands are to be called in their own usage, by how they are called otherwise."""
+
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, like all others, and that knows ``--version``.
+    """An argument parser whose errors are one line, with the options that every command takes.
 
     Parameters
     ----------
+    prog : str
+        How the command is called, such as ``python -m sw.run``.
     **options
         Those of :class:`argparse.ArgumentParser`.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, *, prog: str, **options: Any) -> None:
+        super().__init__(prog=names.get(prog, prog), **options)
         self.add_argument(
             "--version", action="version", version=f"Separable {version()}",
             help="show the version and exit",
+        )
+        # Without a value if they are not given: a command's own commands take them as well.
+        volume = self.add_mutually_exclusive_group()
+        volume.add_argument(
+            "-q", "--quiet", action="store_true", default=argparse.SUPPRESS,
+            help="only results and errors: no progress, no notes",
+        )
+        volume.add_argument(
+            "-v", "--verbose", action="count", default=argparse.SUPPRESS,
+            help="say which tools run and which cache entries are used; -vv: what the tools print",
         )
 
     def parse_known_args(  # type: ignore[override]  # overloads of a namespace's type
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Refuse empty arguments: a default would run something else than was meant."""
+        """Refuse empty arguments: a default would run something else than was meant.
+
+        Where the shell asks what could be typed, that is the answer, and the process ends.
+        """
+        completion.answer(self)
         args = sys.argv[1:] if args is None else args
         if any(not arg or (arg.startswith("--") and arg.endswith("=")) for arg in args):
             self.error("an argument is empty, such as a variable that is not set")
-        return super().parse_known_args(args, namespace)
+        options, rest = super().parse_known_args(args, namespace)
+        verbosity.choose(
+            quiet=getattr(options, "quiet", False), verbose=getattr(options, "verbose", 0)
+        )
+        return options, rest
 
     def error(self, message: str) -> NoReturn:
         """Print the error and leave."""
@@ -100,5 +128,7 @@ def complain(message: str) -> None:
 
 
 def remark(message: str) -> None:
-    """Print, on one line of standard error, what is no error but may surprise."""
+    """Print, on one line of standard error, what is no error but may surprise; not if quiet."""
+    if verbosity.is_quiet():
+        return
     print(f"note: {printable(' '.join(message.split()))}", file=sys.stderr)

@@ -139,7 +139,7 @@ def program(board: Board, bitstream: str) -> None:
 
 def _parser() -> Parser:
     parser = Parser(prog="python -m hw.build", description="Build the bitstream of a board.")
-    parser.add_argument("--board", required=True, help="such as icebreaker")
+    boards.add_option(parser)
     parser.add_argument("--output", metavar="DIR", help="default: build/BOARD")
     parser.add_argument("--seed", type=int, metavar="N",
                         help="of place and route; default: the board's")

@@ -22,8 +22,6 @@ from common import cache, door, files, terminal, tool
 from common.errors import InputError, UnsupportedError
 from common.terminal import printable
 from hw.contract.board import Board
-from sim.benches import runner
-from sim.board.top import SimTop
 from sim.cases import Case, cases, judge, write_job
 from sim.errors import SimulationError
 from sw import golden, images, ir, report
@@ -173,6 +171,10 @@ def simulate(
             )
             done[number] = LayerRun(number=number, report=refused, error=str(error))
     if todo:
+        # Only now: cocotb and Amaranth take a while.
+        from sim.benches import runner
+        from sim.board.top import SimTop
+
         simulation = runner.build(SimTop(board.config))
         with tempfile.TemporaryDirectory(prefix="separable-") as name:
             folder = Path(name)
@@ -192,7 +194,7 @@ def _parser() -> tool.Parser:
     parser.add_argument(
         "--layer", metavar="N", type=int, help="only operator N of the network, counted from 0"
     )
-    parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
+    boards.add_option(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the network's random input")
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     return parser

@@ -12,7 +12,6 @@ import contextlib
 import fcntl
 import os
 import select
-import signal
 import struct
 import sys
 import threading
@@ -23,14 +22,12 @@ from pathlib import Path
 
 import boards
 from common import door, files
-from common.errors import SeparableError
-from common.tool import Parser, complain
+from common.door import INTERRUPTED
+from common.tool import Parser, command
 from sim.board.simulated import FLASH_SIZE, SimulatedBoard
 from sim.errors import SimulationError
 
 __all__ = ["PseudoTerminal", "main"]
-
-USER_ERROR = 2
 
 CHUNK = 2000
 """Cycles at a time; between them bytes go to and come from the pseudo-terminal."""
@@ -249,12 +246,11 @@ def _serve(options: argparse.Namespace) -> None:
             _store_flash(board, options.flash)
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     parser = Parser(prog="python -m sim.pty", description=__doc__)
-    parser.add_argument(
-        "--board", default="icebreaker", help="a board's name (default: %(default)s)"
-    )
+    boards.add_option(parser)
     parser.add_argument(
         "--flash", metavar="FILE", type=Path,
         help="what is in the flash: read from the file, if there is one, and written to it at the "
@@ -264,17 +260,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--seed", type=int, default=0, help="of what the memories hold at power-on"
     )
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _serve(options)
     except KeyboardInterrupt:
-        return 0
-    except SeparableError as error:
-        complain(str(error))
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        complain(f"{where}{error.strerror or error}")
-    return USER_ERROR
+        # It is how one ends it: nothing has to be said.
+        return INTERRUPTED
+    return 0
 
 
 if __name__ == "__main__":

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
@@ -17,18 +15,11 @@ from common.terminal import console
 from common.tool import Parser, command
 from sw import arrival, host_report
 from sw.compiler import Plan, Program, compile_network, save_plan
-from sw.compiler.timing import predict_plan
 from sw.model_file import loaded_for, open_network
-from sw.report import (
-    MODEL,
-    LayerReport,
-    add_compiler_options,
-    compiler_options,
-    network_report,
-    utilization,
-)
+from sw.plan_report import layer_reports, plan_json
+from sw.report import MODEL, LayerReport, add_compiler_options, compiler_options, utilization
 
-__all__ = ["layer_reports", "main"]
+__all__ = ["main"]
 
 
 def _parser() -> Parser:
@@ -37,7 +28,7 @@ def _parser() -> Parser:
         description="Compile a quantised TensorFlow Lite network for a board.",
     )
     parser.add_argument("model", metavar="MODEL.tflite", **MODEL)
-    parser.add_argument("--board", required=True, help="such as icebreaker")
+    boards.add_option(parser)
     parser.add_argument(
         "--output", metavar="FILE", help="write the program: flash image and all the driver needs"
     )
@@ -49,17 +40,6 @@ def _parser() -> Parser:
     parser.add_argument("--json", metavar="FILE", help="write the report of all layers as JSON")
     add_compiler_options(parser)
     return parser
-
-
-def layer_reports(plan: Plan) -> list[LayerReport]:
-    """Return one report per layer of the device, with predicted cycles.
-
-    ``exact`` is ``None``: nothing ran that could be compared.
-    """
-    return [
-        LayerReport.of(layer, cycles, plan.config.multipliers)
-        for layer, cycles in zip(plan.layers, predict_plan(plan), strict=True)
-    ]
 
 
 def _table(plan: Plan, reports: Sequence[LayerReport]) -> Table:
@@ -136,18 +116,6 @@ def _summary(plan: Plan, cycles: int, baud: int) -> str:
     return "\n".join(lines)
 
 
-def _of_program(plan: Plan) -> dict[str, Any]:
-    """Return what of the report is about a program: the first one, which has the input."""
-    if not plan.programs:
-        return {}
-    first, word = plan.programs[0], plan.config.word_bytes
-    return {
-        "ring_bytes": first.ring_words * word,
-        "input_bytes": first.sent_words * word,
-        "overlap": None if first.overlap is None else asdict(first.overlap),
-    }
-
-
 @command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; returns the exit code."""
@@ -174,19 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.output:
         save_plan(plan, options.output)
     if options.json:
-        report = network_report(
-            model=plan.model,
-            board=options.board,
-            macs=plan.macs,
-            cycles=cycles,
-            multipliers=plan.config.multipliers,
-            layers=reports,
-            flash_bytes=plan.flash_bytes,
-            **_of_program(plan),
-            cycles_with_input=arrival.cycles_with_input(plan, board.baud),
-            **host_report.report(plan),
-        )
-        write_json(options.json, report)
+        write_json(options.json, plan_json(plan, reports, board.baud))
     return 0
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "open_picture",
     "picture_size",
     "random_inputs",
+    "take",
     "to_pixels",
 ]
 
@@ -86,6 +87,74 @@ def load(path: str | PathLike[str], graph: Graph, number: int = 0) -> Array:
                 return _load_dat(file, tensor, path)
     _layout(tensor)
     return from_image(open_picture(path), tensor)
+
+
+def take(value: object, graph: Graph, number: int = 0) -> Array:
+    """Make an input of a network of whatever people have.
+
+    Parameters
+    ----------
+    value : path, PIL.Image.Image or array
+        A file as :func:`load` takes it; a picture of any size and mode; or an array: of the input's
+        type and shape (a leading batch dimension of 1 may be missing), it is the input itself; of
+        uint8 and (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) where the input is an image of another
+        type, it is a picture.
+    graph : Graph
+    number : int
+        Which of ``graph.inputs``.
+
+    Returns
+    -------
+    ndarray
+        Of the input tensor's shape and type.
+
+    Raises
+    ------
+    InputError
+        If it is nothing of that kind or does not fit, saying what is expected.
+    """
+    tensor = graph.tensors[graph.inputs[number]]
+    if isinstance(value, str | PathLike):
+        return load(value, graph, number)
+    if isinstance(value, Image.Image):
+        return _from_opened(value, tensor)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"{_expectation(tensor)}, not what is no array ({error})") from None
+    if _is(array.shape, array.dtype, tensor):
+        return np.ascontiguousarray(array).reshape(tensor.shape)
+    pixels = array[0] if array.ndim == 4 and len(array) == 1 else array
+    shown = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))
+    if array.dtype == np.uint8 and tensor.dtype != "uint8" and tensor.picture and shown:
+        if not pixels.size:
+            raise InputError(f"{_expectation(tensor)}; the picture has no pixels")
+        grey = pixels.ndim == 3 and pixels.shape[2] == 1
+        return from_image(Image.fromarray(pixels[..., 0] if grey else pixels), tensor)
+    picture = "a picture (of uint8, a file, or of PIL) or " if tensor.picture else ""
+    raise InputError(
+        f"{_expectation(tensor)}, the array is {array.dtype}{list(array.shape)}; give {picture}"
+        "an array of the network's type and shape"
+    )
+
+
+def _from_opened(image: Image.Image, tensor: Tensor) -> Array:
+    """Turn a picture of the caller's into an input: Pillow may read its file only now."""
+    _layout(tensor)
+    try:
+        image.load()
+    except Exception as error:
+        # Pillow's decoders raise nearly anything for a damaged file.
+        raise InputError(f"the picture cannot be read ({error or type(error).__name__})") from None
+    if not all(image.size):
+        raise InputError(f"{_expectation(tensor)}; the picture has no pixels")
+    return from_image(image, tensor)
+
+
+def _is(shape: tuple[int, ...], dtype: np.dtype[Any], tensor: Tensor) -> bool:
+    """Whether an array is a network's input; a batch dimension of 1 may be missing."""
+    batchless = tensor.shape[:1] == (1,) and shape == tensor.shape[1:]
+    return dtype == np.dtype(tensor.dtype) and (shape == tensor.shape or batchless)
 
 
 def random_inputs(graph: Graph, seed: int) -> list[Array]:
@@ -203,8 +272,7 @@ def _load_dat(file: BinaryIO, tensor: Tensor, path: str | PathLike[str]) -> Arra
 
 def _load_npy(file: BinaryIO, tensor: Tensor, path: str | PathLike[str]) -> Array:
     def check(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        batchless = tensor.shape[:1] == (1,) and shape == tensor.shape[1:]
-        if dtype != np.dtype(tensor.dtype) or not (shape == tensor.shape or batchless):
+        if not _is(shape, dtype, tensor):
             raise InputError(f"{path}: {_expectation(tensor)}; the file holds {dtype}{list(shape)}")
 
     return reading.read_npy(file, str(path), check).reshape(tensor.shape)

@@ -15,7 +15,7 @@ from sw.ir import Graph
 from sw.networks.samples import Sample
 from sw.verify import Difference
 
-__all__ = ["TOP", "Run", "golden_reports", "layer_reports", "run"]
+__all__ = ["TOP", "Run", "best", "golden_reports", "layer_reports", "run"]
 
 Array = npt.NDArray[np.integer]
 
@@ -57,16 +57,21 @@ class Run:
     sample: Sample | None = None
 
     def top(self, count: int = TOP) -> list[int]:
-        """Return the classes with the greatest values of the first output, best first.
+        """Return the classes with the greatest values of the first output; see :func:`best`."""
+        return best(self.outputs[0], count)
 
-        What ARG_MAX writes is the class already.
-        """
-        values = self.outputs[0].ravel()
-        if values.size == 1 and values.dtype in (np.int32, np.int64):
-            return [int(values[0])]
-        wide = np.float64 if values.dtype == np.float32 else np.int64
-        values = values.astype(wide)
-        return [int(i) for i in np.argsort(-values, kind="stable")[:count]]
+
+def best(output: Array, count: int = TOP) -> list[int]:
+    """Return the classes with the greatest values of an output, best first.
+
+    What ARG_MAX writes is the class already.
+    """
+    values = output.ravel()
+    if values.size == 1 and values.dtype in (np.int32, np.int64):
+        return [int(values[0])]
+    wide = np.float64 if values.dtype == np.float32 else np.int64
+    values = values.astype(wide)
+    return [int(i) for i in np.argsort(-values, kind="stable")[:count]]
 
 
 def run(

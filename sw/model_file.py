@@ -16,7 +16,7 @@ from sw.ir import Graph
 from sw.networks import published
 from sw.networks.shipped import default_model
 
-__all__ = ["Model", "loaded_for", "open_model", "open_network"]
+__all__ = ["Model", "check_board", "loaded_for", "open_model", "open_network"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,11 +112,18 @@ def loaded_for(path: Path, board: Board) -> Plan:
         If it is something else, or for another board.
     """
     plan = load_plan(path)
-    _check_board(path, plan, board)
+    check_board(path, plan, board)
     return plan
 
 
-def _check_board(path: Path, plan: Plan, board: Board) -> None:
+def check_board(path: Path, plan: Plan, board: Board) -> None:
+    """Refuse a program from a file that was not compiled for a board.
+
+    Raises
+    ------
+    InputError
+        Saying for what it was.
+    """
     again = f"compile the network again with --board {board.name}"
     if plan.board != board.name:
         raise InputError(f"{path}: compiled for board {plan.board!r}, not {board.name}; {again}")

@@ -139,7 +139,7 @@ def _parser() -> tool.Parser:
         "--images", metavar="N", type=int,
         help=f"run the first N test images that ship (without INPUT: {samples.FEW})",
     )
-    parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
+    boards.add_option(parser)
     parser.add_argument("--backend", default=backends.DEFAULT, help=backends.help_text())
     parser.add_argument(
         "--verify", action="store_true", help="compare every tensor with the golden model"

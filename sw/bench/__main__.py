@@ -75,7 +75,7 @@ def _parser() -> Parser:
     parser.add_argument("--mlperf-tiny", action="store_true",
                         help="the four tasks of MLPerf Tiny, run once and compared tensor by "
                         "tensor, beside the published results of others")
-    parser.add_argument("--board", required=True, help="such as icebreaker")
+    boards.add_option(parser)
     parser.add_argument("--backend", default="sim",
                         help="whose counters are read: sim (default), or the board's serial port")
     parser.add_argument("--model", action="store_true",

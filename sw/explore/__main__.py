@@ -30,7 +30,7 @@ def _parser() -> tool.Parser:
         "--arch", nargs="+", choices=sorted(ARCHITECTURES), default=["v1"],
         help="MobileNet V1 (default) or V2, or both",
     )
-    parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
+    boards.add_option(parser)
     parser.add_argument(
         "--alphas", metavar="A", nargs="+", type=float,
         help="width multipliers; default: those that were published",

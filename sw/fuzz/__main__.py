@@ -37,7 +37,7 @@ def _parser() -> Parser:
                         help="how many (default: 100)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N",
                         help="files examined at the same time (default: 1)")
-    parser.add_argument("--board", default="icebreaker", help="default: icebreaker")
+    boards.add_option(parser)
     parser.add_argument("--state", type=Path, metavar="FILE",
                         help="JSON lines of what is done: what is in it is not done again")
     parser.add_argument("--keep", type=Path, metavar="DIR",

@@ -18,7 +18,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import tflite
 from flatbuffers.number_types import Float32Flags, Int8Flags
 from flatbuffers.table import Table as Flat
 
@@ -153,6 +152,9 @@ def with_metadata(graph: Graph, data: bytes, *, integers: Collection[int]) -> Gr
 
 def _subgraph(data: bytes) -> _Table | None:
     """Return the metadata of the only subgraph."""
+    # Only where a file is read: it is hundreds of modules.
+    import tflite
+
     root = int.from_bytes(data[:4], "little")
     verify_options(data, root, _ENTRIES)
     model = tflite.Model.GetRootAs(data, 0)

@@ -6,11 +6,11 @@ import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tflite
 from flatbuffers.number_types import Int32Flags
 
 from common.errors import ModelFormatError, UnsupportedError
@@ -26,13 +26,15 @@ MAX_VERSION = 64
 """Operators have versions up to about 15; a number beyond is damage."""
 
 
-def _enum_names(enum: type) -> dict[int, str]:
-    return {value: name for name, value in vars(enum).items() if isinstance(value, int)}
+@cache
+def _names(enum: str) -> dict[int, str]:
+    """Return the names of an enumeration's values."""
+    # Only where a file is read: it is hundreds of modules.
+    import tflite
+
+    return {v: name for name, v in vars(getattr(tflite, enum)).items() if isinstance(v, int)}
 
 
-KINDS = _enum_names(tflite.BuiltinOperator)
-_OPTION_TYPES = _enum_names(tflite.BuiltinOptions)
-_DTYPES = {number: name.lower() for number, name in _enum_names(tflite.TensorType).items()}
 _NUMPY_DTYPES = frozenset(
     {"float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"}
 )
@@ -112,7 +114,7 @@ def _quantization(table: Any, shape: tuple[int, ...], where: str) -> Quantizatio
         return None
     scales = tuple(float(s) for s in table.ScaleAsNumpy())
     zero_points = _ints(table, "ZeroPoint")
-    if table.DetailsType() != tflite.QuantizationDetails.NONE:
+    if _names("QuantizationDetails").get(table.DetailsType()) != "NONE":
         raise UnsupportedError(
             f"{where} uses a custom quantisation: only scales and zero points are supported; "
             "export the model with TensorFlow Lite's int8 quantisation"
@@ -197,11 +199,11 @@ def _tensors(data: bytes, model: Any, subgraph: Any) -> Iterator[Tensor]:
                 f"{where} has the shape {list(shape)}: every dimension must be known and at "
                 f"least 1, and the product at most {MAX_ELEMENTS}"
             )
-        if table.Type() not in _DTYPES:
+        if table.Type() not in _names("TensorType"):
             raise ModelFormatError(f"{where} has the unknown type {table.Type()}")
         if table.Buffer() >= model.BuffersLength():
             raise ModelFormatError(f"{where} refers to buffer {table.Buffer()}, which is missing")
-        dtype = _DTYPES[table.Type()]
+        dtype = _names("TensorType")[table.Type()].lower()
         yield Tensor(
             index=index,
             name=name,
@@ -233,7 +235,7 @@ def _operators(
             raise ModelFormatError(f"operator {index} has the unknown operator code {code}")
         codes = model.OperatorCodes(code)
         number = _builtin_code(codes)
-        kind = KINDS.get(number, f"OPERATOR_{number}")
+        kind = _names("BuiltinOperator").get(number, f"OPERATOR_{number}")
         custom = _text(codes.CustomCode()) if kind == "CUSTOM" else ""
         if custom == Detection.kind:
             kind, custom = custom, ""
@@ -266,7 +268,9 @@ def _options(data: bytes, table: Any, kind: str, index: int) -> Any:
     wanted = OPTIONS.get(kind)
     if wanted is None:
         return None
-    stated = _OPTION_TYPES.get(table.BuiltinOptionsType(), "?")
+    import tflite
+
+    stated = _names("BuiltinOptions").get(table.BuiltinOptionsType(), "?")
     union = table.BuiltinOptions()
     options = getattr(tflite, wanted)()
     if stated == "NONE" or union is None:
@@ -293,6 +297,8 @@ def read(data: bytes) -> RawModel:
     UnsupportedError
         If it holds more than one subgraph or exotic quantisation.
     """
+    import tflite
+
     try:
         verify(data)
         model = tflite.Model.GetRootAs(data, 0)

@@ -9,13 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from http.client import HTTPException
 from pathlib import Path
 
 from common import cache
@@ -237,6 +234,10 @@ def _is_published(path: Path, network: Network) -> bool:
 
 def _download(network: Network, target: Path) -> None:
     """Fetch a network; it appears under its name complete and verified, or not at all."""
+    # Only here, and below: few commands need a network.
+    from http.client import HTTPException
+    from urllib.error import HTTPError
+
     error: DownloadError | None = None
     for address in network.addresses:
         try:
@@ -249,7 +250,7 @@ def _download(network: Network, target: Path) -> None:
                 f"bytes {len(data)} came, and their sha256 is {digest}, not {network.sha256}; "
                 "nothing was kept, try again or report it"
             )
-        except urllib.error.HTTPError as problem:
+        except HTTPError as problem:
             error = DownloadError(
                 f"{address} cannot be fetched: the server says {problem.code} {problem.reason}"
             )
@@ -268,8 +269,10 @@ def _download(network: Network, target: Path) -> None:
 
 def _fetch(address: str, network: Network) -> bytes:
     """Return what is at an address, as far as it can be right."""
+    from urllib.request import urlopen
+
     data = bytearray()
-    with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:
+    with urlopen(address, timeout=TIMEOUT) as answer:
         while piece := answer.read(min(PIECE, network.size + 1 - len(data))):
             data += piece
     return bytes(data)

@@ -22,7 +22,7 @@ from sw import images, importer
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
 from sw.quantize import states
 from sw.quantize.accuracy import accuracy, float_predictions, golden_outputs
-from sw.quantize.export import DEFAULT_BOARD, quantize
+from sw.quantize.export import quantize
 from sw.quantize.reference import (
     KERAS,
     TORCHVISION,
@@ -115,10 +115,7 @@ def _parser() -> tool.Parser:
         "--quantile", type=float, default=0.9999,
         help="part of the values that ranges must cover (0.9999); 1: all",
     )
-    parser.add_argument(
-        "--board", default=DEFAULT_BOARD,
-        help=f"a network that does not compile for it is not written ({DEFAULT_BOARD})",
-    )
+    boards.add_option(parser, "a network that does not compile for this board is not written")
     parser.add_argument("--logits", action="store_true", help="leave the softmax out")
     parser.add_argument("--output", required=True, metavar="FILE.tflite")
     return parser

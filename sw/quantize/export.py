@@ -26,11 +26,9 @@ from sw.quantize.flatbuffer import ACTIVATIONS, PADDINGS, FileBuilder
 from sw.quantize.layer import quantize_layer
 from sw.quantize.reference import POOL, FloatNetwork, padding_of, sum_name
 
-__all__ = ["DEFAULT_BOARD", "export", "quantize"]
+__all__ = ["export", "quantize"]
 
 Floats = npt.NDArray[np.floating]
-
-DEFAULT_BOARD = "icebreaker"
 
 
 def input_quantization(network: FloatNetwork) -> ActivationQuantization:
@@ -274,7 +272,7 @@ def quantize(
     UnsupportedError
         If no quantisation makes the network one that compiles for the board.
     """
-    board = board or boards.get(DEFAULT_BOARD)
+    board = board or boards.get(boards.DEFAULT)
     core, name = board.config, network.net.name
     chosen = choose(network, calibrate(network, images, quantile=quantile))
     model = export(network, chosen, core, softmax=softmax)

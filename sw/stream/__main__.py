@@ -45,7 +45,7 @@ def _parser() -> tool.Parser:
     parser = tool.Parser(
         prog="python -m sw.stream",
         description=__doc__,
-        usage="%(prog)s [[MODEL] SOURCE] --board BOARD [options]",
+        usage="%(prog)s [[MODEL] SOURCE] [options]",
         epilog="exit codes: 0 all frames have results; 1 --verify found a difference; 2 an error, "
         "or frames without results; 130 Ctrl-C",
     )
@@ -56,7 +56,7 @@ def _parser() -> tool.Parser:
         "frames on standard input; by default a network that ships with Separable, and test "
         "images for it",
     )
-    parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
+    boards.add_option(parser)
     parser.add_argument("--backend", default=backends.DEFAULT, help=backends.help_text())
     parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
     parser.add_argument("--limit", metavar="N", type=_positive, help="end after N frames")

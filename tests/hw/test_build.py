@@ -186,7 +186,7 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch):
     (["--board", "arty"], "error: there is no board 'arty'; boards: icebreaker\n"),
     (["--board", "icebreaker", "--sweep", "0"],
      "error: --sweep must be at least 1, not 0 (try --help)\n"),
-    ([], "error: the following arguments are required: --board (try --help)\n"),
+    (["--sweep"], "error: argument --sweep: expected one argument (try --help)\n"),
 ])
 def test_errors_are_one_line(arguments, message):
     result = subprocess.run([sys.executable, "-m", "hw.build", *arguments], cwd=REPOSITORY,

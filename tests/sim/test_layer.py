@@ -182,7 +182,6 @@ def test_a_difference_in_a_band(
         (["--layer", "x", *BOARD], "invalid int value"),
         (["--seed", "-1", *BOARD], "--seed must not be negative"),
         (["--board", "nosuch"], "no board 'nosuch'"),
-        ([], "--board"),
     ],
 )
 def test_user_errors(

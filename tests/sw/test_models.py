@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -348,5 +349,5 @@ def test_no_more_is_read_than_the_size(
     """One byte beyond it is enough to know that a file is another one."""
     known, _ = network
     endless = io.BytesIO(bytes(10 * known.size))
-    monkeypatch.setattr(published.urllib.request, "urlopen", lambda *_, **__: endless)
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: endless)
     assert len(published._fetch("http://nowhere", known)) == known.size + 1

@@ -169,7 +169,6 @@ def test_user_errors(
         (model, str(picture), *BOARD): "picture.png",
         (model, inputs[0], str(tmp_path / "missing.npy"), *BOARD): "missing.npy",
         (model, inputs[0], "--board", "nosuch"): "there is no board 'nosuch'",
-        (model, inputs[0]): "--board",
         (model, *BOARD): "INPUT",
         (model, inputs[0], *BOARD, "--labels", str(tmp_path)): "cannot be read",
         (model, inputs[0], *BOARD, "--backend", "/dev/nothing"): "/dev/nothing",

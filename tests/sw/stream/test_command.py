@@ -174,7 +174,6 @@ def test_user_errors(
         (model, *GOLDEN): "SOURCE is missing: network 'small' takes int8[1, 12, 12, 3]",
         (str(tmp_path / "missing.tflite"), folder, *GOLDEN): "missing.tflite",
         (folder, model, "x", *GOLDEN): "one MODEL and one SOURCE",
-        (model, folder): "--board",
         (str(shipped.default_model()), *GOLDEN, "--pixels"): "--pixels is about raw frames",
         (model, folder, "--board", "nosuch"): "there is no board 'nosuch'",
         (model, folder, *BOARD, "--backend", "/dev/nothing"): "/dev/nothing",

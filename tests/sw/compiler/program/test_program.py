@@ -112,7 +112,6 @@ def test_the_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["missing.tflite", "--board", "icebreaker"], "missing.tflite: cannot be read"),
         (["missing.tflite", "--board", "icebraker"], "icebreaker"),
-        (["missing.tflite"], "--board"),
     ],
 )
 def test_errors_of_the_tool(
