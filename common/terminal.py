@@ -5,19 +5,18 @@ Names of files, tensors and classes come from others.  JSON and CSV have them as
 
 from __future__ import annotations
 
-import errno
 import io
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+from common import live
 
 __all__ = ["OUTPUT", "Screen", "any_encoding", "console", "output_errors", "printable"]
 
@@ -50,7 +49,7 @@ def output_errors() -> Iterator[None]:
         raise OSError(error.errno, error.strerror, OUTPUT) from None
 
 
-class Screen(Console):
+class Screen(live.Terminal):
     """A console whose strings, those in tables too, are printable whatever they are made of.
 
     Line ends in them are kept: names that come from others go through :func:`printable` before
@@ -62,7 +61,7 @@ class Screen(Console):
         for table in objects:
             if isinstance(table, Table):
                 self._narrow(table)
-        with output_errors():
+        with live.hidden(), output_errors():
             super().print(*objects, **options)
 
     def _narrow(self, table: Table) -> None:
@@ -88,10 +87,6 @@ class Screen(Console):
             names.append((width - 1, number))
         for width, number in names:
             table.columns[number].width = width
-
-    def on_broken_pipe(self) -> None:
-        """Leave it to the command how it ends; rich ends it with the code of a difference."""
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return what is drawn for a string."""

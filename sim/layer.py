@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from common import cache, door, files, terminal, tool
+from common import cache, door, files, progress, terminal, tool
 from common.errors import InputError, UnsupportedError
 from common.terminal import printable
 from hw.contract.board import Board
@@ -129,6 +130,23 @@ def _layer_run(number: int, op: ir.Operator, cases: Sequence[Case], folder: Path
     )
 
 
+@contextmanager
+def _simulating(
+    folder: Path, todo: Mapping[int, Sequence[Case]], graph: ir.Graph
+) -> Iterator[None]:
+    """Show which layer is simulated, by the results that are in a folder."""
+    jobs = [(number, case) for number, its in todo.items() for case in its]
+
+    def look(stage: progress.Stage) -> None:
+        stage.reached(sum(1 for _ in folder.glob("*.result.npz")))
+        if stage.done < len(jobs):
+            stage.at(f"layer {jobs[stage.done][0]}, {graph.ops[jobs[stage.done][0]].name}")
+
+    unit = "layers" if len(jobs) == len(todo) else "layers and bands of them"
+    with progress.stage("simulating", total=len(jobs), unit=unit, watch=look):
+        yield
+
+
 def simulate(
     graph: ir.Graph, numbers: Sequence[int], board: Board, *, seed: int = 0
 ) -> list[LayerRun]:
@@ -159,7 +177,10 @@ def simulate(
     # inputs of single layers are those that the network makes of random ones.
     tensors = golden.run(graph, images.random_inputs(graph, seed))
     pieces = _pieces(graph)
-    for number in numbers:
+    for number in progress.each(
+        numbers, "compiling", total=len(numbers), unit="layers",
+        name=lambda number: graph.ops[number].name,
+    ):
         op = graph.ops[number]
         piece = next(p for p in pieces if any(o.name == op.name for o in p.graph.ops))
         position = next(n for n, o in enumerate(piece.graph.ops) if o.name == op.name)
@@ -173,12 +194,14 @@ def simulate(
             )
             done[number] = LayerRun(number=number, report=refused, error=str(error))
     if todo:
-        simulation = runner.build(SimTop(board.config))
+        with progress.stage("preparing the simulated core"):
+            simulation = runner.build(SimTop(board.config))
         with tempfile.TemporaryDirectory(prefix="separable-") as name:
             folder = Path(name)
             for case in chain.from_iterable(todo.values()):
                 write_job(case, folder / f"{case.job}.npz", board.config.core_mhz)
-            runner.run(simulation, "sim.benches.layers", folder, {"SEPARABLE_JOBS": name})
+            with _simulating(folder, todo, graph):
+                runner.run(simulation, "sim.benches.layers", folder, {"SEPARABLE_JOBS": name})
             for number, parts in todo.items():
                 done[number] = _layer_run(
                     number, graph.ops[number], parts, folder, board.config.multipliers

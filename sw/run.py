@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from common import door, files, terminal, tool
+from common import door, files, progress, terminal, tool
 from common.errors import InputError
 from common.terminal import printable
 from hw.contract.board import Board
@@ -178,7 +178,9 @@ def _run_frames(
         show(result)
 
     with open_loaded(options.backend, board, graph, plan) as device:
-        for frame in frames:
+        for frame in progress.each(
+            frames, "running", total=len(frames), unit="inputs", name=lambda frame: frame.name
+        ):
             add(frame, run(graph, plan, device, frame.name, frame.input,
                            verify=options.verify or options.labelled is not None))
             if results[-1].difference:
