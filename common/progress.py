@@ -21,9 +21,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TypeVar
 
-from rich.table import Table
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from common.live import LOCK, Area, hidden, is_live
@@ -40,7 +41,7 @@ TICK = 0.1
 """Seconds between two pictures of the terminal."""
 SHORT = 0.3
 """Seconds of a stage that is over before anybody has to be told, on a terminal."""
-LONG = 1.0
+LONG = 1.5
 """The same for plain lines."""
 AGAIN = 10.0
 """Seconds after which another plain line comes; later, a tenth of the time gone."""
@@ -59,7 +60,7 @@ class Stage:
     note : str
         What one should know, such as that it is done once.
     unit : str
-        What is counted, in the plural.
+        What is counted, in the plural; without it, parts of the total are shown as per cent.
     total : int or None
         How many there are; ``None`` if nobody knows.
     done : int
@@ -77,10 +78,12 @@ class Stage:
     done: int = 0
     kept: bool = False
     watch: Callable[[Stage], None] | None = None
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=lambda: monotonic())
     detail: str = ""
     _first: int = 0
     _told: float | None = None
+    _thread: int = field(default_factory=threading.get_ident)
+    _counted: bool = False
 
     def __post_init__(self) -> None:
         # What was done before says nothing about the rate.
@@ -99,7 +102,7 @@ class Stage:
     @property
     def seconds(self) -> float:
         """Since the beginning."""
-        return time.monotonic() - self.began
+        return monotonic() - self.began
 
     @property
     def left(self) -> float | None:
@@ -117,13 +120,13 @@ class Stage:
     def figures(self) -> str:
         """Return how far it is, since when, and what is left."""
         parts = []
-        if self.total is not None:
-            parts.append(f"{self.done:,} of {self.total:,} {self.unit}".rstrip())
-        elif self.done:
-            parts.append(f"{self.done:,} {self.unit}".rstrip())
+        if self.unit and self.total is not None and self.total > 1:
+            parts.append(f"{self.done:,} of {self.total:,} {self.unit}")
+        elif self.total and not self.unit:
+            parts.append(f"{self.done / self.total:.0%}")
         parts.append(_clock(self.seconds))
         if self.left:
-            parts.append(f"about {_clock(self.left)} to go")
+            parts.append(f"about {_clock(self.left)} left")
         return ", ".join(parts)
 
     def look(self) -> None:
@@ -163,6 +166,7 @@ class _Display:
             if self._area is not None and not self.stages:
                 self._area.clear()
             if well and (stage.kept or stage._told is not None):
+                # With what was printed on standard output, and is on the same terminal, in order.
                 with hidden():
                     _line(f"{printable(stage.what)}: {stage.seconds:.1f} s")
 
@@ -178,12 +182,18 @@ class _Display:
                 elif self.stages[0].seconds >= SHORT:
                     self._area.draw()
 
+    def _telling(self) -> list[Stage]:
+        """Return the stages that say something: those that count, and the last of each thread."""
+        last = {stage._thread: stage for stage in self.stages}
+        return [s for s in self.stages if s.total is not None or s is last[s._thread]]
+
     def tell(self) -> None:
         """Write a line for each stage of which it is time to hear."""
-        for stage in self.stages:
+        for stage in self._telling():
             now = stage.seconds
             if stage._told is None:
-                if now >= LONG:
+                # Of what comes again and again, the stage that counts it tells.
+                if now >= LONG and (stage.note or not stage._counted):
                     stage._told = now
                     _line(f"{stage.name()} ...")
             elif now - stage._told >= max(AGAIN, now / 10):
@@ -191,20 +201,28 @@ class _Display:
                 stage._told = now
                 _line(f"{stage.name()}, {stage.figures()}")
 
-    def _picture(self) -> Table:
+    def _picture(self) -> Text:
         """Return the lines of a terminal: names on the left, which may be cut, and figures."""
-        table = Table.grid(expand=True, padding=(0, 1, 0, 0))
-        table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True, ratio=1, overflow="ellipsis" if self._utf8 else "crop")
-        table.add_column(no_wrap=True, justify="right")
+        assert self._area is not None
+        # A terminal may put the cursor onto the next line behind the last column.
+        width = self._area.console.width - 1
         signs = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏" if self._utf8 else "|/-\\"
-        sign = signs[int(time.monotonic() / TICK) % len(signs)]
+        sign = signs[int(monotonic() / TICK) % len(signs)]
         # Those within others come and go: only what lasts can be read.
-        shown = [s for n, s in enumerate(self.stages) if not n or s.seconds >= SHORT]
+        shown = [s for n, s in enumerate(self._telling()) if not n or s.seconds >= SHORT]
+        lines = []
         for stage in shown[:MOST]:
             stage.look()
-            table.add_row(sign, Text(stage.name()), Text(stage.figures()))
-        return table
+            figures = stage.figures()
+            room = max(width - len(figures) - len(sign) - 2, 0)
+            lines.append(f"{sign} {self._fit(stage.name(), room)} {figures}")
+        return Text("\n".join(lines), no_wrap=True, overflow="crop")
+
+    def _fit(self, name: str, room: int) -> str:
+        """Return a name in so many columns of a terminal."""
+        if cell_len(name) > room > 1 and self._utf8:
+            return f"{set_cell_size(name, room - 1)}…"
+        return set_cell_size(name, room)
 
 
 _display: _Display | None = None
@@ -249,6 +267,7 @@ def stage(
         what=what, total=total, done=done, unit=unit, note=note, kept=kept, watch=watch
     )
     stack, display, well = _stack(), _display, False
+    entry._counted = any(outer.total is not None for outer in stack)
     stack.append(entry)
     try:
         if display is not None:

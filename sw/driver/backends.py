@@ -162,7 +162,7 @@ def open_loaded(
         return GoldenDevice(graph)
     device = NetworkDevice(open_device(name, board.config, baud=board.baud), plan)
     try:
-        with progress.stage("writing the flash", unit="bytes", note=ONCE) as stage:
+        with progress.stage("writing the flash", note=ONCE) as stage:
             device.load(stage.reached)
     except BaseException:
         device.close()

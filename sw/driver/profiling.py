@@ -98,7 +98,7 @@ def profile(
     counts = np.zeros((len(CAUSES), len(stretches) + 1), np.int64)
     every = len(CAUSES) * sum(timings[end - 1].end for _, end in stretches)
     try:
-        with progress.stage(f"{program.model}: counting", total=every, unit="cycles") as stage:
+        with progress.stage(f"{program.model}: counting", total=every) as stage:
             for row, cause in enumerate(CAUSES):
                 device.transport.write_register(Register.PROFILE, cause)
                 for number, (layer, end) in enumerate(stretches, start=1):

@@ -100,7 +100,7 @@ class SimTransport(Transport):
 
     def run(self, job: Job, on_layer: LayerObserver | None = None) -> None:
         with progress.stage(
-            f"{job.program} on the simulated core", total=job.cycles, unit="cycles"
+            f"{job.program} on the simulated core", total=job.cycles
         ) as self._stage:
             super().run(job, on_layer)
 
