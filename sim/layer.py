@@ -37,6 +37,12 @@ __all__ = ["LayerRun", "device_layers", "main", "simulate"]
 
 Array = npt.NDArray[np.integer]
 
+ALONE = (
+    "these are layers alone: each waits for its first weights from the flash, which in the whole "
+    "network come while the layer before runs (python -m sw.run counts those cycles)"
+)
+"""Why the sum is another one than the network's."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayerRun:
@@ -258,6 +264,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bands = [entry.bands for entry in runs]
     screen = terminal.console()
     screen.print(report.layer_table(layers, multipliers=multipliers, bands=bands))
+    if len(layers) > 1 and len(measured) == len(layers):
+        screen.print(report.sentence(macs, sum(measured), multipliers, board.config.core_mhz))
+        screen.print(ALONE)
     for entry in of_host:
         screen.print(printable(f"layer {entry.number}: the host runs it: {entry.error}"))
     if options.json:

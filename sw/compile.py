@@ -7,12 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 import boards
 from common import door
 from common.files import check_outputs, write_json
-from common.tables import new_table
+from common.tables import Table, new_table
 from common.terminal import console
 from common.tool import Parser, command
 from sw import arrival, host_report
@@ -25,6 +23,7 @@ from sw.report import (
     add_compiler_options,
     compiler_options,
     network_report,
+    sentence,
     utilization,
 )
 
@@ -65,8 +64,9 @@ def layer_reports(plan: Plan) -> list[LayerReport]:
 def _table(plan: Plan, reports: Sequence[LayerReport]) -> Table:
     table = new_table(
         ("layer", "operator", "output"),
-        ("MACs", "cycles", "utilisation", "KB on chip", "KB from flash"),
+        ("MACs", "cycles", "utilisation", "KB output", "KB from flash"),
         title=f"{plan.model} on {plan.board}",
+        give_way=("output", "KB output", "operator", "KB from flash", "MACs"),
     )
     word = plan.config.word_bytes
     layers = [(p.tensors[layer.output], layer) for p in plan.programs for layer in p.layers]
@@ -78,11 +78,10 @@ def _table(plan: Plan, reports: Sequence[LayerReport]) -> Table:
             f"{report.macs:,}",
             f"{report.cycles:,}",
             "" if not report.macs else f"{report.utilization:.1%}",
-            f"{tensor.words * word / 1024:.1f}",
-            f"{layer.words * word / 1024:.1f}",
+            f"{tensor.words * word / 1024:,.1f}",
+            f"{layer.words * word / 1024:,.1f}",
         )
     cycles = sum(report.cycles or 0 for report in reports)
-    words = max((p.config.memory_depth - p.ring_words for p in plan.programs), default=0)
     table.add_section()
     table.add_row(
         "total",
@@ -91,21 +90,23 @@ def _table(plan: Plan, reports: Sequence[LayerReport]) -> Table:
         f"{plan.device_macs:,}",
         f"{cycles:,}",
         f"{utilization(plan.device_macs, cycles, plan.config.multipliers) or 0:.1%}",
-        f"{words * word / 1024:.1f}",
-        f"{plan.flash_bytes / 1024:.1f}",
+        "",
+        f"{plan.flash_bytes / 1024:,.1f}",
     )
     return table
 
 
 def _program_summary(program: Program) -> str:
     word = program.config.word_bytes
+    chip, ring = program.config.memory_depth * word, program.ring_words * word
     layouts = ", ".join(
         f"{layout.kind} ({layout.words * word / 1024:.1f} KB)"
         for _, layout in program.inputs
     )
     text = (
-        f"input layout: {layouts}; ring: {program.ring_words * word / 1024:.1f} KB; "
-        f"program at flash address 0x{program.flash_address:x}"
+        f"{(chip - ring) / 1024:.1f} of {chip / 1024:.1f} KB on chip for tensors, "
+        f"{ring / 1024:.1f} for the ring; input layout: {layouts}; program at flash address "
+        f"0x{program.flash_address:x}"
     )
     if program.pinned:
         text += f"\n{program.sent_words * word:,} bytes are sent for each inference"
@@ -115,19 +116,16 @@ def _program_summary(program: Program) -> str:
 
 
 def _summary(plan: Plan, cycles: int, baud: int) -> str:
-    clock = plan.config.core_mhz
+    clock, multipliers = plan.config.core_mhz, plan.config.multipliers
     texts = list(map(_program_summary, plan.programs))
+    lines = [sentence(plan.device_macs, cycles, multipliers, clock)] if cycles else []
     if host_report.computes(plan):
-        rate = (
-            f"{host_report.inferences_per_second(cycles, clock, host_report.seconds(plan)):.1f} "
-            f"inferences per second at {clock:g} MHz with the host's part, less the line's time"
-        )
-    else:
-        rate = f"{clock * 1e6 / cycles:.1f} inferences per second at {clock:g} MHz"
+        rate = host_report.inferences_per_second(cycles, clock, host_report.seconds(plan))
+        lines.append(f"{rate:.1f} inferences/s with the host's part, less the line's time")
     if len(texts) == 1:
-        lines = [f"{rate}; {texts[0]}"]
+        lines += texts
     else:
-        lines = [rate, *(f"{number}. {text}" for number, text in enumerate(texts, start=1))]
+        lines += [f"{number}. {text}" for number, text in enumerate(texts, start=1)]
     if late := arrival.sentence(plan, baud):
         lines.append(late)
     return "\n".join(lines)

@@ -263,8 +263,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             output.print(on_host)
         if late := arrival.sentence(plan, board.baud):
             output.print(late)
-    for line in summary(results, clock_mhz):
+    for line in summary(results):
         output.print(line)
+    if results[0].cycles and plan is not None:
+        output.print(report.sentence(plan.device_macs, results[0].cycles, multipliers, clock_mhz))
     if options.json:
         more = {} if measured is None else {"labelled": measured.json(labels)}
         files.write_json(

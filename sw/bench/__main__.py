@@ -192,6 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     screen = console()
     screen.print(tables.summary_table(results))
     screen.print(tables.lost_table(results))
+    screen.print(tables.legend())
     if options.layers:
         for result in results:
             screen.print(tables.layer_table(result))

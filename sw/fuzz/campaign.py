@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from common import progress
 from common.errors import SeparableError
 from common.files import write_json
-from common.tables import add_figures, new_table
+from common.tables import Table, add_figures, add_text, new_table
 from sw.fuzz.trial import CAMPAIGNS, Trial, shrink
 from sw.fuzz.verdict import FAILURES, Outcome, Verdict
 from sw.fuzz.workers import Worker, examine_all
@@ -194,8 +192,7 @@ def outcome_table(campaign: Campaign) -> Table:
 def reason_table(campaign: Campaign) -> Table:
     """Return why files were refused, or how they failed: the most frequent reasons."""
     table = new_table(("outcome",))
-    table.width = 80
-    table.add_column("reason", ratio=1)
+    add_text(table, "reason")
     add_figures(table, "count")
     failures = [item for item in campaign.reasons.most_common() if item[0][0] in FAILURES]
     others = [item for item in campaign.reasons.most_common() if item[0][0] not in FAILURES]
