@@ -23,6 +23,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
+from common import progress
 from common.errors import CacheError
 
 try:
@@ -40,6 +41,9 @@ FORMAT = "separable cache entry 1"
 
 _LEFT = re.compile(r"\.?(.+)\.(?:lock|[a-z0-9_]{8})")
 """Names beside a target that are there while it is made, and stay if its maker is killed."""
+
+ONCE = "once, then kept in the cache"
+EACH_TIME = "each time, as the cache cannot be written"
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +79,9 @@ def key(parts: Iterable[str | bytes]) -> str:
     return digest.hexdigest()[:32]
 
 
-def entry(kind: str, name: str, make: Callable[[Path], None]) -> dict[str, bytes]:
+def entry(
+    kind: str, name: str, make: Callable[[Path], None], *, what: str = ""
+) -> dict[str, bytes]:
     """Return the files of an entry, made first if it is missing or damaged.
 
     Where the cache cannot be written to, it is made all the same, with a warning.
@@ -88,6 +94,8 @@ def entry(kind: str, name: str, make: Callable[[Path], None]) -> dict[str, bytes
         See :func:`key`.
     make : callable
         Fills the empty directory it is given with files; if it raises, there is no entry.
+    what : str
+        What is done when it is made, for those who wait: "compiling the simulated core".
 
     Returns
     -------
@@ -103,6 +111,7 @@ def entry(kind: str, name: str, make: Callable[[Path], None]) -> dict[str, bytes
     if (found := _read(final)) is not None:
         _log.info("cache: %s is used", final)
         return found
+    note = ONCE
     with ExitStack() as stack:
         try:
             stack.enter_context(exclusive(final))
@@ -112,10 +121,12 @@ def entry(kind: str, name: str, make: Callable[[Path], None]) -> dict[str, bytes
         except OSError as error:
             _warn(final, error)
             temporary = Path(tempfile.mkdtemp(prefix="separable."))
+            note = EACH_TIME
         stack.callback(_delete, temporary)
         try:
             _log.info("cache: %s is made", final)
-            make(temporary)
+            with progress.stage(what or f"making {kind}", note=note, kept=True):
+                make(temporary)
             files = {path.name: path.read_bytes() for path in temporary.iterdir()}
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -137,7 +148,11 @@ def exclusive(target: Path) -> Iterator[None]:
     the target, with a dot and eight more characters, as :mod:`tempfile` calls it.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(target) as held:
+    with ExitStack() as stack:
+        held = stack.enter_context(_lock(target, wait=False))
+        if not held and fcntl is not None:
+            with progress.stage("waiting for another run that makes the same"):
+                held = stack.enter_context(_lock(target))
         if held:
             _clean(target)
         yield

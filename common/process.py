@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -54,6 +54,7 @@ def run(
     env: Mapping[str, str] | None = None,
     folder: Path | None = None,
     merge: bool = False,
+    heard: Callable[[str], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a tool and return its exit code and what it printed.
 
@@ -67,6 +68,8 @@ def run(
         Where it works.
     merge : bool
         Standard error becomes part of ``stdout``.
+    heard : callable, optional
+        With ``merge`` and without ``input``: given each line of ``stdout`` when it comes.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def run(
         command, env=env, cwd=folder, stderr=subprocess.STDOUT if merge else subprocess.PIPE,
     )
     try:
-        output, errors = process.communicate(input)
+        output, errors = process.communicate(input) if heard is None else _hear(process, heard)
     except BaseException:
         _end(process)
         raise
@@ -96,6 +99,19 @@ def _shown(command: Sequence[str]) -> str:
     """Return a command line for people: programs given as text are left out."""
     words = [word if "\n" not in word and len(word) <= WORD else "…" for word in command]
     return " ".join([Path(words[0]).name, *words[1:]])
+
+
+def _hear(process: subprocess.Popen[str], heard: Callable[[str], None]) -> tuple[str, str]:
+    """Return what a tool prints, line by line to ``heard`` as well, when it has ended."""
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.close()
+    lines = []
+    for line in process.stdout:
+        heard(line)
+        lines.append(line)
+    process.stdout.close()
+    process.wait()
+    return "".join(lines), ""
 
 
 @uninterrupted

@@ -6,19 +6,15 @@ Names of files, tensors and classes come from others.  JSON and CSV have them as
 from __future__ import annotations
 
 import codecs
-import errno
 import io
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich import box
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
+
+from common import live
 
 __all__ = ["OUTPUT", "Screen", "any_encoding", "console", "output_errors", "printable"]
 
@@ -32,11 +28,8 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-UNLIMITED = 1000
-"""Columns, more than any table has."""
-
-SHORT = 6
-"""Characters that any name keeps, and headers of figures if their words are that long."""
+WIDE = 160
+"""Columns of output that goes to no terminal."""
 
 OUTPUT = "standard output"
 """What errors call it."""
@@ -51,7 +44,7 @@ def output_errors() -> Iterator[None]:
         raise OSError(error.errno, error.strerror, OUTPUT) from None
 
 
-class Screen(Console):
+class Screen(live.Terminal):
     """A console whose strings, those in tables too, are printable whatever they are made of.
 
     Line ends in them are kept: names that come from others go through :func:`printable` before
@@ -59,40 +52,10 @@ class Screen(Console):
     """
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print what :class:`rich.console.Console` prints."""
-        for table in objects:
-            if isinstance(table, Table):
-                self._narrow(table)
-        with output_errors():
+        """Print what :class:`rich.console.Console` prints; nothing is cut at the last column."""
+        options.setdefault("crop", False)
+        with live.hidden(), output_errors():
             super().print(*objects, **options)
-
-    def _narrow(self, table: Table) -> None:
-        """Let a table that is too wide give up lines and ends of names, but no figures."""
-        everything = self.options.update(max_width=UNLIMITED)
-        if Measurement.get(self, everything, table).maximum <= self.width:
-            return
-        table.box, table.padding = box.SIMPLE_HEAD, (0, 0)
-        names, figures = [], []
-        for number, column in enumerate(table.columns):
-            header = Measurement.get(self, everything, column.header)
-            cells = [Measurement.get(self, everything, cell).maximum for cell in column.cells]
-            if column.justify == "right":
-                figures.append(max([*cells, min(header.minimum, SHORT)]))
-                column.width = column.min_width = figures[-1]
-                column.no_wrap = False
-            else:
-                names.append((max([*cells, header.maximum]), number))
-        # There is a space between columns, and one on either side of all.
-        room = self.width - sum(figures) - len(table.columns) - 1
-        while sum(width for width, _ in names) > room and max(names, default=(0, 0))[0] > SHORT:
-            width, number = names.pop(names.index(max(names)))
-            names.append((width - 1, number))
-        for width, number in names:
-            table.columns[number].width = width
-
-    def on_broken_pipe(self) -> None:
-        """Leave it to the command how it ends; rich ends it with the code of a difference."""
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return what is drawn for a string."""
@@ -128,8 +91,12 @@ def any_encoding() -> None:
 
 
 def console() -> Screen:
-    """Return the console for tables and text; redirected output is wide enough for a table."""
-    output = Screen(highlight=False, emoji=False, markup=False, soft_wrap=True)
+    """Return the console for tables and text.
+
+    On a terminal sentences are folded between words; elsewhere they are lines, and there is room
+    for most tables.
+    """
+    output = Screen(highlight=False, emoji=False, markup=False)
     if not output.is_terminal:
-        output.width = 160
+        output.width, output.soft_wrap = WIDE, True
     return output

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any, NoReturn
 
-from common import completion, verbosity
+from common import completion, live, progress, verbosity
 from common.door import INTERRUPTED
 from common.errors import SeparableError
 from common.terminal import OUTPUT, any_encoding, output_errors, printable
@@ -95,7 +95,8 @@ def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
     def run(arguments: Sequence[str] | None = None) -> int:
         any_encoding()
         try:
-            code = main(arguments)
+            with progress.shown():
+                code = main(arguments)
             with output_errors():
                 sys.stdout.flush()
             return code
@@ -124,11 +125,15 @@ def _give_up_output() -> None:
 
 def complain(message: str) -> None:
     """Print an error, on one line."""
-    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
+    _say("error", message)
 
 
 def remark(message: str) -> None:
     """Print, on one line of standard error, what is no error but may surprise; not if quiet."""
-    if verbosity.is_quiet():
-        return
-    print(f"note: {printable(' '.join(message.split()))}", file=sys.stderr)
+    if not verbosity.is_quiet():
+        _say("note", message)
+
+
+def _say(kind: str, message: str) -> None:
+    with live.hidden():
+        print(f"{kind}: {printable(' '.join(message.split()))}", file=sys.stderr)

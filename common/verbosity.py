@@ -30,11 +30,13 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a message; of several lines, each by itself."""
+        from common.live import hidden
         from common.terminal import printable
 
         kind = {logging.WARNING: "warning: ", logging.ERROR: "error: "}.get(record.levelno, "")
-        for line in record.getMessage().splitlines():
-            print(f"{kind}{printable(line)}", file=sys.stderr)
+        with hidden():
+            for line in record.getMessage().splitlines():
+                print(f"{kind}{printable(line)}", file=sys.stderr)
 
 
 _HANDLER = _Handler()

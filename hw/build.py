@@ -10,15 +10,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 import boards
-from common import door, process
+from common import door, process, progress, terminal
 from common.files import write_json
-from common.progress import Stages
 from common.tool import Parser, command
 from hw import technology
 from hw.contract.board import Board
@@ -32,7 +31,7 @@ MAX_SEED = 1 << 31
 
 
 def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
-          stages: Stages | None = None, jobs: int | None = None) -> BuildResult:
+          jobs: int | None = None) -> BuildResult:
     """Build ``top`` for a board and put the files of the best seed into ``output``.
 
     ``output`` gets ``BOARD.bin``, ``BOARD.json`` (the result) and the tools' logs, all at the
@@ -44,23 +43,22 @@ def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
     BuildError
         If it does not fit or is too slow, with the result as ``result``.
     """
-    stages = stages or Stages()
     flow = technology.get(board.config.technology).flow
     output = output.absolute()
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".separable-build-", dir=output.parent) as name:
         folder = Path(name)
-        with stages.stage("elaboration"):
+        with progress.stage("elaboration", kept=True):
             flow.elaborate(board, top, folder)
-        with stages.stage("synthesis"):
+        with progress.stage("synthesis", kept=True):
             flow.synthesize(folder)
-        results = _route(board, folder, seeds, stages, jobs or os.cpu_count() or 1)
+        results = _route(board, folder, seeds, jobs or os.cpu_count() or 1)
         best = max(results, key=lambda result: (result.fits, result.margin))
         if len(seeds) > 1:
             sweep = Sweep(results=tuple(results), wanted=len(seeds))
             best = dataclasses.replace(best, sweep=sweep)
             if best.fits:
-                stages.console.print(sweep.table(best.seed))
+                terminal.console().print(sweep.table(best.seed))
         try:
             best.check()
         except BuildError as error:
@@ -69,21 +67,26 @@ def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
         return _deliver(board, folder, best, output)
 
 
-def _route(board: Board, folder: Path, seeds: Sequence[int], stages: Stages,
-           jobs: int) -> list[BuildResult]:
+def _route(board: Board, folder: Path, seeds: Sequence[int], jobs: int) -> list[BuildResult]:
     """Place and route all seeds; return the results of those that were done, in order."""
     flow = technology.get(board.config.technology).flow
-    title = "place and route" if len(seeds) == 1 else f"place and route, {len(seeds)} seeds"
     done: dict[int, BuildResult] = {}
-    with stages.stage(title), ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(flow.place_and_route, board, folder, seed=seed): seed
-                   for seed in seeds}
+
+    def place_and_route(seed: int) -> BuildResult:
+        with progress.stage(f"seed {seed}"):
+            return flow.place_and_route(board, folder, seed=seed)
+
+    count = len(seeds) if len(seeds) > 1 else None
+    with (progress.stage("place and route", total=count, unit="seeds", kept=True) as stage,
+          ThreadPoolExecutor(jobs) as pool):
+        futures = {pool.submit(place_and_route, seed): seed for seed in seeds}
         try:
             for future in as_completed(futures):
                 seed = futures[future]
                 done[seed] = result = future.result()
-                if len(seeds) > 1:
-                    _progress(stages, result, done.values(), len(seeds))
+                if count is not None:
+                    stage.reached(len(done))
+                    _say_so_far(result, list(done.values()), len(seeds))
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             while not all(future.done() for future in futures):
@@ -92,19 +95,17 @@ def _route(board: Board, folder: Path, seeds: Sequence[int], stages: Stages,
             # Seeds that the interrupt ended look like failures of the tool.
             if not isinstance(error, KeyboardInterrupt | CancelledError) or not done:
                 raise
-            stages.console.print(f"interrupted after {len(done)} of {len(seeds)} seeds")
+            terminal.console().print(f"interrupted after {len(done)} of {len(seeds)} seeds")
     return [done[seed] for seed in seeds if seed in done]
 
 
-def _progress(stages: Stages, result: BuildResult, done: Iterable[BuildResult],
-              wanted: int) -> None:
+def _say_so_far(result: BuildResult, done: Sequence[BuildResult], wanted: int) -> None:
     """Say what a seed gave, and which is best so far."""
-    done = list(done)
     best = max(done, key=lambda result: (result.fits, result.margin))
     speeds = ", ".join(f"{name} {clock.achieved_mhz:.2f} MHz" for name, clock in
                        result.clocks.items()) or "does not fit"
-    stages.console.print(f"  {len(done)}/{wanted}: seed {result.seed}: {speeds}; "
-                         f"best so far: seed {best.seed}")
+    terminal.console().print(f"  {len(done)}/{wanted}: seed {result.seed}: {speeds}; "
+                             f"best so far: seed {best.seed}")
 
 
 def _deliver(board: Board, folder: Path, result: BuildResult, output: Path) -> BuildResult:
@@ -177,26 +178,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise BuildError(f"{output}: is not a folder; name one with --output")
     first = board.seed if seed is None else seed
     seeds = range(first, first + options.sweep)
-    stages = Stages()
     try:
-        result = build(board, Top(board), output=output, seeds=seeds, stages=stages,
-                       jobs=options.jobs)
+        result = build(board, Top(board), output=output, seeds=seeds, jobs=options.jobs)
     except BuildError as error:
         failed = getattr(error, "result", None)
         if failed is not None:
-            _show(stages, failed, options.json)
+            _show(failed, options.json)
         raise
-    _show(stages, result, options.json)
-    stages.console.print(f"bitstream: {result.bitstream}")
+    _show(result, options.json)
+    terminal.console().print(f"bitstream: {result.bitstream}")
     if options.program:
         program(board, str(result.bitstream))
     return 0
 
 
-def _show(stages: Stages, result: BuildResult, path: str | None) -> None:
+def _show(result: BuildResult, path: str | None) -> None:
     for table in result.tables():
         if table.row_count:
-            stages.console.print(table)
+            terminal.console().print(table)
     if path:
         data = result.json()
         if result.fits and result.margin < 1:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from common import cache, door, files, terminal, tool
+from common import cache, door, files, progress, terminal, tool
 from common.errors import InputError, UnsupportedError
 from common.terminal import printable
 from hw.contract.board import Board
@@ -33,6 +34,12 @@ from sw.model_file import open_network
 __all__ = ["LayerRun", "device_layers", "main", "simulate"]
 
 Array = npt.NDArray[np.integer]
+
+ALONE = (
+    "these are layers alone: each waits for its first weights from the flash, which in the whole "
+    "network come while the layer before runs (python -m sw.run counts those cycles)"
+)
+"""Why the sum is another one than the network's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +134,23 @@ def _layer_run(number: int, op: ir.Operator, cases: Sequence[Case], folder: Path
     )
 
 
+@contextmanager
+def _simulating(
+    folder: Path, todo: Mapping[int, Sequence[Case]], graph: ir.Graph
+) -> Iterator[None]:
+    """Show which layer is simulated, by the results that are in a folder."""
+    jobs = [(number, case) for number, its in todo.items() for case in its]
+
+    def look(stage: progress.Stage) -> None:
+        stage.reached(sum(1 for _ in folder.glob("*.result.npz")))
+        if stage.done < len(jobs):
+            stage.at(f"layer {jobs[stage.done][0]}, {graph.ops[jobs[stage.done][0]].name}")
+
+    unit = "layers" if len(jobs) == len(todo) else "layers and bands of them"
+    with progress.stage("simulating", total=len(jobs), unit=unit, watch=look):
+        yield
+
+
 def simulate(
     graph: ir.Graph, numbers: Sequence[int], board: Board, *, seed: int = 0
 ) -> list[LayerRun]:
@@ -157,7 +181,10 @@ def simulate(
     # inputs of single layers are those that the network makes of random ones.
     tensors = golden.run(graph, images.random_inputs(graph, seed))
     pieces = _pieces(graph)
-    for number in numbers:
+    for number in progress.each(
+        numbers, "compiling", total=len(numbers), unit="layers",
+        name=lambda number: graph.ops[number].name,
+    ):
         op = graph.ops[number]
         piece = next(p for p in pieces if any(o.name == op.name for o in p.graph.ops))
         position = next(n for n, o in enumerate(piece.graph.ops) if o.name == op.name)
@@ -171,16 +198,18 @@ def simulate(
             )
             done[number] = LayerRun(number=number, report=refused, error=str(error))
     if todo:
-        # Only now: cocotb and Amaranth take a while.
-        from sim.benches import runner
-        from sim.board.top import SimTop
+        with progress.stage("preparing the simulated core"):
+            # Only now: cocotb and Amaranth take a while.
+            from sim.benches import runner
+            from sim.board.top import SimTop
 
-        simulation = runner.build(SimTop(board.config))
+            simulation = runner.build(SimTop(board.config))
         with tempfile.TemporaryDirectory(prefix="separable-") as name:
             folder = Path(name)
             for case in chain.from_iterable(todo.values()):
                 write_job(case, folder / f"{case.job}.npz", board.config.core_mhz)
-            runner.run(simulation, "sim.benches.layers", folder, {"SEPARABLE_JOBS": name})
+            with _simulating(folder, todo, graph):
+                runner.run(simulation, "sim.benches.layers", folder, {"SEPARABLE_JOBS": name})
             for number, parts in todo.items():
                 done[number] = _layer_run(
                     number, graph.ops[number], parts, folder, board.config.multipliers
@@ -237,6 +266,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bands = [entry.bands for entry in runs]
     screen = terminal.console()
     screen.print(report.layer_table(layers, multipliers=multipliers, bands=bands))
+    if len(layers) > 1 and len(measured) == len(layers):
+        screen.print(report.sentence(macs, sum(measured), multipliers, board.config.core_mhz))
+        screen.print(ALONE)
     for entry in of_host:
         screen.print(printable(f"layer {entry.number}: the host runs it: {entry.error}"))
     if options.json:

@@ -67,6 +67,6 @@ def sentence(plan: Plan, baud: int) -> str:
         f"the input does not fit into memory: {part * plan.config.word_bytes:,} bytes are "
         f"written while the core runs, and it waits for them. {ideal:,} cycles are "
         f"those with the input on the chip; with the host on the core's bus (sim) it takes {sim:,} "
-        f"({hertz / sim:.1f} inferences per second), over the serial line at {baud / 1e6:g} Mbaud "
+        f"({hertz / sim:.1f} inferences/s), over the serial line at {baud / 1e6:g} Mbaud "
         f"at least {line:,} ({hertz / line:.1f})"
     )

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.table import Table
-
 import boards
 from common import door
 from common.files import check_outputs, write_json
-from common.tables import new_table
+from common.tables import Table, new_table
 from common.terminal import console
 from common.tool import Parser, command
 from sw import arrival, host_report
 from sw.compiler import Plan, Program, compile_network, save_plan
 from sw.model_file import loaded_for, open_network
 from sw.plan_report import layer_reports, plan_json
-from sw.report import MODEL, LayerReport, add_compiler_options, compiler_options, utilization
+from sw.report import (
+    MODEL,
+    LayerReport,
+    add_compiler_options,
+    compiler_options,
+    sentence,
+    utilization,
+)
 
 __all__ = ["main"]
 
@@ -45,8 +50,9 @@ def _parser() -> Parser:
 def _table(plan: Plan, reports: Sequence[LayerReport]) -> Table:
     table = new_table(
         ("layer", "operator", "output"),
-        ("MACs", "cycles", "utilisation", "KB on chip", "KB from flash"),
+        ("MACs", "cycles", "utilisation", "KB output", "KB from flash"),
         title=f"{plan.model} on {plan.board}",
+        give_way=("output", "KB output", "operator", "KB from flash", "MACs"),
     )
     word = plan.config.word_bytes
     layers = [(p.tensors[layer.output], layer) for p in plan.programs for layer in p.layers]
@@ -58,11 +64,10 @@ def _table(plan: Plan, reports: Sequence[LayerReport]) -> Table:
             f"{report.macs:,}",
             f"{report.cycles:,}",
             "" if not report.macs else f"{report.utilization:.1%}",
-            f"{tensor.words * word / 1024:.1f}",
-            f"{layer.words * word / 1024:.1f}",
+            f"{tensor.words * word / 1024:,.1f}",
+            f"{layer.words * word / 1024:,.1f}",
         )
     cycles = sum(report.cycles or 0 for report in reports)
-    words = max((p.config.memory_depth - p.ring_words for p in plan.programs), default=0)
     table.add_section()
     table.add_row(
         "total",
@@ -71,21 +76,23 @@ def _table(plan: Plan, reports: Sequence[LayerReport]) -> Table:
         f"{plan.device_macs:,}",
         f"{cycles:,}",
         f"{utilization(plan.device_macs, cycles, plan.config.multipliers) or 0:.1%}",
-        f"{words * word / 1024:.1f}",
-        f"{plan.flash_bytes / 1024:.1f}",
+        "",
+        f"{plan.flash_bytes / 1024:,.1f}",
     )
     return table
 
 
 def _program_summary(program: Program) -> str:
     word = program.config.word_bytes
+    chip, ring = program.config.memory_depth * word, program.ring_words * word
     layouts = ", ".join(
         f"{layout.kind} ({layout.words * word / 1024:.1f} KB)"
         for _, layout in program.inputs
     )
     text = (
-        f"input layout: {layouts}; ring: {program.ring_words * word / 1024:.1f} KB; "
-        f"program at flash address 0x{program.flash_address:x}"
+        f"{(chip - ring) / 1024:.1f} of {chip / 1024:.1f} KB on chip for tensors, "
+        f"{ring / 1024:.1f} for the ring; input layout: {layouts}; program at flash address "
+        f"0x{program.flash_address:x}"
     )
     if program.pinned:
         text += f"\n{program.sent_words * word:,} bytes are sent for each inference"
@@ -95,22 +102,18 @@ def _program_summary(program: Program) -> str:
 
 
 def _summary(plan: Plan, cycles: int, baud: int) -> str:
-    clock = plan.config.core_mhz
+    clock, multipliers = plan.config.core_mhz, plan.config.multipliers
     texts = list(map(_program_summary, plan.programs))
+    lines = [sentence(plan.device_macs, cycles, multipliers, clock)] if cycles else []
     if host_report.computes(plan):
-        value = host_report.inferences_per_second(cycles, clock, host_report.seconds(plan))
-        if value is None:
+        rate = host_report.inferences_per_second(cycles, clock, host_report.seconds(plan))
+        if rate is None:
             return "none of the outputs is made by an operator: there is nothing to run"
-        rate = (
-            f"{value:,.1f} inferences per second at {clock:g} MHz with the host's part, less the "
-            "line's time"
-        )
-    else:
-        rate = f"{clock * 1e6 / cycles:.1f} inferences per second at {clock:g} MHz"
+        lines.append(f"{rate:,.1f} inferences/s with the host's part, less the line's time")
     if len(texts) == 1:
-        lines = [f"{rate}; {texts[0]}"]
+        lines += texts
     else:
-        lines = [rate, *(f"{number}. {text}" for number, text in enumerate(texts, start=1))]
+        lines += [f"{number}. {text}" for number, text in enumerate(texts, start=1)]
     if late := arrival.sentence(plan, baud):
         lines.append(late)
     return "\n".join(lines)

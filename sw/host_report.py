@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
-
-from common.tables import add_figures, new_table
+from common.tables import Table, add_figures, add_text, new_table
 from sw.compiler import Plan
 from sw.host_time import ERROR, plan_seconds
 
@@ -36,10 +34,11 @@ def table(plan: Plan) -> Table | None:
         return None
     estimates = plan_seconds(plan)
     result = new_table(
-        ("operator", "kind"), title="on the host, exactly; times are estimates"
+        ("operator", "kind"), title="on the host, exactly; times are estimates",
+        give_way=("MACs", "kind"),
     )
     add_figures(result, "MACs", "about ms")
-    result.add_column("why", overflow="fold")
+    add_text(result, "why")
     for op in plan.host:
         result.add_row(
             op.name, op.kind, f"{op.macs:,}" if op.macs else "", f"{estimates[op.name] * 1e3:.2f}",

@@ -9,7 +9,7 @@ from typing import Any
 
 from common import door, files, terminal, tool
 from common.errors import InputError
-from common.tables import add_figures, new_table
+from common.tables import add_figures, add_names, add_text, new_table
 from sw.networks.published import NETWORKS, find, where
 
 __all__ = ["main"]
@@ -17,9 +17,10 @@ __all__ = ["main"]
 
 def _list(options: Any) -> None:
     files.check_outputs([options.json])
-    table = new_table(("network",))
-    for name in ("what", "licence", "from", "here"):
-        table.add_column(name)
+    table = new_table(("network",), give_way=("from", "licence"))
+    add_text(table, "what")
+    add_names(table, "licence", "from")
+    add_text(table, "here")
     add_figures(table, "KB")
     entries = []
     for network in NETWORKS.values():

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from rich.table import Table
-
-from common.tables import add_names, new_table
+from common.tables import Table, add_names, new_table
 
 __all__ = [
     "MODEL",
@@ -19,6 +17,7 @@ __all__ = [
     "given_compiler_options",
     "layer_table",
     "network_report",
+    "sentence",
     "utilization",
 ]
 
@@ -132,6 +131,15 @@ def utilization(macs: int | None, cycles: int | None, multipliers: int) -> float
     return None if macs is None or not cycles else macs / (cycles * multipliers)
 
 
+def sentence(macs: int, cycles: int, multipliers: int, clock_mhz: float) -> str:
+    """Return the figures of a network in one line, as every tool gives them."""
+    used = utilization(macs, cycles, multipliers) or 0
+    return (
+        f"{cycles:,} cycles: {clock_mhz * 1e6 / cycles:.1f} inferences/s at {clock_mhz:g} MHz; "
+        f"{macs:,} MACs, {used:.1%} of {multipliers} multipliers"
+    )
+
+
 def network_report(
     *,
     model: str,
@@ -174,7 +182,10 @@ def layer_table(
     bands : sequence of int, optional
         Of how many bands of rows, run one by one, each layer is the sum.
     """
-    table = new_table(("layer", "operator"), ("MACs", "cycles", "utilisation"), title=title or "")
+    table = new_table(
+        ("layer", "operator"), ("MACs", "cycles", "utilisation"), title=title or "",
+        give_way=("operator", "run in", "MACs"),
+    )
     compared = any(layer.exact is not None for layer in layers)
     if compared:
         add_names(table, "exact")
@@ -187,7 +198,7 @@ def layer_table(
             layer.op,
             f"{layer.macs:,}",
             "" if layer.cycles is None else f"{layer.cycles:,}",
-            "" if layer.utilization is None else f"{layer.utilization:.1%}",
+            "" if not layer.macs or layer.utilization is None else f"{layer.utilization:.1%}",
         ]
         if compared:
             row.append({True: "yes", False: "NO", None: ""}[layer.exact])

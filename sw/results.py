@@ -66,8 +66,8 @@ def describe(
     return lines
 
 
-def summary(results: Sequence[Run], clock_mhz: float) -> list[str]:
-    """Return the lines that sum test images up; none for other inputs."""
+def summary(results: Sequence[Run]) -> list[str]:
+    """Return the line that sums test images up; none for other inputs."""
     known = [result for result in results if result.sample is not None and result.outputs]
     if not known:
         return []
@@ -76,9 +76,4 @@ def summary(results: Sequence[Run], clock_mhz: float) -> list[str]:
     lines = [f"{right} of {len(known)} test images classified rightly"]
     if all(result.exact for result in known):
         lines[0] += ", all tensors compared are equal to the golden model's"
-    if known[0].cycles is not None:
-        lines.append(
-            f"{known[0].cycles:,} cycles: {clock_mhz * 1e6 / known[0].cycles:.1f} inferences/s at "
-            f"{clock_mhz:g} MHz"
-        )
     return lines

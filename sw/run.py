@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
-from common import door, files, terminal, tool
+from common import door, files, progress, terminal, tool
 from common.errors import InputError
 from common.terminal import printable
 from hw.contract.board import Board
@@ -178,7 +178,9 @@ def _run_frames(
         show(result)
 
     with open_loaded(options.backend, board, graph, plan) as device:
-        for frame in frames:
+        for frame in progress.each(
+            frames, "running", total=len(frames), unit="inputs", name=lambda frame: frame.name
+        ):
             add(frame, run(graph, plan, device, frame.name, frame.input,
                            verify=options.verify or options.labelled is not None))
             if results[-1].difference:
@@ -261,8 +263,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             output.print(on_host)
         if late := arrival.sentence(plan, board.baud):
             output.print(late)
-    for line in summary(results, clock_mhz):
+    for line in summary(results):
         output.print(line)
+    if results[0].cycles and plan is not None:
+        output.print(report.sentence(plan.device_macs, results[0].cycles, multipliers, clock_mhz))
     if options.json:
         more = {} if measured is None else {"labelled": measured.json(labels)}
         files.write_json(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from support.places import SHARED
+
+from common import progress
+
+# What commands print must not depend on how fast they are; for those that tests begin, too.
+os.environ[progress.VARIABLE] = "no"
 
 
 def pytest_configure(config: pytest.Config) -> None:

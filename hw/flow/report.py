@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from rich.table import Table
-
+from common.tables import Table, add_names, add_text, new_table
 from hw.flow.tools import BuildError
 
 __all__ = ["BuildResult", "Clock", "PathEnd", "Pin", "Sweep", "Usage"]
@@ -130,17 +129,15 @@ class BuildResult:
 
     def tables(self) -> list[Table]:
         """Return the tables for the terminal."""
-        clocks = Table("clock", "target MHz", "reported MHz", "achieved MHz", "limited by")
+        clocks = new_table(("clock",), ("target MHz", "reported MHz", "achieved MHz"))
+        add_text(clocks, "limited by")
         for name, clock in self.clocks.items():
             clocks.add_row(name, f"{clock.target_mhz:g}", f"{clock.reported_mhz:.2f}",
                            f"{clock.achieved_mhz:.2f}", _limit(clock).removeprefix(", limited by "))
-        usage = Table("resource", "used", "available", "%")
+        usage = new_table(("resource",), ("used", "available", "%"))
         for name, row in self.utilization.items():
-            usage.add_row(name, str(row.used), str(row.available),
+            usage.add_row(name, f"{row.used:,}", f"{row.available:,}",
                           f"{100 * row.used / row.available:.0f}")
-        for table in (clocks, usage):
-            for column in table.columns[1:4]:
-                column.justify = "right"
         return [clocks, usage]
 
 
@@ -181,11 +178,10 @@ class Sweep:
 
     def table(self, best: int) -> Table:
         """Return the table for the terminal; ``best`` is the seed that is kept."""
-        table = Table("seed", "clock", "reported MHz", "achieved MHz", "LC", "")
-        for column in (table.columns[0], *table.columns[2:5]):
-            column.justify = "right"
+        table = new_table(("seed", "clock"), ("reported MHz", "achieved MHz", "LC"))
+        add_names(table, "")
         for result in self.results:
-            cells = str(result.utilization["LC"].used) if "LC" in result.utilization else ""
+            cells = f"{result.utilization['LC'].used:,}" if "LC" in result.utilization else ""
             for name, clock in result.clocks.items():
                 table.add_row(str(result.seed), name, f"{clock.reported_mhz:.2f}",
                               f"{clock.achieved_mhz:.2f}", cells,

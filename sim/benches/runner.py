@@ -13,7 +13,7 @@ from typing import Any
 import cocotb_tools.config
 from cocotb_tools.runner import Verilator
 
-from common import cache
+from common import cache, progress
 from sim.board import verilate
 from sim.errors import SimulationError
 
@@ -50,6 +50,7 @@ def build(component: Any) -> bytes:
 
     def make(folder: Path) -> None:
         design = folder / "top.v"
+        progress.at("to Verilog, 1 of 3")
         design.write_text(verilate.verilog(text))
         verilate.translate(
             [HERE / "bench.v", design],
@@ -80,7 +81,7 @@ def build(component: Any) -> bytes:
             ],
         )
 
-    return cache.entry("cocotb", name, make)[TOP]
+    return cache.entry("cocotb", name, make, what=f"{verilate.COMPILING} for cocotb")[TOP]
 
 
 def _control_file(folder: Path) -> Path:

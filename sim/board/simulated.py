@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from common import progress
 from hw.contract.config import CoreConfig
 from hw.contract.registers import Register
 from sim.board import verilate
@@ -19,6 +20,9 @@ from sim.errors import FlashError, HangError, SimulationError
 __all__ = ["FLASH_SIZE", "Feed", "LayerEnd", "SimulatedBoard"]
 
 FLASH_SIZE = 1 << 24
+
+SLICE = 1 << 18
+"""Cycles after which :meth:`SimulatedBoard.wait` tells how many there were: part of a second."""
 
 START_CYCLES = 4
 """Cycles after a start within which the core becomes busy."""
@@ -132,10 +136,11 @@ class SimulatedBoard:
         core: Any = None,
         link_baud: int | None = None,
     ) -> None:
-        from sim.board.top import SimTop
+        with progress.stage("preparing the simulated core"):
+            from sim.board.top import SimTop
 
-        top = SimTop(config, core, link_baud=link_baud)
-        library = verilate.library(top, memories=config.lanes, depth=config.memory_depth)
+            top = SimTop(config, core, link_baud=link_baud)
+            library = verilate.library(top, memories=config.lanes, depth=config.memory_depth)
         self._power_on(config, library, seed)
 
     def _power_on(
@@ -267,6 +272,7 @@ class SimulatedBoard:
         limit: int,
         on_layer: Callable[[LayerEnd], None] | None = None,
         feeds: Sequence[Feed] = (),
+        on_cycles: Callable[[int], None] | None = None,
     ) -> list[int]:
         """Run until the core is idle.
 
@@ -278,6 +284,8 @@ class SimulatedBoard:
             Called at the end of every layer, with a copy of the memory.
         feeds : sequence of Feed
             What the host does meanwhile, one after the other.
+        on_cycles : callable, optional
+            Told now and then how many cycles have passed since the start.
 
         Returns
         -------
@@ -302,14 +310,17 @@ class SimulatedBoard:
         end = self.cycle + limit
         ends: list[int] = []
         while True:
+            left = max(end - self.cycle, 0)
             status = self._library.board_wait(
-                self._board, max(end - self.cycle, 0), on_layer is not None
+                self._board, left if on_cycles is None else min(left, SLICE), on_layer is not None
             )
             self._raise_if(status)
+            if on_cycles is not None:
+                on_cycles(self.cycle - self._started)
             ends += self._take_layers()
             if status == _LAYER and on_layer is not None:
                 on_layer(LayerEnd(len(ends) - 1, ends[-1], self.memory()))
-            elif status == _LIMIT:
+            elif status == _LIMIT and self.cycle >= end:
                 raise HangError(
                     f"the core is still busy after {limit} cycles, {len(ends)} layers done"
                 )

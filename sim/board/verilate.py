@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from common import cache, process
+from common import cache, process, progress
 from sim.errors import BuildError
 
 __all__ = [
@@ -38,6 +38,9 @@ __all__ = [
 HERE = Path(__file__).resolve().parent
 HARNESS = ("harness.cpp", "host_bus.h", "uart.h", "flash_model.h")
 """What the library is compiled from, besides the core."""
+
+COMPILING = "compiling the simulated core"
+"""What takes a minute or two, for those who wait."""
 
 TOP = "top"
 PREFIX = "Vtop"
@@ -206,6 +209,7 @@ def board_library(
 
     def make(folder: Path) -> None:
         design = folder / "top.v"
+        progress.at("to Verilog, 1 of 3")
         design.write_text(to_verilog())
         top = wrapper.removesuffix(".v")
         translate([HERE / wrapper, design], folder, top=top, flags=flags)
@@ -215,7 +219,7 @@ def board_library(
         sources = [*support, HERE / "harness.cpp"]
         compile_design(folder, sources, folder / LIBRARY, ["-shared", *compiler_flags])
 
-    return cache.entry("library", name, make)[LIBRARY]
+    return cache.entry("library", name, make, what=COMPILING)[LIBRARY]
 
 
 def load(library: bytes) -> ctypes.CDLL:
@@ -237,6 +241,7 @@ def load(library: bytes) -> ctypes.CDLL:
 
 def translate(sources: Sequence[Path], folder: Path, *, top: str, flags: Sequence[str]) -> None:
     """Translate Verilog into C++ in a folder."""
+    progress.at("to C++, 2 of 3")
     root = verilator_root()
     _run(
         [
@@ -263,6 +268,7 @@ def compile_design(
     folder: Path, sources: Sequence[Path], output: Path, flags: Sequence[str]
 ) -> None:
     """Compile a translated design with other sources, and delete what is not needed afterwards."""
+    progress.at("C++, 3 of 3")
     # One translation unit for all of the design: the compiler sees across its functions.
     design = folder / "design.cpp"
     units = sorted(path.name for path in folder.glob(f"{PREFIX}*.cpp"))

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import boards
-from common import door
+from common import door, progress
 from common.errors import InputError, UnsupportedError
 from common.files import check_outputs, write_json
-from common.progress import waiting
 from common.terminal import console, printable
 from common.tool import VERIFICATION_FAILED, Parser, command, complain
 from hw.contract.board import Board
@@ -111,11 +110,13 @@ def _all(options: argparse.Namespace, board: Board, clock: BenchClock) -> list[M
     """Measure all networks; those that were found, not named, may be beyond the board."""
     screen = console()
     results = []
-    for path in options.models or default_models():
+    models = options.models or default_models()
+    what = "cycle model" if options.model else "counters, five runs a layer"
+    for path in progress.each(
+        models, what, total=len(models), unit="networks", name=lambda path: Path(path).stem
+    ):
         try:
-            what = "cycle model" if options.model else "counters, five runs a layer"
-            with waiting(f"{Path(path).stem}: {what}", screen):
-                result = _one(path, board, clock, options)
+            result = _one(path, board, clock, options)
         except UnsupportedError as error:
             if options.models:
                 raise
@@ -148,9 +149,11 @@ def _mlperf_tiny(options: argparse.Namespace, board: Board, clock: BenchClock) -
     """Measure the four tasks and show them; all of them, or none."""
     screen = console()
     results = []
-    for task in MLPERF_TASKS:
-        with waiting(f"{task}: {'cycle model' if options.model else 'all tensors'}", screen):
-            result = mlperf.measure_task(task, board, clock, options)
+    for task in progress.each(
+        MLPERF_TASKS, "cycle model" if options.model else "all tensors", total=len(MLPERF_TASKS),
+        unit="tasks", name=str,
+    ):
+        result = mlperf.measure_task(task, board, clock, options)
         if result.measurement.note:
             screen.print(printable(f"{task}: {result.measurement.note}"))
         results.append(result)
@@ -189,6 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     screen = console()
     screen.print(tables.summary_table(results))
     screen.print(tables.lost_table(results))
+    screen.print(tables.legend())
     if options.layers:
         for result in results:
             screen.print(tables.layer_table(result))

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rich.table import Table
-
 from common.errors import UnsupportedError
-from common.tables import new_table
+from common.tables import Table, new_table
 from common.terminal import printable
 from hw.contract.board import Board
 from sw import golden
@@ -128,7 +126,7 @@ def _counted(predicted: Measurement, plan: Plan, run: Result) -> Measurement:
 def tasks_table(results: Sequence[TaskResult]) -> Table:
     """Return cycles, speed and exactness of the tasks, in 80 columns."""
     first = results[0].measurement
-    table = new_table(["task"], ["MACs", "cycles", "inf/s", "in use", "exact"],
+    table = new_table(["task"], ["MACs", "cycles", "inferences/s", "utilisation", "exact"],
                       title=f"MLPerf Tiny: {first.board}, {first.multipliers} multipliers, "
                       f"{first.clock.mhz:g} MHz ({first.clock.kind})")
     for result in results:

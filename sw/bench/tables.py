@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.table import Table
-
-from common.tables import new_table
+from common.tables import Table, add_text, new_table
 from common.terminal import printable
 from sw.bench.measure import CAUSES, Measurement
 from sw.bench.rivals import RIVALS, rivals_of
 
-__all__ = ["layer_table", "lost_table", "rivals_table", "summary_table"]
+__all__ = ["layer_table", "legend", "lost_table", "rivals_table", "summary_table"]
 
 WORDS = {
     "idle": "multipliers idle within steps",
@@ -28,8 +26,9 @@ def summary_table(results: Sequence[Measurement]) -> Table:
     """Return cycles, inferences per second and utilisation of all networks."""
     table = new_table(
         ["network", "measured by"],
-        ["MACs", "limit, cycles", "cycles", "inferences/s", "limit, inf/s", "utilisation"],
-        title=f"{results[0].board}, {results[0].multipliers} multipliers, {results[0].clock}")
+        ["MACs", "limit cycles", "cycles", "inferences/s", "limit inf/s", "utilisation"],
+        title=f"{results[0].board}, {results[0].multipliers} multipliers, {results[0].clock}",
+        give_way=("limit inf/s", "limit cycles", "MACs", "measured by"))
     for result in results:
         # A network of which parts are left out may be faster than the limit.
         table.add_row(
@@ -40,26 +39,27 @@ def summary_table(results: Sequence[Measurement]) -> Table:
 
 
 def lost_table(results: Sequence[Measurement]) -> Table:
-    """Return where the cycles above the limit went, a column for each network."""
-    models = [result.model for result in results]
-    table = new_table(["cause"], models, title="Cycles above the limit")
-    for cause in WORDS:
-        cells = []
-        for result in results:
-            lost = result.lost()[cause]
-            cells.append(f"{lost:,.0f}  {lost / result.cycles:6.1%}")
-        table.add_row(WORDS[cause], *cells)
-    table.add_section()
-    table.add_row("all of them", *(
-        f"{r.cycles - r.limit:,.0f}  {1 - r.limit / r.cycles:6.1%}" for r in results))
+    """Return where the cycles above the limit went; :func:`legend` has the causes in words."""
+    table = new_table(["cycles above the limit"], [*WORDS, "all of them", "of all cycles"])
+    for result in results:
+        lost = result.lost()
+        table.add_row(
+            result.model, *(f"{lost[cause]:,.0f}" for cause in WORDS),
+            f"{result.cycles - result.limit:,.0f}", f"{1 - result.limit / result.cycles:.1%}")
     return table
+
+
+def legend() -> str:
+    """Return what the causes of :func:`lost_table` and :func:`layer_table` are."""
+    return "; ".join(f"{cause}: {words}" for cause, words in WORDS.items())
 
 
 def layer_table(result: Measurement) -> Table:
     """Return all layers of a network."""
     table = new_table(
-        ["layer"], ["MACs", "cycles", "utilisation", "steps", "idle in steps", *CAUSES],
-        title=f"{result.model}, layer by layer")
+        ["layer"], ["MACs", "cycles", "utilisation", "steps", "idle", *CAUSES],
+        title=f"{result.model}, layer by layer",
+        give_way=("steps", "MACs", "fill", "requantise", "input"))
     for layer, macs in zip(result.layers, result.macs, strict=True):
         used = macs / (layer.cycles * result.multipliers) if layer.cycles and macs else None
         table.add_row(
@@ -79,8 +79,9 @@ def layer_table(result: Measurement) -> Table:
 def rivals_table(results: Sequence[Measurement]) -> Table:
     """Return the published figures of the same tasks, and ours among them."""
     table = new_table(["who", "task"], ["inferences/s", "utilisation", "cycles"],
-                      title="Beside the published figures of others")
-    table.add_column("what to know", overflow="fold")
+                      title="Beside the published figures of others",
+                      give_way=("cycles", "utilisation"))
+    add_text(table, "what to know")
     rows: list[tuple[str, str, float | None, float | None, str, str]] = []
     for result in results:
         if rivals := rivals_of(result.model):

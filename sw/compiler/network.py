@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
+from common import progress
 from common.errors import UnsupportedError
 from hw.contract.config import CoreConfig
 from sw import ir
@@ -70,10 +71,11 @@ def compile_network(
             host=host,
         )
 
-    if fallback:
-        programs, rules = _divided(graph, flash_address, compiled)
-    else:
-        programs, rules = [compiled(graph, flash_address, frozenset())], {}
+    with progress.stage(f"compiling {graph.name}"):
+        if fallback:
+            programs, rules = _divided(graph, flash_address, compiled)
+        else:
+            programs, rules = [compiled(graph, flash_address, frozenset())], {}
     plan = Plan(
         network=graph, board=board, config=config, programs=tuple(programs),
         host=_host(graph, programs, rules),

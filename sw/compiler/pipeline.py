@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 
+from common import progress
 from common.errors import GraphError, SeparableError, UnsupportedError
 from hw.contract.config import CoreConfig
 from hw.contract.sections import seal
@@ -94,6 +95,7 @@ def compile_graph(
 def _context(part: Partition, config: CoreConfig, remove: bool) -> Context:
     """Return what lowering starts from: with or without constant channels, and these in order."""
     whole = Context.of(part, config)
+    progress.at("channels")
     ctx = _stored(whole, removable(part, whole.ranges()) if remove else {})
     channels = order_channels(ctx)
     return ctx if channels == ctx.channels else _stored(whole, channels)
@@ -206,6 +208,7 @@ def _compile(
     """Return the program of a context; parameters as for :func:`compile_graph`."""
     part, config = ctx.part, ctx.config
     layers, options, fixed = _lower_all(ctx, dense_input)
+    progress.at("places in memory, and cycles")
     choice = choose(ctx, layers, options, fixed, compact=compact_input)
     memory = choice.arrangement.memory
     words, sizes = encoding.stream(
@@ -257,7 +260,8 @@ def _lower_all(
     fixed: list[InputLayout] = []
     refused: dict[str, str] = {}
     where = ""
-    for op in ctx.part.device:
+    for number, op in enumerate(ctx.part.device, start=1):
+        progress.at(f"layer {number} of {len(ctx.part.device)}, {op.name}")
         try:
             found = [] if dense_input else _input_options(ctx, op)
             if found and options:

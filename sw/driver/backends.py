@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from common import progress
 from hw.contract.board import Board
 from hw.contract.config import CoreConfig
 from sw.compiler import Plan
@@ -16,7 +17,7 @@ from sw.driver.device import Device
 from sw.driver.errors import DeviceError
 from sw.driver.golden import GoldenDevice
 from sw.driver.network import NetworkDevice
-from sw.driver.transport import Progress, Transport
+from sw.driver.transport import Transport
 from sw.ir import Graph
 
 __all__ = ["Backend", "find", "help_text", "open_device", "open_loaded"]
@@ -72,6 +73,8 @@ def _serial_port(name: str, config: CoreConfig, baud: int) -> Transport:
 
     return SerialTransport(name, config, baud=baud)
 
+
+ONCE = "once for each network; what is there already is left"
 
 BACKENDS = {
     backend.name: backend
@@ -138,7 +141,6 @@ def open_device(name: str, config: CoreConfig, *, baud: int = 12_000_000) -> Dev
 
 def open_loaded(
     name: str, board: Board, graph: Graph, plan: Plan | None,
-    progress: Progress | None = None,
 ) -> AbstractContextManager[NetworkDevice | GoldenDevice]:
     """Return a device that is ready for the inputs of a network.
 
@@ -150,8 +152,6 @@ def open_loaded(
     graph : Graph
     plan : Plan or None
         ``None`` for a backend that runs no programs.
-    progress : callable, optional
-        As for :meth:`NetworkDevice.load`.
 
     Raises
     ------
@@ -162,7 +162,8 @@ def open_loaded(
         return GoldenDevice(graph)
     device = NetworkDevice(open_device(name, board.config, baud=board.baud), plan)
     try:
-        device.load(progress)
+        with progress.stage("writing the flash", note=ONCE) as stage:
+            device.load(stage.reached)
     except BaseException:
         device.close()
         raise

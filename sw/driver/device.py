@@ -89,7 +89,7 @@ class Device:
         self.transport = transport
         self.config = config
         self.program: Program | None = None
-        self._limits: dict[Program, int] = {}
+        self._predicted: dict[Program, int] = {}
         self._constants: list[tuple[int, Halfwords]] = []
         # Whether the flash turned out not to hold what its record says.
         self._doubtful = False
@@ -319,6 +319,7 @@ class Device:
             constants=self._constants,
             reads=[(place.address * lanes, place.words * lanes) for place in places],
             limit=self._limit(program),
+            cycles=self._cycles(program),
             feeds=self._feeds(chunks),
             hold=chunks[0][0].before_descriptor if chunks else HOLD_NEVER,
             overlap=None if overlap is None else overlap.cycle,
@@ -326,11 +327,15 @@ class Device:
         )
         return _Begun(job=job, kept=program.keep(made), seconds=seconds)
 
+    def _cycles(self, program: Program) -> int:
+        """Return the cycles that a program takes."""
+        if program not in self._predicted:
+            self._predicted[program] = sum(predict(program))
+        return self._predicted[program]
+
     def _limit(self, program: Program) -> int:
         """Return the cycles after which the core counts as hanging."""
-        if program not in self._limits:
-            self._limits[program] = 4 * sum(predict(program)) + 100_000
-        return self._limits[program]
+        return 4 * self._cycles(program) + 100_000
 
     def _program(self) -> Program:
         if self.program is None:
@@ -349,8 +354,8 @@ class Device:
             return True
         self.transport.write_register(Register.HOLD, HOLD_NEVER)
         try:
-            known = None if self.program is None else self._limits.get(self.program)
-            self.transport.wait_idle(known or LONGEST_RUN)
+            known = self.program is not None and self.program in self._predicted
+            self.transport.wait_idle(self._limit(self._program()) if known else LONGEST_RUN)
         except DeviceTimeout:
             return False
         return True

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from common import progress
 from hw.contract.link import Space
 from hw.contract.registers import Register
 from sw.driver.errors import DeviceError, DeviceTimeout
@@ -163,12 +164,13 @@ class Pipeline:
         CorruptProgramError, DeviceTimeout, DeviceError
             If it has none.
         """
-        while not self._attempt():
-            # Everything that was begun comes to its end, and is done again.
-            while not self.link.idle:
-                self.link.pump()
-            self._wait(self.runs[0].job)
-            self.forget()
+        with progress.stage(f"{self.runs[0].job.program} on {self._name}"):
+            while not self._attempt():
+                # Everything that was begun comes to its end, and is done again.
+                while not self.link.idle:
+                    self.link.pump()
+                self._wait(self.runs[0].job)
+                self.forget()
 
     def _attempt(self) -> bool:
         """Get the outcome; return whether it is that of the run, or of the next one."""

@@ -14,6 +14,7 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
+from common import progress
 from hw.contract.registers import HOLD_NEVER, Cause, Register
 from sw.compiler import Program
 from sw.compiler.timing import descriptor_timings
@@ -95,12 +96,16 @@ def profile(
     stretches = _stretches(program)
     timings = descriptor_timings(program)
     counts = np.zeros((len(CAUSES), len(stretches) + 1), np.int64)
+    every = len(CAUSES) * sum(timings[end - 1].end for _, end in stretches)
     try:
-        for row, cause in enumerate(CAUSES):
-            device.transport.write_register(Register.PROFILE, cause)
-            for number, (_, end) in enumerate(stretches, start=1):
-                before = HOLD_NEVER if end == len(program.work) else end
-                counts[row, number] = _count(device, before, timings[end - 1].end)
+        with progress.stage(f"{program.model}: counting", total=every) as stage:
+            for row, cause in enumerate(CAUSES):
+                device.transport.write_register(Register.PROFILE, cause)
+                for number, (layer, end) in enumerate(stretches, start=1):
+                    stage.at(f"{cause.name.lower()}, layer {layer + 1} of {len(program.layers)}")
+                    before = HOLD_NEVER if end == len(program.work) else end
+                    counts[row, number] = _count(device, before, timings[end - 1].end)
+                    stage.reached(stage.done + timings[end - 1].end)
     finally:
         device.transport.write_register(Register.HOLD, HOLD_NEVER)
         device.transport.write_register(Register.PROFILE, Cause.ALL)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import sim.board.simulated
+from common import progress
 from hw.contract.config import CoreConfig
 from hw.contract.registers import Register
 from sim.board.serial_port import SimulatedSerialPort
@@ -14,7 +15,7 @@ from sim.board.simulated import LayerEnd, SimulatedBoard
 from sim.errors import HangError, SimulationError
 from sw.driver.errors import DeviceError, DeviceTimeout
 from sw.driver.serial import SerialTransport
-from sw.driver.transport import Feed, Halfwords, LayerObserver, Progress, Transport
+from sw.driver.transport import Feed, Halfwords, Job, LayerObserver, Progress, Transport
 
 __all__ = ["SimLinkTransport", "SimTransport"]
 
@@ -66,6 +67,7 @@ class SimTransport(Transport):
         with _errors():
             self.board = SimulatedBoard(config, seed=seed, core=core)
         self._ends: list[int] = []
+        self._stage: progress.Stage | None = None
 
     def write_memory(self, address: int, halfwords: Halfwords) -> None:
         with _errors():
@@ -96,6 +98,12 @@ class SimTransport(Transport):
     def now(self) -> float:
         return self.board.cycle / (self.board.config.core_mhz * 1e6)
 
+    def run(self, job: Job, on_layer: LayerObserver | None = None) -> None:
+        with progress.stage(
+            f"{job.program} on the simulated core", total=job.cycles
+        ) as self._stage:
+            super().run(job, on_layer)
+
     def wait_idle(
         self,
         limit: int,
@@ -120,6 +128,7 @@ class SimTransport(Transport):
                     )
                     for feed in feeds
                 ],
+                None if self._stage is None else self._stage.reached,
             )
 
     def pause(self, cycles: int = Transport.PAUSE_CYCLES) -> None:

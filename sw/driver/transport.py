@@ -73,6 +73,8 @@ class Job:
         What to read from it after the end.
     limit : int
         Cycles after which the core counts as hanging.
+    cycles : int
+        That it takes, as predicted.
     feeds : list of Feed
         What to write while the core runs.
     hold : int
@@ -88,6 +90,7 @@ class Job:
     writes: list[tuple[int, Halfwords]]
     reads: list[tuple[int, int]]
     limit: int
+    cycles: int = 0
     feeds: list[Feed] = field(default_factory=list)
     hold: int = HOLD_NEVER
     constants: list[tuple[int, Halfwords]] = field(default_factory=list)

@@ -79,10 +79,13 @@ def _run(requests: Sequence[Request], board: Board, jobs: int) -> list[Point]:
     """Evaluate all points, with a bar that disappears when they are done."""
     found: dict[int, Point] = {}
     # Closed whatever comes: processes of its own end with it.
-    with closing(sweep(requests, board, jobs=jobs)) as ready:
-        what = f"{len(requests)} networks"
-        for number, point in progress.bar(ready, total=len(requests), what=what):
+    with (
+        closing(sweep(requests, board, jobs=jobs)) as ready,
+        progress.stage("compiling", total=len(requests), unit="networks") as stage,
+    ):
+        for number, point in ready:
             found[number] = point
+            stage.reached(len(found))
     return [found[number] for number in range(len(requests))]
 
 

@@ -5,10 +5,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rich.table import Table
-
 from common import files
-from common.tables import new_table
+from common.tables import Table, new_table
 from sw.explore.sweep import Point, front
 
 __all__ = ["markdown", "table", "write_csv"]
@@ -25,6 +23,7 @@ def table(points: Sequence[Point], title: str) -> Table:
         ("α", "ρ", "top-1", "8 bits", "M MACs", "KB weights", "cycles", "inf/s", "utilisation",
          "KB on chip", "KB flash"),
         title=title,
+        give_way=("KB weights", "KB on chip", "8 bits", "KB flash", "M MACs", "utilisation"),
     )
     result.add_column("front", justify="center", no_wrap=True)
     best = front(points)

@@ -110,12 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--text measures nothing: leave out --only and --images")
     figures = store.read()
     screen = terminal.console()
-    with progress.waiting("", screen) as show:
+    with progress.stage("measuring") as stage:
 
         def say(topic: str, what: str) -> None:
-            show(f"{topic}: {what}")
-            if not screen.is_terminal:
-                screen.print(f"{topic}: {what}")
+            stage.at(f"{topic}: {what}")
 
         problems = _measure(options, figures, say)
         for document in _write(figures, say) if options.write else ():

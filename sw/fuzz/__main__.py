@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import boards
-from common import door
+from common import door, progress
 from common.errors import InputError
 from common.files import check_outputs, write_json
-from common.progress import Line
 from common.terminal import console
 from common.tool import VERIFICATION_FAILED, Parser, command, complain
 from sw.fuzz.campaign import Campaign, outcome_table, reason_table
@@ -65,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     interrupted = False
     try:
-        campaign.run(options.jobs, Line())
+        campaign.run(options.jobs)
     except KeyboardInterrupt:
         interrupted = True
     output = console()
@@ -89,7 +88,8 @@ def _reproduce(name: str, number: int, board: str) -> int:
     output.print(json.dumps(trial.to_json(), indent=1))
     worker = Worker(board)
     try:
-        verdict = worker.examine(trial)
+        with progress.stage(f"examining {name} {number}"):
+            verdict = worker.examine(trial)
     finally:
         worker.close()
     for key, value in verdict.to_json().items():

@@ -6,16 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
+from common import progress
 from common.errors import SeparableError
 from common.files import write_json
-from common.progress import Line
-from common.tables import add_figures, new_table
+from common.tables import Table, add_figures, add_text, new_table
 from sw.fuzz.trial import CAMPAIGNS, Trial, shrink
 from sw.fuzz.verdict import FAILURES, Outcome, Verdict
 from sw.fuzz.workers import Worker, examine_all
@@ -65,7 +62,7 @@ class Campaign:
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     failures: list[dict[str, Any]] = field(default_factory=list)
 
-    def run(self, jobs: int, line: Line) -> None:
+    def run(self, jobs: int) -> None:
         """Examine what is not done yet.
 
         Raises
@@ -74,8 +71,6 @@ class Campaign:
             If the state cannot be read or written.
         """
         self._resume()
-        before = len(self.done)
-        line.begin()
         workers = [Worker(self.board) for _ in range(jobs)]
         file = None if self.state is None else self.state.open("a", buffering=1)
 
@@ -87,16 +82,26 @@ class Campaign:
             self._count(entry)
             if file is not None:
                 file.write(json.dumps(entry) + "\n")
-            line.show(partial(progress_line, self, before))
+            stage.reached(len(self.done))
+            stage.at(self._outcomes())
 
         try:
-            examine_all(self.name, self._numbers(), workers, each)
+            with progress.stage(
+                f"examining {self.name}", total=self.count, done=len(self.done), unit="files"
+            ) as stage:
+                examine_all(self.name, self._numbers(), workers, each)
         finally:
             for worker in workers:
                 worker.close()
             if file is not None:
                 file.close()
-            line.end()
+
+    def _outcomes(self) -> str:
+        """Return what came out so far, in words."""
+        counts = Counter[str]()
+        for (outcome, _), count in self.outcomes.items():
+            counts[outcome] += count
+        return ", ".join(f"{count:,} {outcome}" for outcome, count in counts.most_common())
 
     def _numbers(self) -> Iterator[int]:
         return (n for n in range(self.first, self.first + self.count) if n not in self.done)
@@ -172,21 +177,6 @@ class Campaign:
         }
 
 
-def progress_line(campaign: Campaign, before: int, seconds: float) -> str:
-    """Return how far a campaign is."""
-    done = len(campaign.done)
-    rate = (done - before) / max(seconds, 1e-9)
-    left = (campaign.count - done) / rate if rate else 0.0
-    counts = Counter[str]()
-    for (outcome, _), count in campaign.outcomes.items():
-        counts[outcome] += count
-    parts = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
-    return (
-        f"{done} of {campaign.count}, {rate:.1f}/s, {int(left) // 60}:{int(left) % 60:02} to go: "
-        f"{parts}"
-    )
-
-
 def outcome_table(campaign: Campaign) -> Table:
     """Return what came out, and how far files came."""
     table = new_table(("outcome", "stage"), ("count", ""),
@@ -202,8 +192,7 @@ def outcome_table(campaign: Campaign) -> Table:
 def reason_table(campaign: Campaign) -> Table:
     """Return why files were refused, or how they failed: the most frequent reasons."""
     table = new_table(("outcome",))
-    table.width = 80
-    table.add_column("reason", ratio=1)
+    add_text(table, "reason")
     add_figures(table, "count")
     failures = [item for item in campaign.reasons.most_common() if item[0][0] in FAILURES]
     others = [item for item in campaign.reasons.most_common() if item[0][0] not in FAILURES]

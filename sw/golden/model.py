@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from common import progress
 from common.arrays import Array
 from common.errors import InputError, UnsupportedError
 from sw import ir
@@ -177,7 +178,9 @@ def run(graph: ir.Graph, inputs: Inputs) -> dict[int, Array]:
         If an input is missing or does not fit.
     """
     tensors = inputs_of(graph, inputs)
-    for op in graph.ops:
+    for op in progress.each(
+        graph.ops, "golden model", total=len(graph.ops), unit="operators", name=lambda op: op.name
+    ):
         operands = [_value(graph, tensors, index) for index in op.inputs]
         tensors[op.output] = compute(graph, op, operands)
     for index in graph.outputs:

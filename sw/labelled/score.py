@@ -94,7 +94,9 @@ def evaluate(graph: Graph, folder: Folder, classes: int) -> Score:
     """
     score = Score(classes=classes)
     pictures = folder.pictures
-    for picture in progress.bar(pictures, total=len(pictures), what="golden model"):
+    for picture in progress.each(
+        pictures, "golden model", total=len(pictures), unit="pictures"
+    ):
         try:
             x = images.load(picture.path, graph)
         except InputError as error:

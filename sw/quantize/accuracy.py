@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from common import progress
 from common.arrays import Array
 from common.errors import InputError
 from sw import golden, ir
@@ -66,20 +67,23 @@ def golden_outputs(graph: ir.Graph, images: Pixels, *, batch: int = 100) -> Arra
         )
     lowest = int(np.iinfo(tensor.dtype).min)
     outputs = []
-    for first in range(0, len(images), batch):
-        part = images[first : first + batch].astype(np.int16) + lowest
-        several = batched(graph, len(part))
-        tensors = golden.run(several, part.astype(tensor.dtype))
-        outputs.append(tensors[graph.outputs[0]].reshape(len(part), -1))
+    with progress.stage("int8, golden model", total=len(images), unit="images") as stage:
+        for first in range(0, len(images), batch):
+            part = images[first : first + batch].astype(np.int16) + lowest
+            several = batched(graph, len(part))
+            tensors = golden.run(several, part.astype(tensor.dtype))
+            outputs.append(tensors[graph.outputs[0]].reshape(len(part), -1))
+            stage.reached(first + len(part))
     return np.concatenate(outputs)
 
 
 def float_predictions(network: FloatNetwork, images: Pixels, *, batch: int = 100) -> Classes:
     """Return the class of every image, (N,)."""
-    parts = [
-        network.run(images[first : first + batch]).argmax(axis=1)
-        for first in range(0, len(images), batch)
-    ]
+    parts = []
+    with progress.stage("float", total=len(images), unit="images") as stage:
+        for first in range(0, len(images), batch):
+            parts.append(network.run(images[first : first + batch]).argmax(axis=1))
+            stage.reached(min(first + batch, len(images)))
     return np.concatenate(parts)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from common import progress
 from common.errors import InputError
 from sw.networks.architecture import Architecture
 from sw.quantize.arithmetic import average
@@ -80,8 +81,10 @@ def calibrate(
             found = float(low), float(high)
         ends.setdefault(name, []).append(found)
 
-    for first in range(0, len(images), batch):
-        network.run(images[first : first + batch], observe)
+    with progress.stage("calibrating", total=len(images), unit="images") as stage:
+        for first in range(0, len(images), batch):
+            network.run(images[first : first + batch], observe)
+            stage.reached(min(first + batch, len(images)))
     if not ends:
         raise InputError("there are no images to calibrate with")
     ranges = {}

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 import boards
+from common import progress
 from common.errors import UnsupportedError
 from hw.contract.board import Board
 from hw.contract.config import CoreConfig
@@ -202,6 +203,7 @@ class _Exporter:
             if layer.kind == "linear":
                 x = self.classifier(layer, x, softmax)
                 continue
+            progress.at(layer.name)
             x = self.convolution(layer, x)
             if layer.skip is not None:
                 x = self.add(layer, x, values[layer.skip])
@@ -235,7 +237,9 @@ def export(
     search : bool
         Look for scales of weights that the core can do.
     """
-    return _Exporter(network, chosen, core, search).build(softmax)
+    what = "finding scales of weights that the core can do" if search else "quantising weights"
+    with progress.stage(what):
+        return _Exporter(network, chosen, core, search).build(softmax)
 
 
 def quantize(

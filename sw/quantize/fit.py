@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from common import progress
 from common.errors import UnsupportedError
 from hw.contract.board import Board
 from hw.contract.config import CoreConfig
@@ -44,9 +45,10 @@ def check(model: bytes, name: str, board: Board) -> None:
         If it does not, saying why.
     """
     graph = importer.loads(model, name)
-    compile_graph(
-        graph, board.config, board=board.name, flash_address=board.flash.program_base
-    )
+    with progress.stage(f"checking that {name} compiles for {board.name}"):
+        compile_graph(
+            graph, board.config, board=board.name, flash_address=board.flash.program_base
+        )
 
 
 def refused_channels(
@@ -155,12 +157,15 @@ def settle(
     """
     settled = dict(chosen)
     together = {name: names for names in groups(net) for name in names}
-    for layer in net.layers:
-        if layer.skip is not None:
-            found = _stretched(
-                settled[sum_name(layer)], partial(sum_is_taken, settled[layer.name], core=core)
-            )
-            settled.update(dict.fromkeys(together[sum_name(layer)], found))
+    sums = [layer for layer in net.layers if layer.skip is not None]
+    for layer in progress.each(
+        sums, "finding scales that the core can add", total=len(sums), unit="sums",
+        name=lambda layer: layer.name,
+    ):
+        found = _stretched(
+            settled[sum_name(layer)], partial(sum_is_taken, settled[layer.name], core=core)
+        )
+        settled.update(dict.fromkeys(together[sum_name(layer)], found))
     last = net.layers[-2]
     settled[POOL] = _stretched(
         settled[POOL],

@@ -16,7 +16,7 @@ from types import FrameType
 from rich.console import Console
 
 import boards
-from common import door, progress, tool
+from common import door, tool
 from common.door import INTERRUPTED
 from common.errors import InputError
 from common.terminal import output_errors
@@ -152,9 +152,7 @@ def _device(
 ) -> Iterator[Streams]:
     """Yield what computes, with the network loaded: a board's flash takes seconds to write."""
     plan = model.plan() if backends.find(options.backend).runs_programs else None
-    with progress.counting("writing the flash") as show:
-        device = open_loaded(options.backend, board, model.graph, plan, show)
-    with device as streams:
+    with open_loaded(options.backend, board, model.graph, plan) as streams:
         yield streams
 
 

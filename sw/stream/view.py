@@ -16,6 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from common import live, progress
 from common.terminal import output_errors, printable
 from sw.driver.backends import find
 from sw.stream.records import TOP, Record, Snapshot
@@ -96,7 +97,7 @@ class _Lines:
 
     def _print(self, line: str) -> None:
         # At once: whoever reads the other end of a pipe wants each frame when it is there.
-        with output_errors():
+        with live.hidden(), output_errors():
             print(line, file=self._file or sys.stdout, flush=True)
 
     def show(self, record: Record, now: Snapshot) -> None:
@@ -153,11 +154,14 @@ class LiveView:
         self._now = Snapshot()
         self._errors: deque[str] = deque(maxlen=ERRORS)
         self._console = console
+        # Both would draw over each other.
+        self._alone = live.alone()
         self._live = Live(
             console=console, get_renderable=self.render, refresh_per_second=REFRESH_HZ
         )
 
     def __enter__(self) -> LiveView:
+        self._alone.__enter__()
         self._live.__enter__()
         return self
 
@@ -169,6 +173,7 @@ class LiveView:
     ) -> None:
         # Draws the last state, and shows the cursor again.
         self._live.__exit__(kind, error, traceback)
+        self._alone.__exit__(kind, error, traceback)
 
     def show(self, record: Record, now: Snapshot) -> None:
         """Take note of a record; it is drawn when the next redraw is due."""
@@ -190,6 +195,8 @@ class LiveView:
             heading.truncate(200, overflow="ellipsis")
             body = [heading, Text(), _bars(record), Text(), _rates(record, now, about)]
             body += [_times(record), _counts(now, about)]
+        if doing := progress.now():
+            body.append(Text(doing, style="dim", overflow="ellipsis", no_wrap=True))
         # A list's copy is one step, whatever the other thread does.
         body += [Text(printable(error), style="red") for error in list(self._errors)]
         return Panel(

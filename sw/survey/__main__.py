@@ -72,9 +72,13 @@ def _examine_all(tasks: Sequence[Task], jobs: int) -> list[Finding]:
     sizes = [Path(task.path).stat().st_size for task in tasks]
     order = sorted(range(len(tasks)), key=lambda number: -sizes[number])
     found: dict[int, Finding] = {}
-    with closing(parallel(examine, [tasks[n] for n in order], jobs=jobs)) as results:
-        for position, finding in progress.bar(results, total=len(tasks), what="examining"):
+    with (
+        closing(parallel(examine, [tasks[n] for n in order], jobs=jobs)) as results,
+        progress.stage("examining", total=len(tasks), unit="files") as stage,
+    ):
+        for position, finding in results:
             found[order[position]] = finding
+            stage.reached(len(found))
     return [found[number] for number in range(len(tasks))]
 
 

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.table import Table
-
 from common import files
-from common.tables import new_table
+from common.tables import Table, add_names, new_table
 from sw.survey.examine import Finding
 
 __all__ = ["exactness", "reasons", "summary", "table", "write_csv"]
@@ -33,9 +31,10 @@ def _figure(value: float | None, form: str) -> str:
 def table(findings: Sequence[Finding]) -> Table:
     """Return a row for each file."""
     result = new_table(
-        ("file", "verdict"), ("MACs", "on core", "cycles", "host ms", "inf/s")
+        ("file", "verdict"), ("MACs", "on core", "cycles", "host ms", "inferences/s"),
+        give_way=("MACs", "host ms", "on core"),
     )
-    result.add_column("equal", no_wrap=True)
+    add_names(result, "equal")
     for finding in findings:
         host = finding.host_seconds
         result.add_row(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from common import live, progress
 from sw.networks.fashion_mnist import Split
 from sw.quantize.weights import save
 from sw.training.torch_model import Module, weights_of
@@ -128,9 +129,13 @@ def train(
     per_epoch = len(training.images) // batch
     schedule = _warm_cosine(sgd, max(1, round(per_epoch * warmup)), per_epoch * epochs)
     start = time.monotonic()
-    for epoch in range(1, epochs + 1):
+    for epoch in progress.each(
+        range(1, epochs + 1), f"training {module.net.name}", total=epochs, unit="epochs"
+    ):
         total = 0.0
-        for images, labels in batches(training, batch, generator):
+        for images, labels in progress.each(
+            batches(training, batch, generator), f"epoch {epoch}", total=per_epoch, unit="batches"
+        ):
             sgd.zero_grad()
             loss = functional.cross_entropy(forward(images), labels, label_smoothing=smoothing)
             loss.backward()
@@ -138,8 +143,10 @@ def train(
             schedule.step()
             total += loss.item()
         save(output, weights_of(module))
-        print(
-            f"{module.net.name}: epoch {epoch}/{epochs}, loss {total / per_epoch:.4f}, validation "
-            f"{accuracy(module, validation):.2%}, {time.monotonic() - start:.0f} s",
-            flush=True,
-        )
+        with live.hidden():
+            print(
+                f"{module.net.name}: epoch {epoch}/{epochs}, loss {total / per_epoch:.4f}, "
+                f"validation {accuracy(module, validation):.2%}, "
+                f"{time.monotonic() - start:.0f} s",
+                flush=True,
+            )

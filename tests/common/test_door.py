@@ -79,12 +79,12 @@ def wait_for(what: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def check_end(process: subprocess.Popen[str], *, stages: bool = False) -> None:
-    """Check that a command ends as it should; some have said before which stages are over."""
+def check_end(process: subprocess.Popen[str]) -> None:
+    """Check that a command ends as it should."""
     try:
         output, errors = process.communicate(timeout=LONG)
         assert process.returncode == 130, errors
-        assert output == "" or stages
+        assert output == ""
         assert errors in ("", "error: interrupted\n")
         wait_for(lambda: not members(process.pid))
     finally:
@@ -155,7 +155,7 @@ def test_while_others_work_for_it(line: list[str], everybody: bool, tmp_path: Pa
     # Tools and workers are in the middle of their own imports, or behind them.
     time.sleep(0.1 if everybody else 1)
     (os.killpg if everybody else os.kill)(process.pid, signal.SIGINT)
-    check_end(process, stages=line[0] == "hw.build")
+    check_end(process)
     assert not list(folder.iterdir())
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
 

@@ -192,7 +192,7 @@ def _tools(folder: Path) -> dict[str, Tool]:
         "quantize --output": lambda name: quantize(
             [str(folder / "w.npz"), "--network", "v1", *shape, *images, "--output", name]),
         "chart": tool.command(lambda _: chart._save(Figure(), Path(str(_))) or 0),
-        "build --json": tool.command(lambda _: build._show(build.Stages(), built, str(_)) or 0),
+        "build --json": tool.command(lambda _: build._show(built, str(_)) or 0),
         "weights": tool.command(lambda _: weights.save(str(_), random_weights(net)) or 0),
     }
 

@@ -146,27 +146,3 @@ def test_any_encoding(encoding: str, tool: str, tmp_path: Path) -> None:
     assert b"\xe9" not in output and b"\xc2\x9b" not in output
     if not missing:
         assert not done.stderr
-
-
-@pytest.mark.parametrize("width", [60, 80, 100])
-def test_narrow_terminals_cut_names_and_no_figures(width: int) -> None:
-    table = Table(title="A title")
-    table.add_column("name", no_wrap=True)
-    table.add_column("operator", no_wrap=True)
-    figures = ("12,345,678", "9,876,543", "99.9%", "1,234.5", "2")
-    for header in ("MACs", "cycles", "utilisation", "KB from flash", "number of bands"):
-        table.add_column(header, justify="right", no_wrap=True)
-    table.add_row("a_very_long_name_of_a_layer", "DEPTHWISE_CONV_2D", *figures)
-    output = io.StringIO()
-    Screen(file=output, force_terminal=True, width=width, color_system=None).print(table)
-    lines = output.getvalue().splitlines()
-    assert max(map(len, lines)) <= width
-    assert any(all(figure in line for figure in figures) for line in lines)
-
-
-def test_wide_terminals_change_no_table() -> None:
-    table = Table("name")
-    table.add_row("value")
-    before = table.box
-    Screen(file=io.StringIO(), force_terminal=True, width=80).print(table)
-    assert table.box is before

@@ -76,13 +76,13 @@ def test_an_interrupt_keeps_the_best_so_far(tmp_path, flow, monkeypatch, capsys)
             raise BuildError("nextpnr-ice40 failed: no reason given")
         return quick(board, folder, seed=seed)
 
-    def progress(stages, result, done, wanted):
-        if len(list(done)) == 3:
+    def say_so_far(result, done, wanted):
+        if len(done) == 3:
             reported.set()
             raise KeyboardInterrupt
 
     monkeypatch.setattr(ice40_flow, "place_and_route", place_and_route)
-    monkeypatch.setattr(hw.build, "_progress", progress)
+    monkeypatch.setattr(hw.build, "_say_so_far", say_so_far)
     best = hw.build.build(ICEBREAKER, None, output=tmp_path / "out", seeds=range(3, 7), jobs=1)
     assert best.seed == 4 and best.sweep is not None
     assert [r.seed for r in best.sweep.results] == [3, 4, 5] and best.sweep.wanted == 4

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from common import progress
 from hw.contract.board import Board
 from hw.flow.report import BuildResult, Clock, Usage
 from hw.flow.rtlil import allow_collisions
@@ -40,6 +41,17 @@ AGREEMENT = 0.002
 """Relative difference up to which our timing analysis counts as agreeing with nextpnr's."""
 
 
+PHASES = (
+    (re.compile(r"Info: Packing "), "packing"),
+    (re.compile(r"at iteration #(\d+), type"), "placing, iteration {}"),
+    (re.compile(r"at iteration #(\d+): temp"), "refining the placement, iteration {}"),
+    (re.compile(r"Info: Routing\.\."), "routing"),
+    (re.compile(r"^Info: +(\d+) \|.*\| +(\d+)\| +[\d.]+ +[\d.]+\|$"),
+     "routing, {} steps, {} connections to go"),
+)
+"""Lines of nextpnr, and what they say of how far it is."""
+
+
 def elaborate(board: Board, top: Any, folder: Path) -> None:
     """Write the design (``top.il``) and its pins (``top.pcf``)."""
     platform = board.platform()
@@ -63,6 +75,14 @@ def synthesize(folder: Path) -> None:
     run_tool(YOSYS, ["-q", "-l", "yosys.log", "-p", SYNTHESIS], folder=folder)
 
 
+def phase(line: str) -> str | None:
+    """Return what a line of nextpnr's says of how far it is, if it does."""
+    for pattern, words in PHASES:
+        if match := pattern.search(line.rstrip()):
+            return words.format(*(f"{int(number):,}" for number in match.groups()))
+    return None
+
+
 def place_and_route(board: Board, folder: Path, *, seed: int) -> BuildResult:
     """Place, route, pack and time the netlist; files are named after the seed.
 
@@ -74,7 +94,7 @@ def place_and_route(board: Board, folder: Path, *, seed: int) -> BuildResult:
         *json.loads((folder / "device.json").read_text()),
         "--json", "top.json", "--pcf", "top.pcf", "--asc", f"{name}.asc", "--seed", str(seed),
         "--report", f"{name}.json", "--sdf", f"{name}.sdf", "--timing-allow-fail",
-    ], folder=folder, check=False)
+    ], folder=folder, check=False, phase=phase)
     (folder / f"{name}.log").write_text(log)
     report_file = folder / f"{name}.json"
     if not report_file.is_file():
@@ -85,6 +105,7 @@ def place_and_route(board: Board, folder: Path, *, seed: int) -> BuildResult:
             raise BuildError(f"nextpnr-ice40 failed: {errors[0] if errors else 'no reason given'}")
         return result
     report = json.loads(report_file.read_text())
+    progress.at("timing")
     clocks = _clocks(board, report["fmax"], folder / f"{name}.sdf")
     run_tool(ICEPACK, [f"{name}.asc", f"{name}.bin"], folder=folder)
     usage = {ours: Usage(**report["utilization"][theirs], words=words)

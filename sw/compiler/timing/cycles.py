@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from common import progress
 from hw.contract.config import CoreConfig
 from hw.contract.records import PARAMETER_FIELDS
 from sw.compiler.program.plan import Plan
@@ -65,7 +66,8 @@ def work_timings(
 def _timings(
     work: tuple[Work, ...], ring_words: int, config: CoreConfig, host: Arrivals | None
 ) -> tuple[DescriptorTiming, ...]:
-    return tuple(simulate(tasks_of(work, config), ring_words, config, host))
+    with progress.stage("predicting cycles"):
+        return tuple(simulate(tasks_of(work, config), ring_words, config, host))
 
 
 def tasks_of(work: Sequence[Work], config: CoreConfig) -> list[Task]:

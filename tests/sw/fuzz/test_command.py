@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 import boards
-from common import progress
 from common.errors import SeparableError
 from sw.fuzz import __main__ as tool
 from sw.fuzz import campaign, judge, workers
@@ -81,7 +80,7 @@ def test_another_state_is_refused(tmp_path: Path, change: dict[str, str]) -> Non
     state.write_text(json.dumps(HEADER | change) + "\n")
     wanted = Campaign(name="mutants", first=0, count=1, board="icebreaker", state=state)
     with pytest.raises(SeparableError, match="is the state of another campaign"):
-        wanted.run(1, progress.Line())
+        wanted.run(1)
 
 
 @pytest.mark.parametrize("outcome", sorted(FAILURES))

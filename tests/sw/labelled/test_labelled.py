@@ -188,11 +188,11 @@ def test_ctrl_c(
     model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def bar(items: list[Picture], **_: object) -> object:
+    def each(items: list[Picture], *_: object, **options: object) -> object:
         yield items[0]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(progress, "bar", bar)
+    monkeypatch.setattr(progress, "each", each)
     target = tmp_path / "report.json"
     arguments = [str(model), "--labelled", str(folder), *BOARD, "--backend", "golden"]
     assert run.main([*arguments, "--json", str(target)]) == 130

@@ -85,7 +85,7 @@ def test_the_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--board", "icebreaker", "--output", str(program), "--json", str(report)]
     assert tool.main([str(model), *options]) == 0
     text = capsys.readouterr().out
-    assert "DEPTHWISE_CONV_2D" in text and "inferences per second" in text
+    assert "DEPTHWISE_CONV_2D" in text and "inferences/s at" in text
     result = json.loads(report.read_text())
     assert result["model"] == "small" and result["board"] == "icebreaker"
     assert result["macs"] == sum(layer["macs"] for layer in result["layers"])
