@@ -163,6 +163,19 @@ def test_every_multiplier(spec: RequantiserSpec) -> None:
         np.testing.assert_array_equal(got, table[low + 128 : high + 129])
 
 
+@pytest.mark.parametrize("spec", SPECS)
+def test_what_only_the_trial_shows(spec: RequantiserSpec) -> None:
+    """A line between all steps whose rounded integers miss one of them."""
+    steps = np.repeat([0, 1, 2, 3], [10, 34, 25, 19])
+    table = np.concatenate([np.zeros(136, np.int64), steps, np.full(32, 3)])
+    low, high = 8, 8 + len(steps) - 1
+    found = find_table_codes(table[None], np.array([[low], [high]]), 2, spec)
+    assert isinstance(found, TableCodes)
+    u = found.factor * np.arange(low, high + 1) + found.bias
+    got = spec.outputs(u, found.multiplier, found.shift, found.requantisation)
+    np.testing.assert_array_equal(got, steps)
+
+
 def test_tables_that_no_line_has() -> None:
     x = np.arange(-128, 128)
     everything = np.array([[-128], [127]])
