@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
 from support.compiled import check
@@ -13,10 +15,12 @@ from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode
 from sw import importer
 from sw.compiler import compile_graph
+from sw.compiler.exact import tables
 from sw.compiler.exact.requantiser import RequantiserSpec
 from sw.compiler.exact.tables import TableCodes, find_table_codes
 from sw.fuzz.builder import NetworkBuilder
 from sw.golden.primitives import multiply_by_quantized_multiplier, quantize_multiplier
+from sw.golden.requantisation import Requantisation
 
 SPECS = (RequantiserSpec(), RequantiserSpec(fraction_bits=17))
 
@@ -164,16 +168,37 @@ def test_every_multiplier(spec: RequantiserSpec) -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_what_only_the_trial_shows(spec: RequantiserSpec) -> None:
-    """A line between all steps whose rounded integers miss one of them."""
+def test_what_only_the_trial_shows(
+    spec: RequantiserSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of this table's lines between all steps, the rounded integers of some miss one."""
     steps = np.repeat([0, 1, 2, 3], [10, 34, 25, 19])
-    table = np.concatenate([np.zeros(136, np.int64), steps, np.full(32, 3)])
     low, high = 8, 8 + len(steps) - 1
+    table = np.concatenate([np.zeros(low + 128, np.int64), steps, np.full(127 - high, 3)])
+    x = np.arange(low, high + 1)
+    original, wrong = tables._trials, 0
+
+    def outputs(trial: tuple[int, ...], requantisation: Requantisation) -> np.ndarray:
+        factor, multiplier, shift, bias = trial
+        return spec.outputs(
+            factor * x + bias, np.array(multiplier), np.array(shift), requantisation
+        )
+
+    def wrong_first(
+        x: np.ndarray, wanted: np.ndarray, requantisation: Requantisation
+    ) -> list[tuple[int, ...]]:
+        nonlocal wrong
+        trials = list(islice(original(x, wanted, requantisation), 40))
+        right = [bool(np.array_equal(outputs(t, requantisation), wanted)) for t in trials]
+        wrong += right.count(False)
+        return [trials[n] for n in np.argsort(right, kind="stable")]
+
+    monkeypatch.setattr(tables, "_trials", wrong_first)
+    tables._find.cache_clear()
     found = find_table_codes(table[None], np.array([[low], [high]]), 2, spec)
-    assert isinstance(found, TableCodes)
-    u = found.factor * np.arange(low, high + 1) + found.bias
-    got = spec.outputs(u, found.multiplier, found.shift, found.requantisation)
-    np.testing.assert_array_equal(got, steps)
+    assert isinstance(found, TableCodes) and wrong
+    integers = (found.factor[0], found.multiplier[0], found.shift[0], found.bias[0])
+    np.testing.assert_array_equal(outputs(integers, found.requantisation), steps)
 
 
 def test_tables_that_no_line_has() -> None:
