@@ -47,6 +47,12 @@ def test_every_door_is_a_command() -> None:
     assert {module for module, _ in COMMANDS.values()} | {"separable.__main__"} == set(DOORS)
 
 
+def test_the_document_lists_them() -> None:
+    text = (REPOSITORY / "docs" / "command.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| `([\w.]+)` \| (.*) \|$", text, re.MULTILINE)
+    assert rows == [(name, module_of(name), what) for name, (_, what) in COMMANDS.items()]
+
+
 def test_help_names_commands_and_exit_codes(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
