@@ -67,6 +67,12 @@ def test_help_names_commands_and_exit_codes(
     assert max(map(len, text.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("line", [["--help", "run"], ["-q", "-h"], ["-v", "--version"]])
+def test_what_is_said_at_once(line: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(line) == 0
+    assert re.match("usage: separable|Separable", capsys.readouterr().out)
+
+
 def test_nothing_is_not_enough(capsys: pytest.CaptureFixture[str]) -> None:
     """A script whose variable is empty has not done what it was to do."""
     assert run([]) == tool.USER_ERROR
@@ -78,10 +84,12 @@ def test_nothing_is_not_enough(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["rum"], "no command 'rum'; did you mean run?"),
         (["-v", "explode"], "no command 'explode'"),
-        (["--nothing"], "unrecognized arguments: --nothing|required: COMMAND"),
+        (["--nothing"], "separable itself has no option '--nothing'; those of a command stand"),
+        (["--board", "icebreaker", "run"], "separable itself has no option '--board'"),
+        (["-q"], "required: COMMAND"),
         (["run", "--nothing"], "unrecognized arguments: --nothing"),
         (["-q", "-v", "models", "list"], "not allowed with"),
-        ([""], "no command ''|an argument is empty"),
+        ([""], "an argument is empty"),
     ],
 )
 def test_errors(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
