@@ -48,9 +48,9 @@ def test_what_is_said(
     entry = tmp_path / "kind" / "name"
     assert (f"cache: {entry} is made\ncache: {entry} is used\n" in errors) is (verbose > 0)
     # Programs that are given as text are not repeated.
-    command = f"{Path(sys.executable).name} -c … --option"
-    assert (f"begins: {command}\n" in errors) is (verbose > 0)
-    assert ("ended with code 0 after " in errors) is (verbose > 0)
+    name = Path(sys.executable).name
+    assert (f"{name} begins: -c … --option\n" in errors) is (verbose > 0)
+    assert (f"{name} ended with code 0 after " in errors) is (verbose > 0)
     assert ("printed\nmore\n" in errors) is (verbose > 1)
     assert "not ours" not in errors or not quiet
 

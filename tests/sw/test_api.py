@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import re
 import subprocess
 import sys
 import textwrap
@@ -241,6 +242,22 @@ def test_what_nobody_refers_to_is_closed(model: Path, monkeypatch: pytest.Monkey
     del net
     gc.collect()
     assert closed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["README.md", "docs/api.md"])
+def test_the_documents_lines(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code,) = re.findall(
+        r"```python\n(import separable\n.*?)```", (REPOSITORY / name).read_text(), re.DOTALL
+    )
+    (tmp_path / "net.tflite").write_bytes(small_model())
+    Image.fromarray(np.full((20, 30, 3), 77, np.uint8)).save(tmp_path / "cat.png")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, name, "exec"), {})
+    label, cycles = capsys.readouterr().out.split()
+    assert int(label) in range(4) and int(cycles) > 0
 
 
 @pytest.mark.slow
