@@ -8,14 +8,16 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.command import BOARD, error_of
 from support.doors import DOORS
+from support.marks import slow
 from support.places import REPOSITORY
 
-from common import tool
+from common import tool, verbosity
 from separable.__main__ import COMMANDS, main, module_of
 from sw.networks.shipped import default_model
 
@@ -30,9 +32,11 @@ WRITERS = ("fuzz", "quantize", "ship")
 
 
 @pytest.fixture(autouse=True)
-def names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let commands have their own names again behind each test."""
+def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let commands have their own names again behind each test, and say as much as usual."""
     monkeypatch.setattr(tool, "names", {})
+    yield
+    verbosity.choose()
 
 
 def run(arguments: list[str]) -> int:
@@ -116,8 +120,11 @@ def test_options_in_front_are_the_commands(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEPARABLE_CACHE", str(tmp_path))
-    assert run(["-q", "models", "list"]) == 0
-    assert "vww_96_int8" in capsys.readouterr().out
+    for line in (["-q", "models", "list"], ["models", "list", "-q"]):
+        verbosity.choose()
+        assert run(line) == 0
+        assert "vww_96_int8" in capsys.readouterr().out
+        assert verbosity.is_quiet()
 
 
 def wrapped(encoding: str, monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
@@ -140,7 +147,7 @@ def test_help_in_any_encoding(name: str, encoding: str, monkeypatch: pytest.Monk
     assert poor.getvalue().count(b"?") == plain.getvalue().count(b"?")
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize("encoding", ["ascii", slow("cp1252")])
 @pytest.mark.parametrize(
     "line",
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import json
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import boards
 import separable
 from common.errors import InputError, SeparableError
 from sw import api, golden, images, importer, inference
+from sw import compile as sw_compile
 from sw.answers import Outputs
 from sw.driver import GoldenDevice
 from sw.fuzz.builder import NetworkBuilder
@@ -141,6 +143,15 @@ def test_files(net: separable.Network, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'configuration', which is none of the boards"):
         separable.load(path)
     assert separable.load(path, config, backend="golden").run(INPUT).cycles is None
+
+
+def test_the_report_is_the_commands(
+    net: separable.Network, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "report.json"
+    assert sw_compile.main([str(model), "--board", "icebreaker", "--json", str(path)]) == 0
+    said, ours = json.loads(path.read_text()), json.loads(json.dumps(net.report()))
+    assert said == ours and said["cycles"] == net.cycles
 
 
 def test_kinds_of_input(net: separable.Network, tmp_path: Path) -> None:
