@@ -77,7 +77,7 @@ def run(
         If it cannot be run.
     """
     began = time.monotonic()
-    _log.info("begins: %s", shown := _shown(command))
+    _log.info("%s", _shown(command))
     process = _begin(
         command, env=env, cwd=folder, stderr=subprocess.STDOUT if merge else subprocess.PIPE,
     )
@@ -90,15 +90,15 @@ def run(
         _running.discard(process)
     if printed := f"{output}{errors or ''}".rstrip():
         _log.debug("%s", printed)
-    _log.info("ended with code %d after %.1f s: %s", process.returncode,
-              time.monotonic() - began, shown)
+    _log.info("%s ended with code %d after %.1f s", Path(command[0]).name, process.returncode,
+              time.monotonic() - began)
     return subprocess.CompletedProcess(command, process.returncode, output, errors or "")
 
 
 def _shown(command: Sequence[str]) -> str:
-    """Return a command line for people: programs given as text are left out."""
+    """Return a line that shows a command line; programs given as text are left out."""
     words = [word if "\n" not in word and len(word) <= WORD else "…" for word in command]
-    return " ".join([Path(words[0]).name, *words[1:]])
+    return " ".join([f"{Path(words[0]).name} begins:", *words[1:]])
 
 
 def _hear(process: subprocess.Popen[str], heard: Callable[[str], None]) -> tuple[str, str]:

@@ -58,7 +58,7 @@ def settings(folder: Path | None = None) -> Settings:
 def _read(path: Path) -> Settings:
     try:
         found = tomllib.loads("\n".join(reading.read_lines(path)))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(
             f"{path}: not TOML ({error}); write a line such as board = 'icebreaker'"
         ) from None

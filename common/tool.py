@@ -60,24 +60,40 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]  # overloads of a namespace's type
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Refuse empty arguments: a default would run something else than was meant.
+        """Parse arguments, none of them empty, and heed those that every command takes.
 
         Where the shell asks what could be typed, that is the answer, and the process ends.
         """
+        return _heeded(super().parse_known_args(self._checked(args), namespace))
+
+    def parse_known_intermixed_args(  # type: ignore[override]  # as above
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Do the same with arguments in any order: newer Pythons do not come by the other one."""
+        return _heeded(super().parse_known_intermixed_args(self._checked(args), namespace))
+
+    def _checked(self, args: Sequence[str] | None) -> Sequence[str]:
+        """Refuse empty arguments: a default would run something else than was meant."""
         completion.answer(self)
         args = sys.argv[1:] if args is None else args
         if any(not arg or (arg.startswith("--") and arg.endswith("=")) for arg in args):
             self.error("an argument is empty, such as a variable that is not set")
-        options, rest = super().parse_known_args(args, namespace)
-        verbosity.choose(
-            quiet=getattr(options, "quiet", False), verbose=getattr(options, "verbose", 0)
-        )
-        return options, rest
+        return args
 
     def error(self, message: str) -> NoReturn:
         """Print the error and leave."""
         complain(f"{message} (try --help)")
         raise SystemExit(USER_ERROR)
+
+
+def _heeded(
+    found: tuple[argparse.Namespace, list[str]],
+) -> tuple[argparse.Namespace, list[str]]:
+    options, _ = found
+    verbosity.choose(
+        quiet=getattr(options, "quiet", False), verbose=getattr(options, "verbose", 0)
+    )
+    return found
 
 
 def version() -> str:

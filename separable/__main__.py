@@ -36,6 +36,9 @@ COMMANDS = {
 }
 """Module and purpose of each command, in the order in which ``--help`` lists them."""
 
+OWN = ("-h", "--help", "--version")
+"""Options that say something at once, whatever stands behind them."""
+
 DESCRIPTION = "int8 MobileNet accelerators for small FPGAs, bit-exact with TensorFlow Lite."
 
 EPILOGUE = """\
@@ -84,11 +87,15 @@ def _overview(arguments: Sequence[str]) -> int:
 
     from common import completion
     from common.errors import InputError
-    from common.tool import USER_ERROR
+    from common.tool import COMMON, USER_ERROR
 
     parser = _parser()
-    name = next((word for word in arguments if not word.startswith("-")), None)
-    if name:
+    name = next((word for word in arguments if word not in COMMON), "")
+    if name.startswith("-") and name not in OWN:
+        raise InputError(
+            f"separable itself has no option {name!r}; those of a command stand behind its name"
+        )
+    if name and name not in OWN:
         guess = get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {guess[0]}? " if guess else ""
         raise InputError(f"there is no command {name!r}; {hint}separable --help lists them")

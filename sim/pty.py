@@ -24,6 +24,7 @@ import boards
 from common import door, files
 from common.door import INTERRUPTED
 from common.tool import Parser, command
+from common.verbosity import is_quiet
 from sim.board.simulated import FLASH_SIZE, SimulatedBoard
 from sim.errors import SimulationError
 
@@ -224,21 +225,20 @@ def _store_flash(board: SimulatedBoard, path: Path | None) -> None:
         files.write_bytes(path, board.read_flash(0, FLASH_SIZE).rstrip(b"\xff"))
 
 
+def _say(text: str) -> None:
+    if not is_quiet():
+        print(text, file=sys.stderr, flush=True)
+
+
 def _serve(options: argparse.Namespace) -> None:
     kind = boards.get(options.board)
     contents = _contents(options.flash)
-    print(
-        f"{kind.title}: making the simulation, which takes a minute the first time",
-        file=sys.stderr, flush=True,
-    )  # fmt: skip
+    _say(f"{kind.title}: making the simulation, which takes a minute the first time")
     with SimulatedBoard(kind.config, seed=options.seed, link_baud=kind.baud) as board:
         board.write_flash(0, contents)
         try:
             with PseudoTerminal(board) as terminal:
-                print(
-                    f"ready: give the other commands --backend {terminal.name}; Ctrl-C ends this",
-                    file=sys.stderr, flush=True,
-                )  # fmt: skip
+                _say(f"ready: give the other commands --backend {terminal.name}; Ctrl-C ends this")
                 # Scripts wait for this.
                 print(terminal.name, flush=True)
                 terminal.serve()

@@ -112,6 +112,12 @@ def test_while_libraries_are_imported(module: str, moment: str, tmp_path: Path) 
     check_end(begin(module, PYTHONPATH=str(tmp_path), INTERRUPT_AT=moment))
 
 
+@pytest.mark.parametrize("moment", ["argparse", "rich.console", "sw.compile", "numpy"])
+def test_while_the_command_looks_for_its_door(moment: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HOOK)
+    check_end(begin("separable", "compile", PYTHONPATH=str(tmp_path), INTERRUPT_AT=moment))
+
+
 def test_while_main_imports(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(HOOK)
     output = tmp_path / "output"

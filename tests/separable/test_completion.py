@@ -42,6 +42,7 @@ def test_commands(tmp_path: Path) -> None:
         ("separable -q run --verif", {"--verify"}),
         ("separable build --board ", {"icebreaker"}),
         ("separable models g", {"get"}),
+        ("separable models get kws", {"kws_ref_model"}),
     ],
 )
 def test_options(line: str, found: set[str], tmp_path: Path) -> None:

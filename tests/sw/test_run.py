@@ -204,7 +204,9 @@ def test_no_compiler(
 def test_as_a_command(files: tuple[str, list[str]]) -> None:
     model, inputs = files
     command = [sys.executable, "-m", "sw.run", model, inputs[0]]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, "--board", "nosuch"], cwd=REPOSITORY, capture_output=True, text=True
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
