@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import boards
-from common import door, files
+from common import door, files, progress
 from common.errors import SeparableError
 from common.tool import Parser, complain
 from sim.board.simulated import FLASH_SIZE, SimulatedBoard
@@ -229,11 +229,9 @@ def _store_flash(board: SimulatedBoard, path: Path | None) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     kind = boards.get(options.board)
+    if options.flash is not None:
+        files.check_outputs([str(options.flash)])
     contents = _contents(options.flash)
-    print(
-        f"{kind.title}: making the simulation, which takes a minute the first time",
-        file=sys.stderr, flush=True,
-    )  # fmt: skip
     with SimulatedBoard(kind.config, seed=options.seed, link_baud=kind.baud) as board:
         board.write_flash(0, contents)
         try:
@@ -266,7 +264,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _serve(options)
+        with progress.shown():
+            _serve(options)
     except KeyboardInterrupt:
         return 0
     except SeparableError as error:

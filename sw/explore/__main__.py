@@ -17,7 +17,7 @@ from common.errors import InputError
 from common.parallel import default_jobs
 from hw.contract.board import Board
 from sw.explore import plot
-from sw.explore.accuracy import SOURCES, published
+from sw.explore.accuracy import SOURCES, published, top1
 from sw.explore.sweep import ARCHITECTURES, Point, Request, front, sweep
 from sw.explore.tables import markdown, table, write_csv
 
@@ -111,7 +111,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     files.check_outputs((options.csv, options.json, options.plot))
     requests = _requests(options)
     if options.plot:
-        plot.check(options.plot)
+        plot.check(options.plot, [
+            top1(request.arch, request.alpha, request.size, request.classes)
+            for request in requests
+        ])
     points = _run(requests, board, options.jobs)
     clock = f"{board.title} at {board.config.core_mhz:g} MHz"
     _show(points, f"{clock}, {options.classes} classes", as_markdown=options.markdown)

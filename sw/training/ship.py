@@ -64,6 +64,7 @@ def _parser() -> tool.Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool."""
     options = _parser().parse_args(arguments)
+    files.check_folder(options.output)
     net = shipped.NETWORKS[options.network]
     training, _, test = divide(fashion_mnist.load(options.data))
     network = FloatNetwork(net, weights.load(states.read(options.weights), net))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from common import door, tool
+from common import door, files, tool
 from common.errors import InputError
 from sw.networks import fashion_mnist
 from sw.networks.shipped import NETWORKS
@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("epochs", "batch", "threads"):
         if getattr(options, name) < 1:
             raise InputError(f"--{name} must be at least 1, not {getattr(options, name)}")
+    files.check_outputs([options.output], [options.start])
     try:
         import torch
     except ModuleNotFoundError:
