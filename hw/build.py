@@ -208,15 +208,16 @@ def program(line: Sequence[str], bitstream: str) -> None:
 def _parser() -> Parser:
     parser = Parser(prog="python -m hw.build", description="Build the bitstream of a board.")
     parser.add_argument("--board", required=True, help="such as icebreaker")
-    parser.add_argument("--output", metavar="DIR", help="default: build/BOARD")
+    parser.add_argument("--output", metavar="DIR", help="where its files go (default: build/BOARD)")
     parser.add_argument("--seed", type=int, metavar="N",
-                        help="of place and route; default: the board's")
+                        help="of place and route (default: the board's)")
     parser.add_argument("--sweep", type=int, default=1, metavar="N",
-                        help="try N seeds and keep the best; Ctrl-C keeps the best so far")
+                        help="try N seeds and keep the best; Ctrl-C keeps the best so far "
+                        "(default: 1)")
     parser.add_argument("--first-seed", type=int, metavar="K",
-                        help="where --sweep begins; default: --seed")
+                        help="where --sweep begins (default: the board's seed)")
     parser.add_argument("--jobs", type=int, metavar="N",
-                        help="seeds at once; default: one a core")
+                        help="seeds at once (default: one per processor)")
     parser.add_argument("--program", action="store_true",
                         help="write it to the board's flash; a bitstream of this design that is in "
                         "DIR already is not built again, unless --sweep asks for more seeds")

@@ -222,7 +222,9 @@ def _parser() -> tool.Parser:
         "--layer", metavar="N", type=int, help="only operator N of the network, counted from 0"
     )
     parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
-    parser.add_argument("--seed", type=int, default=0, help="of the network's random input")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the network's random input (default: 0)"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     return parser
 

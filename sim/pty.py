@@ -259,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "end (default: erased)",
     )  # fmt: skip
     parser.add_argument(
-        "--seed", type=int, default=0, help="of what the memories hold at power-on"
+        "--seed", type=int, default=0, help="of what the memories hold at power-on (default: 0)"
     )
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

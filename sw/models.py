@@ -62,7 +62,7 @@ def _parser() -> tool.Parser:
     listing.add_argument("--json", metavar="FILE", help="write the list as JSON")
     listing.set_defaults(run=_list)
     getting = commands.add_parser("get", help="fetch networks into the cache, print their paths")
-    getting.add_argument("names", metavar="NAME", nargs="+")
+    getting.add_argument("names", metavar="NAME", nargs="+", help="a network's name")
     getting.set_defaults(run=_get)
     return parser
 

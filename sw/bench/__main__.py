@@ -70,21 +70,22 @@ def _parser() -> Parser:
     parser = Parser(prog="python -m sw.bench", description=(
         "Measure networks: cycles, inferences per second, utilisation, and where cycles are lost."))
     parser.add_argument("models", metavar="MODEL", nargs="*",
-                        help=".tflite files, or what sw.compile --output wrote; default: "
-                        "all in the folder SEPARABLE_MODELS, else those that ship")
+                        help=".tflite files, or what sw.compile --output wrote (default: "
+                        "all in the folder SEPARABLE_MODELS, else those that ship)")
     parser.add_argument("--mlperf-tiny", action="store_true",
                         help="the four tasks of MLPerf Tiny, run once and compared tensor by "
                         "tensor, beside the published results of others")
     parser.add_argument("--board", required=True, help="such as icebreaker")
     parser.add_argument("--backend", default="sim",
-                        help="whose counters are read: sim (default), or the board's serial port")
+                        help="whose counters are read: sim, or the board's serial port "
+                        "(default: sim)")
     parser.add_argument("--model", action="store_true",
                         help="the cycle model alone, without the counters: seconds, not minutes")
     parser.add_argument("--build", metavar="FILE",
                         help="report of hw.build --json, for the achieved clock")
     parser.add_argument("--input", metavar="INPUT",
-                        help="an image, .npy or .dat; default: seeded random integers")
-    parser.add_argument("--seed", type=int, default=0, help="of the random input (default 0)")
+                        help="an image, .npy or .dat (default: seeded random integers)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random input (default: 0)")
     parser.add_argument("--layers", action="store_true", help="a table of all layers as well")
     parser.add_argument("--json", metavar="FILE", help="write everything as JSON")
     parser.add_argument("--chart", metavar="FILE.svg",

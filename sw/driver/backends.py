@@ -107,9 +107,8 @@ def find(name: str) -> Backend:
 
 def help_text() -> str:
     """Return what ``--help`` says of ``--backend``."""
-    choices = [f"{b.name} ({b.what}{', the default' if b.name == DEFAULT else ''})"
-               for b in BACKENDS.values()]
-    return f"{', '.join(choices)}, or the name of the board's serial port"
+    choices = [f"{b.name} ({b.what})" for b in BACKENDS.values()]
+    return f"{', '.join(choices)}, or the board's serial port (default: {DEFAULT})"
 
 
 def open_device(name: str, config: CoreConfig, *, baud: int = 12_000_000) -> Device:

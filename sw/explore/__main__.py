@@ -28,20 +28,20 @@ def _parser() -> tool.Parser:
     parser = tool.Parser(prog="python -m sw.explore", description=__doc__)
     parser.add_argument(
         "--arch", nargs="+", choices=sorted(ARCHITECTURES), default=["v1"],
-        help="MobileNet V1 (default) or V2, or both",
+        help="MobileNet V1 or V2, or both (default: v1)",
     )
     parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
     parser.add_argument(
         "--alphas", metavar="A", nargs="+", type=float,
-        help="width multipliers; default: those that were published",
+        help="width multipliers (default: those that were published)",
     )
     parser.add_argument(
         "--sizes", metavar="N", nargs="+", type=int,
-        help="height and width of the input; default: those that were published",
+        help="height and width of the input (default: those that were published)",
     )
     parser.add_argument(
         "--classes", metavar="N", type=int, default=1001,
-        help="of the classifier (default: 1001, ImageNet and background)",
+        help="of the classifier, 1001 being ImageNet and background (default: 1001)",
     )
     parser.add_argument(
         "--jobs", metavar="N", type=int, default=default_jobs(),

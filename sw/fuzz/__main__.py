@@ -29,14 +29,16 @@ def _parser() -> Parser:
         "golden model, the compiler, the functional model and the simulated core, which have to "
         "agree in every tensor and every cycle. Exits with 1 if anything differs, fails or hangs.",
     )
-    parser.add_argument("campaign", choices=sorted(CAMPAIGNS), nargs="?", default="networks")
+    parser.add_argument("campaign", choices=sorted(CAMPAIGNS), nargs="?", default="networks",
+                        help="what is examined (default: networks)")
     parser.add_argument("--seed", type=int, default=0, metavar="N",
                         help="the first number; every number is one file (default: 0)")
     parser.add_argument("--count", type=int, default=100, metavar="N",
                         help="how many (default: 100)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N",
                         help="files examined at the same time (default: 1)")
-    parser.add_argument("--board", default="icebreaker", help="default: icebreaker")
+    parser.add_argument("--board", default="icebreaker",
+                        help="a board's name (default: icebreaker)")
     parser.add_argument("--state", type=Path, metavar="FILE",
                         help="JSON lines of what is done: what is in it is not done again")
     parser.add_argument("--keep", type=Path, metavar="DIR",

@@ -1,6 +1,6 @@
-"""Quantise float weights of a MobileNet to an int8 ``.tflite`` file.
+"""Quantise float weights of a MobileNet to an int8 .tflite file.
 
-WEIGHTS is a ``.npz`` of named arrays or a PyTorch state dictionary (``.pt``, ``.pth``): of Keras'
+WEIGHTS is a .npz of named arrays or a PyTorch state dictionary (.pt, .pth): of Keras'
 MobileNet and MobileNetV2, torchvision's mobilenet_v2, another PyTorch implementation, or this
 project's own training.
 """
@@ -88,21 +88,28 @@ def _test(path: str, net: Architecture) -> tuple[Pixels, npt.NDArray[np.int64]]:
 
 def _parser() -> tool.Parser:
     parser = tool.Parser(prog="python -m sw.quantize", description=__doc__)
-    parser.add_argument("weights", metavar="WEIGHTS")
-    parser.add_argument("--network", choices=("v1", "v2"), required=True)
-    parser.add_argument("--alpha", type=float, default=1.0, help="width multiplier (1)")
-    parser.add_argument("--resolution", type=int, default=224, help="of the input (224)")
-    parser.add_argument("--classes", type=int, default=1000)
-    parser.add_argument("--channels", type=int, default=3, help="of the input (3)")
-    parser.add_argument("--stem-stride", type=int, default=2, help="of the first convolution (2)")
-    parser.add_argument("--head", type=int, help="channels of V2's last convolution (1280)")
+    parser.add_argument("weights", metavar="WEIGHTS", help="a .npz, .pt or .pth file")
+    parser.add_argument("--network", choices=("v1", "v2"), required=True, help="MobileNet V1 or V2")
+    parser.add_argument("--alpha", type=float, default=1.0, help="width multiplier (default: 1)")
+    parser.add_argument("--resolution", type=int, default=224, help="of the input (default: 224)")
+    parser.add_argument(
+        "--classes", type=int, default=1000, help="of the classifier (default: 1000)"
+    )
+    parser.add_argument("--channels", type=int, default=3, help="of the input (default: 3)")
+    parser.add_argument(
+        "--stem-stride", type=int, default=2, help="of the first convolution (default: 2)"
+    )
+    parser.add_argument(
+        "--head", type=int, help="channels of V2's last convolution (default: 1280)"
+    )
     parser.add_argument(
         "--padding", choices=("same", "symmetric"), default="same",
-        help="same: TensorFlow's (default); symmetric: PyTorch's",
+        help="same: TensorFlow's; symmetric: PyTorch's (default: same)",
     )
     parser.add_argument(
         "--preprocessing", choices=sorted(PREPROCESSING), default="unit",
-        help="what pixels become: 0 to 1 (unit, default), −1 to 1 (keras), or torchvision's",
+        help="what pixels become: 0 to 1 (unit), −1 to 1 (keras), or torchvision's "
+        "(default: unit)",
     )
     parser.add_argument(
         "--images", required=True, metavar="FILE.npz|DIR",
@@ -113,14 +120,14 @@ def _parser() -> tool.Parser:
     )
     parser.add_argument(
         "--quantile", type=float, default=0.9999,
-        help="part of the values that ranges must cover (0.9999); 1: all",
+        help="part of the values that ranges must cover; 1: all (default: 0.9999)",
     )
     parser.add_argument(
         "--board", default=DEFAULT_BOARD,
-        help=f"a network that does not compile for it is not written ({DEFAULT_BOARD})",
+        help=f"a network that does not compile for it is not written (default: {DEFAULT_BOARD})",
     )
     parser.add_argument("--logits", action="store_true", help="leave the softmax out")
-    parser.add_argument("--output", required=True, metavar="FILE.tflite")
+    parser.add_argument("--output", required=True, metavar="FILE.tflite", help="the network")
     return parser
 
 

@@ -53,8 +53,8 @@ def _parser() -> tool.Parser:
         "what", metavar="[MODEL] SOURCE", nargs="*",
         help="the network (a .tflite file, or what sw.compile --output wrote), and where frames "
         "come from: a folder of pictures, a picture, a video, a camera's number, or - for raw "
-        "frames on standard input; by default a network that ships with Separable, and test "
-        "images for it",
+        "frames on standard input (default: a network that ships with Separable, and test "
+        "images for it)",
     )
     parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
     parser.add_argument("--backend", default=backends.DEFAULT, help=backends.help_text())
@@ -77,8 +77,8 @@ def _parser() -> tool.Parser:
     )
     parser.add_argument(
         "--web", metavar="HOST:PORT", nargs="?", const=DEFAULT_ADDRESS,
-        help=f"show the stream on a web page, by default at {DEFAULT_ADDRESS}; stays up until "
-        "Ctrl-C",
+        help="show the stream on a web page, which stays up until Ctrl-C (default: "
+        f"{DEFAULT_ADDRESS})",
     )
     report.add_compiler_options(parser, compact=True)
     return parser

@@ -29,7 +29,7 @@ def _parser() -> tool.Parser:
         "what", metavar="FOLDER", nargs="+",
         help="folders, searched with all folders in them, and .tflite files",
     )
-    parser.add_argument("--board", default="icebreaker", help="a board's name (icebreaker)")
+    parser.add_argument("--board", default="icebreaker", help="a board's name (default: icebreaker)")
     parser.add_argument(
         "--no-judge", action="store_true", help="do not ask LiteRT, which pip install "
         "'separable[test]' brings",
@@ -40,7 +40,7 @@ def _parser() -> tool.Parser:
     parser.add_argument(
         "--no-fallback", action="store_true", help="refuse what the core cannot run by itself"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the random input")
+    parser.add_argument("--seed", type=int, default=0, help="of the random input (default: 0)")
     parser.add_argument(
         "--jobs", metavar="N", type=int, default=default_jobs(),
         help="processes (default: one per processor)",
