@@ -7,7 +7,8 @@ project's own training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,16 @@ CALIBRATION = 500
 Pixels = npt.NDArray[np.uint8]
 
 
+@contextmanager
+def _of(path: str) -> Iterator[None]:
+    """Let errors of what is in a file name it."""
+    try:
+        yield
+    except InputError as error:
+        named = str(error).startswith(f"{path}: ")
+        raise InputError(str(error) if named else f"{path}: {error}") from None
+
+
 def _images(path: str, net: Architecture) -> Pixels:
     """Return images to calibrate with: the first ones of a file or a folder."""
     if not Path(path).is_dir():
@@ -56,7 +67,8 @@ def _images(path: str, net: Architecture) -> Pixels:
         pixels.append(np.asarray(small, np.uint8).reshape(net.size, net.size, -1))
     if not pixels:
         raise InputError(f"{path}: there are no images in it")
-    return check_images(net, np.stack(pixels))
+    with _of(path):
+        return check_images(net, np.stack(pixels))
 
 
 def _array(path: str, net: Architecture) -> tuple[Pixels, npt.NDArray[np.generic] | None]:
@@ -64,7 +76,8 @@ def _array(path: str, net: Architecture) -> tuple[Pixels, npt.NDArray[np.generic
     data = states.read(path)
     if "images" not in data:
         raise InputError(f"{path}: there is no array 'images' in it")
-    return check_images(net, data["images"]), data.get("labels")
+    with _of(path):
+        return check_images(net, data["images"]), data.get("labels")
 
 
 def _test(path: str, net: Architecture) -> tuple[Pixels, npt.NDArray[np.int64]]:
@@ -147,9 +160,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise InputError("--head is for --network v2; V1 has no such layer")
     else:
         net = mobilenet_v1(options.alpha, options.resolution, **shape)
-    network = FloatNetwork(
-        net, states.load(states.read(options.weights), net), PREPROCESSING[options.preprocessing]
-    )
+    with _of(options.weights):
+        weights = states.load(states.read(options.weights), net)
+        network = FloatNetwork(net, weights, PREPROCESSING[options.preprocessing])
     pixels = _images(options.images, net)
     test = _test(options.test, net) if options.test else None
     model = quantize(

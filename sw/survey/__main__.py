@@ -29,7 +29,9 @@ def _parser() -> tool.Parser:
         "what", metavar="FOLDER", nargs="+",
         help="folders, searched with all folders in them, and .tflite files",
     )
-    parser.add_argument("--board", default="icebreaker", help="a board's name (default: icebreaker)")
+    parser.add_argument(
+        "--board", default="icebreaker", help="a board's name (default: icebreaker)"
+    )
     parser.add_argument(
         "--no-judge", action="store_true", help="do not ask LiteRT, which pip install "
         "'separable[test]' brings",
