@@ -5,6 +5,7 @@ A backend is added with an entry in ``BACKENDS``; every other name is a serial p
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class Backend:
         ``None``: no core runs there, and no program is wanted.
     has_line : bool
         There is a line to it whose times mean something.
+    clock : str
+        By which its times are taken, if that is not the board's own.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Backend:
     where: str
     transport: Opener | None
     has_line: bool = False
+    clock: str = ""
 
     @property
     def runs_programs(self) -> bool:
@@ -99,9 +103,13 @@ DEFAULT = next(iter(BACKENDS))
 
 def find(name: str) -> Backend:
     """Return what a name stands for; the name of a serial port if it is nothing else."""
+    # Behind a pseudo-terminal is no board: sim.pty's takes tens of times longer.
+    simulated = os.path.realpath(name).startswith("/dev/pts/")
     return BACKENDS.get(name) or Backend(
-        name=name, what="the board's serial port", where="{board} on {name}",
+        name=name, what="the board's serial port",
+        where="{board}, simulated, on {name}" if simulated else "{board} on {name}",
         transport=_serial_port, has_line=True,
+        clock="the wall clock, of a simulation" if simulated else "the wall clock",
     )
 
 

@@ -169,7 +169,8 @@ class Page:
                 ended = self._ended
             if self._encoded[0] != version:
                 data = {
-                    "about": {**vars(self._about), "where": self._about.where},
+                    "about": {**vars(self._about), "where": self._about.where,
+                              "clock": self._about.clock},
                     "record": None if record is None else self._shown(record),
                     "now": now.json(),
                     "history": [round(rate, 3) for rate in history],
