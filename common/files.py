@@ -17,7 +17,7 @@ from typing import Any
 
 from common.errors import InputError, SeparableError
 
-__all__ = ["check_outputs", "write_bytes", "write_json", "write_text"]
+__all__ = ["check_folder", "check_outputs", "write_bytes", "write_json", "write_text"]
 
 NEW_FILE = 0o666
 """Permissions of a new file, less what the umask takes away."""
@@ -128,9 +128,30 @@ def check_outputs(
         path = os.path.realpath(name)
         if os.path.isdir(path):
             raise InputError(f"{name}: cannot be written, it is a folder; name a file in it")
-        if not os.path.isdir(os.path.dirname(path)):
+        folder = os.path.dirname(path)
+        if not os.path.isdir(folder):
             raise InputError(f"{name}: cannot be written, its folder is missing; make it first")
+        # A file is replaced, which takes the folder; what is no file is written to.
+        taking = [folder] if not os.path.exists(path) else [folder, path]
+        if any(not os.access(place, os.W_OK) for place in taking[_is_no_file(Path(path)) :]):
+            raise InputError(f"{name}: cannot be written, it or its folder is read-only")
         if os.path.isfile(path) or not os.path.exists(path):
             if path in taken:
                 raise InputError(f"{name}: cannot be written, {taken[path]}; use another name")
             taken[path] = f"{name!r} is written"
+
+
+def check_folder(name: str | os.PathLike[str]) -> None:
+    """Refuse a folder for files before the work that they are for; it need not be there yet.
+
+    Raises
+    ------
+    InputError
+        If it is something else, or cannot be made or written to.
+    """
+    path = Path(os.path.realpath(name))
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{os.fspath(name)}: is not a folder; name one, or one to be made")
+    there = next(place for place in (path, *path.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise InputError(f"{os.fspath(name)}: cannot be written, {there} is no writable folder")

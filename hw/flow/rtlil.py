@@ -2,10 +2,17 @@
 
 import re
 
-__all__ = ["allow_collisions"]
+__all__ = ["allow_collisions", "without_comments"]
 
 MEMORY = re.compile(r"^  memory .* (\\\S+)$")
+COMMENT = re.compile(r"^\s*(?:#.*|attribute \\(?:src|generator) .*)\n", flags=re.MULTILINE)
+"""Lines that say where something comes from, not what it is."""
 PARAMETER = re.compile(r"^(    parameter \\)(\w+) (.*)$")
+
+
+def without_comments(rtlil: str) -> str:
+    """Return a design without comments and places in the sources: equal if the circuit is."""
+    return COMMENT.sub("", rtlil)
 
 
 def allow_collisions(rtlil: str) -> str:

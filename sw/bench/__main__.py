@@ -19,7 +19,7 @@ from common.terminal import console, printable
 from common.tool import VERIFICATION_FAILED, Parser, command, complain
 from hw.contract.board import Board
 from sw import images
-from sw.bench import mlperf, tables
+from sw.bench import chart, mlperf, tables
 from sw.bench.measure import (
     BenchClock,
     Disagreement,
@@ -28,6 +28,7 @@ from sw.bench.measure import (
     read_clock,
 )
 from sw.bench.rivals import MLPERF_TASKS, RIVALS
+from sw.compiler import is_program, load_plan
 from sw.driver import open_device
 from sw.model_file import open_model
 from sw.report import add_compiler_options
@@ -69,21 +70,22 @@ def _parser() -> Parser:
     parser = Parser(prog="python -m sw.bench", description=(
         "Measure networks: cycles, inferences per second, utilisation, and where cycles are lost."))
     parser.add_argument("models", metavar="MODEL", nargs="*",
-                        help=".tflite files, or what sw.compile --output wrote; default: "
-                        "all in the folder SEPARABLE_MODELS, else those that ship")
+                        help=".tflite files, or what sw.compile --output wrote (default: "
+                        "all in the folder SEPARABLE_MODELS, else those that ship)")
     parser.add_argument("--mlperf-tiny", action="store_true",
                         help="the four tasks of MLPerf Tiny, run once and compared tensor by "
                         "tensor, beside the published results of others")
     boards.add_option(parser)
     parser.add_argument("--backend", default="sim",
-                        help="whose counters are read: sim (default), or the board's serial port")
+                        help="whose counters are read: sim, or the board's serial port "
+                        "(default: sim)")
     parser.add_argument("--model", action="store_true",
                         help="the cycle model alone, without the counters: seconds, not minutes")
     parser.add_argument("--build", metavar="FILE",
                         help="report of hw.build --json, for the achieved clock")
     parser.add_argument("--input", metavar="INPUT",
-                        help="an image, .npy or .dat; default: seeded random integers")
-    parser.add_argument("--seed", type=int, default=0, help="of the random input (default 0)")
+                        help="an image, .npy or .dat (default: seeded random integers)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random input (default: 0)")
     parser.add_argument("--layers", action="store_true", help="a table of all layers as well")
     parser.add_argument("--json", metavar="FILE", help="write everything as JSON")
     parser.add_argument("--chart", metavar="FILE.svg",
@@ -132,10 +134,7 @@ def _all(options: argparse.Namespace, board: Board, clock: BenchClock) -> list[M
 
 def _write(options: argparse.Namespace, results: list[Measurement]) -> None:
     if options.chart:
-        # Only now: it wants an optional package.
-        from sw.bench.chart import draw
-
-        draw(results, options.chart)
+        chart.draw(results, options.chart)
     if options.json:
         write_json(options.json, {
             "board": results[0].board, "clock_mhz": results[0].clock.mhz,
@@ -171,6 +170,14 @@ def _check(options: argparse.Namespace, parser: Parser) -> None:
     if options.mlperf_tiny and (options.models or options.input or options.layers or options.chart):
         parser.error("--mlperf-tiny has its own networks, inputs and tables: leave out MODEL, "
                      "--input, --layers and --chart")
+    if options.chart:
+        chart.check(options.chart, _names(options.models or default_models()))
+
+
+def _names(models: Sequence[str]) -> list[str]:
+    """Return what networks are called: as their files are, unless they are compiled."""
+    return [load_plan(Path(name)).model if is_program(name) else Path(name).stem
+            for name in models]
 
 
 @command

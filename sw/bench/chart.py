@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from common.errors import InputError, SeparableError
 from sw.bench.measure import Measurement
 from sw.bench.rivals import RIVALS, VISUAL_WAKE_WORDS, rivals_of
 
-__all__ = ["draw"]
+__all__ = ["check", "draw"]
 
 # Readable on white and on nearly black: the page's background shows through.
 TEXT = "#7d8590"
@@ -68,27 +69,50 @@ def _half(axes: Any, title: str, bars: Sequence[Bar], limit: float,
     axes.spines["left"].set_color(TEXT)
 
 
+def check(path: str | os.PathLike[str], names: Sequence[str]) -> None:
+    """Check that a chart can be drawn, before anything is measured for it.
+
+    Parameters
+    ----------
+    path
+        Its file: SVG or PNG, by its name.
+    names : sequence of str
+        Of the networks that are going to be measured.
+
+    Raises
+    ------
+    SeparableError
+        If matplotlib is missing, there is no network that others have figures of, or the file is
+        none of both.
+    """
+    if not any(map(_is_shown, names)):
+        raise InputError("the chart shows visual wake words: name vww_96_int8.tflite as well")
+    if Path(path).suffix not in (".svg", ".png"):
+        raise InputError(f"{path}: a chart is written as .svg or .png")
+    if find_spec("matplotlib") is None:
+        raise SeparableError("the chart needs matplotlib: pip install 'separable[plot]'")
+
+
+def _is_shown(name: str) -> bool:
+    rivals = rivals_of(name)
+    return bool(rivals) and rivals[0].task == VISUAL_WAKE_WORDS
+
+
 def draw(results: Sequence[Measurement], path: str | os.PathLike[str]) -> None:
     """Draw the first network that others have figures of, as SVG (or PNG, by the file's name).
 
     Raises
     ------
     SeparableError
-        If matplotlib is missing, there is no such network, or the file cannot be written.
+        As for :func:`check`, or if the file cannot be written.
     """
-    result = next((r for r in results if rivals_of(r.model)[:1]
-                   and rivals_of(r.model)[0].task == VISUAL_WAKE_WORDS), None)
-    if result is None:
-        raise InputError("the chart shows visual wake words: name vww_96_int8.tflite as well")
+    check(path, [result.model for result in results])
+    result = next(result for result in results if _is_shown(result.model))
     target = Path(path)
-    if target.suffix not in (".svg", ".png"):
-        raise InputError(f"{target}: a chart is written as .svg or .png")
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise SeparableError(
-            "the chart needs matplotlib: pip install 'separable[plot]'") from None
+    # Only now: it is optional.
+    import matplotlib
+    from matplotlib.figure import Figure
+
     speeds, uses = _bars(result)
     # The same file for the same numbers; text as outlines looks the same everywhere.
     with matplotlib.rc_context({"svg.hashsalt": "separable", "svg.fonttype": "path",

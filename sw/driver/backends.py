@@ -5,6 +5,7 @@ A backend is added with an entry in ``BACKENDS``; every other name is a serial p
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class Backend:
         ``None``: no core runs there, and no program is wanted.
     has_line : bool
         There is a line to it whose times mean something.
+    clock : str
+        By which its times are taken, if that is not the board's own.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Backend:
     where: str
     transport: Opener | None
     has_line: bool = False
+    clock: str = ""
 
     @property
     def runs_programs(self) -> bool:
@@ -99,17 +103,20 @@ DEFAULT = next(iter(BACKENDS))
 
 def find(name: str) -> Backend:
     """Return what a name stands for; the name of a serial port if it is nothing else."""
+    # Behind a pseudo-terminal is no board: sim.pty's takes tens of times longer.
+    simulated = os.path.realpath(name).startswith("/dev/pts/")
     return BACKENDS.get(name) or Backend(
-        name=name, what="the board's serial port", where="{board} on {name}",
+        name=name, what="the board's serial port",
+        where="{board}, simulated, on {name}" if simulated else "{board} on {name}",
         transport=_serial_port, has_line=True,
+        clock="the wall clock, of a simulation" if simulated else "the wall clock",
     )
 
 
 def help_text() -> str:
     """Return what ``--help`` says of ``--backend``."""
-    choices = [f"{b.name} ({b.what}{', the default' if b.name == DEFAULT else ''})"
-               for b in BACKENDS.values()]
-    return f"{', '.join(choices)}, or the name of the board's serial port"
+    choices = [f"{b.name} ({b.what})" for b in BACKENDS.values()]
+    return f"{', '.join(choices)}, or the board's serial port (default: {DEFAULT})"
 
 
 def open_device(name: str, config: CoreConfig, *, baud: int = 12_000_000) -> Device:

@@ -17,7 +17,7 @@ from common.errors import InputError
 from common.parallel import default_jobs
 from hw.contract.board import Board
 from sw.explore import plot
-from sw.explore.accuracy import SOURCES, published
+from sw.explore.accuracy import SOURCES, published, top1
 from sw.explore.sweep import ARCHITECTURES, Point, Request, front, sweep
 from sw.explore.tables import markdown, table, write_csv
 
@@ -28,20 +28,20 @@ def _parser() -> tool.Parser:
     parser = tool.Parser(prog="python -m sw.explore", description=__doc__)
     parser.add_argument(
         "--arch", nargs="+", choices=sorted(ARCHITECTURES), default=["v1"],
-        help="MobileNet V1 (default) or V2, or both",
+        help="MobileNet V1 or V2, or both (default: v1)",
     )
     boards.add_option(parser)
     parser.add_argument(
         "--alphas", metavar="A", nargs="+", type=float,
-        help="width multipliers; default: those that were published",
+        help="width multipliers (default: those that were published)",
     )
     parser.add_argument(
         "--sizes", metavar="N", nargs="+", type=int,
-        help="height and width of the input; default: those that were published",
+        help="height and width of the input (default: those that were published)",
     )
     parser.add_argument(
         "--classes", metavar="N", type=int, default=1001,
-        help="of the classifier (default: 1001, ImageNet and background)",
+        help="of the classifier, 1001 being ImageNet and background (default: 1001)",
     )
     parser.add_argument(
         "--jobs", metavar="N", type=int, default=default_jobs(),
@@ -111,7 +111,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     files.check_outputs((options.csv, options.json, options.plot))
     requests = _requests(options)
     if options.plot:
-        plot.check(options.plot)
+        plot.check(options.plot, [
+            top1(request.arch, request.alpha, request.size, request.classes)
+            for request in requests
+        ])
     points = _run(requests, board, options.jobs)
     clock = f"{board.title} at {board.config.core_mhz:g} MHz"
     _show(points, f"{clock}, {options.classes} classes", as_markdown=options.markdown)

@@ -28,8 +28,14 @@ NEAR = 1.35
 """Ratio of speeds below which labels may overlap."""
 
 
-def check(path: str, points: Sequence[Point] | None = None) -> None:
+def check(path: str, accuracies: Sequence[float | None]) -> None:
     """Check that a plot can be made, before the work that it would show.
+
+    Parameters
+    ----------
+    path : str
+    accuracies : sequence of float or None
+        Those that were published, of its points.
 
     Raises
     ------
@@ -43,9 +49,9 @@ def check(path: str, points: Sequence[Point] | None = None) -> None:
         import matplotlib  # noqa: F401
     except ImportError:
         raise InputError(
-            "plots need matplotlib; install it with pip install -e '.[plot]'"
+            "plots need matplotlib: pip install 'separable[plot]'"
         ) from None
-    if points is not None and all(point.top1 is None for point in points):
+    if all(accuracy is None for accuracy in accuracies):
         raise InputError(
             "nothing can be plotted: no accuracy was published for these networks; use the "
             "papers' width multipliers and sizes, and 1001 classes"
@@ -65,7 +71,7 @@ def plot(points: Sequence[Point], path: str, *, title: str, speed: str) -> None:
     speed : str
         Label of the horizontal axis.
     """
-    check(path, points)
+    check(path, [point.top1 for point in points])
     import matplotlib
 
     matplotlib.use("Agg")

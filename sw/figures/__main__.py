@@ -109,6 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.text and (options.only or options.images):
         parser.error("--text measures nothing: leave out --only and --images")
     figures = store.read()
+    if options.write:
+        for picture, _ in pictures.stale(figures):
+            picture.check()
     screen = terminal.console()
     with progress.stage("measuring") as stage:
 

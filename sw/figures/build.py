@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+import os
 import sys
 import tempfile
 from collections import Counter
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import boards
-from common import process
+from common import process, progress
 from common.errors import SeparableError
 from hw import technology
+from hw.flow.rtlil import without_comments
 from hw.technology import Flow
 from sw.figures.store import BOARD, Figures, digest
 
@@ -22,9 +23,6 @@ __all__ = ["HOW", "PARTS", "cells_by_part", "design", "measure_build", "same_too
 
 SEEDS = ("--sweep", "2", "--first-seed", "1")
 HOW = f"python -m hw.build --board {BOARD} {' '.join(SEEDS)} --json FILE"
-
-COMMENTS = re.compile(r"^\s*(?:#.*|attribute \\(?:src|generator) .*)\n", flags=re.MULTILINE)
-"""Lines of RTLIL that say where something comes from, not what it is."""
 
 PARTS = {
     "two requantisers (17 fraction bits)": ("core.drain.requantise_",),
@@ -72,7 +70,7 @@ def design() -> str:
         folder = Path(name)
         _elaborate(folder)
         parts = [(folder / file).read_text() for file in ("top.il", "top.pcf", "device.json")]
-    return digest([COMMENTS.sub("", part) for part in parts]
+    return digest([without_comments(part) for part in parts]
                   + [_flow().SYNTHESIS, board.config.core_mhz, board.seed])
 
 
@@ -134,7 +132,7 @@ def measure_build(say: Callable[[str], None]) -> tuple[dict[str, str], dict[str,
         report = folder / "report.json"
         line = [sys.executable, "-m", "hw.build", "--board", BOARD, *SEEDS,
                 "--output", str(folder / "build"), "--json", str(report)]
-        done = process.run(line)
+        done = process.run(line, env={**os.environ, progress.VARIABLE: "no"})
         if done.returncode:
             raise SeparableError(f"hw.build failed: {done.stderr.strip()}")
         data = json.loads(report.read_text())

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import boards
+from common.errors import InputError
 from sw.bench import chart
 from sw.bench.measure import BenchClock, Measurement
 from sw.bench.rivals import RIVALS
@@ -20,6 +22,7 @@ from sw.explore import plot
 from sw.figures.explorer import points
 from sw.figures.line import NETWORK
 from sw.figures.screenshot import PAGE, take
+from sw.figures.screenshot import check as check_browser
 from sw.figures.store import BOARD, ROOT, Figures, digest, file_digest, lookup
 
 __all__ = ["HOW", "PICTURES", "Picture", "make_pictures", "stale"]
@@ -27,6 +30,12 @@ __all__ = ["HOW", "PICTURES", "Picture", "make_pictures", "stale"]
 HOW = "python -m sw.figures --text --write"
 SHOWN_NETWORK = "fashion_mnist_v1_025"
 """What :mod:`sw.stream` runs when no network is named."""
+
+
+def check_matplotlib() -> None:
+    """Raise an error if matplotlib is missing."""
+    if find_spec("matplotlib") is None:
+        raise InputError("pictures need matplotlib: pip install 'separable[plot]'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +50,14 @@ class Picture:
         Returns, as plain data, what of the figures and sources can be seen in it.
     make : callable
         Makes the file; returns what else it states, as plain data.
+    check : callable
+        Raises an error if something is missing that it is made with.
     """
 
     path: str
     shows: Callable[[Figures], Any]
     make: Callable[[Figures, Path], dict[str, Any]]
+    check: Callable[[], object] = check_matplotlib
 
 
 def _explorer(figures: Figures) -> list[Any]:
@@ -88,7 +100,8 @@ def _page(figures: Figures) -> list[Any]:
 PICTURES = (
     Picture(path="docs/explore.svg", shows=_explorer, make=_draw_explorer),
     Picture(path="docs/bench.svg", shows=_bench, make=_draw_bench),
-    Picture(path="docs/stream.png", shows=_page, make=lambda _, path: take(path)),
+    Picture(path="docs/stream.png", shows=_page, make=lambda _, path: take(path),
+            check=check_browser),
 )
 
 

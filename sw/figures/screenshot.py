@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -11,14 +12,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from common import progress
 from common.errors import InputError, SeparableError
 from common.files import write_bytes
 from sw.figures.store import BOARD, ROOT
 
-__all__ = ["PAGE", "take"]
+__all__ = ["PAGE", "check", "take"]
 
 PAGE = ROOT / "sw" / "stream" / "index.html"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -38,7 +41,8 @@ def _stream() -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "sw.stream", "--board", BOARD, "--backend", "sim:link", "--verify",
          "--loop", "--json-lines", "--web", "127.0.0.1:0"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, progress.VARIABLE: "no"})
     try:
         assert process.stderr is not None
         line = process.stderr.readline()
@@ -51,18 +55,30 @@ def _stream() -> Iterator[str]:
         process.communicate(timeout=60)
 
 
-@contextmanager
-def _browser() -> Iterator[Any]:
+def check() -> tuple[str, str]:
+    """Return the browser and its driver.
+
+    Raises
+    ------
+    InputError
+        If something is missing that the picture needs.
+    """
     program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     driver = shutil.which("chromedriver")
-    try:
-        from selenium import webdriver
-    except ImportError:
-        raise InputError("the picture of the page needs selenium: pip install -e '.[test]'"
-                         ) from None
+    if find_spec("selenium") is None:
+        raise InputError("the picture of the page needs selenium: pip install 'separable[test]'")
     if program is None or driver is None:
         raise InputError("the picture of the page needs a browser: install chromium and "
                          "chromedriver (Debian: apt-get install chromium chromium-driver)")
+    return program, driver
+
+
+@contextmanager
+def _browser() -> Iterator[Any]:
+    program, driver = check()
+    # Only now: it is optional.
+    from selenium import webdriver
+
     with tempfile.TemporaryDirectory() as profile:
         options = webdriver.ChromeOptions()
         options.binary_location = program

@@ -9,7 +9,7 @@ from pathlib import Path
 import boards
 from common import door, progress
 from common.errors import InputError
-from common.files import check_outputs, write_json
+from common.files import check_folder, check_outputs, write_json
 from common.terminal import console
 from common.tool import VERIFICATION_FAILED, Parser, command, complain
 from sw.fuzz.campaign import Campaign, outcome_table, reason_table
@@ -29,7 +29,8 @@ def _parser() -> Parser:
         "golden model, the compiler, the functional model and the simulated core, which have to "
         "agree in every tensor and every cycle. Exits with 1 if anything differs, fails or hangs.",
     )
-    parser.add_argument("campaign", choices=sorted(CAMPAIGNS), nargs="?", default="networks")
+    parser.add_argument("campaign", choices=sorted(CAMPAIGNS), nargs="?", default="networks",
+                        help="what is examined (default: networks)")
     parser.add_argument("--seed", type=int, default=0, metavar="N",
                         help="the first number; every number is one file (default: 0)")
     parser.add_argument("--count", type=int, default=100, metavar="N",
@@ -53,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     boards.get(options.board)
     check_outputs((options.json,), () if options.state is None else (str(options.state),))
+    if options.state is not None:
+        check_folder(options.state.parent)
+    if options.keep is not None:
+        check_folder(options.keep)
     check_available()
     if options.count < 1 or options.jobs < 1 or options.seed < 0:
         raise InputError("--count and --jobs must be at least 1, --seed at least 0")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from common.errors import InputError
 from sw import images
-from sw.ir import ArgMax, Graph
+from sw.ir import Graph
+from sw.networks.labels import classes_of
 
 __all__ = ["Folder", "Picture", "class_count", "open_folder"]
 
@@ -60,16 +61,14 @@ def class_count(graph: Graph) -> int:
         raise InputError(
             f"network {graph.name!r} has {len(graph.inputs)} inputs; --labelled is for those of one"
         )
-    output = graph.tensors[graph.outputs[0]]
-    producer = graph.producer(graph.outputs[0])
-    if isinstance(producer, ArgMax) and output.size == 1:
-        return graph.tensors[producer.input].shape[producer.axis]
-    if output.size < 2 or output.shape[-1] != output.size:
+    classes = classes_of(graph)
+    if classes is None:
+        output = graph.tensors[graph.outputs[0]]
         raise InputError(
             f"network {graph.name!r} is no classifier: its first output {output.name!r} is "
             f"{output.dtype}{list(output.shape)}, and --labelled wants one value for each class"
         )
-    return output.size
+    return classes
 
 
 def open_folder(path: str, labels: Sequence[str], classes: int) -> Folder:

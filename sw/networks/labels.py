@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from common import reading
-from sw.ir import Graph
+from common.errors import InputError
+from sw.ir import ArgMax, Graph
 from sw.networks.shipped import default_labels
 
-__all__ = ["labels_of"]
+__all__ = ["classes_of", "labels_of"]
+
+
+def classes_of(graph: Graph) -> int | None:
+    """Return the number of classes that a network tells apart; ``None`` if it is no classifier."""
+    output = graph.tensors[graph.outputs[0]]
+    producer = graph.producer(graph.outputs[0])
+    if isinstance(producer, ArgMax) and output.size == 1:
+        return graph.tensors[producer.input].shape[producer.axis]
+    return output.size if output.size > 1 and output.shape[-1] == output.size else None
 
 
 def labels_of(graph: Graph, model: str | None, file: str | None) -> Sequence[str]:
@@ -26,7 +36,13 @@ def labels_of(graph: Graph, model: str | None, file: str | None) -> Sequence[str
     Raises
     ------
     SeparableError
-        If the file cannot be read.
+        If the file cannot be read, or has names for another number of classes.
     """
     given = [] if file is None else reading.read_lines(file)
+    classes = classes_of(graph)
+    if given and classes is not None and len(given) != classes:
+        raise InputError(
+            f"{file}: {len(given):,} labels, and network {graph.name!r} tells {classes:,} classes "
+            "apart; give one for each, a line each and in their order"
+        )
     return given or graph.labels or ([] if model else default_labels())

@@ -1,13 +1,14 @@
-"""Quantise float weights of a MobileNet to an int8 ``.tflite`` file.
+"""Quantise float weights of a MobileNet to an int8 .tflite file.
 
-WEIGHTS is a ``.npz`` of named arrays or a PyTorch state dictionary (``.pt``, ``.pth``): of Keras'
+WEIGHTS is a .npz of named arrays or a PyTorch state dictionary (.pt, .pth): of Keras'
 MobileNet and MobileNetV2, torchvision's mobilenet_v2, another PyTorch implementation, or this
 project's own training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,16 @@ CALIBRATION = 500
 Pixels = npt.NDArray[np.uint8]
 
 
+@contextmanager
+def _of(path: str) -> Iterator[None]:
+    """Let errors of what is in a file name it."""
+    try:
+        yield
+    except InputError as error:
+        named = str(error).startswith(f"{path}: ")
+        raise InputError(str(error) if named else f"{path}: {error}") from None
+
+
 def _images(path: str, net: Architecture) -> Pixels:
     """Return images to calibrate with: the first ones of a file or a folder."""
     if not Path(path).is_dir():
@@ -56,7 +67,8 @@ def _images(path: str, net: Architecture) -> Pixels:
         pixels.append(np.asarray(small, np.uint8).reshape(net.size, net.size, -1))
     if not pixels:
         raise InputError(f"{path}: there are no images in it")
-    return check_images(net, np.stack(pixels))
+    with _of(path):
+        return check_images(net, np.stack(pixels))
 
 
 def _array(path: str, net: Architecture) -> tuple[Pixels, npt.NDArray[np.generic] | None]:
@@ -64,7 +76,8 @@ def _array(path: str, net: Architecture) -> tuple[Pixels, npt.NDArray[np.generic
     data = states.read(path)
     if "images" not in data:
         raise InputError(f"{path}: there is no array 'images' in it")
-    return check_images(net, data["images"]), data.get("labels")
+    with _of(path):
+        return check_images(net, data["images"]), data.get("labels")
 
 
 def _test(path: str, net: Architecture) -> tuple[Pixels, npt.NDArray[np.int64]]:
@@ -88,21 +101,28 @@ def _test(path: str, net: Architecture) -> tuple[Pixels, npt.NDArray[np.int64]]:
 
 def _parser() -> tool.Parser:
     parser = tool.Parser(prog="python -m sw.quantize", description=__doc__)
-    parser.add_argument("weights", metavar="WEIGHTS")
-    parser.add_argument("--network", choices=("v1", "v2"), required=True)
-    parser.add_argument("--alpha", type=float, default=1.0, help="width multiplier (1)")
-    parser.add_argument("--resolution", type=int, default=224, help="of the input (224)")
-    parser.add_argument("--classes", type=int, default=1000)
-    parser.add_argument("--channels", type=int, default=3, help="of the input (3)")
-    parser.add_argument("--stem-stride", type=int, default=2, help="of the first convolution (2)")
-    parser.add_argument("--head", type=int, help="channels of V2's last convolution (1280)")
+    parser.add_argument("weights", metavar="WEIGHTS", help="a .npz, .pt or .pth file")
+    parser.add_argument("--network", choices=("v1", "v2"), required=True, help="MobileNet V1 or V2")
+    parser.add_argument("--alpha", type=float, default=1.0, help="width multiplier (default: 1)")
+    parser.add_argument("--resolution", type=int, default=224, help="of the input (default: 224)")
+    parser.add_argument(
+        "--classes", type=int, default=1000, help="of the classifier (default: 1000)"
+    )
+    parser.add_argument("--channels", type=int, default=3, help="of the input (default: 3)")
+    parser.add_argument(
+        "--stem-stride", type=int, default=2, help="of the first convolution (default: 2)"
+    )
+    parser.add_argument(
+        "--head", type=int, help="channels of V2's last convolution (default: 1280)"
+    )
     parser.add_argument(
         "--padding", choices=("same", "symmetric"), default="same",
-        help="same: TensorFlow's (default); symmetric: PyTorch's",
+        help="same: TensorFlow's; symmetric: PyTorch's (default: same)",
     )
     parser.add_argument(
         "--preprocessing", choices=sorted(PREPROCESSING), default="unit",
-        help="what pixels become: 0 to 1 (unit, default), −1 to 1 (keras), or torchvision's",
+        help="what pixels become: 0 to 1 (unit), −1 to 1 (keras), or torchvision's "
+        "(default: unit)",
     )
     parser.add_argument(
         "--images", required=True, metavar="FILE.npz|DIR",
@@ -113,11 +133,11 @@ def _parser() -> tool.Parser:
     )
     parser.add_argument(
         "--quantile", type=float, default=0.9999,
-        help="part of the values that ranges must cover (0.9999); 1: all",
+        help="part of the values that ranges must cover; 1: all (default: 0.9999)",
     )
     boards.add_option(parser, "a network that does not compile for this board is not written")
     parser.add_argument("--logits", action="store_true", help="leave the softmax out")
-    parser.add_argument("--output", required=True, metavar="FILE.tflite")
+    parser.add_argument("--output", required=True, metavar="FILE.tflite", help="the network")
     return parser
 
 
@@ -137,9 +157,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise InputError("--head is for --network v2; V1 has no such layer")
     else:
         net = mobilenet_v1(options.alpha, options.resolution, **shape)
-    network = FloatNetwork(
-        net, states.load(states.read(options.weights), net), PREPROCESSING[options.preprocessing]
-    )
+    with _of(options.weights):
+        weights = states.load(states.read(options.weights), net)
+        network = FloatNetwork(net, weights, PREPROCESSING[options.preprocessing])
     pixels = _images(options.images, net)
     test = _test(options.test, net) if options.test else None
     model = quantize(

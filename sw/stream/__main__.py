@@ -26,7 +26,7 @@ from sw.compiler import is_program
 from sw.driver import backends, open_loaded
 from sw.model_file import Model, open_model
 from sw.networks import shipped
-from sw.networks.labels import labels_of
+from sw.networks.labels import classes_of, labels_of
 from sw.stream.engine import Engine, Streams
 from sw.stream.open import open_source
 from sw.stream.prefetch import Prefetch
@@ -53,8 +53,8 @@ def _parser() -> tool.Parser:
         "what", metavar="[MODEL] SOURCE", nargs="*",
         help="the network (a .tflite file, or what sw.compile --output wrote), and where frames "
         "come from: a folder of pictures, a picture, a video, a camera's number, or - for raw "
-        "frames on standard input; by default a network that ships with Separable, and test "
-        "images for it",
+        "frames on standard input (default: a network that ships with Separable, and test "
+        "images for it)",
     )
     boards.add_option(parser)
     parser.add_argument("--backend", default=backends.DEFAULT, help=backends.help_text())
@@ -77,8 +77,8 @@ def _parser() -> tool.Parser:
     )
     parser.add_argument(
         "--web", metavar="HOST:PORT", nargs="?", const=DEFAULT_ADDRESS,
-        help=f"show the stream on a web page, by default at {DEFAULT_ADDRESS}; stays up until "
-        "Ctrl-C",
+        help="show the stream on a web page, which stays up until Ctrl-C (default: "
+        f"{DEFAULT_ADDRESS})",
     )
     report.add_compiler_options(parser, compact=True)
     return parser
@@ -119,6 +119,8 @@ def _test_images(prepare: Preparer) -> Source:
         "test images of Fashion-MNIST",
         [(f"test image {i} ({names[c]})", pictures[i]) for i, c in enumerate(classes)],
         prepare,
+        # Another network of such inputs may tell other classes apart.
+        list(map(int, classes)) if classes_of(prepare.graph) == len(names) else None,
     )
 
 
@@ -163,7 +165,7 @@ def _views(options: argparse.Namespace, about: About, page: Page | None) -> list
     else:
         console = Console(highlight=False, emoji=False, markup=False)
         live = sys.stdout.isatty() and console.is_terminal and not console.is_dumb_terminal
-        terminal = LiveView(about, console) if live else PlainLines()
+        terminal = LiveView(about, console) if live else PlainLines(clock=about.clock)
     return [terminal] if page is None else [page, terminal]
 
 
@@ -256,7 +258,9 @@ def _run(options: argparse.Namespace) -> int:
         try:
             _stream(engine, source, options, _views(options, about, page), statistics, signals)
         finally:
-            summary = statistics.summary(about.clock_mhz, verified=options.verify)
+            summary = statistics.summary(
+                about.clock_mhz, verified=options.verify, clock=about.clock
+            )
             if page is not None:
                 page.end(summary)
             broken = isinstance(sys.exc_info()[1], BrokenPipeError)

@@ -116,6 +116,7 @@ class Engine:
         common: dict[str, Any] = {
             "number": frame.number,
             "name": frame.name,
+            "truth": frame.truth,
             "prepare_seconds": frame.seconds,
             "retries": result.retries,
             "picture": frame.picture,

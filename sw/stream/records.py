@@ -84,6 +84,8 @@ class Record:
         See :class:`sw.stream.sources.Frame`.
     x : ndarray or None
         The network's input.
+    truth : int or None
+        The class that the frame is known to be of.
     """
 
     number: int
@@ -103,6 +105,12 @@ class Record:
     error: str = ""
     picture: Image.Image | None = None
     x: Array | None = None
+    truth: int | None = None
+
+    @property
+    def right(self) -> bool | None:
+        """Whether the best class is the frame's; None if that is not known."""
+        return self.top[0].number == self.truth if self.top and self.truth is not None else None
 
     @property
     def link_seconds(self) -> float | None:
@@ -122,6 +130,8 @@ class Record:
                 {"class": top.number, "label": top.label, "score": round(top.score, 6)}
                 for top in self.top
             ],
+            "truth": self.truth,
+            "right": self.right,
             "cycles": self.cycles,
             "ms": _ms(self.board_seconds),
             "prepare_ms": _ms(self.prepare_seconds),
@@ -199,6 +209,8 @@ class Snapshot:
         Frames without.
     different : int
         Frames whose results are not the golden model's.
+    known, right : int
+        Frames whose class is known, and those of them that were recognised.
     retries : int
     dropped : int
         Frames of a camera that newer ones have overtaken.
@@ -216,6 +228,8 @@ class Snapshot:
     frames: int = 0
     errors: int = 0
     different: int = 0
+    known: int = 0
+    right: int = 0
     retries: int = 0
     dropped: int = 0
     seconds: float = 0.0
@@ -265,6 +279,8 @@ class Statistics:
             frames=now.frames + done,
             errors=now.errors + (not done),
             different=now.different + (record.exact is False),
+            known=now.known + (record.right is not None),
+            right=now.right + (record.right is True),
             retries=now.retries + record.retries,
             dropped=dropped,
             seconds=at - self._began,
@@ -288,9 +304,12 @@ class Statistics:
             return None
         return (len(self._times) - 1) / (self._times[-1] - self._times[0])
 
-    def summary(self, clock_mhz: float, *, verified: bool = False) -> str:
-        """Return the sentence that ends the stream."""
+    def summary(
+        self, clock_mhz: float, *, verified: bool = False, clock: str = ""
+    ) -> str:
+        """Return the sentence that ends the stream; ``clock`` is a backend's."""
         now, seconds = self.now, self._clock() - self._began
+        board = "the board's clock"
         parts = [f"{now.frames:,} frame{'' if now.frames == 1 else 's'} in {seconds:.1f} s"]
         if now.frames and seconds > 0:
             parts.append(f"{now.frames / seconds:.1f} inferences/s")
@@ -307,7 +326,7 @@ class Statistics:
                 f"{1 / both:.1f} inferences/s in all"
             )
         if now.line_rate is not None:
-            parts.append(f"{now.line_rate:.1f} frames/s with the line, by the board's clock")
+            parts.append(f"{now.line_rate:.1f} frames/s with the line, by {clock or board}")
         for count, what in (
             (now.errors, "without a result"),
             (now.retries, "packets sent again"),
@@ -315,6 +334,8 @@ class Statistics:
         ):
             if count:
                 parts.append(f"{count:,} {what}")
+        if now.known:
+            parts.append(f"{now.right:,} of {now.known:,} labels right")
         if verified and now.frames:
             parts.append(f"{now.different:,} differ" if now.different else "all exact")
         return "; ".join(parts)

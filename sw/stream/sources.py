@@ -8,6 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -59,6 +60,8 @@ class Frame:
         Decoding and preparing.
     error : str
         Why there is no input.
+    truth : int or None
+        The class that it is known to be of.
     """
 
     number: int
@@ -67,6 +70,7 @@ class Frame:
     picture: Image.Image | None = None
     seconds: float = 0.0
     error: str = ""
+    truth: int | None = None
 
 
 Loaded: TypeAlias = tuple[Array, Image.Image | None]
@@ -83,11 +87,14 @@ class Item:
         Returns the input and its picture, or raises :class:`InputError`.
     seconds : float
         That have gone into decoding it so far.
+    truth : int or None
+        As for :class:`Frame`.
     """
 
     name: str
     load: Callable[[], Loaded]
     seconds: float = 0.0
+    truth: int | None = None
 
 
 class Source(ABC):
@@ -218,19 +225,24 @@ class ArraySource(Source):
     pictures : sequence of (str, (H, W) or (H, W, 3) uint8)
         Names and pixels.
     prepare : Preparer
+    truths : sequence of int, optional
+        The classes that they are of.
     """
 
     def __init__(
-        self, name: str, pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]], prepare: Preparer
+        self, name: str, pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]], prepare: Preparer,
+        truths: Sequence[int] | None = None,
     ) -> None:
         self.name = name
         self._pictures = pictures
         self._prepare = prepare
+        self._truths = [None] * len(pictures) if truths is None else truths
 
     def items(self) -> Iterator[Item]:
-        for name, pixels in self._pictures:
+        for (name, pixels), truth in zip(self._pictures, self._truths, strict=True):
             image = Image.fromarray(pixels)
-            yield Item(name=name, load=lambda image=image: self._prepare.picture(image))  # type: ignore[misc]
+            load = partial(self._prepare.picture, image)
+            yield Item(name=name, load=load, truth=truth)
 
 
 class Readable(Protocol):
@@ -330,4 +342,6 @@ def _prepared(item: Item, number: int) -> Frame:
     except InputError as error:
         return Frame(number=number, name=item.name, error=str(error))
     seconds = item.seconds + time.perf_counter() - began
-    return Frame(number=number, name=item.name, x=x, picture=picture, seconds=seconds)
+    return Frame(
+        number=number, name=item.name, x=x, picture=picture, seconds=seconds, truth=item.truth
+    )

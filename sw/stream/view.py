@@ -60,6 +60,12 @@ class About:
         return find(self.backend).where.format(board=self.board, name=self.backend)
 
 
+    @property
+    def clock(self) -> str:
+        """By which the device's times are taken, if that is not the board's own."""
+        return find(self.backend).clock
+
+
 class View(Protocol):
     """Shows records as they come."""
 
@@ -114,7 +120,17 @@ class JsonLines(_Lines):
 
 
 class PlainLines(_Lines):
-    """Columns of the live view, as far as they fit on a line."""
+    """Columns of the live view, as far as they fit on a line.
+
+    Parameters
+    ----------
+    clock : str
+        By which the device's times are taken, if that is not the board's own.
+    """
+
+    def __init__(self, file: TextIO | None = None, clock: str = "") -> None:
+        super().__init__(file)
+        self._by = f" ({clock})" if clock else ""
 
     def show(self, record: Record, now: Snapshot) -> None:
         """Print a line."""
@@ -127,7 +143,9 @@ class PlainLines(_Lines):
         if now.rate is not None:
             parts.append(f"{now.rate:.1f} inf/s")
         if now.line_rate is not None:
-            parts.append(f"{now.line_rate:.1f} /s with the line")
+            parts.append(f"{now.line_rate:.1f} /s with the line{self._by}")
+        if record.right is False:
+            parts.append("WRONG LABEL")
         if record.retries:
             parts.append(f"retries {record.retries}")
         if record.exact:
@@ -226,6 +244,8 @@ def _bars(record: Record) -> RenderableType:
             ),
             Text(f"{top.score:.1%}", style="" if rank else "bold"),
         )
+    if record.right is False:
+        table.add_row(Text("wrong label", style="red"), Text(), Text())
     if not record.top:
         table.add_row(Text("no result", style="red"), Text(), Text())
     return table
@@ -269,7 +289,10 @@ def _counts(now: Snapshot, about: About) -> Text:
         text.append(f"{now.dropped:,} skipped   ")
     if now.line_rate is not None:
         text.append(f"{now.line_rate:.1f}", style="bold")
-        text.append(" frames/s with the line   ")
+        by = f" ({about.clock})" if about.clock else ""
+        text.append(f" frames/s with the line{by}   ")
+    if now.known:
+        text.append(f"{now.right:,} of {now.known:,} labels right   ")
     if about.verify:
         differ = now.different
         text.append(f"{differ:,} differ" if differ else "exact", style="red" if differ else "green")

@@ -169,7 +169,8 @@ class Page:
                 ended = self._ended
             if self._encoded[0] != version:
                 data = {
-                    "about": {**vars(self._about), "where": self._about.where},
+                    "about": {**vars(self._about), "where": self._about.where,
+                              "clock": self._about.clock},
                     "record": None if record is None else self._shown(record),
                     "now": now.json(),
                     "history": [round(rate, 3) for rate in history],
@@ -227,6 +228,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Stay silent: standard error belongs to the terminal's view."""
 
+    def do_HEAD(self) -> None:
+        """Answer what GET would, without what it is about."""
+        self.do_GET()
+
     def do_GET(self) -> None:
         server = cast(_Server, self.server)
         name = re.sub(r":[0-9]*$", "", self.headers.get("Host", "")).strip("[]").lower()
@@ -234,17 +239,21 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.FORBIDDEN, f"call it {DEFAULT_ADDRESS.split(':')[0]}")
         elif self.path == "/":
             html = resources.files("sw.stream").joinpath("index.html").read_bytes()
-            self._start("text/html; charset=utf-8")
-            self.wfile.write(html)
+            self._start("text/html; charset=utf-8", len(html))
+            if self.command != "HEAD":
+                self.wfile.write(html)
         elif self.path == "/events":
             self._start("text/event-stream")
-            self._events(server.page)
+            if self.command != "HEAD":
+                self._events(server.page)
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 
-    def _start(self, kind: str) -> None:
+    def _start(self, kind: str, size: int | None = None) -> None:
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", kind)
+        if size is not None:
+            self.send_header("Content-Length", str(size))
         self.send_header("Cache-Control", "no-store")
         self.send_header("Content-Security-Policy", POLICY)
         self.send_header("X-Content-Type-Options", "nosniff")

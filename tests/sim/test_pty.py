@@ -239,7 +239,9 @@ def test_bad_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert sim.pty.main(["--flash", str(big)]) == 2
     assert "the flash has 16777216" in capsys.readouterr().err
     assert sim.pty.main(["--flash", str(tmp_path)]) == 2
-    assert "Is a directory" in capsys.readouterr().err
+    assert "it is a folder" in capsys.readouterr().err
+    assert sim.pty.main(["--flash", str(tmp_path / "missing" / "flash")]) == 2
+    assert "its folder is missing" in capsys.readouterr().err
 
 
 def test_other_systems(board: SimulatedBoard, monkeypatch: pytest.MonkeyPatch) -> None:

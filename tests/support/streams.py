@@ -17,7 +17,8 @@ GOOD = Record(
 )
 BAD = Record(number=4, name="dog.png", error="dog.png: not a readable image")
 KEYS = {
-    "frame": int, "input": str, "output": list, "top": list, "cycles": int, "ms": float,
+    "frame": int, "input": str, "output": list, "top": list, "truth": int, "right": bool,
+    "cycles": int, "ms": float,
     "prepare_ms": float, "upload_ms": float, "compute_ms": float, "download_ms": float,
     "host_ms": float,
     "retries": int, "exact": bool, "error": str,

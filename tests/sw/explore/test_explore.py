@@ -305,10 +305,10 @@ def test_plots_need_accuracies_and_matplotlib(
 ) -> None:
     pytest.importorskip("matplotlib")
     with pytest.raises(InputError, match="no accuracy was published"):
-        plot.check("a.svg", [point(0.3, 100, None, 5.0)])
+        plot.check("a.svg", [None])
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(InputError, match=r"pip install -e '\.\[plot\]'"):
-        plot.check("a.svg")
+    with pytest.raises(InputError, match=r"pip install 'separable\[plot\]'"):
+        plot.check("a.svg", [70.9])
 
 
 @pytest.mark.usefixtures("instant")

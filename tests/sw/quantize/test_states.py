@@ -309,6 +309,10 @@ def test_folder_of_images(files: dict[str, str], tmp_path: Path) -> None:
     ("changes", "message"),
     [
         (["--alpha", "0.25"], "another width multiplier"),
+        (["--alpha", "0.25"], "w.npz: "),
+        (["--resolution", "64"], "images.npz: "),
+        (["--test", "WEIGHTS"], "w.npz: there is no array 'images' in it"),
+        (["--images", "FOLDER"], "note.txt: not a readable image"),
         (["--head", "10"], "--head is for --network v2"),
         (["--quantile", "3"], "quantile"),
         (["--resolution", "64"], "takes images of uint8"),
@@ -320,7 +324,11 @@ def test_folder_of_images(files: dict[str, str], tmp_path: Path) -> None:
 def test_command_errors(
     files: dict[str, str], changes: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changes = [files["images.npz"] if c == "IMAGES" else c for c in changes]
+    folder = Path(files["w.npz"]).parent / "folder"
+    folder.mkdir()
+    (folder / "note.txt").write_text("no picture")
+    places = {"IMAGES": files["images.npz"], "WEIGHTS": files["w.npz"], "FOLDER": str(folder)}
+    changes = [places.get(change, change) for change in changes]
     arguments = [
         files["w.npz"], *OPTIONS, "--images", files["images.npz"],
         "--output", files["out.tflite"], *changes,

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -283,3 +284,16 @@ def test_a_whole_stream_in_a_browser(browser: Any, tmp_path: Path) -> None:
     # The stream's own exit code: one frame had no result.
     assert process.returncode == 2
     assert err.startswith("1 frame in ") and "Traceback" not in err
+
+
+def test_a_wrong_label_is_marked(browser: Any, page: Page) -> None:
+    look_at(browser, page)
+    for truth, mark in ((0, False), (1, True), (None, False)):
+        page.show(replace(FULL, truth=truth), replace(NOW, known=3, right=2))
+        until(browser, f"latest.record && latest.record.truth === {json.dumps(truth)}")
+        # What is hidden has its text all the same.
+        until(browser, f"document.getElementById('wrong').hidden === {json.dumps(not mark)}")
+        assert text_of(browser, "right") == "2 of 3"
+        assert browser.execute_script(
+            "return document.getElementById('labels').classList.contains('mistaken')"
+        ) is mark

@@ -189,3 +189,16 @@ def test_a_network_whose_input_is_no_picture() -> None:
 
 
 # -- in a browser ----------------------------------------------------------------------------------
+
+
+def test_head(page: Page) -> None:
+    """It answers what GET would, but for the body, also where that never ends."""
+    for path, status in (("/", 200), ("/events", 200), ("/nothing", 404)):
+        connection = connect(page)
+        connection.request("HEAD", path)
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (status, b"")
+        if path == "/":
+            assert int(answer.headers["Content-Length"]) == len(get(page, "/")[2])
+            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        connection.close()
