@@ -29,9 +29,13 @@ from sw.bench.measure import (
     read_clock,
 )
 from sw.bench.rivals import MLPERF_TASKS, RIVALS
+from sw.compiler import Plan
 from sw.driver import open_device
 from sw.model_file import open_model
 from sw.report import add_compiler_options
+from sw.timeline.page import Inference
+from sw.timeline.page import check_name as check_page
+from sw.timeline.page import write as write_page
 
 __all__ = ["default_models", "main"]
 
@@ -89,6 +93,9 @@ def _parser() -> Parser:
     parser.add_argument("--json", metavar="FILE", help="write everything as JSON")
     parser.add_argument("--chart", metavar="FILE.svg",
                         help="draw the visual wake words network beside the figures of others")
+    parser.add_argument("--timeline", metavar="FILE",
+                        help="draw what array, memory port, flash and requantiser do in each layer "
+                        "of the network, and what lies in memory when: .html or .svg")
     add_compiler_options(parser)
     return parser
 
@@ -100,11 +107,19 @@ def _one(path: str, board: Board, clock: BenchClock, options: argparse.Namespace
     if not plan.programs:
         raise UnsupportedError(f"{path}: nothing of this network runs on the core")
     if options.model:
-        return measure(plan, board, clock)
+        return _shown(options, plan, measure(plan, board, clock))
     frame = [images.load(options.input, graph)] if options.input else images.random_inputs(
         graph, options.seed)
     with open_device(options.backend, board.config, baud=board.baud) as device:
-        return measure(plan, board, clock, device=device, frame=frame)
+        return _shown(options, plan, measure(plan, board, clock, device=device, frame=frame))
+
+
+def _shown(options: argparse.Namespace, plan: Plan, result: Measurement) -> Measurement:
+    """Draw what was measured, if that is wanted."""
+    if options.timeline:
+        write_page(Inference(plan=plan, mhz=result.clock.mhz, source=result.source),
+                   options.timeline)
+    return result
 
 
 def _all(options: argparse.Namespace, board: Board, clock: BenchClock) -> list[Measurement]:
@@ -162,12 +177,17 @@ def _mlperf_tiny(options: argparse.Namespace, board: Board, clock: BenchClock) -
 
 def _check(options: argparse.Namespace, parser: Parser) -> None:
     """Refuse what does not go together."""
-    check_outputs((options.json, options.chart), (*options.models, options.input, options.build))
+    check_outputs((options.json, options.chart, options.timeline),
+                  (*options.models, options.input, options.build))
+    check_page(options.timeline)
+    if options.timeline and len(options.models) != 1:
+        parser.error("--timeline draws one network: name it as MODEL")
     if options.seed < 0:
         raise InputError(f"--seed must not be negative, not {options.seed}")
-    if options.mlperf_tiny and (options.models or options.input or options.layers or options.chart):
+    if options.mlperf_tiny and (options.models or options.input or options.layers or options.chart
+                               or options.timeline):
         parser.error("--mlperf-tiny has its own networks, inputs and tables: leave out MODEL, "
-                     "--input, --layers and --chart")
+                     "--input, --layers, --chart and --timeline")
 
 
 @command
