@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-import boards
-from hw.contract.config import CoreConfig
 from support.divided import heads_over_the_host, host_between
 from support.networks import image_network
+
+import boards
+from hw.contract.config import CoreConfig
 from sw import importer
 from sw.compiler import Plan, compile_network
 from sw.fuzz.builder import NetworkBuilder

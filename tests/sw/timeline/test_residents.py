@@ -1,6 +1,8 @@
-"""The map of memory: what is nobody's can be overwritten, what is somebody's is where it belongs."""
+"""The map of memory: what is nobody's can be overwritten, what is somebody's is in its place."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pytest
@@ -67,7 +69,7 @@ def test_nothing_comes_into_the_ring(programs: tuple[Program, ...]) -> None:
         ring = ring_of(program)
         assert ring[0].start == 0 and ring[-1].end == program.config.memory_depth
         assert all(a.stop == b.start and a.first > b.first
-                   for a, b in zip(ring, ring[1:], strict=False))
+                   for a, b in itertools.pairwise(ring))
         for its in residents_of(program):
             for area in its.areas:
                 for other in ring:

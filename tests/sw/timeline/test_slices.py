@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -45,7 +46,7 @@ def test_traffic(programs: tuple[Program, ...]) -> None:
         # Every word of the program, and the end's.
         assert done[-1].loader == sum(task.words(program.config) for task in tasks) + 1
         assert done[-1].flash >= done[-1].loader
-        for before, now in zip(done, done[1:], strict=False):
+        for before, now in itertools.pairwise(done):
             assert now.flash >= now.loader and now.flash >= before.flash
 
 
@@ -53,7 +54,7 @@ def test_slices_are_all_there_is(programs: tuple[Program, ...]) -> None:
     for program in programs:
         slices, done = slices_of(program), traffic(program)[-1]
         assert slices[0].start == 0 and slices[-1].stop == sum(predict(program))
-        for part, following in zip(slices, slices[1:], strict=False):
+        for part, following in itertools.pairwise(slices):
             assert part.stop == following.start and part.end == following.first
         for part in slices:
             assert set(part.array) == set(CAUSES) and set(part.port) == set(PORT)
