@@ -7,9 +7,11 @@ run as bands of rows, each a program of its own; its cycles are the sum of their
 
 from __future__ import annotations
 
+import argparse
+import json
 import shutil
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -23,10 +25,13 @@ from common.errors import InputError, UnsupportedError
 from common.terminal import printable
 from hw.contract.board import Board
 from sim.benches import runner
+from sim.board import verilate
 from sim.board.top import SimTop
+from sim.board.waves import Wave, choose, waves_for
 from sim.cases import Case, cases, judge, write_job
 from sim.errors import SimulationError
-from sw import golden, images, ir, report
+from sw import golden, images, ir, report, waves
+from sw.compiler import Plan, Program
 from sw.compiler.graph.partition import partition
 from sw.compiler.graph.passes import run_passes
 from sw.compiler.network import host_rules, pieces_of
@@ -130,7 +135,8 @@ def _layer_run(number: int, op: ir.Operator, cases: Sequence[Case], folder: Path
 
 
 def simulate(
-    graph: ir.Graph, numbers: Sequence[int], board: Board, *, seed: int = 0
+    graph: ir.Graph, numbers: Sequence[int], board: Board, *, seed: int = 0,
+    recorded: Callable[[Program], Wave] | None = None,
 ) -> list[LayerRun]:
     """Simulate layers of a network.
 
@@ -142,6 +148,9 @@ def simulate(
     board : Board
     seed : int
         Of the network's input.
+    recorded : callable, optional
+        Returns the wave that is to be recorded of a program: the first layer's, or its first
+        band's.
 
     Returns
     -------
@@ -173,17 +182,32 @@ def simulate(
             )
             done[number] = LayerRun(number=number, report=refused, error=str(error))
     if todo:
-        simulation = runner.build(SimTop(board.config))
+        first = next(iter(todo.values()))[0]
+        wave = None if recorded is None else recorded(first.program)
         with tempfile.TemporaryDirectory(prefix="separable-") as name:
             folder = Path(name)
             for case in chain.from_iterable(todo.values()):
                 write_job(case, folder / f"{case.job}.npz", board.config.core_mhz)
-            runner.run(simulation, "sim.benches.layers", folder, {"SEPARABLE_JOBS": name})
+            _run(board, folder, first.job, wave)
             for number, parts in todo.items():
                 done[number] = _layer_run(
                     number, graph.ops[number], parts, folder, board.config.multipliers
                 )
     return [done[number] for number in numbers]
+
+
+def _run(board: Board, folder: Path, job: str, wave: Wave | None) -> None:
+    """Run the jobs of a folder, one of them with a wave."""
+    top, jobs = SimTop(board.config), {"SEPARABLE_JOBS": str(folder)}
+    if wave is None:
+        runner.run(runner.build(top), "sim.benches.layers", folder, jobs)
+        return
+    simulation = runner.build(top, waves_for(wave))
+    signals = choose(simulation[verilate.SIGNALS].decode().splitlines(), wave.patterns)
+    with files.appearing(wave.path) as partial:
+        what = {"path": str(partial), "first": wave.first, "end": wave.end, "signals": signals}
+        env = {**jobs, "SEPARABLE_WAVES": json.dumps({job: what})}
+        runner.run(simulation, "sim.benches.layers", folder, env)
 
 
 def _parser() -> tool.Parser:
@@ -195,6 +219,7 @@ def _parser() -> tool.Parser:
     parser.add_argument("--board", required=True, help="a board's name, such as icebreaker")
     parser.add_argument("--seed", type=int, default=0, help="of the network's random input")
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    waves.add_options(parser, what="the layer that --layer names, or its first band of rows")
     return parser
 
 
@@ -215,16 +240,30 @@ def _chosen(graph: ir.Graph, layer: int | None) -> list[int]:
     return [layer]
 
 
+def _recorded(
+    options: argparse.Namespace, graph: ir.Graph, board: Board
+) -> Callable[[Program], Wave] | None:
+    """Return what says what to record of a program, if anything is."""
+    if options.wave is None:
+        return None
+    return lambda program: waves.wave_of(options, Plan(
+        network=graph, board=board.name, config=board.config, programs=(program,), host=()))
+
+
 @tool.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     options = _parser().parse_args(arguments)
     if options.seed < 0:
         raise InputError(f"--seed must not be negative, not {options.seed}")
-    files.check_outputs([options.json], [options.model])
+    files.check_outputs([options.json, options.wave], [options.model])
+    waves.check_options(options)
+    if options.wave is not None and options.layer is None:
+        raise InputError("--wave records one layer; name it with --layer N")
     board = boards.get(options.board)
     graph = open_network(options.model)
-    found = simulate(graph, _chosen(graph, options.layer), board, seed=options.seed)
+    found = simulate(graph, _chosen(graph, options.layer), board, seed=options.seed,
+                     recorded=_recorded(options, graph, board))
     # In the whole network the host has what is refused; who asks for it wants to know why.
     runs = [entry for entry in found if options.layer is not None or not entry.refused]
     of_host = [entry for entry in found if entry not in runs]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from hw.contract.board import Board
 from hw.contract.config import CoreConfig
+from sim.board.waves import Wave
 from sw.compiler import Plan
 from sw.driver.device import Device
 from sw.driver.errors import DeviceError
@@ -61,6 +62,12 @@ def _simulation(name: str, config: CoreConfig, baud: int) -> Transport:
     return SimTransport(config)
 
 
+def _recorded(config: CoreConfig, wave: Wave) -> Transport:
+    from sw.driver.simulation import SimTransport
+
+    return SimTransport(config, wave=wave)
+
+
 def _simulated_line(name: str, config: CoreConfig, baud: int) -> Transport:
     from sw.driver.simulation import SimLinkTransport
 
@@ -109,7 +116,9 @@ def help_text() -> str:
     return f"{', '.join(choices)}, or the name of the board's serial port"
 
 
-def open_device(name: str, config: CoreConfig, *, baud: int = 12_000_000) -> Device:
+def open_device(
+    name: str, config: CoreConfig, *, baud: int = 12_000_000, wave: Wave | None = None
+) -> Device:
     """Return an open device.
 
     Parameters
@@ -119,16 +128,20 @@ def open_device(name: str, config: CoreConfig, *, baud: int = 12_000_000) -> Dev
     config : CoreConfig
     baud : int
         The board's highest rate.
+    wave : Wave, optional
+        To be recorded, of the simulated core.
 
     Raises
     ------
     DeviceError
-        If there is none, or the backend runs no programs.
+        If there is none, the backend runs no programs, or has no signals to record.
     """
     opener = find(name).transport
     if opener is None:
         raise DeviceError(f"backend {name!r} is no device, and has no counters; use another one")
-    transport = opener(name, config, baud)
+    if wave is not None and opener is not _simulation:
+        raise DeviceError(f"backend {name!r} has no signals to record; use {DEFAULT}")
+    transport = opener(name, config, baud) if wave is None else _recorded(config, wave)
     try:
         return Device(transport, config)
     except BaseException:
@@ -138,7 +151,7 @@ def open_device(name: str, config: CoreConfig, *, baud: int = 12_000_000) -> Dev
 
 def open_loaded(
     name: str, board: Board, graph: Graph, plan: Plan | None,
-    progress: Progress | None = None,
+    progress: Progress | None = None, *, wave: Wave | None = None,
 ) -> AbstractContextManager[NetworkDevice | GoldenDevice]:
     """Return a device that is ready for the inputs of a network.
 
@@ -152,6 +165,8 @@ def open_loaded(
         ``None`` for a backend that runs no programs.
     progress : callable, optional
         As for :meth:`NetworkDevice.load`.
+    wave : Wave, optional
+        As for :func:`open_device`.
 
     Raises
     ------
@@ -160,7 +175,7 @@ def open_loaded(
     """
     if plan is None or not plan.programs:
         return GoldenDevice(graph)
-    device = NetworkDevice(open_device(name, board.config, baud=board.baud), plan)
+    device = NetworkDevice(open_device(name, board.config, baud=board.baud, wave=wave), plan)
     try:
         device.load(progress)
     except BaseException:
