@@ -20,6 +20,9 @@ TRACE = re.compile(
     r'VL_TRACE_(PUSH_PREFIX|POP_PREFIX|DECL_\w+)\((?:tracep,c\+\d+,\d+,|tracep, )?(?:"([^"]*)")?')
 """Verilator's lines that say which signals there are, scope by scope."""
 
+FIELD = re.compile(r'VL_TRACE_DECL_\w+\(tracep,c\+\d+,\d+,"[^"]*"')
+"""The beginning of such a line, up to a signal's name."""
+
 ROOT = "$rootio"
 """Scope of the ports of the whole, which are those of the module below it."""
 
@@ -84,10 +87,17 @@ class Waves:
         return ["-DWAVE", "-DVM_TRACE=1", f"-DVM_TRACE_{self.kind.upper()}=1", *fst]
 
     def names(self, folder: Path) -> list[str]:
-        """Return the names of all signals of a translated design, scopes with dots between."""
-        found = list(_names(
-            line for path in sorted(folder.glob("*__Trace__*Slow.cpp"))
-            for line in path.read_text().splitlines()))
+        """Return the names of all signals of a translated design, scopes with dots between.
+
+        Dots within a name, which are fields of a structure, become ``__``: Verilator would take
+        them for scopes.
+        """
+        lines: list[str] = []
+        for path in sorted(folder.glob("*__Trace__*Slow.cpp")):
+            text = FIELD.sub(lambda match: match[0].replace(".", "__"), path.read_text())
+            path.write_text(text)
+            lines += text.splitlines()
+        found = list(_names(lines))
         self.accept(found)
         return found
 
