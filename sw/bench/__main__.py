@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from common.terminal import console, printable
 from common.tool import VERIFICATION_FAILED, Parser, command, complain
 from hw.contract.board import Board
 from sw import images
-from sw.bench import mlperf, tables
+from sw.bench import compare, mlperf, tables
 from sw.bench.measure import (
     BenchClock,
     Disagreement,
@@ -70,7 +71,7 @@ def default_models() -> list[str]:
     return models
 
 
-def _parser() -> Parser:
+def _parser(*, compares: bool) -> Parser:
     parser = Parser(prog="python -m sw.bench", description=(
         "Measure networks: cycles, inferences per second, utilisation, and where cycles are lost."))
     parser.add_argument("models", metavar="MODEL", nargs="*",
@@ -79,7 +80,7 @@ def _parser() -> Parser:
     parser.add_argument("--mlperf-tiny", action="store_true",
                         help="the four tasks of MLPerf Tiny, run once and compared tensor by "
                         "tensor, beside the published results of others")
-    parser.add_argument("--board", required=True, help="such as icebreaker")
+    parser.add_argument("--board", required=not compares, help="such as icebreaker")
     parser.add_argument("--backend", default="sim",
                         help="whose counters are read: sim (default), or the board's serial port")
     parser.add_argument("--model", action="store_true",
@@ -93,6 +94,11 @@ def _parser() -> Parser:
     parser.add_argument("--json", metavar="FILE", help="write everything as JSON")
     parser.add_argument("--chart", metavar="FILE.svg",
                         help="draw the visual wake words network beside the figures of others")
+    parser.add_argument("--csv", metavar="FILE", help="write all layers as CSV, a row each")
+    parser.add_argument("--compare", metavar=("A.json", "B.json"), nargs=2,
+                        help="measure nothing: show what differs between two files that --json "
+                        "wrote, layer by layer; exit code 1 if a network takes more cycles in the "
+                        "second")
     parser.add_argument("--timeline", metavar="FILE",
                         help="draw what array, memory port, flash and requantiser do in each layer "
                         "of the network, and what lies in memory when: .html or .svg")
@@ -150,6 +156,8 @@ def _write(options: argparse.Namespace, results: list[Measurement]) -> None:
         from sw.bench.chart import draw
 
         draw(results, options.chart)
+    if options.csv:
+        tables.write_csv(options.csv, results)
     if options.json:
         write_json(options.json, {
             "board": results[0].board, "clock_mhz": results[0].clock.mhz,
@@ -175,27 +183,48 @@ def _mlperf_tiny(options: argparse.Namespace, board: Board, clock: BenchClock) -
         write_json(options.json, mlperf.report(results))
 
 
+def _compare(options: argparse.Namespace) -> int:
+    """Show what differs between two files; 1 if something became slower."""
+    screen = console()
+    before, after = map(compare.read_measurements, options.compare)
+    found = compare.compare(before, after)
+    for comparison in found:
+        screen.print(compare.table(comparison))
+    for text in compare.missing(before, after, options.compare):
+        screen.print(printable(text))
+    if options.json:
+        write_json(options.json, {"files": options.compare,
+                                  "networks": [comparison.json() for comparison in found]})
+    return int(any(comparison.slower for comparison in found))
+
+
 def _check(options: argparse.Namespace, parser: Parser) -> None:
     """Refuse what does not go together."""
-    check_outputs((options.json, options.chart, options.timeline),
-                  (*options.models, options.input, options.build))
+    check_outputs((options.json, options.csv, options.chart, options.timeline),
+                  (*options.models, options.input, options.build, *(options.compare or ())))
+    if options.compare and any((options.models, options.mlperf_tiny, options.csv, options.chart,
+                                options.timeline, options.input, options.build, options.layers)):
+        parser.error("--compare measures nothing: beside the two files there is only --json")
     check_page(options.timeline)
     if options.timeline and len(options.models) != 1:
         parser.error("--timeline draws one network: name it as MODEL")
     if options.seed < 0:
         raise InputError(f"--seed must not be negative, not {options.seed}")
     if options.mlperf_tiny and (options.models or options.input or options.layers or options.chart
-                               or options.timeline):
+                               or options.timeline or options.csv):
         parser.error("--mlperf-tiny has its own networks, inputs and tables: leave out MODEL, "
-                     "--input, --layers, --chart and --timeline")
+                     "--input, --layers, --chart, --csv and --timeline")
 
 
 @command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; returns the exit code."""
-    parser = _parser()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = _parser(compares="--compare" in arguments)
     options = parser.parse_args(arguments)
     _check(options, parser)
+    if options.compare:
+        return _compare(options)
     board = boards.get(options.board)
     clock = read_clock(board, options.build)
     try:
