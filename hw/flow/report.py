@@ -1,14 +1,18 @@
 """The result of a build: as JSON, as a table, and as an error if it is not good enough."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
 from rich.table import Table
 
+from hw.flow.placement import PlacedCell, usages
 from hw.flow.tools import BuildError
 
 __all__ = ["BuildResult", "Clock", "PathEnd", "Pin", "Sweep", "Usage"]
+
+MODULE_KINDS = ("LC", "carry", "register", "RAM", "DSP", "SPRAM")
+"""What is counted of each module; the second and third are those of the first."""
 
 Pin = tuple[str, str]
 """Cell and port, as the router names them."""
@@ -65,7 +69,10 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildResult:
-    """Result of a build."""
+    """Result of a build.
+
+    ``placement`` has every cell that is used; none if the design does not fit.
+    """
 
     board: str
     seed: int
@@ -74,6 +81,7 @@ class BuildResult:
     versions: dict[str, str] = field(default_factory=dict)
     bitstream: str | None = None
     sweep: "Sweep | None" = None
+    placement: tuple[PlacedCell, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -125,6 +133,8 @@ class BuildResult:
             "bitstream": self.bitstream,
             "seed": self.seed,
             "versions": self.versions,
+            "modules": [{"module": name, **{kind: counts[kind] for kind in MODULE_KINDS}}
+                        for name, counts in usages(self.placement).items()],
             **({} if self.sweep is None else {"sweep": self.sweep.json()}),
         }
 
@@ -141,7 +151,20 @@ class BuildResult:
         for table in (clocks, usage):
             for column in table.columns[1:4]:
                 column.justify = "right"
-        return [clocks, usage]
+        return [clocks, usage, self._parts()]
+
+    def _parts(self) -> Table:
+        """Return what each part of the design uses; without rows if nothing is placed."""
+        table = Table("part", "logic cells", "with carry", "flip-flops", "RAM", "DSP", "SPRAM")
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for name, counts in usages(self.placement, parts=True).items():
+            table.add_row(name, *(str(counts[kind] or "") for kind in MODULE_KINDS))
+        if self.placement:
+            total = usages(replace(cell, module="") for cell in self.placement)["top"]
+            table.add_section()
+            table.add_row("all", *(str(total[kind] or "") for kind in MODULE_KINDS))
+        return table
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
+from common.drawing import Box, Drawing
 from hw.contract import latency
 from sw.compiler import Program
-from sw.timeline.drawing import Box, Drawing
 from sw.timeline.residents import Area, Resident, residents_of, ring_of
 from sw.timeline.slices import ARRAY, PORT, Slice, segments, slices_of
 

@@ -8,9 +8,9 @@ from html import escape
 from pathlib import Path
 
 from common import files
+from common.drawing import STYLE, Drawing
 from common.errors import InputError
 from sw.compiler import Plan, Program
-from sw.timeline.drawing import STYLE, Drawing
 from sw.timeline.figure import WIDTH, Figure, draw_map, draw_timeline
 from sw.timeline.slices import ARRAY, PORT
 from sw.timeline.tables import layer_rows, memory_rows
