@@ -110,6 +110,8 @@ def appearing(path: str | os.PathLike[str]) -> Iterator[Path]:
         If it cannot be written; what was there before is untouched.
     """
     target = Path(os.path.realpath(path))
+    if _is_no_file(target):
+        raise SeparableError(f"{path}: cannot be written, it is no file; name another one")
     try:
         with _appearing(target) as partial:
             yield partial

@@ -67,8 +67,12 @@ def wave_of(options: argparse.Namespace, plan: Plan) -> Wave:
     Raises
     ------
     InputError
-        If there is no such layer, or the window is not within one program.
+        If there is no such layer, the window is not within one program, or nothing runs on the
+        core.
     """
+    if not plan.programs:
+        raise InputError(f"{plan.model}: nothing of this network runs on the core, so there is no "
+                         "wave of it; leave --wave out")
     totals = [sum(cycles) for cycles in map(_cycles, plan.programs)]
     befores = [0, *accumulate(totals)]
     text = options.wave_window

@@ -58,7 +58,7 @@ def build(component: Any, wave: Waves | None = None) -> dict[str, bytes]:
             " ".join(compiler),
             # The program looks for cocotb's libraries where they are now.
             str(cocotb_tools.config.libs_dir),
-            "" if wave is None else wave.kind,
+            b"" if wave is None else wave.key,
         ]
     )
 

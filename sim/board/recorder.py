@@ -24,7 +24,7 @@ BEFORE = 7
 class Recorder:
     """Recorder of a window of one run.
 
-    The file appears when it is finished.
+    The file appears when it is finished, with what there is if the run ended early.
 
     Parameters
     ----------
@@ -53,11 +53,15 @@ class Recorder:
         """The core is going to be started."""
         wave = self._wave
         if self._starts == wave.start:
-            partial = self._file.enter_context(files.appearing(wave.path))
-            failed = self._library.board_wave_open(
-                self._board, os.fsencode(partial), cycle + BEFORE, wave.first, wave.end)
-            if failed:
-                raise SeparableError(f"{wave.path}: cannot be written")
+            with ExitStack() as stack:
+                partial = stack.enter_context(files.appearing(wave.path))
+                # Verilator ends the process if it cannot open a file.
+                partial.touch()
+                failed = self._library.board_wave_open(
+                    self._board, os.fsencode(partial), cycle + BEFORE, wave.first, wave.end)
+                if failed:
+                    raise SeparableError(f"{wave.path}: cannot be written")
+                self._file = stack.pop_all()
         elif self._starts == wave.start + 1:
             self.finish()
         self._starts += 1

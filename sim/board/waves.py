@@ -71,6 +71,11 @@ class Waves:
     accept: Callable[[Sequence[str]], object] = len
 
     @property
+    def key(self) -> bytes:
+        """What the cache goes by, besides the design."""
+        return self.kind.encode() + Path(__file__).read_bytes()
+
+    @property
     def flag(self) -> str:
         """Option of Verilator."""
         return f"--trace-{self.kind}"

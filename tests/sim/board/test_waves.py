@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.command import BOARD, error_of
-from support.divided import host_between
+from support.divided import host_alone, host_between
 from support.networks import tiny_model
 from support.waves import Waveform
 
@@ -120,6 +120,14 @@ def test_one_program_at_a_time(
                             (["--wave-window", f"0..{first + 1}"], "program 1 ends after")):
         assert sw.run.main([str(model), str(x), *BOARD, "--wave", "x.vcd", *window]) == 2
         assert message in error_of(capsys)
+
+
+def test_nothing_on_the_core(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, x = tmp_path / "net.tflite", tmp_path / "x.npy"
+    model.write_bytes(host_alone())
+    np.save(x, np.zeros((1, 1, 1, 6), np.int8))
+    assert sw.run.main([str(model), str(x), *BOARD, "--wave", str(tmp_path / "x.vcd")]) == 2
+    assert "nothing of this network runs on the core" in capsys.readouterr().err
 
 
 def test_a_layer_is_named(
