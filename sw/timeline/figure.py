@@ -178,7 +178,7 @@ def _axis(drawing: Drawing, figure: Figure) -> None:
         cycle = number * step
         x = figure.x(cycle)
         # The end has a number of its own.
-        if x < WIDTH - RIGHT - 90:
+        if x < WIDTH - RIGHT - 130:
             drawing.line(x, y, 5, down=True)
             drawing.text(x, y + 18, f"{cycle:,.0f}", anchor="middle")
             drawing.text(x, y + 32, f"{figure.milliseconds(cycle):.2f} ms", kind="faint",

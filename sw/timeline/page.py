@@ -120,7 +120,7 @@ def _figures(inference: Inference) -> list[Figure]:
 def _picture(inference: Inference) -> str:
     drawing = Drawing(WIDTH, _heading(inference))
     drawing.text(12, 22, _heading(inference), kind="strong")
-    drawing.height = 30
+    drawing.height = 36
     figures = _figures(inference)
     for number, figure in enumerate(figures):
         for words in (_before(figure.program), _name(number, figures)):

@@ -17,6 +17,8 @@ import sw.bench.__main__
 import sw.compile
 from common.errors import InputError
 from sw.compiler.timing import predict
+from sw.figures import store
+from sw.figures.pictures import PICTURES
 from sw.timeline.figure import LEFT, SPAN, Figure, layers_text
 from sw.timeline.page import Inference, check_name, write
 from sw.timeline.slices import ARRAY, CAUSES
@@ -160,6 +162,12 @@ def test_compile_draws_the_map(tmp_path: Path, capsys: pytest.CaptureFixture[str
     texts = [e.text for e in ElementTree.fromstring(picture.read_text()).iter(f"{SVG}text")]
     assert "memory, KB" in texts and "array" not in texts
     capsys.readouterr()
+
+
+def test_the_picture_of_the_documents_is_drawn_so(tmp_path: Path) -> None:
+    (picture,) = (p for p in PICTURES if p.path == "docs/timeline.svg")
+    picture.make(store.read(), tmp_path / "again.svg")
+    assert (tmp_path / "again.svg").read_bytes() == (store.ROOT / picture.path).read_bytes()
 
 
 def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
