@@ -11,13 +11,16 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from common.errors import InputError, SeparableError
 
-__all__ = ["check_folder", "check_outputs", "write_bytes", "write_json", "write_text"]
+__all__ = [
+    "appearing", "check_folder", "check_outputs", "write_bytes", "write_json", "write_text",
+]
 
 NEW_FILE = 0o666
 """Permissions of a new file, less what the umask takes away."""
@@ -84,24 +87,58 @@ def _is_no_file(target: Path) -> bool:
 
 
 def _replace(target: Path, data: bytes) -> None:
+    with _appearing(target) as partial:
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, NEW_FILE)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+
+
+@contextmanager
+def appearing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Let something else write a file, which then appears as a whole or not at all.
+
+    Parameters
+    ----------
+    path
+
+    Yields
+    ------
+    Path
+        To be written, in the same folder; nothing appears if what it is written by raises.
+
+    Raises
+    ------
+    SeparableError
+        If it cannot be written; what was there before is untouched.
+    """
+    target = Path(os.path.realpath(path))
+    if _is_no_file(target):
+        raise SeparableError(f"{path}: cannot be written, it is no file; name another one")
+    try:
+        with _appearing(target) as partial:
+            yield partial
+    except OSError as error:
+        raise SeparableError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+@contextmanager
+def _appearing(target: Path) -> Iterator[Path]:
     mode = None
     if target.exists():
         # Renaming would get around the permissions of a file that is not to be written.
         os.close(os.open(target, os.O_WRONLY))
         mode = stat.S_IMODE(target.stat().st_mode)
     partial = target.parent / f".separable-{secrets.token_hex(8)}"
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, NEW_FILE)
     try:
-        with os.fdopen(handle, "wb") as file:
-            if mode is not None:
-                os.chmod(partial, mode)
-            file.write(data)
-            file.flush()
+        yield partial
+        if mode is not None:
+            os.chmod(partial, mode)
+        with open(partial, "rb+") as file:
             # A disk may say only now that it is full.
             os.fsync(file.fileno())
         os.replace(partial, target)
     except BaseException:
-        partial.unlink()
+        partial.unlink(missing_ok=True)
         raise
 
 

@@ -19,15 +19,18 @@ from typing import Any
 
 import boards
 from common import door, process, progress, terminal
-from common.files import check_folder, check_outputs, write_json
+from common.files import check_folder, check_outputs, write_json, write_text
 from common.tool import Parser, command
 from hw import technology
 from hw.contract.board import Board
+from hw.flow.floorplan import floorplan
 from hw.flow.report import BuildResult, Sweep
 from hw.flow.rtlil import without_comments
 from hw.flow.tools import BuildError
 
 __all__ = ["build", "main"]
+
+FLOORPLAN = "floorplan.svg"
 
 MAX_SEED = 1 << 31
 """The router's seeds are below it."""
@@ -37,9 +40,9 @@ def build(board: Board, top: Any, *, output: Path, seeds: Sequence[int] = (1,),
           jobs: int | None = None) -> BuildResult:
     """Build ``top`` for a board and put the files of the best seed into ``output``.
 
-    ``output`` gets ``BOARD.bin``, ``BOARD.json`` (the result) and the tools' logs, all at the
-    end, or nothing.  At most ``jobs`` seeds are placed and routed at once (as many as there are
-    cores).  An interrupt ends a sweep with the best of the seeds that are done.
+    ``output`` gets ``BOARD.bin``, ``BOARD.json`` (the result), ``floorplan.svg`` and the tools'
+    logs, all at the end, or nothing.  At most ``jobs`` seeds are placed and routed at once (as many
+    as there are cores).  An interrupt ends a sweep with the best of the seeds that are done.
 
     Raises
     ------
@@ -172,12 +175,17 @@ def _deliver(board: Board, folder: Path, result: BuildResult, output: Path,
     # For whoever wants to know whether this is still the design's bitstream.
     write_json(folder / "result.json", {
         **result.json(), "design": design, "sha256": hashlib.sha256(made).hexdigest()})
-    for source, target in (
+    files = [
         ("yosys.log", "yosys.log"),
         (f"seed{result.seed}.log", "nextpnr.log"),
         ("result.json", f"{board.name}.json"),
         (f"seed{result.seed}.bin", bitstream.name),
-    ):
+    ]
+    if result.placement:
+        title = f"{board.title}, seed {result.seed}"
+        write_text(folder / FLOORPLAN, floorplan(result.placement, title=title))
+        files.append((FLOORPLAN, FLOORPLAN))
+    for source, target in files:
         os.replace(folder / source, output / target)
     return result
 

@@ -7,9 +7,11 @@ run as bands of rows, each a program of its own; its cycles are the sum of their
 
 from __future__ import annotations
 
+import argparse
+import json
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -23,9 +25,11 @@ from common import cache, door, files, progress, terminal, tool
 from common.errors import InputError, UnsupportedError
 from common.terminal import printable
 from hw.contract.board import Board
+from sim.board.waves import Wave
 from sim.cases import Case, cases, judge, write_job
 from sim.errors import SimulationError
-from sw import golden, images, ir, report
+from sw import golden, images, ir, report, waves
+from sw.compiler import Plan, Program
 from sw.compiler.graph.partition import partition
 from sw.compiler.graph.passes import run_passes
 from sw.compiler.network import host_rules, pieces_of
@@ -152,7 +156,8 @@ def _simulating(
 
 
 def simulate(
-    graph: ir.Graph, numbers: Sequence[int], board: Board, *, seed: int = 0
+    graph: ir.Graph, numbers: Sequence[int], board: Board, *, seed: int = 0,
+    recorded: Callable[[Program], Wave] | None = None,
 ) -> list[LayerRun]:
     """Simulate layers of a network.
 
@@ -164,6 +169,9 @@ def simulate(
     board : Board
     seed : int
         Of the network's input.
+    recorded : callable, optional
+        Returns the wave that is to be recorded of a program: the first layer's, or its first
+        band's.
 
     Returns
     -------
@@ -198,23 +206,48 @@ def simulate(
             )
             done[number] = LayerRun(number=number, report=refused, error=str(error))
     if todo:
-        with progress.stage("preparing the simulated core"):
-            # Only now: cocotb and Amaranth take a while.
-            from sim.benches import runner
-            from sim.board.top import SimTop
-
-            simulation = runner.build(SimTop(board.config))
+        first = next(iter(todo.values()))[0]
+        wave = None if recorded is None else recorded(first.program)
+        simulation = _prepare(board, wave)
         with tempfile.TemporaryDirectory(prefix="separable-") as name:
             folder = Path(name)
             for case in chain.from_iterable(todo.values()):
                 write_job(case, folder / f"{case.job}.npz", board.config.core_mhz)
             with _simulating(folder, todo, graph):
-                runner.run(simulation, "sim.benches.layers", folder, {"SEPARABLE_JOBS": name})
+                _run(simulation, folder, first.job, wave)
             for number, parts in todo.items():
                 done[number] = _layer_run(
                     number, graph.ops[number], parts, folder, board.config.multipliers
                 )
     return [done[number] for number in numbers]
+
+
+def _prepare(board: Board, wave: Wave | None) -> dict[str, bytes]:
+    """Return the files of the simulated core, with what it takes to record."""
+    with progress.stage("preparing the simulated core"):
+        # Only now: cocotb and Amaranth take a while.
+        from sim.benches import runner
+        from sim.board.top import SimTop
+        from sim.board.waves import waves_for
+
+        return runner.build(SimTop(board.config), None if wave is None else waves_for(wave))
+
+
+def _run(simulation: Mapping[str, bytes], folder: Path, job: str, wave: Wave | None) -> None:
+    """Run the jobs of a folder, one of them with a wave."""
+    from sim.benches import runner
+    from sim.board import verilate
+    from sim.board.waves import choose
+
+    jobs = {"SEPARABLE_JOBS": str(folder)}
+    if wave is None:
+        runner.run(simulation, "sim.benches.layers", folder, jobs)
+        return
+    signals = choose(simulation[verilate.SIGNALS].decode().splitlines(), wave.patterns)
+    with files.appearing(wave.path) as partial:
+        what = {"path": str(partial), "first": wave.first, "end": wave.end, "signals": signals}
+        env = {**jobs, "SEPARABLE_WAVES": json.dumps({job: what})}
+        runner.run(simulation, "sim.benches.layers", folder, env)
 
 
 def _parser() -> tool.Parser:
@@ -228,6 +261,7 @@ def _parser() -> tool.Parser:
         "--seed", type=int, default=0, help="of the network's random input (default: 0)"
     )
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    waves.add_options(parser, what="the layer that --layer names, or its first band of rows")
     return parser
 
 
@@ -248,16 +282,30 @@ def _chosen(graph: ir.Graph, layer: int | None) -> list[int]:
     return [layer]
 
 
+def _recorded(
+    options: argparse.Namespace, graph: ir.Graph, board: Board
+) -> Callable[[Program], Wave] | None:
+    """Return what says what to record of a program, if anything is."""
+    if options.wave is None:
+        return None
+    return lambda program: waves.wave_of(options, Plan(
+        network=graph, board=board.name, config=board.config, programs=(program,), host=()))
+
+
 @tool.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
     options = _parser().parse_args(arguments)
     if options.seed < 0:
         raise InputError(f"--seed must not be negative, not {options.seed}")
-    files.check_outputs([options.json], [options.model])
+    files.check_outputs([options.json, options.wave], [options.model])
+    waves.check_options(options)
+    if options.wave is not None and options.layer is None:
+        raise InputError("--wave records one layer; name it with --layer N")
     board = boards.get(options.board)
     graph = open_network(options.model)
-    found = simulate(graph, _chosen(graph, options.layer), board, seed=options.seed)
+    found = simulate(graph, _chosen(graph, options.layer), board, seed=options.seed,
+                     recorded=_recorded(options, graph, board))
     # In the whole network the host has what is refused; who asks for it wants to know why.
     runs = [entry for entry in found if options.layer is not None or not entry.refused]
     of_host = [entry for entry in found if entry not in runs]

@@ -23,6 +23,7 @@ from sw.report import (
     sentence,
     utilization,
 )
+from sw.timeline import page
 
 __all__ = ["main"]
 
@@ -43,6 +44,10 @@ def _parser() -> Parser:
         "both stay there; may be given several times",
     )
     parser.add_argument("--json", metavar="FILE", help="write the report of all layers as JSON")
+    parser.add_argument(
+        "--memory-map", metavar="FILE",
+        help="draw which tensor lies where in memory from when to when: .html or .svg",
+    )
     add_compiler_options(parser)
     return parser
 
@@ -123,7 +128,9 @@ def _summary(plan: Plan, cycles: int, baud: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; returns the exit code."""
     options = _parser().parse_args(arguments)
-    check_outputs((options.output, options.json), (options.model, *options.behind))
+    written = (options.output, options.json, options.memory_map)
+    check_outputs(written, (options.model, *options.behind))
+    page.check_name(options.memory_map)
     board = boards.get(options.board)
     behind = [loaded_for(Path(path), board).flash_end for path in options.behind]
     plan = compile_network(
@@ -144,6 +151,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         screen.print(text)
     if options.output:
         save_plan(plan, options.output)
+    if options.memory_map:
+        page.write(
+            page.Inference(plan=plan, mhz=plan.config.core_mhz, charts=("memory",)),
+            options.memory_map,
+        )
     if options.json:
         write_json(options.json, plan_json(plan, reports, board.baud))
     return 0

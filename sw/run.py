@@ -19,7 +19,7 @@ from common import door, files, progress, terminal, tool
 from common.errors import InputError
 from common.terminal import printable
 from hw.contract.board import Board
-from sw import arrival, host_report, images, labelled, report
+from sw import arrival, host_report, images, labelled, report, waves
 from sw.compiler import Plan, is_program
 from sw.compiler.timing import predict_plan
 from sw.driver import backends, open_loaded
@@ -159,7 +159,16 @@ def _parser() -> tool.Parser:
     )
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     report.add_compiler_options(parser)
+    waves.add_options(parser, what="the first inference")
     return parser
+
+
+def _check_wave(options: argparse.Namespace) -> None:
+    """Refuse what cannot be recorded."""
+    waves.check_options(options)
+    if options.wave is not None and options.backend != backends.DEFAULT:
+        raise InputError(
+            f"--wave records the simulated core; leave out --backend {options.backend}")
 
 
 def _run_frames(
@@ -177,7 +186,8 @@ def _run_frames(
         results.append(result)
         show(result)
 
-    with open_loaded(options.backend, board, graph, plan) as device:
+    wave = None if options.wave is None or plan is None else waves.wave_of(options, plan)
+    with open_loaded(options.backend, board, graph, plan, wave=wave) as device:
         for frame in progress.each(
             frames, "running", total=len(frames), unit="inputs", name=lambda frame: frame.name
         ):
@@ -226,7 +236,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.model and images.is_input(options.model) and not is_program(options.model):
         options.model, options.inputs = None, [options.model, *options.inputs]
     named = [text.rpartition("=")[2] for text in options.input or ()]
-    files.check_outputs([options.json], [options.model, *options.inputs, *named, options.labels])
+    files.check_outputs([options.json, options.wave],
+                        [options.model, *options.inputs, *named, options.labels])
+    _check_wave(options)
     board = boards.get(options.board)
     clock_mhz, multipliers = board.config.core_mhz, board.config.multipliers
     model = open_model(options.model, board, options)

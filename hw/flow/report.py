@@ -1,13 +1,17 @@
 """The result of a build: as JSON, as a table, and as an error if it is not good enough."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
 from common.tables import Table, add_names, add_text, new_table
+from hw.flow.placement import PlacedCell, usages
 from hw.flow.tools import BuildError
 
 __all__ = ["BuildResult", "Clock", "PathEnd", "Pin", "Sweep", "Usage"]
+
+MODULE_KINDS = ("LC", "carry", "register", "RAM", "DSP", "SPRAM")
+"""What is counted of each module; the second and third are those of the first."""
 
 Pin = tuple[str, str]
 """Cell and port, as the router names them."""
@@ -64,7 +68,10 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildResult:
-    """Result of a build."""
+    """Result of a build.
+
+    ``placement`` has every cell that is used; none if the design does not fit.
+    """
 
     board: str
     seed: int
@@ -73,6 +80,7 @@ class BuildResult:
     versions: dict[str, str] = field(default_factory=dict)
     bitstream: str | None = None
     sweep: "Sweep | None" = None
+    placement: tuple[PlacedCell, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -124,6 +132,8 @@ class BuildResult:
             "bitstream": self.bitstream,
             "seed": self.seed,
             "versions": self.versions,
+            "modules": [{"module": name, **{kind: counts[kind] for kind in MODULE_KINDS}}
+                        for name, counts in usages(self.placement).items()],
             **({} if self.sweep is None else {"sweep": self.sweep.json()}),
         }
 
@@ -138,7 +148,23 @@ class BuildResult:
         for name, row in self.utilization.items():
             usage.add_row(name, f"{row.used:,}", f"{row.available:,}",
                           f"{100 * row.used / row.available:.0f}")
-        return [clocks, usage]
+        return [clocks, usage, self._parts()]
+
+    def _parts(self) -> Table:
+        """Return what each part of the design uses; without rows if nothing is placed."""
+        table = new_table(
+            ("part",), ("logic cells", "with carry", "flip-flops", "RAM", "DSP", "SPRAM"),
+            give_way=("with carry",),
+        )
+        for name, counts in usages(self.placement, parts=True).items():
+            table.add_row(name, *(f"{counts[kind]:,}" if counts[kind] else ""
+                                  for kind in MODULE_KINDS))
+        if self.placement:
+            total = usages(replace(cell, module="") for cell in self.placement)["top"]
+            table.add_section()
+            table.add_row("all", *(f"{total[kind]:,}" if total[kind] else ""
+                                   for kind in MODULE_KINDS))
+        return table
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,17 @@
 
 #include "flash_model.h"
 #include "host_bus.h"
+#ifdef WAVE
+#include "wave.h"
+#endif
 
 namespace {
 
 std::unique_ptr<FlashModel> flash;
 HostBus host;
+#ifdef WAVE
+Wave wave;
+#endif
 
 }  // namespace
 
@@ -56,6 +62,17 @@ const char* bench_flash_error() {
 void bench_push(int write, int reg, uint32_t address, const uint16_t* data, uint32_t count) {
     for (uint32_t i = 0; i < count; ++i) host.push(write, reg, address + i, write ? data[i] : 0);
 }
+
+#ifdef WAVE
+void bench_wave_want(const char* signal) { wave.want(signal); }
+
+int bench_wave_open(const char* path, uint64_t first, uint64_t end) {
+    return wave.open(*Verilated::defaultContextp(), path, first, end);
+}
+
+void bench_wave_dump(uint64_t cycle, int second) { wave.dump(cycle, second); }
+void bench_wave_close() { wave.close(); }
+#endif
 
 uint32_t bench_take(uint16_t* data, uint32_t room) {
     const uint32_t count = host.answers.size() < room ? host.answers.size() : room;

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 from typing import Any
 
+import cocotb
 import numpy as np
 import numpy.typing as npt
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, SimTimeoutError, with_timeout
+from cocotb.triggers import (
+    ClockCycles,
+    FallingEdge,
+    ReadOnly,
+    RisingEdge,
+    SimTimeoutError,
+    with_timeout,
+)
 
 from hw.contract.registers import Register
 from sim.errors import FlashError, HangError
 
-__all__ = ["PERIOD_NS", "BenchHost"]
+__all__ = ["PERIOD_NS", "BenchHost", "BenchWave"]
 
 PERIOD_NS = 10
 """Of the simulator's clock: what is reported is cycles, and the flash model has its own period."""
@@ -24,6 +33,16 @@ FLASH_READY_CYCLES = 20_000
 Halfwords = npt.NDArray[np.uint16]
 
 
+@dataclass(frozen=True, kw_only=True)
+class BenchWave:
+    """Wave of a run: the file, the cycles of the core's counter, and whole names of signals."""
+
+    path: str
+    first: int
+    end: int
+    signals: tuple[str, ...]
+
+
 class BenchHost:
     """Host and flash around the core: see ``bench.v`` and ``board.cpp``."""
 
@@ -31,6 +50,7 @@ class BenchHost:
         self.dut = dut
         # The functions of board.cpp are in this process's own program.
         self.library = library = ctypes.CDLL(None)
+        self.wave: BenchWave | None = None
         library.bench_flash_error.restype = ctypes.c_char_p
         library.bench_power_on.argtypes = (ctypes.c_double,)
 
@@ -87,12 +107,32 @@ class BenchHost:
         await self.write_register(Register.FLASH_LOW, flash_address & 0xFFFF)
         await self.write_register(Register.FLASH_HIGH, flash_address >> 16)
         await self.write_register(Register.RING_FIRST, ring_first)
+        if self.wave is not None:
+            cocotb.start_soon(self._record(self.wave))
         await self.write_register(Register.START, 1)
         if not self.dut.busy.value:
             await self._within(8, RisingEdge(self.dut.busy), "the start")
         await self._within(limit, FallingEdge(self.dut.busy), "the program's end")
         low = await self.read_register(Register.CYCLES_LOW)
         return low | await self.read_register(Register.CYCLES_HIGH) << 16
+
+    async def _record(self, wave: BenchWave) -> None:
+        """Record what follows, with cycles as the core counts them."""
+        library = self.library
+        for name in wave.signals:
+            library.bench_wave_want(name.encode())
+        library.bench_wave_open(
+            wave.path.encode(), ctypes.c_uint64(wave.first), ctypes.c_uint64(wave.end))
+        if not self.dut.busy.value:
+            await RisingEdge(self.dut.busy)
+        # The counter begins at the next edge.
+        await ClockCycles(self.dut.clk, 1)
+        for cycle in range(wave.end):
+            for second, edge in enumerate((FallingEdge(self.dut.clk), RisingEdge(self.dut.clk))):
+                await ReadOnly()
+                library.bench_wave_dump(ctypes.c_uint64(cycle), second)
+                await edge
+        library.bench_wave_close()
 
     async def _within(self, cycles: int, trigger: Any, what: str) -> None:
         try:

@@ -8,6 +8,7 @@ the halfwords asked for, and ``cycles``; or ``error``.
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from sim.benches.host import BenchHost
+from sim.benches.host import BenchHost, BenchWave
 from sim.errors import SimulationError
 
 FOLDER = Path(os.environ["SEPARABLE_JOBS"])
@@ -23,6 +24,11 @@ JOBS = sorted(
     (path.stem for path in FOLDER.glob("*.npz") if path.stem.replace("-", "").isdigit()),
     key=lambda stem: [int(part) for part in stem.split("-")],
 )
+WAVES = {
+    job: BenchWave(**{**wave, "signals": tuple(wave["signals"])})
+    for job, wave in json.loads(os.environ.get("SEPARABLE_WAVES", "{}")).items()
+}
+"""What is recorded of jobs."""
 
 
 @cocotb.test()
@@ -33,6 +39,7 @@ async def layer(dut: Any, job: str) -> None:
     try:
         with np.load(FOLDER / f"{job}.npz") as given:
             host = BenchHost(dut)
+            host.wave = WAVES.get(job)
             await host.power_on(float(given["clock_mhz"]))
             for name in given.files:
                 if name.startswith("write_"):

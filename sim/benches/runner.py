@@ -15,6 +15,7 @@ from cocotb_tools.runner import Verilator
 
 from common import cache, progress
 from sim.board import verilate
+from sim.board.waves import Waves
 from sim.errors import SimulationError
 
 __all__ = ["build", "run"]
@@ -24,12 +25,24 @@ TOP = "bench"
 SOURCES = (
     HERE / "bench.v",
     HERE / "board.cpp",
-    *(verilate.HERE / name for name in ("flash_model.h", "host_bus.h")),
+    *(verilate.HERE / name for name in ("flash_model.h", "host_bus.h", "wave.h")),
 )
 
 
-def build(component: Any) -> bytes:
+def build(component: Any, wave: Waves | None = None) -> dict[str, bytes]:
     """Return the program that simulates a component for cocotb, built unless the cache has it.
+
+    Parameters
+    ----------
+    component : amaranth component
+        See :class:`sim.board.top.SimTop`.
+    wave : Waves, optional
+        It can record waves.
+
+    Returns
+    -------
+    dict
+        For :func:`run`; with waves, ``signals.txt`` has the names of the signals.
 
     Raises
     ------
@@ -45,6 +58,7 @@ def build(component: Any) -> bytes:
             " ".join(compiler),
             # The program looks for cocotb's libraries where they are now.
             str(cocotb_tools.config.libs_dir),
+            b"" if wave is None else wave.key,
         ]
     )
 
@@ -57,17 +71,15 @@ def build(component: Any) -> bytes:
             folder,
             top=TOP,
             # Only the bench's own ports are for cocotb; publishing all signals costs speed.
-            flags=["--vpi", str(_control_file(folder))],
+            flags=["--vpi", str(_control_file(folder)), *([] if wave is None else [wave.flag])],
         )
+        names = None if wave is None else wave.names(folder)
         share = Path(cocotb_tools.config.share_dir)
         libraries = cocotb_tools.config.libs_dir
         verilate.compile_design(
             folder,
             [
-                *(
-                    verilate.verilator_root() / "include" / f"verilated{part}.cpp"
-                    for part in ("", "_threads", "_vpi", "_dpi")
-                ),
+                *verilate.support_sources("", "_threads", "_vpi", "_dpi", wave=wave),
                 share / "lib" / "verilator" / "verilator.cpp",
                 HERE / "board.cpp",
             ],
@@ -78,10 +90,13 @@ def build(component: Any) -> bytes:
                 "-lcocotbvpi_verilator",
                 # For ctypes, from within.
                 "-rdynamic",
+                *([] if wave is None else wave.compiler_flags),
             ],
         )
+        if names is not None:
+            (folder / verilate.SIGNALS).write_text("\n".join(names))
 
-    return cache.entry("cocotb", name, make, what=f"{verilate.COMPILING} for cocotb")[TOP]
+    return cache.entry("cocotb", name, make, what=f"{verilate.COMPILING} for cocotb")
 
 
 def _control_file(folder: Path) -> Path:
@@ -98,13 +113,14 @@ class _Runner(Verilator):
 
 
 def run(
-    program: bytes, module: str, test_dir: Path, env: Mapping[str, str], testcase: str | None = None
+    program: Mapping[str, bytes], module: str, test_dir: Path, env: Mapping[str, str],
+    testcase: str | None = None,
 ) -> Path:
     """Run the cocotb tests of a module.
 
     Parameters
     ----------
-    program : bytes
+    program : mapping
         From :func:`build`.
     module : str
         The Python module.
@@ -128,7 +144,7 @@ def run(
     """
     results = test_dir / "results.xml"
     executable = test_dir / TOP
-    executable.write_bytes(program)
+    executable.write_bytes(program[TOP])
     executable.chmod(0o755)
     runner = _Runner()
     try:

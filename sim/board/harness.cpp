@@ -20,6 +20,9 @@
 #include "memories.inc"
 #include "uart.h"
 #include "verilated.h"
+#ifdef WAVE
+#include "wave.h"
+#endif
 
 namespace {
 
@@ -50,6 +53,11 @@ struct Board {
     uint64_t done = 0;
     std::deque<Feed> feeds;
     uint64_t next_feed = 0;
+#ifdef WAVE
+    // Cycles of the file are counted from here.
+    uint64_t origin = 0;
+    Wave wave;
+#endif
 
     static FlashOptions options(double clock_mhz) {
         FlashOptions options;
@@ -62,6 +70,9 @@ struct Board {
         // Before the model is made: this decides what registers without a reset hold.
         context.randReset(2);
         context.randSeed(static_cast<int>(seed & 0x7fffffff) + 1);
+#ifdef WAVE
+        context.traceEverOn(true);
+#endif
         top = std::make_unique<Vtop>(&context, "top");
         top->clk = 0;
 #ifdef PADS
@@ -130,8 +141,10 @@ struct Board {
         top->uart_rx = first | unsigned(uart.step(levels >> 1)) << 1;
         top->clk = 1;
         top->eval();
+        look(false);
         top->clk = 0;
         top->eval();
+        look(true);
         ++cycle;
         if (layer) {
             layers.push_back(cycle);
@@ -139,6 +152,13 @@ struct Board {
         }
     }
 #endif
+
+    // What a wave gets of half a cycle.
+    void look(bool second) {
+#ifdef WAVE
+        if (cycle >= origin) wave.dump(cycle - origin, second);
+#endif
+    }
 
     // The host's next write, if it is due.
     void feed() {
@@ -286,6 +306,19 @@ void board_feed(Board* board, uint64_t after, uint64_t pace, uint32_t address,
     feed.writes.push_back({true, true, true, static_cast<uint16_t>(reg), value});
     board->feeds.push_back(feed);
 }
+
+#ifdef WAVE
+void board_wave_want(Board* board, const char* signal) { board->wave.want(signal); }
+
+// Record cycles `first` to `end`, less one, counted from `origin` of the board's.
+int board_wave_open(Board* board, const char* path, uint64_t origin, uint64_t first,
+                    uint64_t end) {
+    board->origin = origin;
+    return board->wave.open(board->context, path, first, end) ? OK : FAILED;
+}
+
+void board_wave_close(Board* board) { board->wave.close(); }
+#endif
 
 int board_run(Board* board, uint64_t cycles) { return board->run(cycles); }
 int board_wait(Board* board, uint64_t limit, int stop) { return board->wait(limit, stop); }

@@ -15,6 +15,8 @@ from common import progress
 from hw.contract.config import CoreConfig
 from hw.contract.registers import Register
 from sim.board import verilate
+from sim.board.recorder import Recorder
+from sim.board.waves import Wave, choose, waves_for
 from sim.errors import FlashError, HangError, SimulationError
 
 __all__ = ["FLASH_SIZE", "Feed", "LayerEnd", "SimulatedBoard"]
@@ -121,12 +123,16 @@ class SimulatedBoard:
     link_baud : int, optional
         With the board's serial link, with this highest rate: the serial line is then the only way
         to the core's bus.
+    wave : Wave, optional
+        To be recorded; the file appears when the board is closed.
 
     Raises
     ------
     BuildError
         If the core cannot be compiled.
     """
+
+    _recorder: Recorder | None = None
 
     def __init__(
         self,
@@ -135,20 +141,26 @@ class SimulatedBoard:
         seed: int = 0,
         core: Any = None,
         link_baud: int | None = None,
+        wave: Wave | None = None,
     ) -> None:
         with progress.stage("preparing the simulated core"):
             from sim.board.top import SimTop
 
             top = SimTop(config, core, link_baud=link_baud)
-            library = verilate.library(top, memories=config.lanes, depth=config.memory_depth)
-        self._power_on(config, library, seed)
+            waves = None if wave is None else waves_for(wave)
+            files = verilate.library(
+                top, memories=config.lanes, depth=config.memory_depth, wave=waves)
+        self._power_on(config, files[verilate.LIBRARY], seed)
+        if wave is not None:
+            names = choose(files[verilate.SIGNALS].decode().splitlines(), wave.patterns)
+            self._recorder = Recorder(self._library, self._board, wave, names)
 
     def _power_on(
         self, config: CoreConfig, library: bytes, seed: int, mhz: float | None = None
     ) -> None:
         self.config = config
         self._board: int | None = None
-        self._library = _load(library)
+        self._library: ctypes.CDLL = _load(library)
         self._board = self._library.board_create(seed, config.core_mhz)
         self._started = 0
         # The clock that there is, which need not be exactly the one that was asked for.
@@ -166,6 +178,8 @@ class SimulatedBoard:
     def close(self) -> None:
         """Free the simulation; nothing else may be called afterwards."""
         if getattr(self, "_board", None) is not None:
+            if self._recorder is not None:
+                self._recorder.finish()
             self._library.board_destroy(self._board)
             self._board = None
 
@@ -200,6 +214,8 @@ class SimulatedBoard:
         if register == Register.START:
             self._library.board_begin(self._board)
             self._started = self.cycle
+            if self._recorder is not None:
+                self._recorder.begin(self._started)
         self._transfer(True, True, register, np.array([value], np.uint16))
         if register == Register.START:
             for _ in range(START_CYCLES):

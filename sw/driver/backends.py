@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from common import progress
 from hw.contract.board import Board
 from hw.contract.config import CoreConfig
+from sim.board.waves import Wave
 from sw.compiler import Plan
 from sw.driver.device import Device
 from sw.driver.errors import DeviceError
@@ -64,6 +65,12 @@ def _simulation(name: str, config: CoreConfig, baud: int) -> Transport:
     from sw.driver.simulation import SimTransport
 
     return SimTransport(config)
+
+
+def _recorded(config: CoreConfig, wave: Wave) -> Transport:
+    from sw.driver.simulation import SimTransport
+
+    return SimTransport(config, wave=wave)
 
 
 def _simulated_line(name: str, config: CoreConfig, baud: int) -> Transport:
@@ -119,7 +126,9 @@ def help_text() -> str:
     return f"{', '.join(choices)}, or the board's serial port (default: {DEFAULT})"
 
 
-def open_device(name: str, config: CoreConfig, *, baud: int = 12_000_000) -> Device:
+def open_device(
+    name: str, config: CoreConfig, *, baud: int = 12_000_000, wave: Wave | None = None
+) -> Device:
     """Return an open device.
 
     Parameters
@@ -129,16 +138,20 @@ def open_device(name: str, config: CoreConfig, *, baud: int = 12_000_000) -> Dev
     config : CoreConfig
     baud : int
         The board's highest rate.
+    wave : Wave, optional
+        To be recorded, of the simulated core.
 
     Raises
     ------
     DeviceError
-        If there is none, or the backend runs no programs.
+        If there is none, the backend runs no programs, or has no signals to record.
     """
     opener = find(name).transport
     if opener is None:
         raise DeviceError(f"backend {name!r} is no device, and has no counters; use another one")
-    transport = opener(name, config, baud)
+    if wave is not None and opener is not _simulation:
+        raise DeviceError(f"backend {name!r} has no signals to record; use {DEFAULT}")
+    transport = opener(name, config, baud) if wave is None else _recorded(config, wave)
     try:
         return Device(transport, config)
     except BaseException:
@@ -148,6 +161,7 @@ def open_device(name: str, config: CoreConfig, *, baud: int = 12_000_000) -> Dev
 
 def open_loaded(
     name: str, board: Board, graph: Graph, plan: Plan | None,
+    *, wave: Wave | None = None,
 ) -> AbstractContextManager[NetworkDevice | GoldenDevice]:
     """Return a device that is ready for the inputs of a network.
 
@@ -159,6 +173,8 @@ def open_loaded(
     graph : Graph
     plan : Plan or None
         ``None`` for a backend that runs no programs.
+    wave : Wave, optional
+        As for :func:`open_device`.
 
     Raises
     ------
@@ -167,7 +183,7 @@ def open_loaded(
     """
     if plan is None or not plan.programs:
         return GoldenDevice(graph)
-    device = NetworkDevice(open_device(name, board.config, baud=board.baud), plan)
+    device = NetworkDevice(open_device(name, board.config, baud=board.baud, wave=wave), plan)
     try:
         with progress.stage("writing the flash", note=ONCE) as stage:
             device.load(stage.reached)

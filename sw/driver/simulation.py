@@ -12,6 +12,7 @@ from hw.contract.config import CoreConfig
 from hw.contract.registers import Register
 from sim.board.serial_port import SimulatedSerialPort
 from sim.board.simulated import LayerEnd, SimulatedBoard
+from sim.board.waves import Wave
 from sim.errors import HangError, SimulationError
 from sw.driver.errors import DeviceError, DeviceTimeout
 from sw.driver.serial import SerialTransport
@@ -56,16 +57,19 @@ class SimTransport(Transport):
     pace : int
         Cycles from one halfword to the next when the host writes while the core runs: 1 is as
         fast as the bus.
+    wave : Wave, optional
+        To be recorded.
     """
 
     observes_layers = True
 
     def __init__(
-        self, config: CoreConfig, *, seed: int = 0, core: Any = None, pace: int = 1
+        self, config: CoreConfig, *, seed: int = 0, core: Any = None, pace: int = 1,
+        wave: Wave | None = None,
     ) -> None:
         self.pace = pace
         with _errors():
-            self.board = SimulatedBoard(config, seed=seed, core=core)
+            self.board = SimulatedBoard(config, seed=seed, core=core, wave=wave)
         self._ends: list[int] = []
         self._stage: progress.Stage | None = None
 

@@ -14,9 +14,11 @@ from typing import Any
 
 import boards
 from common.errors import InputError
+from sw import importer
 from sw.bench import chart
 from sw.bench.measure import BenchClock, Measurement
 from sw.bench.rivals import RIVALS
+from sw.compiler import compile_network
 from sw.driver import LayerProfile
 from sw.explore import plot
 from sw.figures.explorer import points
@@ -24,6 +26,8 @@ from sw.figures.line import NETWORK
 from sw.figures.screenshot import PAGE, take
 from sw.figures.screenshot import check as check_browser
 from sw.figures.store import BOARD, ROOT, Figures, digest, file_digest, lookup
+from sw.networks.shipped import default_model
+from sw.timeline import page
 
 __all__ = ["HOW", "PICTURES", "Picture", "make_pictures", "stale"]
 
@@ -97,7 +101,21 @@ def _page(figures: Figures) -> list[Any]:
             lookup(figures, f"networks/{SHOWN_NETWORK}/compact_input/cycles")]
 
 
+def _timeline(figures: Figures) -> list[Any]:
+    return [boards.get(BOARD).config.core_mhz, lookup(figures, f"networks/{SHOWN_NETWORK}/default")]
+
+
+def _draw_timeline(figures: Figures, path: Path) -> dict[str, Any]:
+    board = boards.get(BOARD)
+    plan = compile_network(
+        importer.load(default_model()), board.config, board=board.name,
+        flash_address=board.flash.program_base)
+    page.write(page.Inference(plan=plan, mhz=board.config.core_mhz), str(path))
+    return {}
+
+
 PICTURES = (
+    Picture(path="docs/timeline.svg", shows=_timeline, make=_draw_timeline),
     Picture(path="docs/explore.svg", shows=_explorer, make=_draw_explorer),
     Picture(path="docs/bench.svg", shows=_bench, make=_draw_bench),
     Picture(path="docs/stream.png", shows=_page, make=lambda _, path: take(path),

@@ -218,7 +218,8 @@ def test_a_damaged_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.undo()
     SimulatedBoard(CONFIG, core=StandIn(CONFIG)).close()
     top = SimTop(CONFIG, StandIn(CONFIG))
-    good = verilate.library(top, memories=CONFIG.lanes, depth=CONFIG.memory_depth)
+    size = {"memories": CONFIG.lanes, "depth": CONFIG.memory_depth}
+    good = verilate.library(top, **size)[verilate.LIBRARY]
     (source,) = (
         path.parent
         for path in (cache.directory() / "library").glob("*/library.so")

@@ -22,7 +22,7 @@ from support.places import REPOSITORY
 import sim.pty
 from common import tool
 from common.errors import SeparableError
-from common.files import write_bytes, write_text
+from common.files import appearing, write_bytes, write_text
 from hw import build
 from hw.flow.report import BuildResult
 from sw import compile as compile_tool
@@ -55,6 +55,23 @@ def test_a_file_appears_whole(tmp_path: Path) -> None:
     write_text(tmp_path / "new", "α\n")
     assert (tmp_path / "new").read_text("utf-8") == "α\n"
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_what_others_write_appears_whole(tmp_path: Path) -> None:
+    target = tmp_path / "wave.vcd"
+    target.write_bytes(OLD)
+    with pytest.raises(ZeroDivisionError), appearing(target) as partial:
+        partial.write_bytes(b"half")
+        raise ZeroDivisionError
+    assert target.read_bytes() == OLD and list(tmp_path.iterdir()) == [target]
+    with appearing(target) as partial:
+        partial.write_bytes(b"all")
+        assert target.read_bytes() == OLD and partial.parent == tmp_path
+    assert target.read_bytes() == b"all" and list(tmp_path.iterdir()) == [target]
+    os.mkfifo(tmp_path / "pipe")
+    for path, reason in ((tmp_path / "pipe", "it is no file"), (tmp_path / "no" / "x", "No such")):
+        with pytest.raises(SeparableError, match=reason), appearing(path) as partial:
+            partial.write_bytes(b"")
 
 
 def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:

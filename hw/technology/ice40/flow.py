@@ -11,6 +11,7 @@ from hw.contract.board import Board
 from hw.flow.report import BuildResult, Clock, Usage
 from hw.flow.rtlil import allow_collisions
 from hw.flow.tools import YOSYS, BuildError, Tool, run_tool, tool_versions
+from hw.technology.ice40.placement import module_names, read_placement
 from hw.technology.ice40.timing import TimingError, global_correction, longest_paths, read_sdf
 
 __all__ = ["SYNTHESIS", "elaborate", "place_and_route", "synthesize", "versions"]
@@ -93,7 +94,8 @@ def place_and_route(board: Board, folder: Path, *, seed: int) -> BuildResult:
     log = run_tool(NEXTPNR, [
         *json.loads((folder / "device.json").read_text()),
         "--json", "top.json", "--pcf", "top.pcf", "--asc", f"{name}.asc", "--seed", str(seed),
-        "--report", f"{name}.json", "--sdf", f"{name}.sdf", "--timing-allow-fail",
+        "--report", f"{name}.json", "--sdf", f"{name}.sdf", "--write", f"{name}.placed.json",
+        "--timing-allow-fail",
     ], folder=folder, check=False, phase=phase)
     (folder / f"{name}.log").write_text(log)
     report_file = folder / f"{name}.json"
@@ -111,7 +113,9 @@ def place_and_route(board: Board, folder: Path, *, seed: int) -> BuildResult:
     usage = {ours: Usage(**report["utilization"][theirs], words=words)
              for theirs, (ours, words) in RESOURCES.items() if theirs in report["utilization"]}
     return BuildResult(board=board.name, seed=seed, utilization=usage, clocks=clocks,
-                       versions=versions(), bitstream=str(folder / f"{name}.bin"))
+                       versions=versions(), bitstream=str(folder / f"{name}.bin"),
+                       placement=read_placement(folder / f"{name}.placed.json",
+                                                module_names((folder / "top.il").read_text())))
 
 
 def _usage(log: str) -> dict[str, Usage]:

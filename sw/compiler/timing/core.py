@@ -22,7 +22,7 @@ from sw.compiler.timing.arrivals import Arrivals, HostedFeeder
 from sw.compiler.timing.feeder import NEVER, Feeder, Task
 from sw.compiler.timing.port import Port, read_pattern
 
-__all__ = ["DescriptorTiming", "Task", "simulate"]
+__all__ = ["DescriptorTiming", "Task", "Traffic", "simulate"]
 
 RESULT_DELAY = latency.STEP + latency.DRAIN + 1
 """Cycles from the decision on an output's last step to the request to write the result."""
@@ -72,6 +72,28 @@ class DescriptorTiming:
         return self.steps + self.weights + self.input + self.requantise + self.fill
 
 
+@dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """Accesses to activation memory, from the start to the end of a descriptor's cycles.
+
+    Attributes
+    ----------
+    reads : int
+        Of activations.
+    results : int
+        Words of results that were written.
+    flash : int
+        Words of the program that the flash wrote into the ring.
+    loader : int
+        Words of the program that the loader read.
+    """
+
+    reads: int = 0
+    results: int = 0
+    flash: int = 0
+    loader: int = 0
+
+
 class _Sequencer:
     """The sequencer's states, one descriptor after another."""
 
@@ -118,6 +140,13 @@ class _Sequencer:
             self.hosted.host.descriptor_done(end)
         return DescriptorTiming(end=end, steps=steps, weights=waited, input=read_ahead,
                                 requantise=end - last, fill=fill)
+
+    def traffic(self, cycle: int) -> Traffic:
+        """Return what has been done up to a cycle, in which nothing more is read."""
+        self.port.idle(max(self.port.end, cycle + 1))
+        self.feeder.advance(cycle)
+        return Traffic(reads=self.port.reads, results=self.port.results,
+                       flash=self.feeder.pushed, loader=self.feeder.loaded)
 
     def _fetch(self, d: Descriptor, free: int) -> int:
         """Wait for a descriptor and read it; return the cycle in which that is done."""
@@ -181,7 +210,11 @@ class _Sequencer:
 
 
 def simulate(
-    tasks: Sequence[Task], ring_words: int, config: CoreConfig, host: Arrivals | None = None
+    tasks: Sequence[Task],
+    ring_words: int,
+    config: CoreConfig,
+    host: Arrivals | None = None,
+    traffic: list[Traffic] | None = None,
 ) -> list[DescriptorTiming]:
     """Return the timing of every descriptor of a program.
 
@@ -193,6 +226,8 @@ def simulate(
     config : CoreConfig
     host : Arrivals, optional
         What the host brings while the core runs; without it all of the input is there.
+    traffic : list, optional
+        Gets what has been done at the end of each descriptor; not with ``host``.
 
     Returns
     -------
@@ -211,6 +246,8 @@ def simulate(
     done: list[DescriptorTiming] = []
     for task in tasks:
         done.append(sequencer.run(task.descriptor, done[-1].end + 1 if done else 0))
+        if traffic is not None:
+            traffic.append(sequencer.traffic(done[-1].end + 1))
     # What is left of the last section fits the buffer, if the ring is full.
     while feeder.flash.verified == NEVER and not feeder.stuck:
         port.idle(port.end + PATIENCE)
@@ -219,4 +256,6 @@ def simulate(
     # The last descriptor is done when the program is verified, too.
     *before, last = done
     late = max(0, feeder.flash.verified - 1 - last.end)
+    if traffic and late:
+        traffic[-1] = sequencer.traffic(last.end + late + 1)
     return [*before, replace(last, end=last.end + late, fill=last.fill + late)]

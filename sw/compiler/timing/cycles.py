@@ -12,7 +12,7 @@ from sw.compiler.program.plan import Plan
 from sw.compiler.program.program import Program
 from sw.compiler.program.work import Work
 from sw.compiler.timing.arrivals import Arrivals, arrivals
-from sw.compiler.timing.core import DescriptorTiming, Task, simulate
+from sw.compiler.timing.core import DescriptorTiming, Task, Traffic, simulate
 
 __all__ = [
     "by_layer",
@@ -21,6 +21,7 @@ __all__ = [
     "predict",
     "predict_plan",
     "tasks_of",
+    "traffic",
     "work_timings",
 ]
 
@@ -52,6 +53,14 @@ def predict_plan(plan: Plan) -> list[int]:
 def descriptor_timings(program: Program) -> list[DescriptorTiming]:
     """Return the timing of every descriptor of a program, with all of its input on the chip."""
     return work_timings(program.work, program.ring_words, program.config)
+
+
+def traffic(program: Program) -> list[Traffic]:
+    """Return the accesses to memory up to the end of every descriptor, all input on the chip."""
+    seen: list[Traffic] = []
+    simulate(tasks_of(program.work, program.config), program.ring_words, program.config,
+             traffic=seen)
+    return seen
 
 
 def work_timings(

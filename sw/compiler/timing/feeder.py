@@ -151,6 +151,8 @@ class Loader:
         First cycle in which the next word can be read, as far as the loader knows.
     spacing : int
         Cycles from one of these words to the next.
+    granted : int
+        Words that could be read so far, those of ``room`` among them.
     descriptors, blocks : deque of int
         From when on the sequencer sees what has been loaded and is not yet in use.
     """
@@ -159,7 +161,7 @@ class Loader:
         self.config = config
         self.records = self._records(tasks)
         self.kind, self.left, self.words = "header", 0, 0
-        self.room = self.wanted = 1
+        self.room = self.wanted = self.granted = 1
         self.spacing = 2
         self.odd_word = False
         self.stored_descriptors = self.stored_blocks = self.stored_steps = 0
@@ -190,6 +192,7 @@ class Loader:
                 self.stored_steps += (room - begun + 1) // 2
                 self.odd_word = bool((room - begun) % 2)
         self.room = room
+        self.granted += room
         self.left -= room
 
     def read(self, cycle: int) -> bool:
@@ -322,6 +325,16 @@ class Feeder:
             if loader.room:
                 loader.wanted = max(loader.wanted, cycle + 2)
                 self.load = loader.wanted if self.stored else NEVER
+
+    @property
+    def loaded(self) -> int:
+        """Words that the loader has read so far."""
+        return self.loader.granted - self.loader.room
+
+    @property
+    def pushed(self) -> int:
+        """Words that the flash has written into the ring so far."""
+        return self.loaded + self.stored
 
     @property
     def stuck(self) -> bool:

@@ -15,9 +15,9 @@ from common.arrays import Ints
 from hw.contract.config import CoreConfig
 from hw.contract.descriptors import Descriptor
 from hw.contract.modes import Mode
-from hw.contract.words import ADDRESS_BITS
 from sw.compiler.placement.descriptors import ScheduledCommand
 from sw.compiler.placement.early_rows import WORD_PACE
+from sw.compiler.program.accesses import block_reads
 from sw.compiler.program.layout import InputLayout
 from sw.compiler.program.overlap import Overlap
 from sw.compiler.program.work import Work
@@ -97,13 +97,7 @@ def _systolic_reads(d: Descriptor, config: CoreConfig) -> tuple[Ints, Ints]:
         Cycles from the last step of the window to the last step of all, which is less than from
         the read.
     """
-    steps = np.full((d.height, d.width, d.middle, d.inner), d.step_inner, np.int64)
-    steps[..., -1] = d.step_middle
-    steps[..., -1, -1] = d.step_column
-    steps[:, -1, -1, -1] = d.step_row
-    offsets = np.cumsum(steps.ravel()) - steps.ravel()
-    depth = min(1 << ADDRESS_BITS, config.memory_depth)
     windows = np.arange(d.height * d.width)[::-1] * d.steps
     # Parts of a sum wait for their weights in between.
     ages = np.zeros_like(windows) if d.partial else windows
-    return (d.input_base + offsets) % depth, ages.repeat(d.middle * d.inner)
+    return block_reads(d, config).ravel(), ages.repeat(d.middle * d.inner)

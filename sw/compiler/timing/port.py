@@ -71,11 +71,14 @@ class Port:
     cells : bytearray
         Of each cycle from ``origin`` on: 1 if it is a read's or a result's.
     origin : int
+    reads, results : int
+        So far: those that were announced.
     """
 
     def __init__(self) -> None:
         self.cells = bytearray()
         self.origin = 0
+        self.reads = self.results = 0
         self._results: deque[range] = deque()
         self._written = -1
 
@@ -111,11 +114,13 @@ class Port:
     def read(self, pattern: bytes, times: int) -> None:
         """Reads follow: the access is in the cycle after a step's."""
         self.cells.extend(pattern * times)
+        self.reads += pattern.count(TAKEN) * times
         self._settle()
 
     def write(self, results: range) -> None:
         """Results want to be written from these cycles on, as soon as reads are known."""
         self._results.append(results)
+        self.results += len(results)
 
     def _settle(self) -> None:
         """Write results where it is known which cycles have no reads."""

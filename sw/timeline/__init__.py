@@ -1,0 +1,1 @@
+"""Timelines of inferences and maps of memory, as pictures and as pages."""
