@@ -10,7 +10,7 @@ from typing import Any, get_args
 from common.errors import InputError
 from hw.contract.board import Board
 from sw import ir
-from sw.compiler.rules import Runs, limits, rules_of, runs
+from sw.compiler.rules import LIMITS, Runs, limits, rules_of, runs
 from sw.importer import supported_operators
 from sw.importer.converters import ALSO
 from sw.importer.folding import SHAPE_OPERATORS
@@ -182,7 +182,7 @@ CORE_TITLE = "On the core, or the host runs it:"
 
 
 def _one(op: Operator, width: int) -> Iterator[str]:
-    yield f"{op.name}: {op.runs}"
+    yield from _wrapped(f"{op.name}: {op.runs}", width, "", "  ")
     for title, rules in ((FILE_TITLE, op.file_rules), (CORE_TITLE, op.core_rules)):
         if rules:
             yield f"\n{title}"
@@ -193,7 +193,8 @@ def _all(every: Sequence[Operator], board: Board, width: int) -> Iterator[str]:
     for place, names in places(every).items():
         yield from _wrapped(f"{place}: {', '.join(names)}", width, "", "  ")
     yield f"\nOn the {board.title}:"
-    yield from (f"- {what}: {most:,}" for what, most in limits(board.config).items())
+    found = (f"{LIMITS[what]}: {most:,}" for what, most in limits(board.config).items())
+    yield from _listed(found, width)
     for title, blocks in ((FILE_TITLE, file_blocks(every)), (CORE_TITLE, core_blocks(every))):
         yield f"\n{title}"
         for block in blocks:
@@ -202,9 +203,9 @@ def _all(every: Sequence[Operator], board: Board, width: int) -> Iterator[str]:
             yield from _listed(block.rules, width)
 
 
-def _listed(rules: Iterable[str], width: int) -> Iterator[str]:
-    for rule in rules:
-        yield from _wrapped(rule, width, "- ", "  ")
+def _listed(lines: Iterable[str], width: int) -> Iterator[str]:
+    for line in lines:
+        yield from _wrapped(line, width, "- ", "  ")
 
 
 def _wrapped(line: str, width: int, first: str, others: str) -> Iterator[str]:

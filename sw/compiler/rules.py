@@ -29,7 +29,7 @@ from sw.compiler.lowering.table_site import OUTPUTS_FOUND
 from sw.compiler.network import ENDS
 from sw.compiler.placement.addresses import MEMORY
 
-__all__ = ["Runs", "limits", "rules_of", "runs"]
+__all__ = ["LIMITS", "Runs", "limits", "rules_of", "runs"]
 
 
 class Runs(StrEnum):
@@ -86,14 +86,24 @@ _RULES: dict[type[ir.Operator], tuple[Rule, ...]] = {
 """Rules besides those of every operator on the core; others of the core have :data:`_BETWEEN`."""
 
 
+LIMITS = {
+    "products": "products of an output, in one sum",
+    "averaged_pixels": "pixels of an averaged image, row or column",
+    "averaged_window": "pixels of an averaged window",
+    "memory_bytes": "bytes of activation memory",
+    "scaled_sum": "greatest sum that the requantiser scales",
+}
+"""What a core limits, in words."""
+
+
 def limits(config: CoreConfig) -> dict[str, int]:
-    """Return what the rules' words amount to on a core, by what a person calls it."""
+    """Return what the rules' words amount to on a core; :data:`LIMITS` says what of."""
     return {
-        "products of an output, in one sum": config.rows * step_limit(config),
-        "pixels of an averaged image, row or column": pooling.most_pixels(config),
-        "pixels of an averaged window": pooling.most_window_pixels(config),
-        "bytes of activation memory": config.memory_depth * config.word_bytes,
-        "greatest sum that the requantiser scales": RequantiserSpec.of(config).limit,
+        "products": config.rows * step_limit(config),
+        "averaged_pixels": pooling.most_pixels(config),
+        "averaged_window": pooling.most_window_pixels(config),
+        "memory_bytes": config.memory_depth * config.word_bytes,
+        "scaled_sum": RequantiserSpec.of(config).limit,
     }
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from common.arrays import Ints
 from sw import golden, ir
 from sw.compiler.graph.operands import activations, is_elementwise
-from sw.compiler.graph.partition import Partition, partition, zero_point
+from sw.compiler.graph.partition import Partition, partition, refusal, zero_point
 from sw.compiler.graph.refusals import Rule
 from sw.compiler.program.tensors import Place
 
@@ -220,9 +220,7 @@ def _within_int32(
         dead = golden.requantisation(graph, op).ignores(*golden.requantize_params(graph, op))
         beyond &= ~(dead if written is None else dead[list(written.kept)])
     if beyond.any():
-        raise CONSTANTS_DEFINED.error(
-            f"operator {op.name!r} ({op.kind})", f"they do with those of tensor {op.input}"
-        )
+        raise refusal(graph, op, CONSTANTS_DEFINED, f"they do with those of tensor {op.input}")
     return np.clip(bias, least, most)
 
 

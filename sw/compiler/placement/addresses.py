@@ -33,14 +33,17 @@ class NoArrangement(UnsupportedError):
     ----------
     excess : int
         Words that are missing.
+    broken : str
+        The rule, with what was found.
     """
 
     def __init__(self, words: int, depth: int, word_bytes: int) -> None:
         kilobytes = word_bytes / 1024
-        super().__init__(MEMORY.broken(
+        self.broken = MEMORY.broken(
             f"no arrangement of the tensors was found in {depth * kilobytes:.0f} KB of activation "
             f"memory, the best takes {words * kilobytes:.0f} KB"
-        ))
+        )
+        super().__init__(self.broken)
         self.excess = words - depth
 
 

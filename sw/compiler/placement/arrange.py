@@ -112,7 +112,7 @@ class Arranger:
     def shortage(self) -> UnsupportedError:
         """Return the error that says how much memory would be enough, or that there are gaps."""
         if self.gaps is not None:
-            return Refused({_largest(self.ctx, self.needs.layers): str(self.gaps)})
+            return Refused({_largest(self.ctx, self.needs.layers): self.gaps.broken})
         needed = self.division.least(self.limit)
         fitting = self.division.best(needed)
         assert fitting is not None
