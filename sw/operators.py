@@ -99,10 +99,12 @@ def file_blocks(every: Sequence[Operator]) -> list[Block]:
 def core_blocks(every: Sequence[Operator]) -> list[Block]:
     """Return the rules of the core, each once, those of most operators first."""
     some = [op for op in every if op.runs in (Runs.CORE, Runs.BETWEEN)]
-    others = [op for op in every if op not in some]
+    folded = [op for op in every if op.runs is Runs.NOWHERE]
+    of_host = [op for op in every if op.runs is Runs.HOST]
     return [
         *_blocks(some, lambda op: op.core_rules, "every operator on the core"),
-        *_blocks(others, lambda op: op.core_rules, "every other operator"),
+        *_blocks(folded, lambda op: op.core_rules, "every operator that is folded"),
+        *_blocks(of_host, lambda op: op.core_rules, "every operator of the host"),
     ]
 
 

@@ -11,6 +11,7 @@ from sw.bench.rivals import MLPERF_TASKS, RIVALS
 from sw.bench.tables import WORDS
 from sw.explore import tables as explore_tables
 from sw.figures.explorer import points
+from sw.figures.operators import core_limits, core_rules, file_rules, supported
 from sw.figures.store import Figures, lookup
 from sw.networks.shipped import NETWORKS, default_model
 
@@ -210,6 +211,6 @@ def cells(figures: Figures) -> str:
 TABLES: dict[str, Callable[[Figures], str]] = {
     table.__name__: table
     for table in (summary, benchmark, mlperf, mlperf_rivals, rivals, explorer, inputs, shipped,
-                  cycles, cells)
+                  cycles, cells, supported, core_limits, file_rules, core_rules)
 }
 """By the name that documents have in their markers."""
