@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from common.files import check_outputs, write_json
 from common.tables import Table, new_table
 from common.terminal import console
 from common.tool import Parser, command
-from sw import arrival, host_report
+from hw.contract.board import Board
+from sw import arrival, host_report, operators
 from sw.compiler import Plan, Program, compile_network, save_plan
 from sw.model_file import loaded_for, open_network
 from sw.plan_report import layer_reports, plan_json
@@ -26,6 +28,12 @@ from sw.report import (
 from sw.timeline import page
 
 __all__ = ["main"]
+
+ALL = "all"
+"""Of the operators."""
+
+WIDTH = 80
+"""Most columns of text."""
 
 
 def _parser() -> Parser:
@@ -47,6 +55,11 @@ def _parser() -> Parser:
     parser.add_argument(
         "--memory-map", metavar="FILE",
         help="draw which tensor lies where in memory from when to when: .html or .svg",
+    )
+    parser.add_argument(
+        "--supported-operators", metavar="OPERATOR", nargs="?", const=ALL,
+        help="compile nothing: say where each operator of a file runs, and by which rules, or "
+        "those of one",
     )
     add_compiler_options(parser)
     return parser
@@ -124,14 +137,29 @@ def _summary(plan: Plan, cycles: int, baud: int) -> str:
     return "\n".join(lines)
 
 
+def _supported_operators(parser: Parser, options: argparse.Namespace, board: Board) -> int:
+    """Say which operators are supported; returns the exit code."""
+    if options.model or options.output or options.behind or options.memory_map:
+        parser.error("--supported-operators compiles nothing: leave out networks and outputs")
+    screen = console()
+    name = "" if options.supported_operators == ALL else options.supported_operators
+    screen.print(operators.text(board, name, max(40, min(screen.width, WIDTH))))
+    if options.json:
+        write_json(options.json, operators.report(board, name))
+    return 0
+
+
 @command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
     written = (options.output, options.json, options.memory_map)
     check_outputs(written, (options.model, *options.behind))
     page.check_name(options.memory_map)
     board = boards.get(options.board)
+    if options.supported_operators is not None:
+        return _supported_operators(parser, options, board)
     behind = [loaded_for(Path(path), board).flash_end for path in options.behind]
     plan = compile_network(
         open_network(options.model),

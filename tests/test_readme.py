@@ -4,18 +4,9 @@ import re
 from pathlib import Path
 
 import boards
-from sw import importer
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_operators_are_the_importers():
-    section = README.split("## Supported operators")[1].split("\n## ")[0]
-    named = set()
-    for row in re.findall(r"^\| ([^|]+)\|", section, flags=re.M):
-        named |= set(re.findall(r"[A-Z][A-Za-z0-9_]{2,}", row))
-    assert named == set(importer.supported_operators())
 
 
 def test_commands_and_folders_exist():

@@ -40,14 +40,20 @@ def page_of(module: Path) -> str:
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Complete the navigation."""
     assert config.nav is not None
-    for entry in config.nav:
-        if "Decisions" in entry:
-            entry["Decisions"] = [
-                f"decisions/{path.name}" for path in sorted((ROOT / "docs/decisions").glob("*.md"))
-            ]
-        if "Modules" in entry:
-            entry["Modules"] = _navigation(modules())
+    decisions = sorted((ROOT / "docs/decisions").glob("*.md"))
+    _fill(config.nav, "Decisions", [f"decisions/{path.name}" for path in decisions])
+    _fill(config.nav, "Modules", _navigation(modules()))
     return config
+
+
+def _fill(nav: list[Any], title: str, pages: list[Any]) -> None:
+    """Put pages where the navigation has an empty section of a title."""
+    for entry in nav:
+        for name, inner in entry.items() if isinstance(entry, dict) else ():
+            if name == title and not inner:
+                entry[name] = pages
+            elif isinstance(inner, list):
+                _fill(inner, title, pages)
 
 
 def _navigation(paths: list[Path]) -> list[Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hw.contract.config import CoreConfig
 from hw.contract.registers import HOLD_NEVER
 from sw.compiler.graph.partition import zero_point
-from sw.compiler.graph.refusals import Refused
+from sw.compiler.graph.refusals import Refused, Rule
 from sw.compiler.input.layout import dense
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import LoweredLayer
@@ -31,10 +31,17 @@ from sw.compiler.timing.arrivals import arrivals
 from sw.compiler.timing.cycles import layer_cycles
 from sw.compiler.timing.overlap import find_overlap
 
-__all__ = ["Choice", "choose"]
+__all__ = ["DESCRIPTORS", "Choice", "choose"]
 
 STREAM_SLOTS = (32, 16, 8)
 """Rows of a streamed input that memory holds: the most that fit."""
+
+
+DESCRIPTORS = Rule(
+    f"A program must have at most {HOLD_NEVER:,} descriptors, which are several for a layer that "
+    "runs row by row",
+    "use smaller images",
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -155,8 +162,9 @@ def _too_long(choice: Choice) -> Refused:
     counts = Counter(item.layer for item in choice.work)
     number, most = counts.most_common(1)[0]
     return Refused({
-        choice.layers[number].name: f"its program has {len(choice.work)} descriptors, {most} of "
-        f"them for this layer's rows, and the core counts up to {HOLD_NEVER}; use smaller images"
+        choice.layers[number].name: DESCRIPTORS.broken(
+            f"its program has {len(choice.work)} descriptors, {most} of them for this layer's rows"
+        )
     })
 
 

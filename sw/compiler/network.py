@@ -18,15 +18,18 @@ from sw.compiler.graph.division import divide
 from sw.compiler.graph.operands import is_layer
 from sw.compiler.graph.partition import host_rule
 from sw.compiler.graph.passes import drop_unused, run_passes
-from sw.compiler.graph.refusals import Refused
+from sw.compiler.graph.refusals import Refused, Rule
 from sw.compiler.pipeline import FLASH_ADDRESS, REMOVE_CONSTANT_CHANNELS, compile_graph
 from sw.compiler.program.plan import FLASH_BYTES, HostOperator, Plan, program_end
 from sw.compiler.program.program import Program
 
-__all__ = ["compile_network", "host_rules", "pieces_of"]
+__all__ = ["ENDS", "compile_network", "host_rules", "pieces_of"]
 
 
-ENDS = "it is in front of the device's layers, or behind them"
+ENDS = Rule(
+    "An operator on single integers must be between layers of the device",
+    "the host runs it at the ends of a network, exactly",
+)
 
 _Compile = Callable[[ir.Graph, int, frozenset[str]], Program]
 """Compiles a piece to a program at an address; the third argument are the host's operators."""
@@ -146,7 +149,7 @@ def _host(
     return tuple(
         HostOperator(
             name=op.name, kind=op.kind, macs=graph.macs(op),
-            rule=rules.get(op.name) or host_rule(graph, op) or ENDS,
+            rule=rules.get(op.name) or host_rule(graph, op) or ENDS.broken("it is not"),
         )
         for op in ops
         if not isinstance(op, ir.Reshape)

@@ -12,7 +12,7 @@ from typing import Any
 
 from common import door, progress, terminal, tool
 from common.errors import InputError
-from sw.figures import accuracy, build, explorer, line, networks, pictures, store
+from sw.figures import accuracy, build, explorer, line, networks, pictures, store, times
 from sw.figures.documents import check, write_documents
 from sw.figures.store import Figures
 
@@ -26,6 +26,7 @@ MEASURES: dict[str, tuple[str, Measure]] = {
     "explorer": (explorer.HOW, explorer.measure_explorer),
     "line": (line.HOW, line.measure_line),
     "accuracy": (accuracy.HOW, accuracy.measure_accuracy),
+    "times": (times.HOW, times.measure_times),
 }
 """By topic: how people measure it, and how this command does."""
 TEST_SET = "test_set"

@@ -66,7 +66,6 @@ OTHERS: dict[str, dict[str, str]] = {
     "README.md": {
         "8 multiplier blocks, 128 KB of memory": PART,
         "2 × 8 cells": DESIGN,
-        "whose weights fit: 1,024 products per output": DESIGN,
     },
     "docs/architecture.md": {
         "5 steps per 8 outputs, 90 % of": COUNTED,

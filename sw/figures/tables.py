@@ -11,7 +11,9 @@ from sw.bench.rivals import MLPERF_TASKS, RIVALS
 from sw.bench.tables import WORDS
 from sw.explore import tables as explore_tables
 from sw.figures.explorer import points
+from sw.figures.operators import core_limits, core_rules, file_rules, supported
 from sw.figures.store import Figures, lookup
+from sw.figures.times import COMMANDS, PLACED
 from sw.networks.shipped import NETWORKS, default_model
 
 __all__ = ["TABLES"]
@@ -207,9 +209,19 @@ def cells(figures: Figures) -> str:
                   ("**all**", total))
 
 
+def times(figures: Figures) -> str:
+    """Return the table of docs/first-run.md: how long the first commands take."""
+    rows = []
+    for name, command in COMMANDS.items():
+        found = lookup(figures, f"times/{name}")
+        again = "the same" if name == PLACED else f"{found['again']['processor_seconds']:,} s"
+        rows.append((f"`{command}`", f"{found['first']['processor_seconds']:,} s", again))
+    return _table(("command", "the first time", "afterwards"), *rows)
+
+
 TABLES: dict[str, Callable[[Figures], str]] = {
     table.__name__: table
     for table in (summary, benchmark, mlperf, mlperf_rivals, rivals, explorer, inputs, shipped,
-                  cycles, cells)
+                  cycles, cells, supported, core_limits, file_rules, core_rules, times)
 }
 """By the name that documents have in their markers."""

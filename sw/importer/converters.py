@@ -12,7 +12,7 @@ from sw.importer.moving_rules import part, split_axis
 from sw.importer.operands import data_operands, integers
 from sw.importer.read import RawOperator
 
-__all__ = ["operators", "same_padding"]
+__all__ = ["ALSO", "operators", "same_padding"]
 
 _Converter: TypeAlias = Callable[[RawOperator], ir.Operator]
 
@@ -213,6 +213,16 @@ def _resize(cls: type[ir.ResizeBilinear | ir.ResizeNearestNeighbor]) -> _Convert
 def _plain(cls: type[ir.UnaryOp]) -> _Converter:
     return lambda op: cast(ir.Operator, cls(**_unary(op)))
 
+
+ALSO = {
+    "SQUEEZE": ir.Reshape,
+    "EXPAND_DIMS": ir.Reshape,
+    "SLICE": ir.Slice,
+    "SPLIT": ir.Slice,
+    "SPLIT_V": ir.Slice,
+    "UNPACK": ir.Slice,
+}
+"""What operators of the file become that have no kind of their own in the graph."""
 
 _CONVERTERS: dict[str, _Converter] = {
     "CONV_2D": _conv_2d,

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sw.importer.read import RawModel, RawOperator
 from sw.ir import Tensor
 
-__all__ = ["fold_shapes", "slice_index"]
+__all__ = ["SHAPE_OPERATORS", "fold_shapes", "slice_index"]
 
 Numbers = npt.NDArray[Any]
 
@@ -87,6 +87,9 @@ _FOLDS: dict[str, _Fold] = {
     "EXPAND_DIMS": lambda op, values: values[0],
 }
 """Operators on integers that shapes are computed with."""
+
+SHAPE_OPERATORS = ("SHAPE", *sorted(_FOLDS))
+"""Operators that may compute shapes, whatever else they are not supported for."""
 
 _PLAIN_OPTIONS = ("FusedActivationFunction", "BatchDims", "Offset")
 """Options that are zero where the functions above are right."""

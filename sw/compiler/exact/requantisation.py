@@ -14,22 +14,50 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from common.errors import UnsupportedError
 from hw.contract.requantiser import MAX_SHIFT, MULTIPLIER_BITS
 from sw.compiler.exact.equivalents import with_close_multipliers, with_smaller_shifts
 from sw.compiler.exact.guards import Guard, find_guard
 from sw.compiler.exact.pieces import Piece, find_pieces
 from sw.compiler.exact.reference import Bounds, ChannelSums, Reference
 from sw.compiler.exact.requantiser import Codes, RequantiserSpec
+from sw.compiler.graph.refusals import Rule
 from sw.golden import primitives
 
-__all__ = ["Encoded", "encode", "nominal_codes", "reach_of"]
+__all__ = [
+    "MULTIPLIERS_FOUND",
+    "SHIFTS_DEFINED",
+    "SUMS_DEFINED",
+    "WITHIN_REACH",
+    "Encoded",
+    "encode",
+    "nominal_codes",
+    "reach_of",
+]
 
 ROOM = 64
 """Of sums beyond the limit, those within a part of it less are taken to be right."""
 
 CONSTANT_MULTIPLIER = 1 << 30
 """One half: with a shift of 0, a bias of 2v is the output v, whichever way is rounded."""
+
+
+SUMS_DEFINED = Rule(
+    "Sums with bias must not overflow int32, since the reference is undefined there",
+    "use fewer input channels, or smaller weights and biases",
+)
+SHIFTS_DEFINED = Rule(
+    "A multiplier of 1 or more must not make sums overflow int32, since they wrap in the reference",
+    "use a larger output scale",
+)
+WITHIN_REACH = Rule(
+    "Sums with bias must be within what the requantiser scales, or saturated where they are not",
+    "use fewer input channels or smaller weights",
+)
+MULTIPLIERS_FOUND = Rule(
+    "The requantiser must have multipliers that give the reference's output for every sum, in each "
+    "channel",
+    "use a larger output scale",
+)
 
 
 def nominal_codes(reference: Reference, sums: ChannelSums, where: str) -> Codes:
@@ -52,12 +80,18 @@ def nominal_codes(reference: Reference, sums: ChannelSums, where: str) -> Codes:
     low, high, offset = sums.bounds.low, sums.bounds.high, sums.bounds.offset
     dead = reference.requantisation.ignores(reference.multiplier, reference.shift)
     if np.any(sums.wraps & ~dead):
-        raise UnsupportedError(f"{where}: sums overflow int32; the reference is undefined there")
+        channel = int(np.flatnonzero(sums.wraps & ~dead)[0])
+        raise SUMS_DEFINED.error(where, f"those of output channel {reference.name(channel)} do")
     value = reference.output(low)
     # Left shifts wrap in the reference, which would break the order that proofs rely on.
     left = np.maximum(reference.shift, 0)
-    if np.any((left > 0) & (np.maximum(np.abs(low), high) << left > primitives.INT32_MAX)):
-        raise UnsupportedError(f"{where}: a multiplier of 1 or more overflows int32")
+    beyond = (left > 0) & (np.maximum(np.abs(low), high) << left > primitives.INT32_MAX)
+    if np.any(beyond):
+        channel = int(np.flatnonzero(beyond)[0])
+        raise SHIFTS_DEFINED.error(
+            where,
+            f"output channel {reference.name(channel)} is shifted by {left[channel]}",
+        )
     last = reference.output(high)
     constant = value == last
     # With a single rounding the shift has to round, so it is 1 at least: weights grow instead.
@@ -143,19 +177,16 @@ def encode(
     codes, pieces = _in_pieces(reference, codes, near, spec, left, where)
     limits = codes.factor * (np.stack([near.low, near.high]) - near.offset) + codes.bias
     for channel in np.flatnonzero(np.abs(limits).max(axis=0) > spec.limit):
-        raise UnsupportedError(
-            f"{where}: {reach_of(codes, sums, channel, spec, reference.name(channel))}; use fewer "
-            "input channels or smaller weights"
-        )
+        reach = reach_of(codes, sums, channel, spec, reference.name(channel))
+        raise WITHIN_REACH.error(where, reach)
     guards = {}
     for channel in np.flatnonzero(beyond):
         at = np.array([channel])
         guard = find_guard(reference.at(at), codes.at(at), sums.at(at), near.at(at), spec)
         if guard is None:
-            raise UnsupportedError(
-                f"{where}: {reach_of(codes, sums, channel, spec, reference.name(channel))}, and "
-                "not all outputs of sums about there are saturated; use fewer input channels or "
-                "smaller weights"
+            reach = reach_of(codes, sums, channel, spec, reference.name(channel))
+            raise WITHIN_REACH.error(
+                where, f"{reach}, and not all outputs of sums about there are saturated"
             )
         guards[int(channel)] = guard
     return Encoded(codes=codes, guards=guards, pieces=pieces)
@@ -179,10 +210,10 @@ def _in_pieces(
         at = np.array([channel])
         found = find_pieces(reference.at(at), codes.at(at), bounds.at(at), spec)
         if found is None:
-            raise UnsupportedError(
-                f"{where}: no multipliers give the right outputs of output channel "
-                f"{reference.name(channel)} with {spec.fraction_bits} fraction bits and shifts of "
-                f"up to {MAX_SHIFT} in the requantiser; use a larger output scale"
+            raise MULTIPLIERS_FOUND.error(
+                where,
+                f"there are none for output channel {reference.name(channel)} with "
+                f"{spec.fraction_bits} fraction bits and shifts of up to {MAX_SHIFT}",
             )
         raw = int(codes.factor[channel] * bounds.offset[channel])
         pieces = tuple(replace(piece, bias=piece.bias + raw) for piece in found)

@@ -18,13 +18,19 @@ import numpy as np
 import numpy.typing as npt
 
 from common.arrays import Ints
-from common.errors import UnsupportedError
 from sw import golden, ir
 from sw.compiler.graph.operands import activations, is_elementwise
-from sw.compiler.graph.partition import Partition, partition, zero_point
+from sw.compiler.graph.partition import Partition, partition, refusal, zero_point
+from sw.compiler.graph.refusals import Rule
 from sw.compiler.program.tensors import Place
 
-__all__ = ["Channels", "fixed", "removable", "rewrite", "tied"]
+__all__ = ["CONSTANTS_DEFINED", "Channels", "fixed", "removable", "rewrite", "tied"]
+
+CONSTANTS_DEFINED = Rule(
+    "Where constant channels are left out (--drop-constant-channels), the sums that have them must "
+    "not overflow int32",
+    "keep the channels, or use smaller weights",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,10 +220,7 @@ def _within_int32(
         dead = golden.requantisation(graph, op).ignores(*golden.requantize_params(graph, op))
         beyond &= ~(dead if written is None else dead[list(written.kept)])
     if beyond.any():
-        raise UnsupportedError(
-            f"operator {op.name!r} ({op.kind}): sums overflow int32 with the constant channels of "
-            f"tensor {op.input}; the reference is undefined there"
-        )
+        raise refusal(graph, op, CONSTANTS_DEFINED, f"they do with those of tensor {op.input}")
     return np.clip(bias, least, most)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sw import ir
 
-__all__ = ["activations", "is_elementwise", "is_layer"]
+__all__ = ["ELEMENTWISE", "FOLDED", "LAYERS", "activations", "is_elementwise", "is_layer"]
 
 LAYERS = (
     ir.Conv2D,
@@ -32,6 +32,9 @@ ELEMENTWISE = (
     ir.Prelu,
 )
 """What the device may run between layers, if only one operand is computed."""
+
+FOLDED = (ir.Pad, ir.Reshape)
+"""What is no work of its own, where a neighbour takes it."""
 
 
 def activations(graph: ir.Graph, op: ir.Operator) -> tuple[int, ...]:

@@ -13,12 +13,20 @@ from dataclasses import dataclass, replace
 
 from common.errors import UnsupportedError
 from sw import ir
-from sw.compiler.graph.operands import activations, is_elementwise, is_layer
-from sw.compiler.graph.refusals import Refused
+from sw.compiler.graph.operands import ELEMENTWISE, FOLDED, activations, is_elementwise, is_layer
+from sw.compiler.graph.refusals import Refused, Rule
 from sw.compiler.program.tensors import Place
 from sw.golden.requantisation import Requantisation
 
 __all__ = [
+    "HOST_ONLY",
+    "IN_BETWEEN",
+    "NOT_FOLDED",
+    "ONE_CLAMP",
+    "ONE_IMAGE",
+    "ONE_OPERAND",
+    "PIXELS_STAY",
+    "STORED_TYPE",
     "Partition",
     "View",
     "as_stored",
@@ -30,6 +38,42 @@ __all__ = [
     "subgraph",
     "zero_point",
 ]
+
+
+HOST_ONLY = Rule(
+    "The device does not run this operator",
+    "the host does, exactly; or leave it out of the exported model",
+)
+NOT_FOLDED = Rule(
+    "What is no work of its own is folded into its neighbours where it can be",
+    "the host does the rest, which only moves data",
+)
+IN_BETWEEN = Rule(
+    "Without the host between layers (--no-fallback), what the device does not run must be in "
+    "front of its first layer or behind its last one",
+    "remove it from the network, move it to an end, or let the host run it in between",
+)
+ONE_IMAGE = Rule(
+    "Images must have a batch of 1, since the device runs one image at a time",
+    "export the network with batch size 1",
+)
+STORED_TYPE = Rule(
+    "Tensors must be int8 or uint8 on the device", "quantise the network's input outside of it"
+)
+ONE_OPERAND = Rule(
+    "Between layers, one operand must be computed, of the output's shape, and the other a constant "
+    "of one element or one for each channel",
+    "fold the constant into the layer before, or leave it to the host",
+)
+ONE_CLAMP = Rule(
+    "Between layers, one operand must be computed, of the output's shape, and the other a constant "
+    "of one element",
+    "use one constant for all channels, or leave it to the host",
+)
+PIXELS_STAY = Rule(
+    "A reshaped input must keep its channels, since the device leaves every pixel where it is",
+    "reshape height and width only, or in front of a fully connected layer",
+)
 
 
 def offset(tensor: ir.Tensor) -> int:
@@ -131,17 +175,30 @@ def moves_nothing(graph: ir.Graph, op: ir.Operator) -> bool:
 
 def host_rule(graph: ir.Graph, op: ir.Operator) -> str | None:
     """Return the rule by which an operator is the host's wherever it stands, if there is one."""
-    if not is_layer(graph, op) and not is_elementwise(graph, op):
-        return "the device does not run this operator"
-    for index in (*activations(graph, op), op.output):
+    if isinstance(op, FOLDED):
+        return NOT_FOLDED.broken(f"it writes {graph.tensors[op.output].shape}")
+    if not is_layer(graph, op) and not isinstance(op, ELEMENTWISE):
+        return HOST_ONLY.broken(f"it is a {op.kind}")
+    broken = _tensor_rule(graph, (*activations(graph, op), op.output))
+    if broken is not None or is_layer(graph, op) or is_elementwise(graph, op):
+        return broken
+    shapes = " and ".join(
+        f"{'a constant' if tensor.is_constant else 'computed'} {tensor.shape}"
+        for tensor in (graph.tensors[index] for index in op.inputs)
+    )
+    one = isinstance(op, ir.Maximum | ir.Minimum)
+    return (ONE_CLAMP if one else ONE_OPERAND).broken(f"its operands are {shapes}")
+
+
+def _tensor_rule(graph: ir.Graph, indices: Iterable[int]) -> str | None:
+    """Return the rule that one of an operator's tensors breaks, if there is one."""
+    for index in indices:
         tensor = graph.tensors[index]
         where = f"tensor {index} ({tensor.name!r})"
         if len(tensor.shape) == 4 and tensor.shape[0] != 1:
-            return (
-                f"{where} has a batch of {tensor.shape[0]}, and the device runs one image at a time"
-            )
+            return ONE_IMAGE.broken(f"{where} has a batch of {tensor.shape[0]}")
         if tensor.dtype not in ("int8", "uint8"):
-            return f"{where} is {tensor.dtype}, and the device stores int8 and uint8"
+            return STORED_TYPE.broken(f"{where} is {tensor.dtype}")
     return None
 
 
@@ -154,11 +211,15 @@ def _read_by_device(graph: ir.Graph, device: Collection[str]) -> set[int]:
     return needed
 
 
-def refusal(graph: ir.Graph, op: ir.Op, rule: str, remedy: str) -> Refused:
+def refusal(graph: ir.Graph, op: ir.Op, rule: Rule, found: str) -> Refused:
     """Return the error for an operator that the device cannot run."""
+    return _refused(graph, op, rule.broken(found))
+
+
+def _refused(graph: ir.Graph, op: ir.Op, why: str) -> Refused:
     tensor = graph.tensors[op.output]
     return Refused(
-        {op.name: f"{rule}; {remedy}"},
+        {op.name: why},
         f"operator {op.name!r} ({op.kind}), output tensor {tensor.index} ({tensor.name!r})",
     )
 
@@ -204,7 +265,8 @@ def partition(graph: ir.Graph, host: Collection[str] = ()) -> Partition:
         elif is_elementwise(graph, op) and op.name not in host:
             device.append(op)
         else:
-            raise refusal(graph, op, *IN_BETWEEN)
+            broken = host_rule(graph, op) if isinstance(op, ELEMENTWISE) else None
+            raise _refused(graph, op, broken or IN_BETWEEN.broken(f"it is a {op.kind}"))
     wanted = {i for op in suffix for i in op.inputs} | set(graph.outputs)
     places = {aliases.get(i, i) for i in wanted}
     _check_tensors(graph, {i for op in device for i in (op.output, *activations(graph, op))})
@@ -221,13 +283,6 @@ def partition(graph: ir.Graph, host: Collection[str] = ()) -> Partition:
         _check_pixels(part, op)
     return part
 
-
-IN_BETWEEN = (
-    "the device does not run this operator, and here the host runs operators only before the first "
-    "and after the last one of the device",
-    "remove it from the network, move it to an end, or let the host run it in between",
-)
-"""Rule and remedy of what stands between the device's operators and is not the device's."""
 
 
 def _inputs(
@@ -255,25 +310,16 @@ def _check_pixels(part: Partition, op: ir.Operator) -> None:
             raise refusal(
                 part.graph,
                 op,
-                f"its input {view.tensor.name!r} is a reshape to {view.tensor.shape} of a tensor "
-                f"with {view.channels} channels, and the device leaves every pixel where it is",
-                "reshape height and width only, or in front of a fully connected layer",
+                PIXELS_STAY,
+                f"its input {view.tensor.name!r} is {view.tensor.shape}, of a tensor with "
+                f"{view.channels} channels",
             )
 
 
 def _check_tensors(graph: ir.Graph, indices: Iterable[int]) -> None:
-    for index in sorted(indices):
-        tensor = graph.tensors[index]
-        if len(tensor.shape) == 4 and tensor.shape[0] != 1:
-            raise UnsupportedError(
-                f"tensor {index} ({tensor.name!r}) has a batch of {tensor.shape[0]}; the device "
-                "runs one image at a time, so export the network with batch size 1"
-            )
-        if tensor.dtype not in ("int8", "uint8"):
-            raise UnsupportedError(
-                f"tensor {index} ({tensor.name!r}) is {tensor.dtype}; the device stores int8 and "
-                "uint8"
-            )
+    broken = _tensor_rule(graph, sorted(indices))
+    if broken is not None:
+        raise UnsupportedError(broken)
 
 
 def _placeholder(tensor: ir.Tensor) -> ir.Tensor:

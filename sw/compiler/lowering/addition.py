@@ -12,18 +12,25 @@ from hw.contract.blocks import Block
 from hw.contract.modes import Mode, minimum_steps
 from sw import ir
 from sw.compiler.exact.sums import STEPS, AddCode, find_codes
+from sw.compiler.graph.refusals import Rule
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer, Trail, scratch_place
 from sw.compiler.lowering.site import Site, SumSite
 from sw.compiler.program.tensors import Place
 
-__all__ = ["add_parts", "lower_add", "rectangles", "sum_commands"]
+__all__ = ["SUMS_FOUND", "add_parts", "lower_add", "rectangles", "sum_commands"]
 
 WORK = 2_500_000
 """What the searches for the integers of all ADDs of a network may do, in equal parts."""
 
 MOST_WORK, LEAST_WORK = 50_000, 5_000
 """Those for each, which hardly ever does more than the least."""
+
+
+SUMS_FOUND = Rule(
+    "The core must have integers that give the reference's sum for every pair of integers",
+    "change one of the three scales slightly",
+)
 
 
 def _weights(code: AddCode, columns: int) -> npt.NDArray[np.int8]:
@@ -62,11 +69,7 @@ def lower_add(ctx: Context, site: SumSite) -> LoweredLayer:
     gain = b.q.scale / site.output_tensor.q.scale
     codes = find_codes(site.reference, a.q.scale / b.q.scale, gain, site.spec, work)
     if codes is None:
-        raise site.refuse(
-            f"no integers with up to {STEPS[-1]} steps were found that give the reference's sum "
-            "for every pair",
-            "change one of the three scales slightly",
-        )
+        raise site.refuse(SUMS_FOUND, f"none were found with up to {STEPS[-1]} steps")
     words = ctx.tensor_words(site.output)
     return LoweredLayer(
         name=site.op.name,

@@ -13,11 +13,12 @@ from sw import golden, ir
 from sw.compiler.exact.averages import find_codes
 from sw.compiler.exact.parts import Part
 from sw.compiler.graph.partition import offset, zero_point
+from sw.compiler.graph.refusals import Rule
 from sw.compiler.lowering.site import Site
 from sw.golden.primitives import divide_round_half_away, multiply_by_quantized_multiplier
 from sw.golden.requantisation import Requantisation
 
-__all__ = ["Areas", "AverageSite"]
+__all__ = ["AXES", "WHOLE_WINDOWS", "Areas", "AverageSite"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,17 @@ class Areas:
         return range(0, self.count[0] * self.stride[0], self.stride[0])
 
 
+WHOLE_WINDOWS = Rule(
+    "The windows of an average must not reach into padding, which does not count, so that all are "
+    "of one size",
+    "use padding VALID",
+)
+AXES = Rule(
+    "An average must be over dimensions that follow each other, without batch and channels",
+    "average over height, width or both of them",
+)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AverageSite(Site):
     """Average over windows of an image, or over all of it."""
@@ -71,18 +83,11 @@ class AverageSite(Site):
         shape = self.view.tensor.shape
         if isinstance(self.op, ir.AveragePool2D):
             if self.op.padding != ir.NO_PADDING:
-                raise self.refuse(
-                    "its windows reach into padding, which does not count: they are of several "
-                    "sizes",
-                    "use padding VALID",
-                )
+                raise self.refuse(WHOLE_WINDOWS, f"the padding is {self.op.padding}")
             return Areas(size=(shape[1], shape[2]), window=self.op.window, stride=self.op.stride)
         axes = self.op.axes
         if not axes or axes != tuple(range(max(1, axes[0]), min(axes[-1] + 1, len(shape) - 1))):
-            raise self.refuse(
-                f"it averages over axes {axes} of {shape}",
-                "average over height, width or both of them",
-            )
+            raise self.refuse(AXES, f"it averages over axes {axes} of {shape}")
         before, here, behind = (
             math.prod(shape[part])
             for part in (slice(1, axes[0]), slice(axes[0], axes[-1] + 1), slice(axes[-1] + 1, -1))

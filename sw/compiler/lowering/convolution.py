@@ -14,14 +14,19 @@ from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.guarded import guarded_commands
 from sw.compiler.lowering.layers import Geometry, LoweredLayer
 from sw.compiler.lowering.padded import Part, lower_padded
-from sw.compiler.lowering.products import PIXELS_IN_PARTS, as_layer, product_commands
+from sw.compiler.lowering.products import (
+    PIXELS_IN_PARTS,
+    SUMS_FIT,
+    as_layer,
+    product_commands,
+)
 from sw.compiler.lowering.reading_order import (
     contiguous_read,
     fits,
     plain_read,
     read_in_parts,
 )
-from sw.compiler.lowering.site import WeightedSite, beyond_int8
+from sw.compiler.lowering.site import WHOLE_PIXELS, WeightedSite, beyond_int8
 
 __all__ = ["lower_convolution", "lower_fully_connected"]
 
@@ -66,8 +71,7 @@ def lower_fully_connected(ctx: Context, site: WeightedSite) -> LoweredLayer:
     view, size = site.view, site.matrix.shape[1]
     if size % view.channels or view.tensor.size % size:
         raise site.refuse(
-            f"it reads {size} elements of a tensor with {view.channels} channels",
-            "flatten whole images only",
+            WHOLE_PIXELS, f"it reads {size} elements of a tensor with {view.channels} channels"
         )
     pixels = size // view.channels
     rows = view.tensor.size // size
@@ -147,7 +151,7 @@ def _reads(
             reads[key] = find(again)
         read = reads[key]
         if read is None:
-            raise site.refuse("no order of reading visits its words twice", "report this")
+            raise site.refuse(SUMS_FIT, "no order of reading visits its words twice")
         return read
 
     return read_for

@@ -15,20 +15,23 @@ from hw.contract.blocks import Block
 from hw.contract.modes import Mode, minimum_steps
 from hw.contract.taps import window_ages, window_steps
 from sw import ir
+from sw.compiler.graph.refusals import Rule
 from sw.compiler.lowering.by_words import lower_by_words
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import (
+    WEIGHTS_SPLIT,
     Command,
     Geometry,
     LoweredLayer,
     Trail,
     blocks_of,
     distribute,
+    furthest,
 )
 from sw.compiler.lowering.site import WeightedSite
 from sw.compiler.lowering.turns import MAX_COUNT
 
-__all__ = ["lower_depthwise", "place_weights", "supports"]
+__all__ = ["INPUT_SIZE", "lower_depthwise", "place_weights", "supports"]
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,13 @@ def _fields(
     }
 
 
+INPUT_SIZE = Rule(
+    f"The input of a depthwise convolution of up to 3x3 must be at most {MAX_COUNT}x{MAX_COUNT} "
+    "pixels",
+    "use smaller images",
+)
+
+
 def lower_depthwise(ctx: Context, site: WeightedSite) -> LoweredLayer:
     """Lower a depthwise convolution."""
     op, y = site.op, site.output_tensor
@@ -155,10 +165,8 @@ def lower_depthwise(ctx: Context, site: WeightedSite) -> LoweredLayer:
     if window is None:
         return lower_by_words(ctx, site)
     height, width, channels = site.view.tensor.shape[1:]
-    if max(height, width) > 256:
-        raise site.refuse(
-            f"its input is {height}x{width}, larger than 256x256", "use smaller images"
-        )
+    if max(height, width) > MAX_COUNT:
+        raise site.refuse(INPUT_SIZE, f"it is {height}x{width}")
     (top, _), (left, _) = window.padding
     words = ctx.words(channels)
     pitch = width * words
@@ -231,10 +239,7 @@ def _commands(
     for group, code in zip(kernels, blocks_of(site.codes, kernels.shape[1]), strict=True):
         placed = place_weights(Mode(fields["mode"]), bool(fields["odd"]), group)
         if placed is None:
-            raise site.refuse(
-                "a weight less its zero point is further beyond int8 than the device can split",
-                "quantise the network with symmetric (int8) weights",
-            )
+            raise site.refuse(WEIGHTS_SPLIT, f"one is {furthest(group)}")
         blocks.append(
             Block(multiplier=code.multiplier, shift=code.shift, bias=code.bias, weights=placed)
         )

@@ -107,4 +107,4 @@ def _lower(ctx: Context, site: Site) -> LoweredLayer:
         case SumSite():
             return lower_add(ctx, site)
         case _:
-            raise site.refuse("the device does not run this operator", "remove it")
+            raise AssertionError(f"{site.where} is no layer of the device")

@@ -16,7 +16,7 @@ from sw.compiler.input.geometry import FirstLayer
 from sw.compiler.input.reads import ColumnGroup
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer
-from sw.compiler.lowering.products import as_layer, product_commands
+from sw.compiler.lowering.products import SUMS_FIT, as_layer, product_commands
 from sw.compiler.lowering.reading_order import step_limit
 from sw.compiler.lowering.site import WeightedSite, beyond_int8
 from sw.compiler.program.layout import InputLayout
@@ -66,9 +66,9 @@ def lower_first_layer(ctx: Context, site: WeightedSite) -> list[tuple[InputLayou
     taps = site.kernel[0] * site.kernel[1] * site.view.tensor.shape[3]
     if taps > ctx.config.rows * step_limit(ctx.config):
         raise site.refuse(
+            SUMS_FIT,
             f"a sum of {taps} products per output channel is more than the weight memory has steps "
-            f"for ({step_limit(ctx.config)})",
-            "reduce the number of input channels, or choose a core with a larger weight_depth",
+            f"for, {step_limit(ctx.config)}",
         )
     weights = _dense_weights(site)
     first = _geometry(ctx, site, weights)

@@ -19,15 +19,21 @@ import numpy.typing as npt
 from hw.contract.blocks import Block
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode, minimum_steps
+from sw.compiler.graph.refusals import Rule
 from sw.compiler.lowering.addition import rectangles
 from sw.compiler.lowering.layers import Command
 from sw.compiler.lowering.turns import MAX_COUNT
 from sw.compiler.program.tensors import Place
 
-__all__ = ["HALF", "Frame", "Rows", "framed"]
+__all__ = ["HALF", "PADDED_SIZE", "Frame", "Rows", "framed"]
 
 HALF = 1 << 30
 """Multiplier of one half: twice a value, scaled by it, is that value, whichever way is rounded."""
+
+PADDED_SIZE = Rule(
+    f"An input with its padding must be at most {MAX_COUNT}x{MAX_COUNT} pixels",
+    "use smaller images",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

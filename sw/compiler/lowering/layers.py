@@ -16,10 +16,14 @@ from hw.contract.modes import Mode
 from hw.contract.requantiser import BIAS_BITS
 from hw.contract.words import ADDRESS_BITS
 from sw.compiler.exact.requantiser import Codes
-from sw.compiler.graph.refusals import Refused
+from sw.compiler.graph.refusals import Refused, Rule
+from sw.compiler.lowering.turns import MAX_COUNT
 from sw.compiler.program.tensors import Place
 
 __all__ = [
+    "DESCRIPTOR_ROOM",
+    "OUTPUT_SIZE",
+    "WEIGHTS_SPLIT",
     "Command",
     "Geometry",
     "LoweredLayer",
@@ -27,6 +31,7 @@ __all__ = [
     "Where",
     "blocks_of",
     "distribute",
+    "furthest",
     "scratch_place",
 ]
 
@@ -38,6 +43,21 @@ SCRATCH = -1
 
 MOST_TENSORS = 1 << 24
 """More than a network has."""
+
+MOST_STEP = (1 << ADDRESS_BITS) - 1
+"""Words: the greatest distance that a descriptor can have."""
+
+OUTPUT_SIZE = Rule(
+    f"An output must be at most {MAX_COUNT}x{MAX_COUNT} pixels", "use smaller images"
+)
+WEIGHTS_SPLIT = Rule(
+    "A weight less its zero point must not be further beyond int8 than the device can split it",
+    "quantise the network with symmetric (int8) weights",
+)
+DESCRIPTOR_ROOM = Rule(
+    "Counts and distances in memory must have room in a descriptor",
+    "use smaller images or fewer channels",
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,9 +105,18 @@ class Command:
         """Blocks that are run, each over all windows."""
         return int(self.fields["blocks"])
 
+    def _fields(self) -> dict[str, Any]:
+        """Return the fields, with anything for the way to a next row that there is not."""
+        alone = self.fields["height"] == 1 and abs(self.fields.get("step_row", 0)) > MOST_STEP
+        return {**self.fields, "step_row": 0} if alone else dict(self.fields)
+
+    def check(self) -> None:
+        """Raise ValueError if a descriptor has no room, wherever tensors are."""
+        Descriptor(last=False, input_base=0, output_base=0, **self._fields())
+
     def descriptor(self, addresses: Mapping[int, int], *, last: bool = False) -> Descriptor:
         """Return the descriptor for given addresses of tensors."""
-        fields = dict(self.fields)
+        fields = self._fields()
         base = addresses[self.input] + self.input_offset
         if self.second is not None:
             there = addresses[self.second] + self.second_offset - base
@@ -206,15 +235,23 @@ class LoweredLayer:
         """
         for command in self.commands:
             try:
-                Descriptor(last=False, input_base=0, output_base=0, **command.fields)
+                command.check()
             except ValueError as error:
-                rule = f"a descriptor has no room for it ({error}); use smaller images or channels"
-                raise Refused({self.name: rule}, f"operator {self.name!r} ({self.kind})") from None
+                raise Refused(
+                    {self.name: DESCRIPTOR_ROOM.broken(str(error))},
+                    f"operator {self.name!r} ({self.kind})",
+                ) from None
 
     @property
     def steps(self) -> int:
         """Cycles that the array needs for the whole layer."""
         return sum(c.steps * c.windows * c.passes for c in self.commands)
+
+
+def furthest(weights: Ints) -> int:
+    """Return the weight that is the furthest beyond int8."""
+    values = weights.ravel()
+    return int(values[np.argmax(np.abs(values))])
 
 
 def scratch_place(output: Place, number: int = 0) -> Place:

@@ -13,21 +13,27 @@ import numpy as np
 from hw.contract.blocks import Block
 from hw.contract.modes import Mode, minimum_steps
 from sw import ir
+from sw.compiler.graph.refusals import Rule
 from sw.compiler.lowering.addition import rectangles
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.frames import HALF, Frame, Rows, framed
+from sw.compiler.lowering.frames import HALF, PADDED_SIZE, Frame, Rows, framed
 from sw.compiler.lowering.layers import Command, LoweredLayer, scratch_place
 from sw.compiler.lowering.maximum_site import MaximumSite
 from sw.compiler.lowering.turns import MAX_COUNT
 from sw.compiler.program.tensors import Place
 
-__all__ = ["lower_maximum"]
+__all__ = ["PIXEL_WORDS", "lower_maximum"]
 
 LOWEST = -128
 """What padding is: less than nothing."""
 
 FRAME = 1
 """Number of the scratch place with padding."""
+
+
+PIXEL_WORDS = Rule(
+    f"A pixel of MAX_POOL_2D must have at most {MAX_COUNT} words of memory", "use fewer channels"
+)
 
 
 def lower_maximum(ctx: Context, site: MaximumSite) -> LoweredLayer:
@@ -39,12 +45,12 @@ def lower_maximum(ctx: Context, site: MaximumSite) -> LoweredLayer:
     commands: list[Command] = []
     if max(height, *size) > MAX_COUNT or width + max(op.padding[1]) > MAX_COUNT:
         raise site.refuse(
-            f"its input with padding is {height}x{width + max(op.padding[1])}, larger than "
-            f"{MAX_COUNT}x{MAX_COUNT}",
-            "use smaller images",
+            PADDED_SIZE,
+            f"its input with padding is {height}x{width + max(op.padding[1])}, its output "
+            f"{size[0]}x{size[1]}",
         )
     if words > MAX_COUNT:
-        raise site.refuse(f"its pixels are {words} words, more than {MAX_COUNT}", "use less")
+        raise site.refuse(PIXEL_WORDS, f"it has {words}")
     if op.padding != ir.NO_PADDING:
         (top, bottom), (left, right) = op.padding
         frame = Frame(

@@ -18,7 +18,7 @@ from sw import ir
 from sw.compiler.graph.partition import zero_point
 from sw.compiler.input.reads import SystolicRead, dense_read
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.frames import Frame, Rows, framed
+from sw.compiler.lowering.frames import PADDED_SIZE, Frame, Rows, framed
 from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer, Trail, Where, scratch_place
 from sw.compiler.lowering.products import as_layer, product_commands
 from sw.compiler.lowering.site import WeightedSite, beyond_int8
@@ -97,9 +97,7 @@ def frame_of(site: WeightedSite, words: int, first: int, end: int) -> tuple[Fram
     )
     if frame.pitch > MAX_COUNT or frame.rows > MAX_COUNT:
         raise site.refuse(
-            f"its input with padding is {height}x{frame.pitch}, larger than {MAX_COUNT}x"
-            f"{MAX_COUNT}",
-            "use smaller images",
+            PADDED_SIZE, f"its input with padding is {frame.rows}x{frame.pitch}"
         )
     return frame, row, max(0, start - row) * frame.pitch * words
 

@@ -11,15 +11,23 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from hw.contract.modes import Mode
+from sw.compiler.graph.refusals import Rule
 from sw.compiler.lowering.addition import add_parts
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import Command, LoweredLayer, scratch_place
 from sw.compiler.lowering.site import WeightedSite
 
-__all__ = ["clamped", "lower_in_pieces", "refuse_reread", "split"]
+__all__ = ["RUN_TWICE", "clamped", "lower_in_pieces", "refuse_reread", "split"]
 
 PIECES = 1
 """Number of the scratch place: a layer may have another one for itself."""
+
+
+RUN_TWICE = Rule(
+    "Where a channel has no integers that are right for all of its sums, the blocks of the layer "
+    "must be able to run twice",
+    "use a slightly larger output scale",
+)
 
 
 def lower_in_pieces(
@@ -84,9 +92,8 @@ def refuse_reread(site: WeightedSite, commands: Iterable[Command]) -> None:
     if again or (encoded.guards and encoded.pieces):
         channel = site.reference.name(min(encoded.pieces or encoded.guards))
         raise site.refuse(
-            f"output channel {channel} has no integers that are right for all of its sums, and "
-            "this layer's blocks do not run twice",
-            "use a slightly larger output scale",
+            RUN_TWICE,
+            f"output channel {channel} has no integers that are right for all of its sums",
         )
 
 

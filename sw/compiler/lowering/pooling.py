@@ -11,18 +11,27 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.contract.blocks import Block
+from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode, minimum_steps
 from sw.compiler.exact.parts import Part
+from sw.compiler.graph.refusals import Rule
 from sw.compiler.input.reads import dense_read
 from sw.compiler.lowering.addition import add_parts
 from sw.compiler.lowering.average_site import AverageSite
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Command, LoweredLayer, scratch_place
+from sw.compiler.lowering.layers import OUTPUT_SIZE, Command, LoweredLayer, scratch_place
 from sw.compiler.lowering.reading_order import fits, step_limit
 from sw.compiler.lowering.turns import MAX_COUNT
 from sw.compiler.program.tensors import Place
 
-__all__ = ["lower_average"]
+__all__ = [
+    "AVERAGED_PIXELS",
+    "AVERAGES_FOUND",
+    "WINDOW_FITS",
+    "lower_average",
+    "most_pixels",
+    "most_window_pixels",
+]
 
 IDLE_STEPS = 3
 MAX_PIXELS = 256
@@ -32,13 +41,35 @@ MOST_ROWS = 64
 """Rows of outputs that are made by a command each."""
 
 
+AVERAGES_FOUND = Rule(
+    "The core must have integers that give the reference's average for every sum of pixels",
+    "change the output's scale slightly",
+)
+AVERAGED_PIXELS = Rule(
+    f"An average of an image, its rows or columns must be over at most {MAX_PIXELS} pixels, which "
+    "fit the weight memory",
+    "use smaller images",
+)
+WINDOW_FITS = Rule(
+    "The pixels of an averaged window must fit the weight memory",
+    "use smaller windows, or several layers",
+)
+
+
+def most_pixels(config: CoreConfig) -> int:
+    """Return the pixels that an average of an image, its rows or columns may be over."""
+    return min(MAX_PIXELS, step_limit(config) - IDLE_STEPS)
+
+
+def most_window_pixels(config: CoreConfig) -> int:
+    """Return the pixels that averaged windows may have."""
+    return step_limit(config) // config.lanes
+
+
 def lower_average(ctx: Context, site: AverageSite) -> LoweredLayer:
     """Lower an average over an image, some of its dimensions, or windows."""
     if site.codes is None:
-        raise site.refuse(
-            f"no integers give the reference's average of {site.pixels} pixels for every sum",
-            "change the output's scale slightly",
-        )
+        raise site.refuse(AVERAGES_FOUND, f"there are none for {site.pixels} pixels")
     output, scratch = site.output, scratch_place(site.output)
     commands: list[Command] = []
     for number, part in enumerate(site.codes):
@@ -76,12 +107,9 @@ def _of_columns(ctx: Context, site: AverageSite, part: Part, output: Place) -> I
     columns = 1 if areas.whole else areas.size[1]
     pitch = columns * words
     steps = site.pixels + max(IDLE_STEPS, minimum_steps(Mode.POOL) - site.pixels)
-    limit = min(1024, ctx.config.weight_depth)
-    if site.pixels > MAX_PIXELS or steps > limit:
-        raise site.refuse(
-            f"it averages {site.pixels} pixels, more than {min(MAX_PIXELS, limit - IDLE_STEPS)}",
-            "use smaller images",
-        )
+    most = most_pixels(ctx.config)
+    if site.pixels > most:
+        raise site.refuse(AVERAGED_PIXELS, f"it averages {site.pixels}, and the core {most}")
     weights = np.zeros((steps, 2, ctx.config.columns), np.int8)
     weights[: site.pixels, 1] = part.factor
     for number, row in enumerate(areas.rows):
@@ -118,15 +146,11 @@ def _of_windows(ctx: Context, site: AverageSite, part: Part, output: Place) -> I
     )
     if not fits(read, config):
         raise site.refuse(
-            f"it averages windows of {site.pixels} pixels, more than "
-            f"{step_limit(config) // config.lanes}",
-            "use smaller windows, or several layers",
+            WINDOW_FITS,
+            f"it has {site.pixels} pixels, and the core takes {most_window_pixels(config)}",
         )
     if max(height, width) > MAX_COUNT:
-        raise site.refuse(
-            f"its output is {height}x{width}, larger than {MAX_COUNT}x{MAX_COUNT}",
-            "use smaller images",
-        )
+        raise site.refuse(OUTPUT_SIZE, f"it is {height}x{width}")
     weights = np.tile(np.diag(np.full(config.columns, part.factor)), (site.pixels, 1))
     block = _block(part, weights.reshape(read.steps, 2, config.columns).astype(np.int8))
     for word in range(words):

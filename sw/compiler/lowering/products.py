@@ -12,20 +12,37 @@ from common.arrays import Ints
 from hw.contract.blocks import Block
 from hw.contract.modes import Mode
 from sw.compiler.exact.requantiser import Codes
+from sw.compiler.graph.refusals import Rule
 from sw.compiler.input.reads import SystolicRead
 from sw.compiler.lowering.context import Context
-from sw.compiler.lowering.layers import Command, Geometry, LoweredLayer, blocks_of, distribute
+from sw.compiler.lowering.layers import (
+    OUTPUT_SIZE,
+    WEIGHTS_SPLIT,
+    Command,
+    Geometry,
+    LoweredLayer,
+    blocks_of,
+    distribute,
+    furthest,
+)
 from sw.compiler.lowering.reading_order import fits, step_limit
 from sw.compiler.lowering.site import WeightedSite
+from sw.compiler.lowering.turns import MAX_COUNT
 from sw.compiler.program.tensors import Place
 
-__all__ = ["PIXELS_IN_PARTS", "Route", "as_layer", "product_commands"]
+__all__ = ["PIXELS_IN_PARTS", "SUMS_FIT", "Route", "as_layer", "product_commands"]
 
 MOST_BLOCKS = 256
 """Of a descriptor."""
 
 PIXELS_IN_PARTS = 64
 """Most pixels of an output whose sums are made in parts: their weights come anew for each."""
+
+SUMS_FIT = Rule(
+    "The products of an output must fit the weight memory, but in 1x1 convolutions and fully "
+    f"connected layers of at most {PIXELS_IN_PARTS} output pixels, whose sums are made in parts",
+    "reduce the number of input channels, or choose a core with a larger weight_depth",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +140,7 @@ def product_commands(
         for group, read, code in (parts[i] for i in run):
             placed = distribute(group, read.slots)
             if placed is None:
-                raise site.refuse(
-                    "a weight less its zero point is further beyond int8 than the device can split",
-                    "quantise the network with symmetric (int8) weights",
-                )
+                raise site.refuse(WEIGHTS_SPLIT, f"one is {furthest(group)}")
             blocks += [
                 Block(multiplier=code.multiplier, shift=code.shift, bias=code.bias, weights=part)
                 for part in np.split(placed, read.parts)
@@ -156,18 +170,15 @@ def _command(
     height, width = size
     if not fits(read, ctx.config):
         raise site.refuse(
+            SUMS_FIT,
             f"a sum of {2 * read.steps} products per output channel takes {read.steps} steps of "
-            f"weights, the weight memory holds {step_limit(ctx.config)}, and sums in parts are for "
-            f"1x1 convolutions and fully connected layers of at most {PIXELS_IN_PARTS} output "
-            f"pixels, not for {height}x{width}",
-            "reduce the number of input channels, or choose a core with a larger weight_depth",
+            f"weights, the weight memory holds {step_limit(ctx.config)}, and the output is "
+            f"{height}x{width}",
         )
     # The parts of a sum are read like the windows of a row.
     partial = {"partial": True, "width": read.parts, "height": 1, "input_zero_point": 0}
-    if height > 256 or width > 256:
-        raise site.refuse(
-            f"its output is {height}x{width}, larger than 256x256", "use smaller images"
-        )
+    if max(height, width) > MAX_COUNT:
+        raise site.refuse(OUTPUT_SIZE, f"it is {height}x{width}")
     return Command(
         fields={
             "mode": Mode.SYSTOLIC,

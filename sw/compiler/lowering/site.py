@@ -17,15 +17,40 @@ from common.errors import UnsupportedError
 from sw import golden, ir
 from sw.compiler.exact.guards import Guard
 from sw.compiler.exact.reference import ChannelSums, Reference
-from sw.compiler.exact.requantisation import Encoded, encode, nominal_codes, reach_of
+from sw.compiler.exact.requantisation import (
+    WITHIN_REACH,
+    Encoded,
+    encode,
+    nominal_codes,
+    reach_of,
+)
 from sw.compiler.exact.requantiser import Codes, RequantiserSpec
 from sw.compiler.exact.sums import reference_table
 from sw.compiler.graph.partition import View, as_stored, refusal, zero_point
+from sw.compiler.graph.refusals import Rule
 from sw.compiler.program.tensors import Place
 from sw.golden.elementwise import Addition
 from sw.golden.requantisation import Requantisation
 
-__all__ = ["Guarded", "InPieces", "Site", "SumSite", "WeightedSite", "beyond_int8"]
+__all__ = [
+    "SAME_SHAPE",
+    "WHOLE_PIXELS",
+    "Guarded",
+    "InPieces",
+    "Site",
+    "SumSite",
+    "WeightedSite",
+    "beyond_int8",
+]
+
+
+WHOLE_PIXELS = Rule(
+    "A fully connected layer must read whole pixels of the stored tensor",
+    "flatten whole images only",
+)
+SAME_SHAPE = Rule(
+    "Two computed operands must both have the output's shape", "make both of the same shape"
+)
 
 
 class InPieces(UnsupportedError):
@@ -95,9 +120,9 @@ class Site:
         """Name of the operator in errors."""
         return f"operator {self.op.name!r} ({self.op.kind})"
 
-    def refuse(self, rule: str, remedy: str) -> UnsupportedError:
+    def refuse(self, rule: Rule, found: str) -> UnsupportedError:
         """Return the error for an operator that the device cannot run."""
-        return refusal(self.graph, self.op, rule, remedy)
+        return refusal(self.graph, self.op, rule, found)
 
     @cached_property
     def requantisation(self) -> Requantisation:
@@ -187,8 +212,7 @@ class WeightedSite(Site):
             size, channels = self.matrix.shape[1], self.view.channels
             if size % channels:
                 raise self.refuse(
-                    f"it reads {size} elements of a tensor with {channels} channels",
-                    "flatten whole images only",
+                    WHOLE_PIXELS, f"it reads {size} elements of a tensor with {channels} channels"
                 )
             input_range = np.tile(known, (1, size // channels))[:, None, :]
         bias = np.zeros(len(self.matrix), np.int64)
@@ -232,7 +256,7 @@ class WeightedSite(Site):
         for channel in guards:
             name = self.reference.name(channel)
             reach = reach_of(codes, self.sums, channel, self.spec, name)
-            raise Guarded(f"{self.where}: {reach}; use fewer input channels or smaller weights")
+            raise Guarded(f"{self.where}: {WITHIN_REACH.broken(reach)}")
         return codes
 
     @property
@@ -252,7 +276,7 @@ class WeightedSite(Site):
         for channel in encoded.pieces:
             raise InPieces(
                 f"{self.where}: output channel {self.reference.name(channel)} has no multiplier "
-                "that is right for all of its outputs; use a slightly larger output scale"
+                "that is right for all of its outputs"
             )
         return encoded.codes, encoded.guards
 
@@ -291,9 +315,7 @@ class SumSite(Site):
         """
         a, b = (view.tensor for view in self.operands)
         if a.shape != b.shape or a.shape != self.output_tensor.shape:
-            raise self.refuse(
-                f"its operands are {a.shape} and {b.shape}", "make both of the same shape"
-            )
+            raise self.refuse(SAME_SHAPE, f"its operands are {a.shape} and {b.shape}")
         reference: Addition = golden.arguments(self.graph, self.op)["addition"]
         return replace(
             reference,

@@ -12,9 +12,16 @@ from sw import golden
 from sw.compiler.exact.tables import TableCodes, find_table_codes
 from sw.compiler.graph.operands import activations
 from sw.compiler.graph.partition import offset, zero_point
+from sw.compiler.graph.refusals import Rule
 from sw.compiler.lowering.site import Site
 
-__all__ = ["TableSite"]
+__all__ = ["OUTPUTS_FOUND", "TableSite"]
+
+
+OUTPUTS_FOUND = Rule(
+    "The core must have integers that give the reference's output for every input, in each channel",
+    "change the output's scale slightly",
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,10 +79,7 @@ class TableSite(Site):
         if proven and len(proven) == len(parts):
             return proven
         name = found if self.names is None else self.names[found]
-        raise self.refuse(
-            f"no integers were found that give the reference's outputs in channel {name}",
-            "change the output's scale slightly",
-        )
+        raise self.refuse(OUTPUTS_FOUND, f"none were found for channel {name}")
 
     def _bent(self) -> tuple[Ints, ...]:
         """Return tables whose sum, less zero points, are the outputs, each of lines and a clamp.

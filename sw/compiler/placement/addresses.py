@@ -8,15 +8,22 @@ from dataclasses import dataclass, field
 
 from common.errors import UnsupportedError
 from sw.compiler.exact.budget import Budget
+from sw.compiler.graph.refusals import Rule
 from sw.compiler.lowering.layers import Trail
 
-__all__ = ["WORK", "Buffer", "MemoryPlan", "NoArrangement", "plan_memory"]
+__all__ = ["MEMORY", "WORK", "Buffer", "MemoryPlan", "NoArrangement", "plan_memory"]
 
 TRIES = 400
 """Orders of placement tried when the obvious ones leave gaps."""
 
 WORK = 1_000_000
 """What looking for addresses may do; the trials for a network of 60 tensors take a sixth."""
+
+
+MEMORY = Rule(
+    "The tensors that are needed at one time, or their rows, must fit the activation memory",
+    "use smaller images or a smaller width multiplier",
+)
 
 
 class NoArrangement(UnsupportedError):
@@ -26,15 +33,17 @@ class NoArrangement(UnsupportedError):
     ----------
     excess : int
         Words that are missing.
+    broken : str
+        The rule, with what was found.
     """
 
     def __init__(self, words: int, depth: int, word_bytes: int) -> None:
         kilobytes = word_bytes / 1024
-        super().__init__(
+        self.broken = MEMORY.broken(
             f"no arrangement of the tensors was found in {depth * kilobytes:.0f} KB of activation "
-            f"memory; the best takes {words * kilobytes:.0f} KB; use smaller images or a smaller "
-            "width multiplier"
+            f"memory, the best takes {words * kilobytes:.0f} KB"
         )
+        super().__init__(self.broken)
         self.excess = words - depth
 
 
@@ -175,11 +184,11 @@ def check(buffers: Sequence[Buffer], depth: int, ring_minimum: int, word_bytes: 
             f"{b.name} ({b.words * kilobytes:.0f} KB)"
             for b in sorted(crowd, key=lambda b: -b.words)[:2]
         )
-        raise UnsupportedError(
+        raise UnsupportedError(MEMORY.broken(
             f"{names} must be in memory at the same time: the network needs at least "
             f"{(bound + ring_minimum) * kilobytes:.0f} KB of activation memory and the core has "
-            f"{depth * kilobytes:.0f} KB; use smaller images or a smaller width multiplier"
-        )
+            f"{depth * kilobytes:.0f} KB"
+        ))
     return bound
 
 

@@ -10,7 +10,14 @@ from sw.compiler.exact.budget import Budget
 from sw.compiler.graph.refusals import Refused
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.layers import LoweredLayer, Trail
-from sw.compiler.placement.addresses import WORK, Buffer, MemoryPlan, NoArrangement, plan_memory
+from sw.compiler.placement.addresses import (
+    MEMORY,
+    WORK,
+    Buffer,
+    MemoryPlan,
+    NoArrangement,
+    plan_memory,
+)
 from sw.compiler.placement.chains import Segment
 from sw.compiler.placement.segments import Division, Needs
 from sw.compiler.program.layout import InputLayout
@@ -105,7 +112,7 @@ class Arranger:
     def shortage(self) -> UnsupportedError:
         """Return the error that says how much memory would be enough, or that there are gaps."""
         if self.gaps is not None:
-            return Refused({_largest(self.ctx, self.needs.layers): str(self.gaps)})
+            return Refused({_largest(self.ctx, self.needs.layers): self.gaps.broken})
         needed = self.division.least(self.limit)
         fitting = self.division.best(needed)
         assert fitting is not None
@@ -127,14 +134,13 @@ def _shortage(ctx: Context, segment: Segment, words: int) -> UnsupportedError:
     where = f"layer {first.name!r}" if first is last else (
         f"layers {first.name!r} to {last.name!r}, run row by row,"
     )
-    text = (
+    found = (
         f"{where} and the tensors that are kept meanwhile take "
         f"{words * kilobytes:.0f} KB: the network needs at least "
         f"{(words + RING_MINIMUM) * kilobytes:.0f} KB of activation memory and the core has "
-        f"{ctx.config.memory_depth * kilobytes:.0f} KB; use smaller images or a smaller width "
-        "multiplier"
+        f"{ctx.config.memory_depth * kilobytes:.0f} KB"
     )
-    return Refused({_largest(ctx, segment.layers): text})
+    return Refused({_largest(ctx, segment.layers): MEMORY.broken(found)})
 
 
 def _largest(ctx: Context, layers: Sequence[LoweredLayer]) -> str:

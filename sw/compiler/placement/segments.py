@@ -84,6 +84,9 @@ class Division:
         Segments are single layers, unless one of them does not fit by itself.
         """
         count = len(self.needs.layers)
+        if any(self._segment(n, n + 1) is None for n in range(count)):
+            # It reads rows of an input that is never whole, and has no rows of its own.
+            return None
         tight = [self._words(n, n + 1) > limit for n in range(count)]
         # Per number of layers done: cost, and the last segment with where it began.
         best: list[tuple[float, int, Segment] | None] = [None] * (count + 1)

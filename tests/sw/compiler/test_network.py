@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from common.errors import UnsupportedError
 from sim.functional import run_plan
 from sw import golden, host_report, importer
 from sw.compiler import Plan, compile_graph, compile_network, load_plan, save_plan
+from sw.compiler.placement.addresses import MEMORY
 from sw.compiler.program.plan import SECTOR
 from sw.compiler.timing import predict
 from sw.driver import NetworkDevice, open_device
@@ -160,3 +162,27 @@ def test_float_input_of_two_conversions() -> None:
     got = run_plan(plan, {x: value}, seed=1)
     for index in graph.outputs:
         assert got[index].tobytes() == expected[index].tobytes() == judge.tensor(index).tobytes()
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_single_rows_have_no_way_to_the_next(first: bool) -> None:
+    """The stride would lead further than a descriptor can say."""
+    net = NetworkBuilder(seed=1)
+    x = net.input((1, 64, 254, 1))
+    x = x if first else net.conv_2d(x, 8)
+    y = net.conv_2d(x, 8, kernel=(9, 3), stride=(64, 1), padding="VALID")
+    data = net.build(outputs=[y])
+    plan = compile_network(importer.loads(data, "test"), CONFIG)
+    # What is in front of it does not fit.
+    assert [op.name for op in plan.host] == ["conv_2d_0"] * (not first)
+    check_plan(data, plan, core=False)
+
+
+@pytest.mark.slow
+def test_layers_without_rows_read_no_streamed_input() -> None:
+    """Sums in parts: the input is in memory as a whole, or the host computes."""
+    net = NetworkBuilder(seed=1)
+    y = net.conv_2d(net.input((1, 100, 2, 9)), 500, kernel=(5, 9), stride=(2, 3))
+    small = replace(CONFIG, memory_depth=4096)
+    (op,) = compile_network(importer.loads(net.build(outputs=[y]), "test"), small).host
+    assert op.rule.startswith(MEMORY.sentence)

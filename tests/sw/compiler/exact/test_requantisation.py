@@ -155,7 +155,7 @@ def test_output_ranges_enclose_outputs() -> None:
 
 
 def test_left_shifts_that_overflow_are_refused() -> None:
-    with pytest.raises(UnsupportedError, match="a multiplier of 1 or more overflows int32"):
+    with pytest.raises(UnsupportedError, match="of 1 or more must not make sums overflow"):
         coded(reference(1503238553, 12), [127] * 40, 0)
 
 

@@ -114,7 +114,7 @@ def test_refused_in_the_middle() -> None:
         return net.conv_2d(net.mul(x, net.constant((1, 4, 4, 8))), 8)
 
     message = refusal(make)
-    assert "'mul_1' (MUL)" in message and "the device does not run this operator" in message
+    assert "'mul_1' (MUL)" in message and "one operand must be computed" in message
 
 
 def test_nothing_for_the_device() -> None:
@@ -130,7 +130,7 @@ def test_too_many_input_channels() -> None:
         return y
 
     message = refusal(make)
-    assert "a sum of 1280 products per output channel" in message and "not for 9x9" in message
+    assert "a sum of 1280 products per output channel" in message and "the output is 9x9" in message
 
 
 def test_batches() -> None:
