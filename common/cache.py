@@ -23,6 +23,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
+from platformdirs import user_cache_dir
+
 from common import progress
 from common.errors import CacheError
 
@@ -31,7 +33,7 @@ try:
 except ImportError:  # Windows: the work may be done twice, the result is the same
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["directory", "entry", "exclusive", "key"]
+__all__ = ["directory", "entry", "exclusive", "key", "yowasp_environment"]
 
 CHECKSUMS = ".checksums"
 """File of an entry; other names that begin with a dot are the file system's, and do not count."""
@@ -67,6 +69,34 @@ def directory() -> Path:
         raise CacheError(
             "there is no home folder to keep what is compiled in; set SEPARABLE_CACHE to a folder"
         ) from None
+
+
+def yowasp_environment() -> dict[str, str]:
+    """Return the environment for tools of YoWASP, which keep what they compile of themselves.
+
+    Where the home folder cannot be written to, they keep it in this cache.
+
+    Raises
+    ------
+    CacheError
+        If that cannot be written to either; they would end with a traceback after a minute.
+    """
+    theirs = "YOWASP_CACHE_DIR"
+    if theirs in os.environ or _is_writable(Path(user_cache_dir("YoWASP", appauthor=False))):
+        return dict(os.environ)
+    ours = directory() / "yowasp"
+    if not _is_writable(ours):
+        raise CacheError(
+            f"{ours} cannot be written, where tools are kept that are compiled once; set "
+            "SEPARABLE_CACHE to another folder"
+        )
+    return {**os.environ, theirs: str(ours)}
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether files can be put into a folder, made first if it is missing."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return there.is_dir() and os.access(there, os.W_OK)
 
 
 def key(parts: Iterable[str | bytes]) -> str:

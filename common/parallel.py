@@ -5,13 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import islice
 from typing import TypeVar
 
 from common.process import beginning
 
-__all__ = ["default_jobs", "parallel"]
+__all__ = ["default_jobs", "parallel", "under_way"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -61,6 +62,15 @@ def parallel(
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
+
+
+def under_way(names: Sequence[str], done: Collection[int], jobs: int) -> str:
+    """Return the names of the items that are worked on, given those that are ready.
+
+    They are begun in order, so these are the first ones of the others.
+    """
+    waiting = (name for number, name in enumerate(names) if number not in done)
+    return ", ".join(islice(waiting, jobs))
 
 
 def _end_with_parent() -> None:

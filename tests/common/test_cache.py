@@ -250,3 +250,38 @@ def test_a_damaged_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             assert board.cycle == expected
         assert library.read_bytes() == good
     assert len(compiled) == 2
+
+
+def test_tools_are_kept_where_it_can_be_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A read-only home: SEPARABLE_CACHE is all that has to be set, and said to be."""
+    name = "YOWASP_CACHE_DIR"
+    monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    assert name not in cache.yowasp_environment()
+    access = os.access
+
+    def read_only(path: os.PathLike[str], mode: int) -> bool:
+        return str(path) not in forbidden and access(path, mode)
+
+    (tmp_path / "home").mkdir()
+    (tmp_path / "cache").mkdir(exist_ok=True)
+    forbidden = {str(tmp_path / "home")}
+    monkeypatch.setattr(os, "access", read_only)
+    assert cache.yowasp_environment()[name] == str(tmp_path / "cache" / "yowasp")
+    forbidden.add(str(tmp_path / "cache"))
+    with pytest.raises(CacheError, match="set SEPARABLE_CACHE to another folder"):
+        cache.yowasp_environment()
+    monkeypatch.setenv(name, "somewhere")
+    assert cache.yowasp_environment()[name] == "somewhere"
+
+
+def test_a_folder_that_cannot_be_written_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SEPARABLE_CACHE", str(tmp_path / "file"))
+    found = cache.entry("kind", "name", lambda folder: (folder / "x").write_text("y") and None)
+    assert found == {"x": b"y"}
+    assert "SEPARABLE_CACHE names another folder" in caplog.text

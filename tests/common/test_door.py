@@ -79,11 +79,11 @@ def wait_for(what: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def check_end(process: subprocess.Popen[str]) -> None:
+def check_end(process: subprocess.Popen[str], code: int = 130) -> None:
     """Check that a command ends as it should."""
     try:
         output, errors = process.communicate(timeout=LONG)
-        assert process.returncode == 130, errors
+        assert process.returncode == code, errors
         assert output == ""
         assert errors in ("", "error: interrupted\n")
         wait_for(lambda: not members(process.pid))
@@ -135,7 +135,9 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks i
 
 @pytest.mark.slow
 @linux
-@pytest.mark.parametrize("everybody", [True, False])
+@pytest.mark.parametrize(("everybody", "number"), [
+    (True, signal.SIGINT), (False, signal.SIGINT), (False, signal.SIGTERM),
+])
 @pytest.mark.parametrize(
     "line",
     [
@@ -147,7 +149,9 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks i
     ],
     ids=lambda line: line[0],
 )
-def test_while_others_work_for_it(line: list[str], everybody: bool, tmp_path: Path) -> None:
+def test_while_others_work_for_it(
+    line: list[str], everybody: bool, number: int, tmp_path: Path
+) -> None:
     """A terminal sends the signal to its whole group, others to the command alone."""
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -160,8 +164,8 @@ def test_while_others_work_for_it(line: list[str], everybody: bool, tmp_path: Pa
     wait_for(lambda: process.poll() is not None or members(process.pid))
     # Tools and workers are in the middle of their own imports, or behind them.
     time.sleep(0.1 if everybody else 1)
-    (os.killpg if everybody else os.kill)(process.pid, signal.SIGINT)
-    check_end(process)
+    (os.killpg if everybody else os.kill)(process.pid, number)
+    check_end(process, 128 + number)
     assert not list(folder.iterdir())
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
 
