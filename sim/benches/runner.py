@@ -74,29 +74,34 @@ def build(component: Any, wave: Waves | None = None) -> dict[str, bytes]:
             flags=["--vpi", str(_control_file(folder)), *([] if wave is None else [wave.flag])],
         )
         names = None if wave is None else wave.names(folder)
-        share = Path(cocotb_tools.config.share_dir)
-        libraries = cocotb_tools.config.libs_dir
-        verilate.compile_design(
-            folder,
-            [
-                *verilate.support_sources("", "_threads", "_vpi", "_dpi", wave=wave),
-                share / "lib" / "verilator" / "verilator.cpp",
-                HERE / "board.cpp",
-            ],
-            folder / TOP,
-            [
-                f"-L{libraries}",
-                f"-Wl,-rpath,{libraries}",
-                "-lcocotbvpi_verilator",
-                # For ctypes, from within.
-                "-rdynamic",
-                *([] if wave is None else wave.compiler_flags),
-            ],
-        )
+        _compile(folder, wave)
         if names is not None:
             (folder / verilate.SIGNALS).write_text("\n".join(names))
 
     return cache.entry("cocotb", name, make, what=f"{verilate.COMPILING} for cocotb")
+
+
+def _compile(folder: Path, wave: Waves | None) -> None:
+    """Compile the translated bench, with cocotb's main."""
+    share = Path(cocotb_tools.config.share_dir)
+    libraries = cocotb_tools.config.libs_dir
+    verilate.compile_design(
+        folder,
+        [
+            *verilate.support_sources("", "_threads", "_vpi", "_dpi", wave=wave),
+            share / "lib" / "verilator" / "verilator.cpp",
+            HERE / "board.cpp",
+        ],
+        folder / TOP,
+        [
+            f"-L{libraries}",
+            f"-Wl,-rpath,{libraries}",
+            "-lcocotbvpi_verilator",
+            # For ctypes, from within.
+            "-rdynamic",
+            *([] if wave is None else wave.compiler_flags),
+        ],
+    )
 
 
 def _control_file(folder: Path) -> Path:
