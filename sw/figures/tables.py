@@ -13,7 +13,7 @@ from sw.explore import tables as explore_tables
 from sw.figures.explorer import points
 from sw.figures.operators import core_limits, core_rules, file_rules, supported
 from sw.figures.store import Figures, lookup
-from sw.figures.times import COMMANDS, PLACED
+from sw.figures.times import COMMANDS
 from sw.networks.shipped import NETWORKS, default_model
 
 __all__ = ["TABLES"]
@@ -214,8 +214,8 @@ def times(figures: Figures) -> str:
     rows = []
     for name, command in COMMANDS.items():
         found = lookup(figures, f"times/{name}")
-        again = "the same" if name == PLACED else f"{found['again']['processor_seconds']:,} s"
-        rows.append((f"`{command}`", f"{found['first']['processor_seconds']:,} s", again))
+        seconds = (f"{found[when]['processor_seconds']:,} s" for when in ("first", "again"))
+        rows.append((f"`{command}`", *seconds))
     return _table(("command", "the first time", "afterwards"), *rows)
 
 

@@ -15,7 +15,7 @@ from common import process
 from common.errors import SeparableError
 from sw.figures.store import BOARD
 
-__all__ = ["COMMANDS", "HOW", "PLACED", "measure_times"]
+__all__ = ["COMMANDS", "HOW", "measure_times"]
 
 HOW = "each command twice, with empty caches before the first time"
 
@@ -23,12 +23,8 @@ COMMANDS = {
     "compile": f"python -m sw.compile --board {BOARD}",
     "run": f"python -m sw.run --board {BOARD} --verify",
     "layer": f"python -m sim.layer --board {BOARD} --layer 0",
-    "build": f"python -m hw.build --board {BOARD} --output build/{BOARD}",
 }
 """In the order in which people type them; each is measured by itself."""
-
-PLACED = "build"
-"""Takes as long the next time, and is measured once."""
 
 
 def _seconds(command: str, folder: Path, env: Mapping[str, str]) -> int:
@@ -61,7 +57,7 @@ def measure_times(say: Callable[[str], None]) -> tuple[dict[str, str], dict[str,
             caches = {key: str(folder / key) for key in ("SEPARABLE_CACHE", "YOWASP_CACHE_DIR")}
             env = {**os.environ, **caches}
             # Each is a figure of its own, of which only the size is held.
-            for time in ("first", "again")[: 1 if name == PLACED else 2]:
+            for time in ("first", "again"):
                 say(f"{command}, {time}")
                 seconds = _seconds(command, folder, env)
                 figures.setdefault(name, {})[time] = {"processor_seconds": seconds}
