@@ -54,7 +54,7 @@ The board is the one that --board names; without, the one that separable.toml
 here or in a folder above names (board = "NAME"); without that, icebreaker.
 
 completion, for bash and zsh:
-  eval "$(register-python-argcomplete separable)"
+    eval "$(register-python-argcomplete separable)"
 """
 
 
