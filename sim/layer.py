@@ -28,7 +28,7 @@ from hw.contract.board import Board
 from sim.board.waves import Wave
 from sim.cases import Case, cases, judge, write_job
 from sim.errors import SimulationError
-from sw import golden, images, ir, report, waves
+from sw import golden, images, ir, network_options, report, waves
 from sw.compiler import Plan, Program
 from sw.compiler.graph.partition import partition
 from sw.compiler.graph.passes import run_passes
@@ -252,7 +252,7 @@ def _run(simulation: Mapping[str, bytes], folder: Path, job: str, wave: Wave | N
 
 def _parser() -> tool.Parser:
     parser = tool.Parser(prog="python -m sim.layer", description=__doc__)
-    parser.add_argument("model", metavar="MODEL.tflite", **report.MODEL)
+    parser.add_argument("model", metavar="MODEL.tflite", **network_options.MODEL)
     parser.add_argument(
         "--layer", metavar="N", type=int, help="only operator N of the network, counted from 0"
     )

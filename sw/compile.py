@@ -16,15 +16,9 @@ from hw.contract.board import Board
 from sw import arrival, host_report, operators
 from sw.compiler import Plan, Program, compile_network, save_plan
 from sw.model_file import loaded_for, open_network
+from sw.network_options import MODEL, add_compiler_options, compiler_options
 from sw.plan_report import layer_reports, plan_json
-from sw.report import (
-    MODEL,
-    LayerReport,
-    add_compiler_options,
-    compiler_options,
-    sentence,
-    utilization,
-)
+from sw.report import LayerReport, sentence, utilization
 from sw.timeline import page
 
 __all__ = ["main"]

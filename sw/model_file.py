@@ -9,7 +9,7 @@ from pathlib import Path
 from common.errors import InputError
 from hw.contract.board import Board
 from hw.contract.config import CoreConfig
-from sw import importer, report
+from sw import importer, network_options
 from sw.compiler import Plan, compile_network, is_program, load_plan
 from sw.compiler.program.plan import SECTOR
 from sw.ir import Graph
@@ -81,7 +81,7 @@ def open_model(name: str | None, board: Board, options: argparse.Namespace) -> M
         A file, recognised by what is in it, or a network's name; ``None``: what ships.
     board : Board
     options : Namespace
-        With those of :func:`sw.report.add_compiler_options`.
+        With those of :func:`sw.network_options.add_compiler_options`.
 
     Raises
     ------
@@ -92,10 +92,10 @@ def open_model(name: str | None, board: Board, options: argparse.Namespace) -> M
     if not is_program(path):
         return Model(
             graph=importer.load(path), board=board, compiled=None,
-            options=report.compiler_options(options),
+            options=network_options.compiler_options(options),
         )
     plan = loaded_for(path, board)
-    if given := report.given_compiler_options(options):
+    if given := network_options.given_compiler_options(options):
         raise InputError(
             f"{path}: compiled already, so {' and '.join(given)} would change nothing; leave it "
             "out, or give it to sw.compile"

@@ -19,7 +19,7 @@ from common import door, files, progress, terminal, tool
 from common.errors import InputError
 from common.terminal import printable
 from hw.contract.board import Board
-from sw import arrival, host_report, images, labelled, report, waves
+from sw import arrival, host_report, images, labelled, network_options, report, waves
 from sw.compiler import Plan, is_program
 from sw.compiler.timing import predict_plan
 from sw.driver import backends, open_loaded
@@ -125,7 +125,7 @@ def _named(graph: Graph, given: Sequence[str]) -> _Frame:
 
 def _parser() -> tool.Parser:
     parser = tool.Parser(prog="python -m sw.run", description=__doc__)
-    parser.add_argument("model", metavar="MODEL", **report.MODEL)
+    parser.add_argument("model", metavar="MODEL", **network_options.MODEL)
     parser.add_argument(
         "inputs", metavar="INPUT", nargs="*",
         help="an image, .npy or .dat (default: some of the test images that ship)",
@@ -158,7 +158,7 @@ def _parser() -> tool.Parser:
         help=f"of --labelled, how many the backend runs (default: {samples.FEW})",
     )
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
-    report.add_compiler_options(parser)
+    network_options.add_compiler_options(parser)
     waves.add_options(parser, what="the first inference")
     return parser
 

@@ -31,7 +31,7 @@ from sw.bench.rivals import MLPERF_TASKS, RIVALS
 from sw.compiler import Plan, is_program, load_plan
 from sw.driver import open_device
 from sw.model_file import open_model
-from sw.report import add_compiler_options
+from sw.network_options import add_compiler_options
 from sw.timeline.page import Inference
 from sw.timeline.page import check_name as check_page
 from sw.timeline.page import write as write_page

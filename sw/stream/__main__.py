@@ -21,7 +21,7 @@ from common.door import INTERRUPTED
 from common.errors import InputError
 from common.terminal import output_errors
 from hw.contract.board import Board
-from sw import report
+from sw import network_options
 from sw.compiler import is_program
 from sw.driver import backends, open_loaded
 from sw.model_file import Model, open_model
@@ -80,7 +80,7 @@ def _parser() -> tool.Parser:
         help="show the stream on a web page, which stays up until Ctrl-C (default: "
         f"{DEFAULT_ADDRESS})",
     )
-    report.add_compiler_options(parser, compact=True)
+    network_options.add_compiler_options(parser, compact=True)
     return parser
 
 
