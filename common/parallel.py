@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import islice
 from typing import TypeVar
 
+from common import verbosity
 from common.process import beginning
 
 __all__ = ["default_jobs", "parallel", "under_way"]
@@ -49,7 +50,8 @@ def parallel(
     # A new interpreter each: a fork of a process with threads may hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
-        min(jobs, len(items)), mp_context=context, initializer=_end_with_parent
+        min(jobs, len(items)), mp_context=context, initializer=_begin,
+        initargs=verbosity.chosen(),
     ) as pool:
         try:
             with beginning():
@@ -71,6 +73,12 @@ def under_way(names: Sequence[str], done: Collection[int], jobs: int) -> str:
     """
     waiting = (name for number, name in enumerate(names) if number not in done)
     return ", ".join(islice(waiting, jobs))
+
+
+def _begin(quiet: bool, verbose: int) -> None:
+    """Say as much as the process that began this one."""
+    verbosity.choose(quiet=quiet, verbose=verbose)
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:

@@ -16,13 +16,13 @@ from __future__ import annotations
 import logging
 import sys
 
-__all__ = ["choose", "is_quiet"]
+__all__ = ["choose", "chosen", "is_quiet"]
 
 PACKAGES = ("boards", "common", "hw", "sim", "sw")
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
-_quiet = False
+_quiet, _verbose = False, 0
 
 
 class _Handler(logging.Handler):
@@ -44,14 +44,19 @@ _HANDLER = _Handler()
 
 def choose(*, quiet: bool = False, verbose: int = 0) -> None:
     """Let the modules say more, or less, from now on."""
-    global _quiet
-    _quiet = quiet
+    global _quiet, _verbose
+    _quiet, _verbose = quiet, verbose
     level = logging.ERROR if quiet else _LEVELS[min(verbose, len(_LEVELS) - 1)]
     for name in PACKAGES:
         logger = logging.getLogger(name)
         logger.setLevel(level)
         if _HANDLER not in logger.handlers:
             logger.addHandler(_HANDLER)
+
+
+def chosen() -> tuple[bool, int]:
+    """Return whether to be quiet, and how verbose to be: other processes have to be told."""
+    return _quiet, _verbose
 
 
 def is_quiet() -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from common import cache, process, tool, verbosity
+from common.parallel import parallel
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +62,19 @@ def test_each_command_begins_as_usual(capsys: pytest.CaptureFixture[str]) -> Non
     assert verbosity.is_quiet()
     parser.parse_args([])
     assert not verbosity.is_quiet()
+
+
+def chosen(_: int) -> tuple[bool, int]:
+    """Work of another process."""
+    return verbosity.chosen()
+
+
+@pytest.mark.parametrize("choice", [{"quiet": True}, {"verbose": 2}])
+def test_other_processes_say_as_much(choice: dict[str, int]) -> None:
+    verbosity.choose(**choice)
+    found = dict(parallel(chosen, range(2), jobs=2))
+    assert found == dict.fromkeys(range(2), verbosity.chosen())
+    assert verbosity.chosen() != (False, 0)
 
 
 def test_what_others_print_is_no_command_to_the_terminal(
