@@ -37,7 +37,7 @@ from sw.driver import GoldenDevice, NetworkDevice, backends, open_loaded
 from sw.ir import Graph
 from sw.model_file import Model, check_board
 from sw.networks import published
-from sw.networks.labels import labels_of
+from sw.networks.labels import check_number, labels_of
 from sw.networks.shipped import default_model
 from sw.plan_report import layer_reports, plan_json
 from sw.report import LayerReport
@@ -176,6 +176,7 @@ def _labels(
 ) -> tuple[str, ...]:
     """Return the names of classes; those of the network that ships are known."""
     if given is not None and not isinstance(given, str | PathLike):
+        check_number(graph, given)
         return tuple(given)
     file = None if given is None else fspath(given)
     return tuple(labels_of(graph, None if ships else graph.name, file))

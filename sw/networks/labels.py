@@ -9,7 +9,7 @@ from common.errors import InputError
 from sw.ir import ArgMax, Graph
 from sw.networks.shipped import default_labels
 
-__all__ = ["classes_of", "labels_of"]
+__all__ = ["check_number", "classes_of", "labels_of"]
 
 
 def classes_of(graph: Graph) -> int | None:
@@ -39,10 +39,23 @@ def labels_of(graph: Graph, model: str | None, file: str | None) -> Sequence[str
         If the file cannot be read, or has names for another number of classes.
     """
     given = [] if file is None else reading.read_lines(file)
-    classes = classes_of(graph)
-    if given and classes is not None and len(given) != classes:
-        raise InputError(
-            f"{file}: {len(given):,} labels, and network {graph.name!r} tells {classes:,} classes "
-            "apart; give one for each, a line each and in their order"
-        )
+    check_number(graph, given, f"{file}: ")
     return given or graph.labels or ([] if model else default_labels())
+
+
+def check_number(graph: Graph, labels: Sequence[str], where: str = "") -> None:
+    """Raise :class:`InputError` if labels are given, and for another number of classes.
+
+    Parameters
+    ----------
+    graph : Graph
+    labels : sequence of str
+    where : str
+        What the message begins with.
+    """
+    classes = classes_of(graph)
+    if labels and classes is not None and len(labels) != classes:
+        raise InputError(
+            f"{where}{len(labels):,} labels, and network {graph.name!r} tells {classes:,} classes "
+            "apart; give one for each, in their order"
+        )

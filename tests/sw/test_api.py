@@ -112,6 +112,11 @@ def test_networks(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ).label in "abcd"
 
 
+def test_labels_for_other_classes() -> None:
+    with pytest.raises(separable.SeparableError, match=r"3 labels, .* tells 10 classes"):
+        separable.compile(labels=["a", "b", "c"], backend="golden")
+
+
 @pytest.mark.parametrize(
     ("network", "board", "said"),
     [
