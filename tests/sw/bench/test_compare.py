@@ -97,6 +97,3 @@ def test_other_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
             main([*more, "--compare", one, one])
         assert ended.value.code == 2
         assert "--compare measures nothing" in error_of(capsys)
-    with pytest.raises(SystemExit):
-        main(["--model"])
-    assert "--board" in error_of(capsys)

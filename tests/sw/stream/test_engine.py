@@ -210,7 +210,7 @@ def test_json() -> None:
         "top": [{"class": 0, "label": "cat", "score": 0.75}], "cycles": 397_500, "ms": 10.0,
         "prepare_ms": 1.2346, "upload_ms": 2.0, "compute_ms": 10.0, "download_ms": 1.0,
         "host_ms": 0.0,
-        "retries": 2, "exact": True, "error": None,
+        "retries": 2, "exact": True, "error": None, "truth": None, "right": None,
     }
     assert GOOD.link_seconds == pytest.approx(0.003)
     data = BAD.json()
