@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, TypeVar
 
     Function = TypeVar("Function", bound=Callable[..., Any])
+    Result = TypeVar("Result")
 
-__all__ = ["INTERRUPTED", "begin", "run", "uninterrupted"]
+__all__ = ["INTERRUPTED", "begin", "interruptible", "run", "uninterrupted"]
 
 PACKAGES = ("hw", "sim", "sw")
 
@@ -63,6 +65,19 @@ def run(main: Callable[[], int]) -> NoReturn:
     finally:
         _handle(_leave)
     sys.exit(128 + _came[-1] if code == INTERRUPTED else code)
+
+
+def interruptible(work: Callable[[], Result]) -> Result:
+    """Return what ``work`` does for a command whose processes this one is of; a signal ends it when
+    the tools that it runs have ended, and between two works at once.
+    """
+    try:
+        _handle(_interrupt)
+        return work()
+    except KeyboardInterrupt:
+        os._exit(128 + _came[-1])
+    finally:
+        _handle(_leave)
 
 
 def uninterrupted(function: Function) -> Function:
@@ -105,6 +120,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
             _come_again()
             return
         frame = frame.f_back
+    # What is not finished any more is not worth a warning.
+    warnings.simplefilter("ignore")
     raise KeyboardInterrupt
 
 

@@ -11,7 +11,8 @@ from itertools import islice
 from typing import TypeVar
 
 from common import verbosity
-from common.process import beginning
+from common.door import interruptible
+from common.process import beginning, end_all
 
 __all__ = ["default_jobs", "parallel", "under_way"]
 
@@ -55,7 +56,7 @@ def parallel(
     ) as pool:
         try:
             with beginning():
-                futures = {pool.submit(work, item): n for n, item in enumerate(items)}
+                futures = {pool.submit(_work, work, item): n for n, item in enumerate(items)}
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BaseException:
@@ -75,6 +76,10 @@ def under_way(names: Sequence[str], done: Collection[int], jobs: int) -> str:
     return ", ".join(islice(waiting, jobs))
 
 
+def _work(work: Callable[[Item], Result], item: Item) -> Result:
+    return interruptible(lambda: work(item))
+
+
 def _begin(quiet: bool, verbose: int) -> None:
     """Say as much as the process that began this one."""
     verbosity.choose(quiet=quiet, verbose=verbose)
@@ -88,6 +93,7 @@ def _end_with_parent() -> None:
 
     def watch() -> None:
         parent.join()
+        end_all()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

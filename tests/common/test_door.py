@@ -181,6 +181,36 @@ def main():
 door.run(main)
 """
 
+WORKERS = """
+from common import door, parallel, process
+
+def main():
+    print("begun", flush=True)
+    for _ in parallel.parallel(process.run, [["sh", "-c", "sleep 60 & wait"]] * 2, jobs=2):
+        pass
+
+door.run(main)
+"""
+
+WARNS = """
+import signal, warnings
+from common import door
+
+class Unused:
+    def __del__(self):
+        warnings.warn("created, but never used")
+
+def main():
+    unused = Unused()
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        del unused
+        raise
+
+door.run(main)
+"""
+
 LOST = """
 import signal, time
 from common import door
@@ -200,18 +230,30 @@ door.run(main)
 
 @linux
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_what_tools_begin_ends_with_them(number: signal.Signals) -> None:
+@pytest.mark.parametrize(("code", "begun"), [(TOOL, 2), (WORKERS, 7)], ids=["tool", "workers"])
+def test_what_tools_begin_ends_with_them(
+    code: str, begun: int, number: signal.Signals
+) -> None:
+    """Those of the command itself, and those of its workers, whose resources are tracked."""
     process = subprocess.Popen(
-        [sys.executable, "-c", TOOL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         cwd=ROOT, start_new_session=True,
         # Ctrl-C is ignored by what a shell begins in the background, and SIGHUP behind nohup.
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )  # fmt: skip
-    wait_for(lambda: len(members(process.pid)) == 2)
+    wait_for(lambda: len(members(process.pid)) == begun)
     process.send_signal(number)
     output, errors = process.communicate(timeout=LONG)
     assert (process.returncode, output, errors) == (128 + number, "begun\n", "")
     wait_for(lambda: not members(process.pid))
+
+
+def test_what_is_left_unfinished_is_not_warned_about() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WARNS], capture_output=True, text=True, cwd=ROOT, timeout=30,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_an_interrupt_that_python_drops() -> None:
