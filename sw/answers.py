@@ -139,7 +139,15 @@ class Result:
         return self.top(1)[0].label
 
     def top(self, count: int = TOP) -> list[Class]:
-        """Return the classes with the greatest values of the first output, best first."""
+        """Return the classes with the greatest values of the first output, best first.
+
+        Raises
+        ------
+        InputError
+            If ``count`` is no number from 1 on; there may be fewer classes.
+        """
+        if not isinstance(count, int) or count < 1:
+            raise InputError(f"a number of classes is 1 or more, not {count!r}")
         return [self._class(number) for number in best(self.outputs[0], count)]
 
     def _class(self, number: int) -> Class:

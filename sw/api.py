@@ -9,19 +9,19 @@
     print(out.label, out.cycles)
 
 A :class:`Network` holds its device from the first inference on: it is closed by ``with``, by
-:meth:`Network.close`, or when Python ends.
+:meth:`Network.close`, or when Python ends.  Threads may share it: they wait for each other.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy.typing as npt
 
@@ -34,10 +34,10 @@ from sw.answers import Class, Outputs, Result
 from sw.compiler import Plan, is_program, load_plan, save_plan
 from sw.compiler.timing import predict_plan
 from sw.driver import GoldenDevice, NetworkDevice, backends, open_loaded
+from sw.given import File, board_of, check_backend, check_file, labels_for
 from sw.ir import Graph
 from sw.model_file import Model, check_board
 from sw.networks import published
-from sw.networks.labels import check_number, labels_of
 from sw.networks.shipped import default_model
 from sw.plan_report import layer_reports, plan_json
 from sw.report import LayerReport
@@ -50,8 +50,6 @@ __all__ = [
     "Board", "Class", "Difference", "Network", "Outputs", "Result", "SeparableError", "board",
     "compile", "load",
 ]
-
-File: TypeAlias = "str | PathLike[str]"
 
 Input: TypeAlias = "File | Image | npt.ArrayLike"
 """An input of a network: a file, a picture of Pillow's, or an array; see :func:`sw.images.take`."""
@@ -86,7 +84,8 @@ def compile(
     labels : path or sequence of str, optional
         Names of the classes, or a file of them, one a line; by default those in the network's file.
     fallback : bool
-        The host runs what the core cannot; without, such a network is refused.
+        The host runs what the core cannot, also between the core's layers; without, a network with
+        such an operator between them is refused.
     drop_constant_channels : bool
         Leave out channels that are proven to have one value whatever the input.
     compact_input : bool
@@ -101,10 +100,13 @@ def compile(
     SeparableError
         If there is no such file, network or board, or the board cannot run the network.
     """
-    target = _board(board)
+    target = board_of(board)
+    check_backend(backend)
     if isinstance(network, Graph):
         graph = network
     else:
+        if network is not None:
+            check_file(network, "a network is a Graph or")
         path = published.find(default_model() if network is None else network)
         if is_program(path):
             raise InputError(f"{path}: compiled already; open it with separable.load")
@@ -118,7 +120,7 @@ def compile(
         },
     )
     ships = network is None
-    return Network(model.plan(), target, backend=backend, labels=_labels(graph, ships, labels))
+    return Network(model.plan(), target, backend=backend, labels=labels_for(graph, ships, labels))
 
 
 def load(
@@ -147,39 +149,17 @@ def load(
     SeparableError
         If it is no such file, or was compiled for something else.
     """
+    check_backend(backend)
+    check_file(path, "a compiled network is")
     plan = load_plan(path)
     if board is None and plan.board not in boards.board_names():
         raise InputError(
             f"{path}: compiled for {plan.board!r}, which is none of the boards; say which board or "
             "configuration it is for"
         )
-    target = _board(plan.board if board is None else board)
+    target = board_of(plan.board if board is None else board)
     check_board(Path(path), plan, target)
-    return Network(plan, target, backend=backend, labels=_labels(plan.network, False, labels))
-
-
-def _board(given: str | Board | CoreConfig | None) -> Board:
-    """Return the board that is meant; a configuration takes the place of the iCEBreaker's."""
-    if given is None:
-        return boards.default()
-    if isinstance(given, Board):
-        return given
-    if isinstance(given, CoreConfig):
-        return dataclasses.replace(
-            boards.get(boards.DEFAULT), name="configuration", title="a configuration", config=given
-        )
-    return boards.get(given)
-
-
-def _labels(
-    graph: Graph, ships: bool, given: File | Sequence[str] | None
-) -> tuple[str, ...]:
-    """Return the names of classes; those of the network that ships are known."""
-    if given is not None and not isinstance(given, str | PathLike):
-        check_number(graph, given)
-        return tuple(given)
-    file = None if given is None else fspath(given)
-    return tuple(labels_of(graph, None if ships else graph.name, file))
+    return Network(plan, target, backend=backend, labels=labels_for(plan.network, False, labels))
 
 
 class Network:
@@ -205,6 +185,8 @@ class Network:
         self.backend = backend
         self.labels = tuple(labels)
         self._device: NetworkDevice | GoldenDevice | None = None
+        # A device does one thing at a time: threads wait for each other.
+        self._lock = threading.RLock()
         self._held = ExitStack()
         # When nothing refers to this object any more, and at the latest when Python ends.
         self._finalizer = weakref.finalize(self, self._held.close)
@@ -258,6 +240,10 @@ class Network:
         return self._infer(inputs, verify=True)
 
     def _infer(self, given: tuple[object, ...], *, verify: bool) -> Result:
+        with self._lock:
+            return self._infer_alone(given, verify=verify)
+
+    def _infer_alone(self, given: tuple[object, ...], *, verify: bool) -> Result:
         device = self._open()
         if verify and isinstance(device, GoldenDevice):
             where = f"backend {self.backend!r}" if self.plan.programs else "the host"
@@ -331,12 +317,19 @@ class Network:
         SeparableError
             If it cannot be written.
         """
+        check_file(path, "a compiled network is written to")
         save_plan(self.plan, path)
 
     def close(self) -> None:
         """Let go of the device; nothing can be run afterwards."""
-        self._device = None
-        self._finalizer()
+        with self._lock:
+            self._device = None
+            self._finalizer()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Network has a device and cannot be pickled; save() it, and load() the file there"
+        )
 
     def __enter__(self) -> Network:
         return self

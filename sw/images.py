@@ -122,6 +122,8 @@ def take(value: object, graph: Graph, number: int = 0) -> Array:
         array = np.asarray(value)
     except ValueError as error:
         raise InputError(f"{_expectation(tensor)}, not what is no array ({error})") from None
+    if array.dtype.kind not in "biuf" or not array.ndim:
+        raise InputError(f"{_expectation(tensor)}, not a value of type {type(value).__name__}")
     if _is(array.shape, array.dtype, tensor):
         return np.ascontiguousarray(array).reshape(tensor.shape)
     pixels = array[0] if array.ndim == 4 and len(array) == 1 else array
@@ -148,7 +150,11 @@ def _from_opened(image: Image.Image, tensor: Tensor) -> Array:
         raise InputError(f"the picture cannot be read ({error or type(error).__name__})") from None
     if not all(image.size):
         raise InputError(f"{_expectation(tensor)}; the picture has no pixels")
-    return from_image(image, tensor)
+    try:
+        return from_image(image, tensor)
+    except ValueError as error:
+        # Pillow has modes that it makes no others of.
+        raise InputError(f"the picture is of mode {image.mode}: {error}") from None
 
 
 def _is(shape: tuple[int, ...], dtype: np.dtype[Any], tensor: Tensor) -> bool:

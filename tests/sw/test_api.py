@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import gc
 import json
+import pickle
 import re
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -117,15 +119,69 @@ def test_labels_for_other_classes() -> None:
         separable.compile(labels=["a", "b", "c"], backend="golden")
 
 
+@pytest.mark.parametrize("labels", [5, [1, 2], {"a": 1}, b"file"])
+def test_labels_that_are_none(labels: object) -> None:
+    with pytest.raises(separable.SeparableError, match="labels are the name of a file, or"):
+        separable.compile(labels=labels, backend="golden")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("backend", [None, 3, ""])
+def test_backends_that_are_none(backend: object) -> None:
+    with pytest.raises(separable.SeparableError, match="a backend is 'sim', "):
+        separable.compile(backend=backend)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("file", [None, b"a", 3, ""])
+def test_files_that_are_none(file: object, net: separable.Network) -> None:
+    for use in (separable.load, net.save, separable.compile):
+        if use is not separable.compile or file is not None:
+            with pytest.raises(separable.SeparableError, match="the name of a file"):
+                use(file)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("value", [None, b"text", 3, object(), [["a"]]])
+def test_inputs_that_are_none(value: object, net: separable.Network) -> None:
+    with pytest.raises(separable.SeparableError, match="not a value of type"):
+        net.run(value)  # type: ignore[arg-type]
+
+
+def test_modes_of_pillow_that_it_does_not_convert() -> None:
+    net = separable.compile(backend="golden")
+    with pytest.raises(separable.SeparableError, match="mode La"):
+        net.run(Image.new("La", (28, 28)))
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5])
+def test_numbers_of_classes_that_are_none(count: object, net: separable.Network) -> None:
+    out = net.run(INPUT)
+    assert len(out.top(1000)) == out.outputs[0].size
+    with pytest.raises(separable.SeparableError, match="1 or more"):
+        out.top(count)  # type: ignore[arg-type]
+
+
+def test_a_network_is_not_pickled(net: separable.Network) -> None:
+    with pytest.raises(TypeError, match="save"):
+        pickle.dumps(net)
+
+
+def test_threads_wait_for_each_other(net: separable.Network) -> None:
+    inputs = [np.full_like(INPUT, value) for value in range(6)]
+    alone = [net.run(x).outputs[0] for x in inputs]
+    with ThreadPoolExecutor(3) as pool:
+        together = [out.outputs[0] for out in pool.map(net.run, inputs)]
+    np.testing.assert_array_equal(together, alone)
+
+
 @pytest.mark.parametrize(
     ("network", "board", "said"),
     [
+        (small_network(), 3, "a board is a name"),
         ("nosuch", None, "no file and no known network 'nosuch'"),
         ("nosuch.tflite", None, "cannot be read"),
         (small_network(), "icebraker", "did you mean icebreaker"),
     ],
 )
-def test_refused(network: object, board: str | None, said: str) -> None:
+def test_refused(network: object, board: object, said: str) -> None:
     with pytest.raises(separable.SeparableError, match=said):
         separable.compile(network, board)  # type: ignore[arg-type]
 
@@ -180,7 +236,7 @@ def test_kinds_of_input(net: separable.Network, tmp_path: Path) -> None:
         (INPUT[:, :4], r"takes int8\[1, 12, 12, 3\], the array is int8"),
         (np.zeros((12, 12, 2), np.uint8), r"the array is uint8\[12, 12, 2\]"),
         (np.zeros((0, 12, 3), np.uint8), "has no pixels"),
-        (None, "the array is object"),
+        (None, "not a value of type NoneType"),
         ([[1, 2], [3]], "not what is no array"),
         ({"nosuch": INPUT}, "nosuch"),
         ({}, "is missing"),
