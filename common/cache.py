@@ -44,7 +44,7 @@ FORMAT = "separable cache entry 1"
 _LEFT = re.compile(r"\.?(.+)\.(?:lock|[a-z0-9_]{8})")
 """Names beside a target that are there while it is made, and stay if its maker is killed."""
 
-ONCE = "once, then kept in the cache"
+ONCE = "once, then kept"
 EACH_TIME = "each time, as the cache cannot be written"
 
 _log = logging.getLogger(__name__)

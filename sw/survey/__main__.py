@@ -16,6 +16,7 @@ from common import door, files, progress, terminal, tool
 from common.errors import InputError
 from common.parallel import default_jobs, parallel, under_way
 from common.terminal import printable
+from sw.driver import open_device
 from sw.fuzz.judge import check_available
 from sw.survey.examine import Finding, Task, examine
 from sw.survey.tables import reasons, summary, table, write_csv
@@ -107,6 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         for path in paths
     ]
+    if not options.no_core and min(options.jobs, len(tasks)) > 1:
+        # All processes need the simulated core; of this one it is seen that it is compiled.
+        open_device("sim", board.config, baud=board.baud).close()
     findings = _examine_all(tasks, options.jobs)
     screen = terminal.console()
     screen.print(table(findings))
