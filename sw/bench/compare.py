@@ -18,6 +18,9 @@ __all__ = ["Change", "Comparison", "compare", "missing", "read_measurements", "t
 Measurements = dict[str, dict[str, Any]]
 """Networks of a file by their names: ``board``, ``cycles`` and ``layers``."""
 
+MOST = (1 << 63) - 1
+"""Cycles of the longest thing that is compared; nothing takes as many."""
+
 REMEDY = "make it with python -m sw.bench --json FILE"
 
 
@@ -104,8 +107,8 @@ def _text(value: Any) -> str:
 
 
 def _cycles(value: Any) -> int:
-    """Return cycles that something took: one at least, and a whole number in JSON."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    """Return cycles that something took: a whole number in JSON, from one on."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST:
         raise ValueError
     return value
 

@@ -87,7 +87,7 @@ def test_files_of_something_else(
     assert f"bad.json: {message}" in error_of(capsys)
 
 
-@pytest.mark.parametrize("cycles", [math.inf, math.nan, None, True, 0, -5, 1.5, "7"])
+@pytest.mark.parametrize("cycles", [math.inf, math.nan, None, True, 0, -5, 1.5, 10**400, "7"])
 def test_numbers_that_are_no_cycles(
     cycles: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
