@@ -141,7 +141,7 @@ def report(board: Board, name: str = "") -> dict[str, Any]:
             }
             for op in _named(operators(), name)
         ],
-        "shape_operators": list(SHAPE_OPERATORS),
+        "shape_operators": _shaping(name),
     }
 
 
@@ -165,26 +165,33 @@ def text(board: Board, name: str = "", width: int = 80) -> str:
     every = operators()
     if not name:
         return "\n".join(_all(every, board, width))
-    (found,) = _named(every, name)
-    return "\n".join(_one(found, width))
+    found = _named(every, name)
+    where = [f"{op.name}: {op.runs}" for op in found]
+    where += [f"{shaping}: {SHAPES}" for shaping in _shaping(name)]
+    lines = [line for place in where for line in _wrapped(place, width, "", "  ")]
+    return "\n".join([*lines, *(line for op in found for line in _rules(op, width))])
 
 
 def _named(every: Sequence[Operator], name: str) -> Sequence[Operator]:
+    """Return the operators of a name: none if it is one that computes shapes, and nothing else."""
     found = [op for op in every if not name or op.name.upper() == name.upper()]
-    if not found:
-        raise InputError(
-            f"there is no supported operator {name!r}; there are "
-            f"{', '.join(op.name for op in every)}"
-        )
+    if not found and not _shaping(name):
+        names = [op.name for op in every]
+        names += [name for name in SHAPE_OPERATORS if name not in names]
+        raise InputError(f"there is no supported operator {name!r}; there are {', '.join(names)}")
     return found
+
+
+def _shaping(name: str) -> list[str]:
+    """Return the operators of a name that compute shapes; all if it is empty."""
+    return [op for op in SHAPE_OPERATORS if not name or op == name.upper()]
 
 
 FILE_TITLE = "In the file, or it is refused:"
 CORE_TITLE = "On the core, or the host runs it:"
 
 
-def _one(op: Operator, width: int) -> Iterator[str]:
-    yield from _wrapped(f"{op.name}: {op.runs}", width, "", "  ")
+def _rules(op: Operator, width: int) -> Iterator[str]:
     for title, rules in ((FILE_TITLE, op.file_rules), (CORE_TITLE, op.core_rules)):
         if rules:
             yield f"\n{title}"

@@ -86,16 +86,16 @@ def wave_of(options: argparse.Namespace, plan: Plan) -> Wave:
         number, first, end = _of_layer(plan, text)
         return Wave(path=options.wave, first=first, end=end, patterns=patterns, start=number)
     first, end = map(int, match.groups())
-    if first >= befores[-1]:
-        raise InputError(f"--wave-window {text}: an inference takes {befores[-1]:,} cycles")
+    if end > befores[-1]:
+        raise InputError(f"--wave-window {text}: an inference takes {befores[-1]:,} cycles, and "
+                         f"the last is {befores[-1] - 1}; end at {befores[-1]}, or before")
     number = next(n for n, before in enumerate(befores[1:]) if first < before)
-    if end > befores[number + 1] and number + 1 < len(totals):
+    if end > befores[number + 1]:
         raise InputError(
             f"--wave-window {text}: program {number + 1} ends after {befores[number + 1]:,} "
             "cycles, and a wave is of one program; end there")
     return Wave(path=options.wave, first=first - befores[number],
-                end=min(end, befores[number + 1]) - befores[number], patterns=patterns,
-                start=number)
+                end=end - befores[number], patterns=patterns, start=number)
 
 
 def _ends(program: Program) -> list[int]:
@@ -119,5 +119,5 @@ def _of_layer(plan: Plan, name: str) -> tuple[int, int, int]:
             return number, ends[its[0]], ends[its[-1] + 1]
     names = [layer.name for layer in plan.layers]
     listed = ", ".join(names) if len(names) <= 8 else f"{', '.join(names[:7])}, … {names[-1]}"
-    raise InputError(f"--wave-window {name}: the core has no such layer, and it is not A..B; "
+    raise InputError(f"--wave-window {name!r}: the core has no such layer, and it is not A..B; "
                      f"layers are {listed}")

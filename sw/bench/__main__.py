@@ -96,8 +96,8 @@ def _parser() -> Parser:
     parser.add_argument("--csv", metavar="FILE", help="write all layers as CSV, a row each")
     parser.add_argument("--compare", metavar=("A.json", "B.json"), nargs=2,
                         help="measure nothing: show what differs between two files that --json "
-                        "wrote, layer by layer; exit code 1 if a network takes more cycles in the "
-                        "second")
+                        "of sw.bench, sw.compile or sw.run wrote for one board, layer by layer; "
+                        "exit code 1 if a network takes more cycles in the second")
     parser.add_argument("--timeline", metavar="FILE",
                         help="draw what array, memory port, flash and requantiser do in each layer "
                         "of the network, and what lies in memory when: .html or .svg")

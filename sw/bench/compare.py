@@ -16,7 +16,12 @@ from common.tables import new_table
 __all__ = ["Change", "Comparison", "compare", "missing", "read_measurements", "table"]
 
 Measurements = dict[str, dict[str, Any]]
-"""Networks of a file by their names: ``cycles`` and ``layers``."""
+"""Networks of a file by their names: ``board``, ``cycles`` and ``layers``."""
+
+MOST = (1 << 63) - 1
+"""Cycles of the longest thing that is compared; nothing takes as many."""
+
+REMEDY = "make it with python -m sw.bench --json FILE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,23 +77,40 @@ def read_measurements(path: str) -> Measurements:
     InputError
         If it is no such file.
     """
+    content = reading.read(path, limit=reading.TEXT_LIMIT)
     try:
-        data = json.loads(reading.read(path, limit=reading.TEXT_LIMIT))
+        data = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON ({error}); {REMEDY}") from None
+    try:
         networks = data.get("networks", [data])
-        found = {
-            network["model"]: {
-                "cycles": int(network["cycles"]),
-                "layers": [(str(layer["name"]), int(layer["cycles"]))
-                           for layer in network["layers"]],
-            }
-            for network in networks
-        }
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InputError(f"{path}: has no cycles of networks and their layers; make it with "
-                         "python -m sw.bench --json FILE") from None
+        found = {_text(network["model"]): _measurement(network) for network in networks}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{path}: has no cycles of networks and their layers; {REMEDY}") from None
     if len(found) != len(networks):
         raise InputError(f"{path}: has two networks of one name; measure them one by one")
     return found
+
+
+def _measurement(network: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "board": _text(network["board"]),
+        "cycles": _cycles(network["cycles"]),
+        "layers": [(_text(layer["name"]), _cycles(layer["cycles"])) for layer in network["layers"]],
+    }
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _cycles(value: Any) -> int:
+    """Return cycles that something took: a whole number in JSON, from one on."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST:
+        raise ValueError
+    return value
 
 
 def compare(before: Measurements, after: Measurements) -> list[Comparison]:
@@ -97,12 +119,17 @@ def compare(before: Measurements, after: Measurements) -> list[Comparison]:
     Raises
     ------
     InputError
-        If there are none.
+        If there are none, or one was measured on two boards.
     """
     both = [name for name in before if name in after]
     if not both:
         names = " and ".join(", ".join(which) or "nothing" for which in (before, after))
         raise InputError(f"the files have no network in common: {names}")
+    for name in both:
+        old, new = before[name]["board"], after[name]["board"]
+        if old != new:
+            raise InputError(f"{name} is of the board {old} in the first file and of {new} in the "
+                             "second; compare files of one board")
     return [_compare(name, before[name], after[name]) for name in both]
 
 
@@ -118,7 +145,7 @@ def _compare(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> 
 def table(comparison: Comparison) -> Table:
     """Return the layers that differ, and the whole."""
     total = comparison.total
-    result = new_table(["layer"], ["cycles", "then", "difference", "%"], title=total.name)
+    result = new_table(["layer"], ["before", "after", "difference", "%"], title=total.name)
     changed = [layer for layer in comparison.layers if layer.difference]
     for layer in changed:
         _add(result, layer.name, layer)

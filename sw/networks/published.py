@@ -151,6 +151,12 @@ _NETWORKS = (
 NETWORKS: dict[str, Network] = {network.name: network for network in _NETWORKS}
 
 
+def _check_no_folder(path: Path) -> None:
+    if os.path.isdir(path):
+        raise InputError(f"{path}: is a folder; name a .tflite file in it, or give the folder to "
+                         "python -m sw.survey, which takes folders")
+
+
 def find(name_or_path: str | os.PathLike[str]) -> Path:
     """Return the file of a network: a path as it is, or a network by its name.
 
@@ -161,19 +167,23 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        If there is neither a file nor a network of that name.
+        If there is neither a file nor a network of that name, or it is a folder.
     DownloadError
         If the network is not here and cannot be fetched, or a copy of it is not the published
         file.
     """
     path = Path(name_or_path)
     text = os.fspath(name_or_path)
-    if path.is_file() or path.name != text or path.suffix == ".tflite":
+    if path.is_file():
+        return path
+    if path.name != text or path.suffix == ".tflite":
+        _check_no_folder(path)
         return path
     if found := _in_folder(text):
         return found
     network = NETWORKS.get(text)
     if network is None:
+        _check_no_folder(path)
         guess = get_close_matches(text, NETWORKS, n=1)
         hint = f"did you mean {guess[0]}? " if guess else ""
         raise InputError(

@@ -80,7 +80,8 @@ def check_name(path: str | None) -> None:
     InputError
     """
     if path is not None and Path(path).suffix.lower() not in (".html", ".svg"):
-        raise InputError(f"{path}: is written as .html, a page with tables, or as .svg, a picture")
+        raise InputError(f"{path}: the name has to end in .html, for a page with tables, or in "
+                         ".svg, for a picture")
 
 
 def write(inference: Inference, path: str) -> None:

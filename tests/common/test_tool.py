@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
+import sys
 import tomllib
 from importlib import metadata
 
@@ -41,3 +44,15 @@ def test_the_version_is_the_packages() -> None:
     except metadata.PackageNotFoundError:
         pytest.skip("Separable is not installed")
     assert tool.version() == installed == VERSION
+
+
+def test_when_nobody_reads_it_ends_without_a_word() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "sw.models", "list"], stdout=writer, stderr=subprocess.PIPE,
+            cwd=REPOSITORY, check=False)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (2, b"")

@@ -18,8 +18,10 @@ from support.networks import small_model
 
 from common import cache
 from common.errors import InputError
+from sim import layer
 from sw import compile as sw_compile
-from sw import models
+from sw import models, run
+from sw.bench import __main__ as bench
 from sw.networks import published
 from sw.networks.published import DownloadError, Network
 
@@ -299,9 +301,32 @@ def test_the_folder_comes_first(
 
 def test_paths_stay_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "here" / "network").write_bytes(b"")
-    for path in ("network", "missing.tflite", "../elsewhere/network", str(tmp_path)):
+    for path in ("network", "missing.tflite", "../elsewhere/network",
+                 str(tmp_path / "missing")):
         assert published.find(path) == Path(path)
     assert published.find(Path("a") / "b") == Path("a/b")
+
+
+@pytest.mark.parametrize("name", ["afolder", "./afolder", "afolder/", "a.tflite"])
+def test_folders_are_surveyed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).mkdir()
+    for door in (sw_compile, run, bench, layer):
+        assert door.main([name, "--board", "icebreaker"]) == 2
+        assert f"{Path(name)}: is a folder;" in capsys.readouterr().err
+
+
+def test_a_folder_is_no_networks_copy(
+    server: Server, network: tuple[Network, bytes], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known, data = network
+    server.answers[at(known, "pinned")] = (200, data, len(data))
+    monkeypatch.chdir(tmp_path)
+    Path(NAME).mkdir()
+    assert published.find(NAME).read_bytes() == data
 
 
 def test_unknown_names(capsys: pytest.CaptureFixture[str]) -> None:

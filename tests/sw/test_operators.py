@@ -103,6 +103,16 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [entry["name"] for entry in json.loads(path.read_text())["operators"]] == ["SOFTMAX"]
 
 
+@pytest.mark.parametrize("name", sorted({name for names in operators.places(EVERY).values()
+                                         for name in names}))
+def test_every_name_of_the_overview_is_answered(name: str) -> None:
+    report = operators.report(BOARD, name)
+    first, *_ = operators.text(BOARD, name.lower(), 400).split("\n\n")
+    assert first.splitlines() == [f"{name}: {place}" for place, names in
+                                  operators.places(EVERY).items() if name in names]
+    assert {*[entry["name"] for entry in report["operators"]], *report["shape_operators"]} == {name}
+
+
 def test_command_refuses(capsys: pytest.CaptureFixture[str]) -> None:
     line = ["--board", "icebreaker", "--supported-operators"]
     assert command.main([*line, "SOFTMIN"]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from sim.board.waves import Wave, Waves, check_file, check_headers, choose
 from sw import golden, importer
 from sw.compiler import Program, compile_network
 from sw.compiler.timing import predict
+from sw.waves import wave_of
 
 DECLARATIONS = """
     VL_TRACE_PUSH_PREFIX(tracep, "$rootio", VerilatedTracePrefixType::SCOPE_MODULE, 0, 0);
@@ -91,7 +93,7 @@ def frame(folder: Path) -> tuple[Path, np.ndarray]:
     (["--wave", "x.png"], "waves are written as"),
     (["--wave", "none/x.vcd"], "its folder is missing"),
     (["--wave", "x.vcd", "--wave-window", "7..7"], "there are no cycles in it"),
-    (["--wave", "x.vcd", "--wave-window", "nothing"], "no such layer"),
+    (["--wave", "x.vcd", "--wave-window", " nothing"], "--wave-window ' nothing': the core has"),
     (["--wave", "x.vcd", "--wave-window", "999999..9999999"], "an inference takes"),
     (["--wave", "x.vcd", "--backend", "golden"], "leave out --backend golden"),
 ])
@@ -120,6 +122,22 @@ def test_one_program_at_a_time(
                             (["--wave-window", f"0..{first + 1}"], "program 1 ends after")):
         assert sw.run.main([str(model), str(x), *BOARD, "--wave", "x.vcd", *window]) == 2
         assert message in error_of(capsys)
+
+
+def test_the_window_ends_with_the_inference(model: Path, tmp_path: Path) -> None:
+    board = boards.get("icebreaker")
+    plan = compile_network(importer.load(model), board.config, board=board.name,
+                           flash_address=board.flash.program_base)
+    end = sum(predict(plan.programs[0]))
+    path = str(tmp_path / "x.vcd")
+
+    def wave(window: str) -> Wave:
+        return wave_of(Namespace(wave=path, wave_window=window, wave_signals=[]), plan)
+
+    assert (wave(f"10..{end}").first, wave(f"10..{end}").end) == (10, end)
+    for first in (10, end, end + 5):
+        with pytest.raises(InputError, match=f"the last is {end - 1}; end at {end}, or before"):
+            wave(f"{first}..{end + 10}")
 
 
 def test_nothing_on_the_core(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from sw.bench.compare import compare, read_measurements
 
 
 def network(name: str = "net", **layers: int) -> dict[str, Any]:
-    return {"model": name, "cycles": sum(layers.values()),
+    return {"model": name, "board": "icebreaker", "cycles": sum(layers.values()),
             "layers": [{"name": layer, "cycles": cycles} for layer, cycles in layers.items()]}
 
 
@@ -32,6 +34,7 @@ def test_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "report.json"
     assert main(["--compare", before, after, "--json", str(report)]) == 0
     printed = capsys.readouterr().out
+    assert re.search(r"\bbefore\W+after\W+difference\b", printed)
     assert "1,057" in printed and "959" in printed and "-98" in printed and "-9.3%" in printed
     assert "-10.0%" in printed and "+9" in printed and "1 of 4 layers are alike" in printed
     assert f"only in {before}: old" in printed.replace("\n", "")
@@ -66,14 +69,49 @@ def test_reports_of_other_commands(tmp_path: Path, capsys: pytest.CaptureFixture
     capsys.readouterr()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"networks": [{"model": "x"}]}', "null"])
+@pytest.mark.parametrize(("content", "message"), [
+    (b"", "not JSON"),
+    (b"\xff\xfe\xff", "not JSON"),
+    (b"[" * 100_000, "not JSON"),
+    (b"[]", "has no cycles of networks"),
+    (b"{}", "has no cycles of networks"),
+    (b'{"networks": [{"model": "x"}]}', "has no cycles of networks"),
+    (b"null", "has no cycles of networks"),
+])
 def test_files_of_something_else(
-    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: bytes, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good, bad = write(tmp_path / "a.json", network(one=1)), tmp_path / "bad.json"
-    bad.write_text(text)
+    bad.write_bytes(content)
     assert main(["--compare", good, str(bad)]) == 2
-    assert "has no cycles of networks" in error_of(capsys)
+    assert f"bad.json: {message}" in error_of(capsys)
+
+
+@pytest.mark.parametrize("cycles", [math.inf, math.nan, None, True, 0, -5, 1.5, 10**400, "7"])
+def test_numbers_that_are_no_cycles(
+    cycles: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = write(tmp_path / "a.json", network(one=1))
+    layer = {**network(one=1), "layers": [{"name": "one", "cycles": cycles}]}
+    for wrong in (layer, {**network(one=1), "cycles": cycles}):
+        bad = write(tmp_path / "bad.json", wrong)
+        assert main(["--compare", good, bad]) == 2
+        assert "bad.json: has no cycles of networks" in error_of(capsys)
+
+
+@pytest.mark.parametrize("key", ["model", "board"])
+def test_names_are_texts(key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = write(tmp_path / "a.json", network(one=1))
+    bad = write(tmp_path / "bad.json", network(one=1), {**network("other", one=1), key: None})
+    assert main(["--compare", good, bad]) == 2
+    assert "bad.json: has no cycles of networks" in error_of(capsys)
+
+
+def test_two_boards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = write(tmp_path / "a.json", network(one=1))
+    two = write(tmp_path / "b.json", {**network(one=1), "board": "ulx3s"})
+    assert main(["--compare", one, two]) == 2
+    assert "net is of the board icebreaker in the first file and of ulx3s in" in error_of(capsys)
 
 
 def test_nothing_in_common(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -137,7 +137,7 @@ def test_text_of_layers() -> None:
 
 @pytest.mark.parametrize("name", ["page.pdf", "page", "page.html.gz"])
 def test_names(name: str) -> None:
-    with pytest.raises(InputError, match="is written as"):
+    with pytest.raises(InputError, match="the name has to end in"):
         check_name(name)
     check_name("PAGE.HTML")
     check_name(None)
@@ -176,7 +176,7 @@ def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bench, compile_ = sw.bench.__main__.main, sw.compile.main
     for main, option in ((bench, "--timeline"), (compile_, "--memory-map")):
         assert main([str(model), *BOARD, option, str(tmp_path / "x.png")]) == 2
-        assert "is written as .html" in error_of(capsys)
+        assert "the name has to end in .html" in error_of(capsys)
         assert main([str(model), *BOARD, option, str(tmp_path / "none" / "x.svg")]) == 2
         assert "its folder is missing" in error_of(capsys)
     with pytest.raises(SystemExit):
