@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -19,7 +20,12 @@ from hw.flow.rtlil import without_comments
 from hw.technology import Flow
 from sw.figures.store import BOARD, Figures, digest
 
-__all__ = ["HOW", "PARTS", "cells_by_part", "design", "measure_build", "same_tools"]
+__all__ = [
+    "HOW", "PARTS", "cells_by_part", "design", "draw_floorplan", "measure_build", "same_tools",
+]
+
+FLOORPLAN = "floorplan.svg"
+"""Beside a bitstream."""
 
 SEEDS = ("--sweep", "2", "--first-seed", "1")
 HOW = f"python -m hw.build --board {BOARD} {' '.join(SEEDS)} --json FILE"
@@ -130,11 +136,7 @@ def measure_build(say: Callable[[str], None]) -> tuple[dict[str, str], dict[str,
         parts = cells_by_part(json.loads((folder / "top.json").read_text()))
         say("place and route, two seeds")
         report = folder / "report.json"
-        line = [sys.executable, "-m", "hw.build", "--board", BOARD, *SEEDS,
-                "--output", str(folder / "build"), "--json", str(report)]
-        done = process.run(line, env={**os.environ, progress.VARIABLE: "no"})
-        if done.returncode:
-            raise SeparableError(f"hw.build failed: {done.stderr.strip()}")
+        _build(str(folder / "build"), *SEEDS, "--json", str(report))
         data = json.loads(report.read_text())
     seed = boards.get(BOARD).seed
     if data["seed"] != seed:
@@ -142,6 +144,21 @@ def measure_build(say: Callable[[str], None]) -> tuple[dict[str, str], dict[str,
             f"seed {data['seed']} is better than the board's, {seed}; write it into "
             f"boards/{BOARD}.py and measure again")
     return {"design": design()}, from_report(data, parts)
+
+
+def draw_floorplan(path: Path) -> None:
+    """Place and route the board's design with its seed, and write where its cells are."""
+    with tempfile.TemporaryDirectory() as name:
+        _build(name)
+        shutil.copyfile(Path(name) / FLOORPLAN, path)
+
+
+def _build(output: str, *options: str) -> None:
+    """Run :mod:`hw.build`."""
+    line = [sys.executable, "-m", "hw.build", "--board", BOARD, "--output", output, *options]
+    done = process.run(line, env={**os.environ, progress.VARIABLE: "no"})
+    if done.returncode:
+        raise SeparableError(f"hw.build failed: {done.stderr.strip()}")
 
 
 def from_report(report: dict[str, Any], parts: dict[str, int]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from sw.bench.rivals import RIVALS
 from sw.compiler import compile_network
 from sw.driver import LayerProfile
 from sw.explore import plot
+from sw.figures.build import draw_floorplan
 from sw.figures.explorer import points
 from sw.figures.line import NETWORK
 from sw.figures.screenshot import PAGE, take
@@ -114,7 +115,18 @@ def _draw_timeline(figures: Figures, path: Path) -> dict[str, Any]:
     return {}
 
 
+def _floorplan(figures: Figures) -> list[Any]:
+    build = figures["build"]
+    return [build["needs"], build["figures"]["seed"], build["figures"]["versions"]]
+
+
+def _draw_floorplan(_: Figures, path: Path) -> dict[str, Any]:
+    draw_floorplan(path)
+    return {}
+
+
 PICTURES = (
+    Picture(path="docs/floorplan.svg", shows=_floorplan, make=_draw_floorplan),
     Picture(path="docs/timeline.svg", shows=_timeline, make=_draw_timeline),
     Picture(path="docs/explore.svg", shows=_explorer, make=_draw_explorer),
     Picture(path="docs/bench.svg", shows=_bench, make=_draw_bench),
