@@ -219,6 +219,7 @@ def test_a_stream_over_the_command(tmp_path: Path) -> None:
     assert flash.read_bytes() == before.rstrip(b"\xff")
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_ctrl_c(tmp_path: Path) -> None:
     flash = tmp_path / "new.bin"
     with command("--flash", str(flash)) as process:

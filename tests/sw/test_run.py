@@ -72,6 +72,7 @@ def test_report(files: tuple[str, list[str]], tmp_path: Path, backend: str) -> N
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.slow
 def test_printed(
     files: tuple[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,6 +96,7 @@ def test_printed(
     assert f"inferences/s at {clock:g} MHz" in captured.out
 
 
+@pytest.mark.slow
 def test_the_first_difference_is_named(
     files: tuple[str, list[str]],
     tmp_path: Path,

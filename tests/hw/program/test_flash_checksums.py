@@ -54,6 +54,7 @@ def test_the_last_section_is_read_whatever_is_taken():
     FlashBench().run(scenario)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["first", slow("middle"), slow("last"), slow("trailer")])
 def test_one_wrong_bit_is_found(where):
     """Any bit of a stream: nothing of what is behind its section is delivered."""

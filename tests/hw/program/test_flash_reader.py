@@ -167,6 +167,7 @@ def test_stop_and_restart(after):
     FlashBench(CONTENTS).run(scenario)
 
 
+@pytest.mark.slow
 def test_stop_behind_a_checksum():
     """Whatever was about to be dropped, the next stream's first halfword counts."""
     full = FlashReader.FIRST_TRANSFER + FlashReader.CYCLES_PER_HALFWORD * (
@@ -195,6 +196,7 @@ def test_stop_behind_a_checksum():
     FlashBench(CONTENTS).run(scenario)
 
 
+@pytest.mark.slow
 def test_words_can_be_taken_back_to_back_when_announced():
     rng = random.Random(7)
 

@@ -90,6 +90,7 @@ def test_counters(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         assert words in printed
 
 
+@pytest.mark.slow
 def test_a_model_that_is_wrong_is_named(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -112,6 +112,7 @@ def test_one_network_that_is_missing_ends_it(
     assert "cycles" not in captured.out
 
 
+@pytest.mark.slow
 def test_a_tensor_that_differs_is_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

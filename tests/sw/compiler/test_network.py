@@ -54,6 +54,7 @@ def check_plan(data: bytes, plan: Plan, *, core: bool = True) -> None:
                 np.testing.assert_array_equal(value, expected[index])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [host_between, heads_over_the_host])
 def test_all_models_agree(make: Callable[[], bytes], tmp_path: Path) -> None:
     data = make()

@@ -65,6 +65,7 @@ def test_streams_of_several_programs() -> None:
             np.testing.assert_array_equal(result.tensors[index], expected[index])
 
 
+@pytest.mark.slow
 def test_networks_in_one_flash(tmp_path: Path) -> None:
     """Each is stored once, and runs when it is asked."""
     files = []

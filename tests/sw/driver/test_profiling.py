@@ -77,6 +77,7 @@ class Broken(SimTransport):
         return value
 
 
+@pytest.mark.slow
 def test_a_device_that_counts_too_much(program: Program) -> None:
     with (
         Device(Broken("count"), CONFIG) as device,

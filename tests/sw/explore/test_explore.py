@@ -94,6 +94,7 @@ def test_random_networks_run_exactly(make: Any, padding: Padding) -> None:
     check_program(graph, program, random_inputs(graph, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "memory_depth"), [(mobilenet_v1, 16384), (mobilenet_v2, 8192)])
 def test_layouts_that_are_not_tried_change_nothing(
     monkeypatch: pytest.MonkeyPatch, make: Any, memory_depth: int

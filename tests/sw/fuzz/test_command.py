@@ -169,6 +169,7 @@ def judge_ends(connection: Connection) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_judge_that_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The file still goes on to the core; what LiteRT would have said is not known."""
     monkeypatch.setattr(judge, "_serve", judge_ends)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.float_networks import CORNERS, corner_weights, random_images, random_weights
-from support.marks import slow
 
 import boards
 from sw import importer, ir
@@ -87,7 +86,8 @@ def test_sums_and_averages_that_are_not_taken(monkeypatch: pytest.MonkeyPatch) -
     assert fit.settle(V2, chosen, BOARD.config)[POOL] == chosen[POOL]
 
 
-@pytest.mark.parametrize("size", [slow(1), 3])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1, 3])
 def test_averages_are_judged_by_the_compiler(size: int) -> None:
     x, y = ActivationQuantization(0.0235, -128), ActivationQuantization(0.0235, -128)
     assert fit.average_is_taken(x, y, size=size, core=BOARD.config)

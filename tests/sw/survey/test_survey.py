@@ -116,6 +116,7 @@ def test_without_fallback_judge_and_core(folder: Path) -> None:
     assert all(not found["judge"] and not found["core"] for found in findings)
 
 
+@pytest.mark.slow
 def test_differences_are_found(folder: Path, monkeypatch: pytest.MonkeyPatch,
                                capsys: pytest.CaptureFixture[str]) -> None:
     run = golden.run

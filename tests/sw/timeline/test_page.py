@@ -143,6 +143,7 @@ def test_names(name: str) -> None:
     check_name(None)
 
 
+@pytest.mark.slow
 def test_bench_draws_what_was_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, page = tmp_path / "net.tflite", tmp_path / "page.html"
     model.write_bytes(host_between())

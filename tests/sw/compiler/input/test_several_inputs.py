@@ -8,6 +8,7 @@ from support.on_core import check_on_core
 from sw.fuzz.builder import NetworkBuilder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"compact_input": True}, {"dense_input": True}])
 def test_each_convolution_reads_its_input_as_it_lies(options: dict[str, bool]) -> None:
     net = NetworkBuilder(seed=1)

@@ -35,6 +35,7 @@ def mean_of(size: tuple[int, int], ratio: float, zero_point: int = 4, dtype: str
     return net.build(outputs=[y])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "ratio"), [((7, 7), 0.0191 / 0.02), ((16, 16), 1.5), ((1, 1), 0.9), ((5, 3), 1e-9)]
 )

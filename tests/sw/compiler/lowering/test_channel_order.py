@@ -331,6 +331,7 @@ def test_bounded_work(outliers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(spent) == 2 and spent[0] == spent[1] > -100_000
 
 
+@pytest.mark.slow
 def test_real_networks(shared: Path) -> None:
     name = "mobilenet_v1_0.25_128_quant"
     graph = importer.load(shared / "models" / f"{name}.tflite")

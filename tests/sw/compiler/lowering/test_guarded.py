@@ -69,6 +69,7 @@ def frames_of(
     return frames
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "dtype", "end"),
     [

@@ -98,6 +98,7 @@ def test_pointwise_channels_in_pieces(channel: Channel) -> None:
     assert blocks == [1] * 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_depthwise_channels_in_pieces(channel: Channel) -> None:
     model = layer(channel, "depthwise", (1, 7, 7, 24), 20, 24)
@@ -110,6 +111,7 @@ def test_depthwise_channels_in_pieces(channel: Channel) -> None:
     assert program.work[-1].descriptor.mode.name == "ADD"
 
 
+@pytest.mark.slow
 def test_channels_of_the_first_layer_in_pieces() -> None:
     channel = ONE_SIDE
     model = layer(channel, "first", (1, 6, 6, 1), 3, 12)
@@ -130,6 +132,7 @@ def test_channels_of_a_padded_convolution_in_pieces() -> None:
     assert program.work[-1].descriptor.mode.name == "ADD"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 def test_channels_of_long_kernels_in_pieces(padding: str) -> None:
     """With padding, each word of channels is copied before it is read."""

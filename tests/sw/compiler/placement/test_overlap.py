@@ -127,6 +127,7 @@ def test_next_input_comes_while_the_core_runs(graph: Graph, program: Program) ->
         np.testing.assert_array_equal(got, right)
 
 
+@pytest.mark.slow
 def test_an_input_that_comes_too_early(graph: Graph, program: Program) -> None:
     """The hazard is real, and seen."""
     frames = [random_inputs(graph, seed)[0] for seed in range(2)]
@@ -139,6 +140,7 @@ def test_an_input_that_comes_too_early(graph: Graph, program: Program) -> None:
     assert not np.array_equal(line.result(), expected(graph, frames)[0])
 
 
+@pytest.mark.slow
 def test_layers_are_as_good_as_cycles(program: Program) -> None:
     """A host that looks at DESCRIPTORS begins when what it replaces first has been read."""
     overlap = program.overlap
@@ -205,6 +207,7 @@ def test_rows_in_a_chain(size: int, padding: str) -> None:
         check_program(graph, program, random_inputs(graph, seed))
 
 
+@pytest.mark.slow
 def test_dense_inputs_overlap_too() -> None:
     """Without a first layer of its own: everything has been read before anything is written."""
     net = NetworkBuilder(seed=1)

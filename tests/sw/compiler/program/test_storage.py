@@ -175,6 +175,7 @@ def test_who_mends_the_checksum_still_meets_the_schema(contents: bytes, tmp_path
     assert 0 < accepted < 200
 
 
+@pytest.mark.slow
 def test_no_wrong_type_is_accepted(contents: bytes) -> None:
     version, document, rest = parts(contents)
     # One of each kind is enough of what comes in lists.
