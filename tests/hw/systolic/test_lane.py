@@ -152,6 +152,7 @@ def load(row, address):
     return {"row": 1 << row, "address": address}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lanes", [2, 4])
 def test_random_steps(lanes):
     """All controls at random; only what is written is not read in the same cycle."""

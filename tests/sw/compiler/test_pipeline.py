@@ -34,6 +34,7 @@ def load(shared: Path, name: str) -> Graph:
     return importer.load(shared / "models" / f"{name}.tflite")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.parametrize(
     "name", ["vww_96_int8", "person_detect", slow("mobilenet_v1_0.25_128_quant")]

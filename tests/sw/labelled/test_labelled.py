@@ -223,6 +223,7 @@ def scored(classes: int, count: int, total: int) -> Score:
     return Score(classes=classes, answers=answers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("classes", "count"), [(2, 2), (20, 20), (1001, 20), (21, 21), (6, 6)])
 def test_tables_have_eighty_columns(classes: int, count: int) -> None:
     score = scored(classes, count, classes)

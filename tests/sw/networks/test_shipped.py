@@ -65,6 +65,7 @@ def test_network(name: str) -> None:
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network_is_its_architecture(name: str) -> None:
     board = boards.get("icebreaker")

@@ -194,6 +194,7 @@ def test_input_is_an_output(tmp_path: Path) -> None:
     on_core(net.build(outputs=[net.conv_2d(x, 8), x]), tmp_path / "network.sep")
 
 
+@pytest.mark.slow
 def test_constant_is_an_output(tmp_path: Path) -> None:
     net = NetworkBuilder(seed=12)
     y = net.conv_2d(net.input((1, 4, 4, 3)), 8)
@@ -231,6 +232,7 @@ def test_heads_stand_in_any_order(tmp_path: Path) -> None:
     on_core(net.build(outputs=[first, second]), tmp_path / "network.sep")
 
 
+@pytest.mark.slow
 def test_sums_in_parts_are_compared_row_by_row(tmp_path: Path) -> None:
     """A layer of several pixels that cannot run row by row is seen as a whole."""
     net = NetworkBuilder(seed=17, dtype="uint8")

@@ -98,6 +98,7 @@ def test_guards_in_another_word() -> None:
     assert blocks == [1] * pixels + [2] * pixels + [1] + [1] * pixels + [1]
 
 
+@pytest.mark.slow
 def test_partial_sums_and_biases_may_wrap() -> None:
     """Only the sum at the end has to be within the limit: here inputs are 100 to 127."""
     net = NetworkBuilder(seed=4)

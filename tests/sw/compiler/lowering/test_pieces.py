@@ -123,6 +123,7 @@ def test_channels_of_the_first_layer_in_pieces() -> None:
     assert program.work[-1].descriptor.mode.name == "ADD"
 
 
+@pytest.mark.slow
 def test_channels_of_a_padded_convolution_in_pieces() -> None:
     """It reads a copy of its input; what is not the output is not written again."""
     model = layer(BOTH_SIDES, "first", (1, 6, 6, 1), 3, 12)
