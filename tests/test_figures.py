@@ -16,7 +16,7 @@ import boards
 from common import cache
 from common.errors import InputError
 from sw.explore import tables
-from sw.explore.sweep import Request
+from sw.explore.sweep import ARCHITECTURES, Request
 from sw.figures import __main__ as command
 from sw.figures import accuracy, build, documents, explorer, networks, pictures, store
 from sw.figures.claims import CLAIMS
@@ -255,7 +255,7 @@ def test_networks(name: str, option: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "request_", [request for arch in ("v1", "v2") for request in explorer.requests(arch)],
+    "request_", [request for arch in ARCHITECTURES for request in explorer.requests(arch)],
     ids=lambda request: f"{request.arch}-{request.alpha:g}-{request.size}")
 def test_explorer(request_: Request) -> None:
     rows = lookup(FIGURES, f"explorer/{request_.arch}/rows")
