@@ -271,10 +271,12 @@ int main(int, char **argv) {
     options.powered_down = atoi(argv[3]);
     options.continuous_read = atoi(argv[4]);
     options.dtr = atoi(argv[5]);
+    options.path_max = atof(argv[6]);
+    options.path_min = atof(argv[7]);
     options.strict = false;
     options.busy_scale = 1e-5;
     FlashModel flash(options);
-    FILE *contents = fopen(argv[6], "rb");
+    FILE *contents = fopen(argv[8], "rb");
     std::vector<uint8_t> bytes(1 << 16);
     if (fread(bytes.data(), 1, bytes.size(), contents) != bytes.size()) return 1;
     flash.load(0, bytes.data(), bytes.size());
@@ -308,7 +310,8 @@ def replay(tmp_path_factory):
 def test_both_models_are_equal(replay, seed):
     options, master = random_trace(seed)
     steps = "\n".join(" ".join(str(int(x)) for x in step[:4]) for step in master.trace)
-    arguments = [str(replay / "replay"), *(str(float(value)) for value in options.values()),
+    values = [*options.values(), *FlashTiming().path(options["clock_mhz"])]
+    arguments = [str(replay / "replay"), *(repr(float(value)) for value in values),
                  str(replay / "contents")]
     result = subprocess.run(arguments, input=steps, capture_output=True, text=True, check=True)
     lines = result.stdout.splitlines()
