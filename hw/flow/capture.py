@@ -60,8 +60,8 @@ class Capture:
         """Return what is wrong with a delay that does not fit, and what to do."""
         low, high = (self.window_ns[0] + MARGIN_NS, self.window_ns[1] - MARGIN_NS)
         if low > high:
-            return (f"the flash cannot be read at this clock: its window is {low - high:.2f} ns too "
-                    f"narrow; choose a slower clock (core_mhz in boards/{board}.py)")
+            return (f"the flash cannot be read at this clock: its window is {low - high:.2f} ns "
+                    f"too narrow; choose a slower clock (core_mhz in boards/{board}.py)")
         return (f"the flash's capture clock is late by {self.delay_ns:.2f} ns and must be by "
                 f"{low:.2f} to {high:.2f} ns; try other seeds (--sweep 8)")
 

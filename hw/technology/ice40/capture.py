@@ -22,7 +22,7 @@ from hw.flow.capture import Capture, CaptureCorner
 
 __all__ = [
     "CAPTURE_LUTS", "CORNERS", "NOMINAL", "TCLQV_NS", "TCLQX_NS", "CaptureClock", "capture",
-    "paths", "window",
+    "edges_window", "hold_path", "paths", "setup_path", "through", "window",
 ]
 
 CAPTURE_LUTS = (0xAAAA, 0x5555)
@@ -141,26 +141,26 @@ NOMINAL = CaptureClock(
 """The iCEBreaker's, which the simulated board has; the router finds it with every seed."""
 
 
-def _setup_path(corner: str) -> float:
+def setup_path(corner: str) -> float:
     """Return the time from a clock edge to the flash and back into the input register, at most."""
     return (OUTPUT_NS[corner][1] + PAD_OUTPUT_NS[1] + TRACES_NS[1] + PAD_INPUT_NS[1]
             + INPUT_SETUP_NS[corner])
 
 
-def _hold_path(corner: str) -> float:
+def hold_path(corner: str) -> float:
     """Return the same time, at least.  Pads are taken to be as much faster as everything else."""
     return (OUTPUT_NS[corner][0] + SCALE[corner] * (PAD_OUTPUT_NS[0] + PAD_INPUT_NS[0])
             + TRACES_NS[0] - INPUT_HOLD_NS[corner])
 
 
-def _edges_window(corner: str, clock_mhz: float) -> tuple[float, float]:
+def edges_window(corner: str, clock_mhz: float) -> tuple[float, float]:
     """Return how late an edge may be at least and at most, in nanoseconds of the corner."""
     period = 1000 / clock_mhz
-    low = (_setup_path(corner) + TCLQV_NS + SKEW_NS
+    low = (setup_path(corner) + TCLQV_NS + SKEW_NS
            - (PLL_DUTY - PLL_JITTER / 2) * period)
     # The edge of the PLL that asks for the next nibble is the one that captures this one: neither
     # duty cycle nor jitter is between them.
-    return low, _hold_path(corner) + TCLQX_NS - SKEW_NS
+    return low, hold_path(corner) + TCLQX_NS - SKEW_NS
 
 
 def window(clock: CaptureClock, clock_mhz: float, corner: str) -> tuple[float, float]:
@@ -174,7 +174,7 @@ def window(clock: CaptureClock, clock_mhz: float, corner: str) -> tuple[float, f
     corner : str
         Of :data:`CORNERS`.
     """
-    low, high = _edges_window(corner, clock_mhz)
+    low, high = edges_window(corner, clock_mhz)
     early = [clock.delay_ns - edge for edge in clock.edges_ns]
     return low + SCALE[corner] * max(early), high + SCALE[corner] * min(early)
 
@@ -209,7 +209,7 @@ def paths(clock_mhz: float, clock: CaptureClock = NOMINAL,
     early, late = min(clock.edges_ns), max(clock.edges_ns)
     longest, shortest = [], []
     for name in corners:
-        low, high = _edges_window(name, clock_mhz)
+        low, high = edges_window(name, clock_mhz)
         longest.append(half - TCLQV_NS + low - SCALE[name] * early)
         shortest.append(high - TCLQX_NS - SCALE[name] * late)
     return max(longest), min(shortest)

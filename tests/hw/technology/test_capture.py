@@ -3,10 +3,12 @@
 import dataclasses
 
 import pytest
+from support.places import REPOSITORY
 
 import boards
 from hw.flow.report import BuildResult, Clock, Sweep, Usage
 from hw.flow.tools import BuildError
+from hw.technology.ice40 import capture as timing
 from hw.technology.ice40.capture import (
     CAPTURE_LUTS,
     CORNERS,
@@ -164,3 +166,45 @@ def test_at_a_faster_clock_nothing_fits() -> None:
     with pytest.raises(BuildError, match=r"the flash cannot be read at this clock: its window is "
                        r"\d\.\d\d ns too narrow; choose a slower clock \(core_mhz in boards/"):
         dataclasses.replace(result(1, 8.8, 48.0), capture=capture(NOMINAL, 48)).check()
+
+
+def figures() -> list[str]:
+    """Return the figures of the page's timing budget, as it writes them."""
+    def row(*values: float, digits: int) -> str:
+        return "| " + " | ".join(f"{value:.{digits}f}" for value in values).replace("-", "−")
+
+    scaled = [SCALE[name] for name in CORNERS]
+    rows = [
+        row(*(timing.OUTPUT_NS[name][1] for name in CORNERS), digits=3),
+        row(*(timing.OUTPUT_NS[name][0] for name in CORNERS), digits=3),
+        row(*3 * [timing.PAD_OUTPUT_NS[1]], digits=3),
+        row(*(timing.PAD_OUTPUT_NS[0] * scale for scale in scaled), digits=3),
+        row(*3 * [timing.TRACES_NS[1]], digits=1),
+        row(*3 * [timing.TCLQV_NS], digits=1),
+        row(*3 * [timing.TCLQX_NS], digits=1),
+        row(*3 * [timing.PAD_INPUT_NS[1]], digits=3),
+        row(*(timing.PAD_INPUT_NS[0] * scale for scale in scaled), digits=3),
+        row(*(timing.INPUT_SETUP_NS[name] for name in CORNERS), digits=3),
+        row(*(timing.INPUT_HOLD_NS[name] for name in CORNERS), digits=3),
+        row(*(timing.setup_path(name) + timing.TCLQV_NS for name in CORNERS), digits=3),
+        row(*(timing.hold_path(name) + timing.TCLQX_NS for name in CORNERS), digits=3),
+        row(timing.PLL_DUTY * 1000 / MHZ, digits=3),
+        row(timing.PLL_JITTER / 2 * 1000 / MHZ, digits=3),
+        row(timing.SKEW_NS, digits=3),
+        *(row(*(timing.edges_window(name, MHZ)[end] for name in CORNERS), digits=2)
+          for end in (0, 1)),
+        "late by {:.2f} and {:.2f} ns where the router has {:.2f}".format(
+            *NOMINAL.edges_ns, NOMINAL.delay_ns),
+    ]
+    found = capture(NOMINAL, MHZ)
+    for delay, (low, high) in [*((c.delay_ns, c.window_ns) for c in found.corners.values()),
+                               (found.delay_ns, found.window_ns)]:
+        rows.append(f"| {delay:.2f} | {low:.2f} to {high:.2f} | "
+                    f"{delay - low:.2f} and {high - delay:.2f} |")
+    return rows
+
+
+@pytest.mark.parametrize("figure", figures())
+def test_the_page_has_these_figures(figure: str) -> None:
+    text = " ".join((REPOSITORY / "docs" / "flash.md").read_text().split())
+    assert figure in text
