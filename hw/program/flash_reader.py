@@ -1,11 +1,11 @@
 """Streaming reader for a quad SPI NOR flash of the W25Q128JV-DTR kind.
 
 The reader brings the flash out of power-down and continuous-read mode, sets its quad-enable bit,
-over and over until the flash shows it, and then streams little-endian halfwords from any byte address with DTR Fast Read Quad I/O (EDh):
-a nibble per edge of SCK, a byte per clock, a halfword per two clocks, for as long as the buffer
-has room.  Behind each section there is a checksum, which the reader checks and removes
-(:mod:`hw.contract.sections`).  ``docs/flash.md`` has the command, the timing budget and their
-sources.
+over and over until the flash shows it, and then streams little-endian halfwords from any byte
+address with DTR Fast Read Quad I/O (EDh): a nibble per edge of SCK, a byte per clock, a halfword
+per two clocks, for as long as the buffer has room.  Behind each section there is a checksum, which
+the reader checks and removes (:mod:`hw.contract.sections`).  ``docs/flash.md`` has the command,
+the start-up, the timing budget and their sources.
 """
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal

@@ -2,8 +2,9 @@
 
 It answers what the real flash answers and refuses what the real one refuses: nothing but release
 before tRES1 is over, no quad command before the quad-enable bit is set, no double transfer rate
-(DTR) by a part that has none or above 66 MHz, nothing but status reads while it is busy.  Every
-refusal is an error with a clear text.  ``flash_model.h`` is the same model in C++ for compiled
+(DTR) by a part that has none or above 66 MHz, nothing but status reads while it is busy; outputs
+of the host before its own are off, clocks at edges of /CS, pins that move in reset.  Every refusal
+is an error with a clear text.  ``flash_model.h`` is the same model in C++ for compiled
 simulations; a test replays traces through both.
 
 Sources: data sheets of the W25Q128JV and the W25Q128JV-DTR, sections 6.1 (status registers), 7
@@ -40,6 +41,8 @@ class FlashModel(FlashPads):
     strict : bool
         Raise :class:`FlashError` at a refusal; otherwise only append it to ``errors``.
     timing : FlashTiming
+    reset_cycles : int
+        In which the design behind the pads is in reset, from the first one on.
 
     Attributes
     ----------
@@ -50,12 +53,14 @@ class FlashModel(FlashPads):
     """
 
     def __init__(self, contents=b"", *, clock_mhz=39.75, dtr=True, quad_enabled=False,
-                 powered_down=True, continuous_read=0, strict=True, timing=None):
+                 powered_down=True, continuous_read=0, strict=True, timing=None,
+                 reset_cycles=0):
         if not 1 <= clock_mhz <= 133:
             raise ValueError(f"clock_mhz must be 1 to 133, not {clock_mhz!r}")
         if len(contents) > part.SIZE:
             raise ValueError(f"contents must be at most {part.SIZE} bytes, not {len(contents)!r}")
-        super().__init__(clock_mhz, timing or FlashTiming(), strict=strict)
+        super().__init__(clock_mhz, timing or FlashTiming(), strict=strict,
+                         reset_cycles=reset_cycles)
         self.dtr = dtr
         self.array = bytearray(contents) + bytearray(b"\xff") * (part.SIZE - len(contents))
         self.status = StatusRegisters(quad_enabled=quad_enabled)

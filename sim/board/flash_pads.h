@@ -60,12 +60,13 @@ public:
             host_oe_ = oe;
             moved_at_ = now_;
         }
+        check_release(oe);
         const bool rises = sck && !sck_;
         sck_ = sck;
-        if (rises && !cs_n) {
-            if (double(now_ - selected_at_) * period_ / 2 < opt_.slch)
-                refuse("clock rises too early after /CS");
-            rise(o, oe);
+        if (rises) {
+            check_clock(cs_n);
+            if (!cs_n)
+                rise(o, oe);
         }
     }
 
@@ -103,6 +104,33 @@ private:
     bool cs_n_ = true, sck_ = false;
     double gap_;
     unsigned host_o_ = 0, host_oe_ = 0;
+    unsigned letting_go_ = 0;  // lines that the flash still drives, behind a rise of /CS
+
+    // Nanoseconds since a half cycle began.
+    double since(int64_t then) const { return double(now_ - then) * period_ / 2; }
+
+    // The host must not drive what the flash has not let go of.
+    void check_release(unsigned oe) {
+        if (letting_go_ && since(cs_high_at_) >= opt_.shqz)
+            letting_go_ = 0;
+        if (letting_go_ & oe) {
+            letting_go_ = 0;
+            char text[120];
+            std::snprintf(text, sizeof text, "the host drives lines less than %.0f ns (tSHQZ) "
+                          "after /CS went high: the flash drives them still", opt_.shqz);
+            refuse(text);
+        }
+    }
+
+    // SCK rises: it must not close to an edge of /CS, nor in reset.
+    void check_clock(bool cs_n) {
+        if (cycle() < opt_.reset_cycles)
+            refuse("the clock runs in reset");
+        if (!cs_n && since(selected_at_) < opt_.slch)
+            refuse("clock rises too early after /CS");
+        if (cs_n && since(cs_high_at_) < opt_.shch)
+            refuse("clock rises too early after /CS went high");
+    }
 
     uint8_t capture(int64_t at) {
         const FlashOutputs::Lines seen = outputs_.seen(at);
@@ -114,7 +142,9 @@ private:
     }
 
     void enter() {
-        const double high = double(now_ - cs_high_at_) * period_ / 2;
+        if (cycle() < opt_.reset_cycles)
+            refuse("/CS is low in reset");
+        const double high = since(cs_high_at_);
         if (high < gap_ - 1e-6) {
             char text[80];
             std::snprintf(text, sizeof text, "/CS high for %.0f ns, must be at least %.0f ns", high,
@@ -122,11 +152,13 @@ private:
             refuse(text);
         }
         selected_at_ = now_;
+        letting_go_ = 0;
         select();
     }
 
     void leave() {
         cs_high_at_ = now_;
+        letting_go_ = outputs_.driven();
         if (outputs_.driven())
             outputs_.launch(now_, 0xf, 0);
         gap_ = deselect();

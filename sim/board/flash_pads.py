@@ -19,13 +19,16 @@ class FlashPads(ABC):
     timing : FlashTiming
     strict : bool
         Raise :class:`FlashError` at a refusal; otherwise only append it to ``errors``.
+    reset_cycles : int
+        In which the design behind the pads is in reset, from the first one on: they must not move.
     """
 
-    def __init__(self, clock_mhz, timing, *, strict):
+    def __init__(self, clock_mhz, timing, *, strict, reset_cycles):
         self.timing = timing
         self.period = 1000.0 / clock_mhz
         self.clock_mhz = clock_mhz
         self.strict = strict
+        self.reset_cycles = reset_cycles
         self.errors = []
         self._outputs = Outputs(timing, self.period)
         self._spoiler = Spoiler(FlashFaults())
@@ -33,6 +36,7 @@ class FlashPads(ABC):
         self._cs_n = 1
         self._cs_high_at = -1_000_000   # half cycles, as are the next two
         self._selected_at = self._moved_at = 0
+        self._letting_go = 0     # lines that the flash still drives, behind a rise of /CS
         self._gap = timing.shsl_read
         self._sck = 0
         self._host = (0, 0)      # o, oe at the pads
@@ -72,12 +76,35 @@ class FlashPads(ABC):
         if (o, oe) != self._host:
             self._host = (o, oe)
             self._moved_at = self._now
+        self._check_release(oe)
         rises = sck and not self._sck
         self._sck = sck
-        if rises and not cs_n:
-            if (self._now - self._selected_at) * self.period / 2 < self.timing.slch:
-                self._refuse("clock rises too early after /CS")
-            self._rise(o, oe)
+        if rises:
+            self._check_clock(cs_n)
+            if not cs_n:
+                self._rise(o, oe)
+
+    def _since(self, then):
+        """Return nanoseconds since a half cycle began."""
+        return (self._now - then) * self.period / 2
+
+    def _check_release(self, oe):
+        """The host must not drive what the flash has not let go of."""
+        if self._letting_go and self._since(self._cs_high_at) >= self.timing.shqz:
+            self._letting_go = 0
+        if self._letting_go & oe:
+            self._letting_go = 0
+            self._refuse(f"the host drives lines less than {self.timing.shqz:.0f} ns (tSHQZ) "
+                         "after /CS went high: the flash drives them still")
+
+    def _check_clock(self, cs_n):
+        """SCK rises: it must not close to an edge of /CS, nor in reset."""
+        if self._cycle < self.reset_cycles:
+            self._refuse("the clock runs in reset")
+        if not cs_n and self._since(self._selected_at) < self.timing.slch:
+            self._refuse("clock rises too early after /CS")
+        if cs_n and self._since(self._cs_high_at) < self.timing.shch:
+            self._refuse("clock rises too early after /CS went high")
 
     @abstractmethod
     def _select(self):
@@ -96,14 +123,18 @@ class FlashPads(ABC):
         """SCK falls while /CS is low."""
 
     def _enter(self):
-        high = (self._now - self._cs_high_at) * self.period / 2
+        if self._cycle < self.reset_cycles:
+            self._refuse("/CS is low in reset")
+        high = self._since(self._cs_high_at)
         if high < self._gap - 1e-6:
             self._refuse(f"/CS high for {high:.0f} ns, must be at least {self._gap:.0f} ns")
         self._selected_at = self._now
+        self._letting_go = 0
         self._select()
 
     def _leave(self):
         self._cs_high_at = self._now
+        self._letting_go = self._outputs.driven
         if self._outputs.driven:
             self._outputs.launch(self._now, 0xF, 0)
         self._gap = self._deselect()

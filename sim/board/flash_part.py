@@ -58,6 +58,8 @@ class FlashTiming:
     clqv: float = TCLQV_NS   # tCLQV: clock edge to output valid
     clqx: float = TCLQX_NS   # tCLQX: output hold
     slch: float = 5.0        # tSLCH: /CS low to clock high
+    shch: float = 3.0        # tSHCH: /CS high to clock high
+    shqz: float = 7.0        # tSHQZ: /CS high to outputs off
     shsl_read: float = 10.0  # tSHSL1: /CS high after a read
     shsl_write: float = 50.0  # tSHSL2: /CS high after anything else
     res1: float = 3_000.0    # tRES1: release from power-down

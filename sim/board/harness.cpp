@@ -32,6 +32,14 @@ enum Status : int { OK = 0, LAYER = 1, LIMIT = 2, FAILED = 3 };
 // the lowest priority on the activation memory.
 constexpr uint64_t BUS_PATIENCE = 100000;
 
+// Cycles at power-on in which the design is in reset: of the netlist's PLL (netlist.v), which locks
+// for good in cycle 1023, and of the counter behind its lock.
+#ifdef PADS
+constexpr uint64_t RESET_CYCLES = 1023 + 1024;
+#else
+constexpr uint64_t RESET_CYCLES = 16;
+#endif
+
 // What the host does when so many layers are done: writes on its bus, one every few cycles.
 struct Feed {
     uint64_t after, pace;
@@ -64,6 +72,7 @@ struct Board {
         options.clock_mhz = clock_mhz;
         options.path_max = path_max;
         options.path_min = path_min;
+        options.reset_cycles = RESET_CYCLES;
         options.strict = false;  // refusals are looked for between calls, not thrown through C
         return options;
     }
@@ -91,7 +100,7 @@ struct Board {
         for (unsigned m = 0; m < memories().size(); ++m)
             for (unsigned a = 0; a < DEPTH; ++a) memories()[m][a] = random() & 0xffff;
 #ifndef PADS
-        run(16);
+        run(RESET_CYCLES);
         top->rst = 0;
         run(1);
 #endif

@@ -190,7 +190,7 @@ def test_outputs_stay_off_until_the_flash_has_let_go(after):
         await bench.tick(after - 1)
         await bench.stop()
         assert bench.get(pins.cs_n) and not bench.get(pins.sck)
-        assert bench.get(pins.oe) == (0 if after > 16 else 0b1101)
+        assert bench.get(pins.oe) == (0 if after > 15 else 0b1101)
         await bench.start(0x40, payload=PAYLOAD)
         assert not bench.get(pins.cs_n) and bench.get(pins.oe) == 0b1101
         assert (await bench.take(4))[0] == halfwords(4, PAYLOAD)
