@@ -27,7 +27,8 @@ SOURCES = (
     HERE / "board.cpp",
     *(
         verilate.HERE / name
-        for name in ("flash_model.h", "flash_pads.h", "flash_part.h", "host_bus.h", "wave.h")
+        for name in ("flash_model.h", "flash_pads.h", "flash_faults.h", "flash_part.h",
+                     "host_bus.h", "wave.h")
     ),
 )
 

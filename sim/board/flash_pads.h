@@ -10,12 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "flash_faults.h"
 #include "flash_part.h"
 
 class FlashPads {
 public:
-    using Lines = FlashOutputs::Lines;
-
     std::vector<std::string> errors;
 
     explicit FlashPads(const FlashOptions &options)
@@ -23,8 +22,15 @@ public:
           gap_(options.shsl_read) {}
     virtual ~FlashPads() = default;
 
-    // What an input register captures at the end of this half cycle.
-    Lines lines() const { return outputs_.seen(now_ + 1); }
+    // From now on the lines have faults.
+    void have(const FlashFaults &faults) { spoiler_ = FlashSpoiler(faults); }
+
+    // What an input register captures at the end of this half cycle, of lines that the host does
+    // not drive.
+    uint8_t lines() {
+        const FlashOutputs::Lines seen = outputs_.seen(now_ + 1);
+        return spoiler_.spoil(uint8_t((seen.value & seen.mask) | (~seen.mask & 0xf)));
+    }
 
     // Advance one core clock: arguments are the reader's outputs in the cycle that ends with it
     // (SCK: bit 0 for the first half of the next one, bit 1 for the second); the result is what
@@ -68,6 +74,7 @@ protected:
     FlashOptions opt_;
     double period_;
     FlashOutputs outputs_;
+    FlashSpoiler spoiler_;
     int64_t now_ = 1;  // half cycles
 
     // A command begins and ends; both clock edges while it lasts.  deselect() returns how long /CS
@@ -126,11 +133,12 @@ private:
     }
 
     uint8_t capture(int64_t at) {
-        const Lines seen = outputs_.seen(at);
+        const FlashOutputs::Lines seen = outputs_.seen(at);
         const unsigned value = seen.value, mask = seen.mask;
         if ((host_oe_ & mask) && (outputs_.driven() & host_oe_))
             refuse("the host drives lines that the flash drives");
-        return uint8_t((value & mask) | (((host_o_ & host_oe_) | (~host_oe_ & 0xfu)) & ~mask & 0xfu));
+        const unsigned others = ((host_o_ & host_oe_) | ~host_oe_) & 0xfu;
+        return spoiler_.spoil(uint8_t((value & mask) | (others & ~mask)));
     }
 
     void enter() {

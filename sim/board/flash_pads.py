@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+from sim.board.flash_faults import FlashFaults, Spoiler
 from sim.board.flash_part import Outputs
 from sim.errors import FlashError
 
@@ -30,6 +31,7 @@ class FlashPads(ABC):
         self.reset_cycles = reset_cycles
         self.errors = []
         self._outputs = Outputs(timing, self.period)
+        self._spoiler = Spoiler(FlashFaults())
         self._now = 1            # half cycles
         self._cs_n = 1
         self._cs_high_at = -1_000_000   # half cycles, as are the next two
@@ -38,6 +40,10 @@ class FlashPads(ABC):
         self._gap = timing.shsl_read
         self._sck = 0
         self._host = (0, 0)      # o, oe at the pads
+
+    def have(self, faults):
+        """From now on the lines have :class:`sim.board.flash_faults.FlashFaults`."""
+        self._spoiler = Spoiler(faults)
 
     @property
     def _cycle(self):
@@ -139,7 +145,7 @@ class FlashPads(ABC):
         o, oe = self._host
         if oe & mask and self._outputs.driven & oe:
             self._refuse("the host drives lines that the flash drives")
-        return (value & mask) | (((o & oe) | (~oe & 0xF)) & ~mask & 0xF)
+        return self._spoiler.spoil((value & mask) | (((o & oe) | (~oe & 0xF)) & ~mask & 0xF))
 
     def _taken(self, o, oe):
         """Return the levels that the flash takes from its pads."""

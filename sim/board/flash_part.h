@@ -17,8 +17,9 @@ struct FlashOptions {
     int continuous_read = 0;      // opcode of the mode that the flash is in
     bool strict = true;
     int64_t reset_cycles = 0;     // in which the design behind the pads is in reset
-    // Delays, nanoseconds; names as in FlashTiming (flash_part.py).
-    double path_max = 6.1, path_min = 0.1, clqv = 6.0, clqx = 1.5, slch = 5.0;
+    // Delays, nanoseconds; names as in FlashTiming (flash_part.py), whose path() gives the first
+    // two: they are a matter of the FPGA, its clocks and the corner.
+    double path_max = 0.0, path_min = 0.0, clqv = 6.0, clqx = 1.5, slch = 5.0;
     double shch = 3.0, shqz = 7.0, shsl_read = 10.0, shsl_write = 50.0;
     double res1 = 3000.0, rst = 30000.0;
     double w = 10e6, pp = 0.4e6, se = 45e6, be1 = 120e6, be2 = 150e6, ce = 40e9;

@@ -16,17 +16,14 @@ to the table), as also quoted by Yosys in ``ice40/cells_sim.v``.
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from hw.flow.report import PathEnd, Pin
+from hw.technology.ice40.sdf import CLOCK_PORTS, Delays, TimingError
 
-__all__ = ["Delays", "TimingError", "global_correction", "longest_paths", "read_sdf"]
+__all__ = ["global_correction", "longest_paths"]
 
 GLOBAL_CORRECTION_NS = 2.02
 """What SB_MAC16's clock to output (2.12 ns) exceeds nextpnr's (0.1 ns) by."""
-
-CLOCK_PORTS = {"CLK", "RCLK", "WCLK", "CLOCK", "INPUT_CLK", "OUTPUT_CLK"}
 
 DSP_CLOCK_TO_OUTPUT = 2.12
 DSP_COMBINATIONAL = 11.4
@@ -47,82 +44,9 @@ UNTIMED = {"SB_IO": [("OUTPUT_ENABLE", "OUTPUT_CLK", False, 0.205)]}
 DSP_REGISTERED_INPUTS = {"A", "B", "CE"}
 
 
-class TimingError(Exception):
-    """The delays can't be analysed; only the global correction is left."""
-
-
-@dataclass
-class Cell:
-    """Delays of a cell, nanoseconds."""
-
-    kind: str
-    arcs: dict[str, list[tuple[str, float]]] = field(default_factory=lambda: defaultdict(list))
-    setups: list[tuple[str, str, bool, float]] = field(default_factory=list)
-    """Port, clock port, falling edge, set-up."""
-
-
-@dataclass
-class Delays:
-    """Delays of a routed design."""
-
-    cells: dict[str, Cell]
-    wires: dict[Pin, list[tuple[Pin, float]]]
-    drivers: dict[Pin, tuple[Pin, float]]
-
-
 def global_correction(mhz: float) -> float:
     """Return the honest frequency where no path is known: every path may leave an SB_MAC16."""
     return 1 / (1 / mhz + GLOBAL_CORRECTION_NS / 1000)
-
-
-NUMBERS = r"\((-?[\d.]+):[^)]*\)"
-SDF_LINES = [
-    ("wire", re.compile(rf"\(INTERCONNECT (\S+) (\S+) {NUMBERS} {NUMBERS}\)")),
-    ("arc", re.compile(rf"\(IOPATH (\S+) (\S+) {NUMBERS} {NUMBERS}\)")),
-    ("setup", re.compile(rf"\(SETUPHOLD \(\w+ (\S+)\) \((\w+) (\S+)\) {NUMBERS}")),
-    ("kind", re.compile(r'\(CELLTYPE "(.*)"\)')),
-    ("instance", re.compile(r"\(INSTANCE (\S*)\)")),
-]
-
-
-def _pin(text: str) -> Pin:
-    cell, _, port = text.rpartition("/")
-    return cell, port
-
-
-def read_sdf(path: Path) -> Delays:
-    """Read nextpnr's SDF (``--sdf``)."""
-    delays = Delays({}, defaultdict(list), {})
-    kind = ""
-    cell = Cell("")
-    with path.open() as lines:
-        for line in lines:
-            for what, pattern in SDF_LINES:
-                match = pattern.search(line)
-                if match is None:
-                    continue
-                groups = match.groups()
-                if what == "wire":
-                    source = _pin(groups[0])
-                    sink = _pin(groups[1])
-                    time = max(float(groups[2]), float(groups[3])) / 1000
-                    delays.wires[source].append((sink, time))
-                    delays.drivers[sink] = source, time
-                elif what == "arc":
-                    time = max(float(groups[2]), float(groups[3])) / 1000
-                    cell.arcs[groups[0]].append((groups[1], time))
-                elif what == "setup":
-                    port, edge, clock, setup = groups
-                    cell.setups.append((port, clock, edge == "negedge", float(setup) / 1000))
-                elif what == "kind":
-                    kind = groups[0]
-                else:
-                    cell = Cell(kind)
-                    delays.cells[groups[0]] = cell
-                break
-    if not delays.wires:
-        raise TimingError(f"no delays in {path.name}")
-    return delays
 
 
 def _base(port: str) -> str:

@@ -329,10 +329,12 @@ int main(int, char **argv) {
     options.continuous_read = atoi(argv[4]);
     options.dtr = atoi(argv[5]);
     options.reset_cycles = atoi(argv[6]);
+    options.path_max = atof(argv[7]);
+    options.path_min = atof(argv[8]);
     options.strict = false;
     options.busy_scale = 1e-5;
     FlashModel flash(options);
-    FILE *contents = fopen(argv[7], "rb");
+    FILE *contents = fopen(argv[9], "rb");
     std::vector<uint8_t> bytes(1 << 16);
     if (fread(bytes.data(), 1, bytes.size(), contents) != bytes.size()) return 1;
     flash.load(0, bytes.data(), bytes.size());
@@ -366,7 +368,8 @@ def replay(tmp_path_factory):
 def test_both_models_are_equal(replay, seed):
     options, master = random_trace(seed)
     steps = "\n".join(" ".join(str(int(x)) for x in step[:4]) for step in master.trace)
-    arguments = [str(replay / "replay"), *(str(float(value)) for value in options.values()),
+    values = [*options.values(), *FlashTiming().path(options["clock_mhz"])]
+    arguments = [str(replay / "replay"), *(repr(float(value)) for value in values),
                  str(replay / "contents")]
     result = subprocess.run(arguments, input=steps, capture_output=True, text=True, check=True)
     lines = result.stdout.splitlines()
