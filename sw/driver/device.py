@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.closing import Closing
 from common.errors import InputError
 from hw.contract.config import CoreConfig
 from hw.contract.registers import HOLD_NEVER, IDENTITY, Register
@@ -70,7 +71,7 @@ class _Begun:
     seconds: float
 
 
-class Device:
+class Device(Closing):
     """A core that answers.
 
     Parameters
@@ -108,12 +109,6 @@ class Device:
     def close(self) -> None:
         """Let go of the device."""
         self.transport.close()
-
-    def __enter__(self) -> Device:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def load(self, program: Program, progress: Progress | None = None) -> None:
         """Store a program in the device's flash, and make it the one that :meth:`infer` runs.
