@@ -201,5 +201,5 @@ def test_other_flashes_are_named_and_not_written(identity: bytes, text: str) -> 
 def test_a_flash_whose_quad_enable_bit_stays_off() -> None:
     model = ModelFlash()
     model.read_only, model.status2 = True, 0x01
-    with pytest.raises(DeviceError, match="quad-enable bit .* cannot be set .*reads 01"):
+    with pytest.raises(DeviceError, match=r"quad-enable bit .* cannot be set .*reads 01"):
         SpiFlash(model).prepare()
