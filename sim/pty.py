@@ -22,6 +22,7 @@ from pathlib import Path
 
 import boards
 from common import door, files
+from common.closing import Closing
 from common.door import INTERRUPTED
 from common.tool import Parser, command
 from common.verbosity import is_quiet
@@ -44,7 +45,7 @@ TERMIOS2 = struct.Struct("4I20B2I")
 """Linux's ``termios2``; its last field is the rate of what the host sends, in bits a second."""
 
 
-class PseudoTerminal:
+class PseudoTerminal(Closing):
     """A board with a serial link, on a pseudo-terminal of its own.
 
     Parameters
@@ -201,12 +202,6 @@ class PseudoTerminal:
                 self._reader.join()
                 for end in (self._master, self._slave, *self._wake):
                     os.close(end)
-
-    def __enter__(self) -> PseudoTerminal:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _contents(path: Path | None) -> bytes:

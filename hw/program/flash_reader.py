@@ -13,6 +13,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.contract import latency
+from hw.contract.flash import STATUS2_MASK, STATUS2_READY
 from hw.contract.sections import CRC_LAST, CRC_MARK, CRC_START, SECTION_BYTES, crc_residue
 from hw.interfaces import FlashPins, ProgramSource, RawFlash
 from hw.program.buffer import HalfwordBuffer
@@ -113,7 +114,7 @@ class FlashReader(wiring.Component):
     # or CMP, and a volatile write lasts until power-off); from the beginning, since whatever kept
     # the flash from hearing one of them may have kept it from hearing all.  The last is DTR Fast
     # Read Quad I/O.
-    _STEPS = (0xFF, 0xAB, 0x35, 0x00, 0x50, 0x31, 0x02, 0xED)
+    _STEPS = (0xFF, 0xAB, 0x35, 0x00, 0x50, 0x31, STATUS2_READY, 0xED)
     _COMMANDS = C(int.from_bytes(_STEPS, "little"), 8 * len(_STEPS))
     _DUMMY = 7      # clocks; odd: halfwords begin at odd counts
     _BEGIN, _RELEASE, _READ_SR2, _SR2, _ENABLE, _WRITE_SR2, _NEW_SR2, _IDLE = range(8)
@@ -219,11 +220,9 @@ class FlashReader(wiring.Component):
 
     def _next_step(self, m, step, exchanging, resting, waiting):
         """At the end of a byte: go on with the start-up sequence, or rest."""
-        # QE, and neither SUS, CMP nor SRL: also a line that rises or falls meanwhile is wrong.
-        sr2 = self.raw.rx
         right = Signal()
         seen = Signal(range(self.READ_BACKS))   # times that it was, in a row
-        m.d.comb += right.eq(sr2[1] & ~(sr2[0] | sr2[6] | sr2[7]))
+        m.d.comb += right.eq((self.raw.rx & STATUS2_MASK) == STATUS2_READY)
         proven = right & (seen == self.READ_BACKS - 1)
         with m.Switch(step):
             with m.Case(self._RELEASE):

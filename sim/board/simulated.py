@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common import progress
+from common.closing import Closing
 from hw.contract.config import CoreConfig
 from hw.contract.registers import Register
 from sim.board import verilate
@@ -112,7 +113,7 @@ def _load(contents: bytes) -> ctypes.CDLL:
     return library
 
 
-class SimulatedBoard:
+class SimulatedBoard(Closing):
     """A board with a configured FPGA, just powered on: the flash is in power-down, the memories
     hold anything.
 
@@ -173,12 +174,6 @@ class SimulatedBoard:
         self._started = 0
         # The clock that there is, which need not be exactly the one that was asked for.
         self._hertz = (mhz or config.core_mhz) * 1e6
-
-    def __enter__(self) -> SimulatedBoard:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __del__(self) -> None:
         self.close()

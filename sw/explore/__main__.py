@@ -7,15 +7,13 @@ cycles are the compiler's, which are the core's, exactly.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
 import boards
-from common import door, files, progress, terminal, tool
+from common import door, files, terminal, tool
 from common.errors import InputError
 from common.parallel import default_jobs
-from hw.contract.board import Board
 from sw.explore import plot
 from sw.explore.accuracy import SOURCES, published, top1
 from sw.explore.sweep import ARCHITECTURES, Point, Request, front, sweep
@@ -75,20 +73,6 @@ def _requests(options: Any) -> list[Request]:
     return requests
 
 
-def _run(requests: Sequence[Request], board: Board, jobs: int) -> list[Point]:
-    """Evaluate all points, with a bar that disappears when they are done."""
-    found: dict[int, Point] = {}
-    # Closed whatever comes: processes of its own end with it.
-    with (
-        closing(sweep(requests, board, jobs=jobs)) as ready,
-        progress.stage("compiling", total=len(requests), unit="networks") as stage,
-    ):
-        for number, point in ready:
-            found[number] = point
-            stage.reached(len(found))
-    return [found[number] for number in range(len(requests))]
-
-
 def _show(points: Sequence[Point], title: str, *, as_markdown: bool) -> None:
     """Print the table, and of each network that does not fit what is missing."""
     if as_markdown:
@@ -115,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             top1(request.arch, request.alpha, request.size, request.classes)
             for request in requests
         ])
-    points = _run(requests, board, options.jobs)
+    points = sweep(requests, board, jobs=options.jobs)
     clock = f"{board.title} at {board.config.core_mhz:g} MHz"
     _show(points, f"{clock}, {options.classes} classes", as_markdown=options.markdown)
     if options.csv:

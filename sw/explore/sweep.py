@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from common.errors import InputError, UnsupportedError
-from common.parallel import parallel
+from common.parallel import largest_first
 from hw.contract.board import Board
 from hw.contract.requantiser import MULTIPLIER_BITS
 from sw.compiler import compile_graph
@@ -153,10 +153,8 @@ def evaluate(request: Request, board: Board) -> Point:
     )
 
 
-def sweep(
-    requests: Sequence[Request], board: Board, *, jobs: int = 1
-) -> Generator[tuple[int, Point]]:
-    """Evaluate networks, the largest first.
+def sweep(requests: Sequence[Request], board: Board, *, jobs: int = 1) -> list[Point]:
+    """Evaluate networks, the largest first; return their points in order.
 
     Parameters
     ----------
@@ -164,16 +162,13 @@ def sweep(
     board : Board
     jobs : int
         Processes; with 1 everything happens in this one.
-
-    Yields
-    ------
-    (number, point)
-        Position in ``requests``, in the order in which they are ready.
     """
-    order = sorted(range(len(requests)), key=lambda i: -requests[i].network().macs)
-    tasks = [(requests[number], board) for number in order]
-    for position, point in parallel(_evaluate, tasks, jobs=jobs):
-        yield order[position], point
+    return largest_first(
+        _evaluate, [(request, board) for request in requests],
+        size=lambda task: task[0].network().macs,
+        name=lambda task: f"{task[0].arch.upper()} {task[0].alpha:g}-{task[0].size}",
+        jobs=jobs, doing="compiling", unit="networks",
+    )
 
 
 def _evaluate(task: tuple[Request, Board]) -> Point:

@@ -48,11 +48,11 @@ def measure_explorer(say: Callable[[str], None]) -> tuple[dict[str, str], dict[s
         wanted = requests(arch)
         say(f"{len(wanted)} networks of {arch.upper()}")
         before = os.times()
-        found = dict(sweep(wanted, boards.get(BOARD), jobs=default_jobs()))
+        points = sweep(wanted, boards.get(BOARD), jobs=default_jobs())
         after = os.times()
         spent = (after.user + after.children_user) - (before.user + before.children_user)
         figures[arch] = {
             "processor_seconds": round(spent),
-            "rows": {found[n].label: _plain(found[n]) for n in range(len(wanted))},
+            "rows": {point.label: _plain(point) for point in points},
         }
     return {}, figures

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import boards
-from common.errors import InputError
+from common.optional import require
 from sw import importer
 from sw.bench import chart
 from sw.bench.measure import BenchClock, Measurement
@@ -39,8 +38,7 @@ SHOWN_NETWORK = "fashion_mnist_v1_025"
 
 def check_matplotlib() -> None:
     """Raise an error if matplotlib is missing."""
-    if find_spec("matplotlib") is None:
-        raise InputError("pictures need matplotlib: pip install 'separable[plot]'")
+    require("matplotlib", "plot", "pictures need")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,13 +12,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from common import progress
 from common.errors import InputError, SeparableError
 from common.files import write_bytes
+from common.optional import require
 from sw.figures.store import BOARD, ROOT
 
 __all__ = ["PAGE", "check", "take"]
@@ -65,8 +65,7 @@ def check() -> tuple[str, str]:
     """
     program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     driver = shutil.which("chromedriver")
-    if find_spec("selenium") is None:
-        raise InputError("the picture of the page needs selenium: pip install 'separable[test]'")
+    require("selenium", "test", "the picture of the page needs")
     if program is None or driver is None:
         raise InputError("the picture of the page needs a browser: install chromium and "
                          "chromedriver (Debian: apt-get install chromium chromium-driver)")

@@ -8,6 +8,7 @@ from common import reading
 from common.errors import InputError
 from sw.ir import ArgMax, Graph
 from sw.networks.shipped import default_labels
+from sw.outputs.detections import Detector, detector_of
 
 __all__ = ["check_number", "classes_of", "labels_of"]
 
@@ -53,9 +54,26 @@ def check_number(graph: Graph, labels: Sequence[str], where: str = "") -> None:
     where : str
         What the message begins with.
     """
+    if not labels:
+        return
+    if (detector := detector_of(graph)) is not None:
+        _check_detector(detector, graph, labels, where)
+        return
     classes = classes_of(graph)
-    if labels and classes is not None and len(labels) != classes:
+    if classes is not None and len(labels) != classes:
         raise InputError(
             f"{where}{len(labels):,} labels, and network {graph.name!r} tells {classes:,} classes "
             "apart; give one for each, in their order"
+        )
+
+
+def _check_detector(
+    detector: Detector, graph: Graph, labels: Sequence[str], where: str
+) -> None:
+    classes = detector.classes
+    if len(labels) not in (classes, classes + 1):
+        raise InputError(
+            f"{where}{len(labels):,} labels, and network {graph.name!r} finds objects of "
+            f"{classes:,} classes; give one for each, in their order, perhaps with the "
+            "background's in front"
         )

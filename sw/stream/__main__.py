@@ -27,6 +27,7 @@ from sw.driver import backends, open_loaded
 from sw.model_file import Model, open_model
 from sw.networks import shipped
 from sw.networks.labels import classes_of, labels_of
+from sw.outputs.detections import THRESHOLD, THRESHOLD_HELP, check_threshold
 from sw.stream.engine import Engine, Streams
 from sw.stream.open import open_source
 from sw.stream.prefetch import Prefetch
@@ -59,6 +60,8 @@ def _parser() -> tool.Parser:
     boards.add_option(parser)
     parser.add_argument("--backend", default=backends.DEFAULT, help=backends.help_text())
     parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
+    parser.add_argument("--threshold", metavar="T", type=float, default=THRESHOLD,
+                        help=THRESHOLD_HELP)
     parser.add_argument("--limit", metavar="N", type=_positive, help="end after N frames")
     parser.add_argument("--loop", action="store_true", help="begin again at the end")
     parser.add_argument(
@@ -251,7 +254,7 @@ def _run(options: argparse.Namespace) -> int:
         device = stack.enter_context(_device(options, board, model))
         engine = Engine(
             graph, device, clock_mhz=about.clock_mhz, labels=labels, verify=options.verify,
-            link=backends.find(options.backend).has_line,
+            link=backends.find(options.backend).has_line, threshold=options.threshold,
         )
         signals = stack.enter_context(_Signals())
         statistics = Statistics()
@@ -279,6 +282,7 @@ def _run(options: argparse.Namespace) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool; returns the exit code."""
     options = _parser().parse_intermixed_args(arguments)
+    check_threshold(options.threshold)
     try:
         return _run(options)
     except BrokenPipeError:

@@ -145,7 +145,7 @@ def test_pictures_are_checked_before_anything_is_measured(
     model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sw.bench.__main__._all", None)
-    monkeypatch.setattr("sw.explore.__main__._run", None)
+    monkeypatch.setattr("sw.explore.__main__.sweep", None)
     line = refused(bench, [model, *BOARD, "--model", "--chart", "x.svg"], capsys)
     assert "name vww_96_int8.tflite as well" in line
     vww = shutil.copy(model, Path(model).parent / "vww_96_int8.tflite")

@@ -243,7 +243,7 @@ def test_outputs_of_the_host_behind_a_single_read_are_no_matter():
 
 def test_clocks_at_edges_of_cs_are_refused():
     master = awake()
-    with pytest.raises(FlashError, match="clock rises too early after /CS$"):
+    with pytest.raises(FlashError, match=r"clock rises too early after /CS$"):
         master.step(0, 1)
     master = awake()
     master.step(0)
