@@ -111,6 +111,8 @@ def _say_so_far(result: BuildResult, done: Sequence[BuildResult], wanted: int) -
     best = max(done, key=lambda result: (result.fits, result.margin))
     speeds = ", ".join(f"{name} {clock.achieved_mhz:.2f} MHz" for name, clock in
                        result.clocks.items()) or "does not fit"
+    if result.capture is not None and not result.capture.fits:
+        speeds += f", capture clock {result.capture.delay_ns:.2f} ns late: not usable"
     terminal.console().print(f"  {len(done)}/{wanted}: seed {result.seed}: {speeds}; "
                              f"best so far: seed {best.seed}")
 
@@ -286,7 +288,7 @@ def _show(result: BuildResult, path: str | None) -> None:
             terminal.console().print(table)
     if path:
         data = result.json()
-        if result.fits and result.margin < 1:
+        if not result.usable:
             data["bitstream"] = None
         write_json(path, data)
 

@@ -1,11 +1,11 @@
 """Streaming reader for a quad SPI NOR flash of the W25Q128JV-DTR kind.
 
-The reader brings the flash out of power-down and continuous-read mode, sets its quad-enable bit
-and then streams little-endian halfwords from any byte address with DTR Fast Read Quad I/O (EDh):
-a nibble per edge of SCK, a byte per clock, a halfword per two clocks, for as long as the buffer
-has room.  Behind each section there is a checksum, which the reader checks and removes
-(:mod:`hw.contract.sections`).  ``docs/flash.md`` has the command, the timing budget and their
-sources.
+The reader brings the flash out of power-down and continuous-read mode, sets its quad-enable bit,
+over and over until the flash shows it, and then streams little-endian halfwords from any byte
+address with DTR Fast Read Quad I/O (EDh): a nibble per edge of SCK, a byte per clock, a halfword
+per two clocks, for as long as the buffer has room.  Behind each section there is a checksum, which
+the reader checks and removes (:mod:`hw.contract.sections`).  ``docs/flash.md`` has the command,
+the start-up, the timing budget and their sources.
 """
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal
@@ -13,6 +13,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.contract import latency
+from hw.contract.flash import STATUS2_MASK, STATUS2_READY
 from hw.contract.sections import CRC_LAST, CRC_MARK, CRC_START, SECTION_BYTES, crc_residue
 from hw.interfaces import FlashPins, ProgramSource, RawFlash
 from hw.program.buffer import HalfwordBuffer
@@ -64,13 +65,16 @@ class FlashReader(wiring.Component):
     Members
     -------
     program : Out(ProgramSource)
-        The stream.  ``ready``: the flash is released, its quad-enable bit was read back as 1, and
-        commands are accepted; it stays low if no flash answers.  ``start`` is ignored unless
-        ``ready`` and not ``busy``.  ``stop``: /CS goes high, the buffer is emptied, ``busy`` is low
-        from the next cycle on, and ``start`` is accepted from then on (/CS is then high for one
-        cycle; tSHSL1 is 10 ns).
+        The stream.  ``ready``: the flash is released, its status register 2 was read back with
+        its quad-enable bit ``READ_BACKS`` times in a row, and commands are accepted; until a flash
+        does so the start-up begins again and again, every ``ATTEMPT_CYCLES`` or less.  ``start``
+        is ignored unless ``ready`` and not ``busy``.  ``stop``: /CS goes high, the buffer is
+        emptied, ``busy`` is low from the next cycle on, and ``start`` is accepted from then on
+        (/CS is then high for one cycle; tSHSL1 is 10 ns).
     raw : In(RawFlash)
-        Exchanges of the host, while ``program.ready`` and not ``busy``.
+        Exchanges of the host, while ``program.ready`` and not ``busy``.  A host that selects the
+        flash before it is ready takes over: the start-up ends within ``ATTEMPT_CYCLES``,
+        ``program.ready`` is high from then on, and what it says is the host's to make true.
     busy : Out(1)
         A stream is open; it closes behind its last checksum, or the first wrong one.
     pins : Out(FlashPins())
@@ -101,14 +105,22 @@ class FlashReader(wiring.Component):
     RELEASE_CYCLES = HalfwordBuffer.DEPTH - 64
     """Cycles waited at least for tRES1 (3 us): enough up to 64 MHz."""
 
+    READ_BACKS = 4
+    """Times in a row that status register 2 has to be right: a floating line may be, once."""
+
     # The start-up sequence, one byte per step: continuous-read mode reset; release from
     # power-down (then tRES1); read status register 2, its value; volatile write enable; write
     # status register 2, its value (QE alone: the other bits are one-time-programmable, read-only
-    # or CMP, and a volatile write lasts until power-off).  The last is DTR Fast Read Quad I/O.
-    _STEPS = (0xFF, 0xAB, 0x35, 0x00, 0x50, 0x31, 0x02, 0xED)
+    # or CMP, and a volatile write lasts until power-off); from the beginning, since whatever kept
+    # the flash from hearing one of them may have kept it from hearing all.  The last is DTR Fast
+    # Read Quad I/O.
+    _STEPS = (0xFF, 0xAB, 0x35, 0x00, 0x50, 0x31, STATUS2_READY, 0xED)
     _COMMANDS = C(int.from_bytes(_STEPS, "little"), 8 * len(_STEPS))
     _DUMMY = 7      # clocks; odd: halfwords begin at odd counts
-    _RELEASE, _READ_SR2, _SR2, _ENABLE, _WRITE_SR2, _NEW_SR2, _IDLE = range(1, 8)
+    _BEGIN, _RELEASE, _READ_SR2, _SR2, _ENABLE, _WRITE_SR2, _NEW_SR2, _IDLE = range(8)
+
+    ATTEMPT_CYCLES = HalfwordBuffer.DEPTH + 16 * _IDLE
+    """Cycles of an attempt that fails, at most."""
 
     def __init__(self, *, word=4, sample_latency=2):
         if not isinstance(sample_latency, int) or not 2 <= sample_latency <= 6:
@@ -128,11 +140,11 @@ class FlashReader(wiring.Component):
         step = Signal(3)                # place in _STEPS
         count = Signal(4)               # clocks: 0 to 7 a byte, 8 to 15 rest or address and mode
         reading = self.busy             # DTR Fast Read Quad I/O is under way
-        exchanging = Signal(init=1)     # a single-bit byte is under way
+        exchanging = Signal()           # a single-bit byte is under way
         resting = Signal()              # neither, and ready
-        turning = Signal()              # reading, from the dummy clocks on
+        turning = Signal()              # from the dummy clocks on, to a cycle after reading
         data_phase = Signal()           # reading, from the first data byte on
-        waiting = Signal()              # tRES1
+        waiting = Signal(init=1)        # tRES1; in reset, with all pins at rest
         shift = Signal(32)              # nibbles, out and in; single bits come in on IO1
         # Halfwords begun and not yet taken, above an offset: the buffer is full when the top bit
         # is set.  The same counter times tRES1.
@@ -140,12 +152,14 @@ class FlashReader(wiring.Component):
         hold = Signal()
         begin = Signal()
         flush = Signal()
+        waited = Signal()
 
         boundary = data_phase & count[0]
         m.d.comb += [
             hold.eq(boundary & level[-1]),
             begin.eq(boundary & ~level[-1]),
-            flush.eq(self.program.stop | (waiting & level[-1])),
+            waited.eq(waiting & (level[-1] | self.raw.select)),
+            flush.eq(self.program.stop | waited),
             self.raw.busy.eq(exchanging & self.program.ready),
             self.raw.rx.eq(Cat(shift[4 * bit + 1] for bit in range(8))),
         ]
@@ -154,15 +168,22 @@ class FlashReader(wiring.Component):
 
         with m.If(exchanging | (reading & ~hold)):
             m.d.sync += count.eq(count + 1)
-        with m.If(reading & (count == 15)):
+        # A cycle longer than reading: the flash drives its outputs for tSHQZ (7 ns) behind /CS.
+        with m.If(~reading):
+            m.d.sync += turning.eq(0)
+        with m.Elif(count == 15):
             m.d.sync += turning.eq(1)
         with m.If(turning & (count[:3] == self._DUMMY - 1)):
             m.d.sync += data_phase.eq(1)
 
         with m.If(exchanging & (count == 15)):
-            self._next_step(m, step, exchanging, resting, waiting, quad_enabled=shift[5])
-        with m.If(waiting & level[-1]):
-            m.d.sync += [waiting.eq(0), exchanging.eq(1)]
+            self._next_step(m, step, exchanging, resting, waiting)
+        with m.If(waited):
+            # A host that waits for the flash gets it as it is; in no other moment, so that no
+            # command is cut off.
+            m.d.sync += [waiting.eq(0), exchanging.eq(~self.raw.select)]
+            with m.If(self.raw.select):
+                m.d.sync += [step.eq(self._IDLE), resting.eq(1), self.program.ready.eq(1)]
         with m.If(resting):
             m.d.sync += [
                 resting.eq(~(self.program.start | self.raw.start)),
@@ -171,7 +192,7 @@ class FlashReader(wiring.Component):
             ]
         with m.If(reading & (self.program.stop | close)):
             m.d.sync += [
-                resting.eq(1), reading.eq(0), turning.eq(0), data_phase.eq(0), count.eq(0),
+                resting.eq(1), reading.eq(0), data_phase.eq(0), count.eq(0),
             ]
 
         # An address goes out when the count reaches 8; what comes in follows it.
@@ -197,20 +218,25 @@ class FlashReader(wiring.Component):
         with m.Elif(up ^ down):
             m.d.sync += level.eq(level + Cat(C(1, 1), down.replicate(len(level) - 1)))
 
-    def _next_step(self, m, step, exchanging, resting, waiting, *, quad_enabled):
+    def _next_step(self, m, step, exchanging, resting, waiting):
         """At the end of a byte: go on with the start-up sequence, or rest."""
+        right = Signal()
+        seen = Signal(range(self.READ_BACKS))   # times that it was, in a row
+        m.d.comb += right.eq((self.raw.rx & STATUS2_MASK) == STATUS2_READY)
+        proven = right & (seen == self.READ_BACKS - 1)
         with m.Switch(step):
             with m.Case(self._RELEASE):
                 m.d.sync += [step.eq(step + 1), exchanging.eq(0), waiting.eq(1)]
             with m.Case(self._SR2):
                 m.d.sync += [
-                    step.eq(Mux(quad_enabled, self._IDLE, self._ENABLE)),
-                    self.program.ready.eq(quad_enabled),
-                    resting.eq(quad_enabled),
-                    exchanging.eq(~quad_enabled),
+                    seen.eq(Mux(right, seen + 1, 0)),
+                    step.eq(Mux(proven, self._IDLE, Mux(right, self._READ_SR2, self._ENABLE))),
+                    self.program.ready.eq(proven),
+                    resting.eq(proven),
+                    exchanging.eq(~proven),
                 ]
             with m.Case(self._NEW_SR2):
-                m.d.sync += step.eq(self._READ_SR2)
+                m.d.sync += step.eq(self._BEGIN)
             with m.Case(self._IDLE):
                 m.d.sync += [exchanging.eq(0), resting.eq(1)]
             with m.Default():
@@ -222,12 +248,12 @@ class FlashReader(wiring.Component):
         bit = count[:3]
         fall = Signal()         # half of an address or mode byte is out: SCK falls
         outgoing = Signal()     # single-bit output, most significant bit first
-        quad = Signal()         # from the address on
+        quad = Signal()         # address and mode
         keep = Signal()         # /CS stays low after the byte
         m.d.comb += [
             outgoing.eq(Mux(self.raw.busy, self.raw.tx.bit_select(~bit, 1),
                             self._COMMANDS.bit_select(Cat(~bit, step), 1))),
-            quad.eq(reading & (count[3] | turning)),
+            quad.eq(reading & count[3]),
             keep.eq((step == self._READ_SR2) | (step == self._WRITE_SR2)),
             # Between bytes /CS is high for four cycles: tSHSL2 is 50 ns.
             self.pins.cs_n.eq(~(reading | (exchanging & (keep | (count[2:] != 3)))
@@ -236,7 +262,7 @@ class FlashReader(wiring.Component):
             self.pins.sck.eq(Cat(fall, (reading & ~hold & ~fall) | (exchanging & ~count[3]))),
             # /WP and /HOLD are high wherever they are not data.
             self.pins.o.eq(Mux(quad, shift[24:28], Cat(outgoing, C(0b111, 3)))),
-            self.pins.oe.eq(Mux(quad, (~turning).replicate(4), C(0b1101, 4))),
+            self.pins.oe.eq(Mux(turning, 0, Cat(C(1, 1), quad, C(0b11, 2)))),
         ]
 
     def _collect(self, m, last_byte, shift, flush):

@@ -32,6 +32,14 @@ enum Status : int { OK = 0, LAYER = 1, LIMIT = 2, FAILED = 3 };
 // the lowest priority on the activation memory.
 constexpr uint64_t BUS_PATIENCE = 100000;
 
+// Cycles at power-on in which the design is in reset: of the netlist's PLL (netlist.v), which locks
+// for good in cycle 1023, and of the counter behind its lock.
+#ifdef PADS
+constexpr uint64_t RESET_CYCLES = 1023 + 1024;
+#else
+constexpr uint64_t RESET_CYCLES = 16;
+#endif
+
 // What the host does when so many layers are done: writes on its bus, one every few cycles.
 struct Feed {
     uint64_t after, pace;
@@ -59,14 +67,17 @@ struct Board {
     Wave wave;
 #endif
 
-    static FlashOptions options(double clock_mhz) {
+    static FlashOptions options(double clock_mhz, double path_max, double path_min) {
         FlashOptions options;
         options.clock_mhz = clock_mhz;
+        options.path_max = path_max;
+        options.path_min = path_min;
+        options.reset_cycles = RESET_CYCLES;
         options.strict = false;  // refusals are looked for between calls, not thrown through C
         return options;
     }
 
-    Board(uint64_t seed, double clock_mhz) : flash(options(clock_mhz)) {
+    Board(uint64_t seed, const FlashOptions& options) : flash(options) {
         // Before the model is made: this decides what registers without a reset hold.
         context.randReset(2);
         context.randSeed(static_cast<int>(seed & 0x7fffffff) + 1);
@@ -89,7 +100,7 @@ struct Board {
         for (unsigned m = 0; m < memories().size(); ++m)
             for (unsigned a = 0; a < DEPTH; ++a) memories()[m][a] = random() & 0xffff;
 #ifndef PADS
-        run(16);
+        run(RESET_CYCLES);
         top->rst = 0;
         run(1);
 #endif
@@ -107,8 +118,7 @@ struct Board {
     // cells' input registers capture at the next edge of the clock.
     void half_step() {
         flash.half_step(top->flash_cs_n, top->flash_sck, top->flash_dq__out, top->flash_dq__en);
-        const FlashModel::Lines lines = flash.lines();
-        top->flash_dq = (lines.value & lines.mask) | (~lines.mask & 0xf);
+        top->flash_dq = flash.lines();
     }
 
     // One cycle, from the falling edge's half on.
@@ -232,7 +242,9 @@ struct Board {
 
 extern "C" {
 
-Board* board_create(uint64_t seed, double clock_mhz) { return new Board(seed, clock_mhz); }
+Board* board_create(uint64_t seed, double clock_mhz, double path_max, double path_min) {
+    return new Board(seed, Board::options(clock_mhz, path_max, path_min));
+}
 void board_destroy(Board* board) { delete board; }
 
 // The first error since the last call, or an empty string.
@@ -260,6 +272,12 @@ int board_flash_read(Board* board, uint32_t offset, uint8_t* data, uint32_t coun
 int board_transfer(Board* board, int write, int reg, uint32_t address, uint16_t* data,
                    uint32_t count) {
     return board->transfer(write, reg, address, data, count);
+}
+
+// From now on the flash's lines have faults.
+void board_flash_faults(Board* board, double flip, uint32_t high, uint32_t low, uint32_t late,
+                        uint64_t seed) {
+    board->flash.have(FlashFaults{flip, uint8_t(high), uint8_t(low), uint8_t(late), seed});
 }
 
 // Half cycles per bit, at the host's end, from now on.

@@ -16,6 +16,8 @@ from common.closing import Closing
 from hw.contract.config import CoreConfig
 from hw.contract.registers import Register
 from sim.board import verilate
+from sim.board.flash_faults import FlashFaults
+from sim.board.flash_part import FlashTiming
 from sim.board.recorder import Recorder
 from sim.board.waves import Wave, choose, waves_for
 from sim.errors import FlashError, HangError, SimulationError
@@ -84,11 +86,12 @@ def _load(contents: bytes) -> ctypes.CDLL:
     board, u32, u64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
     data, flag = ctypes.c_void_p, ctypes.c_int
     prototypes: dict[str, tuple[Any, tuple[Any, ...]]] = {
-        "board_create": (board, (u64, ctypes.c_double)),
+        "board_create": (board, (u64, ctypes.c_double, ctypes.c_double, ctypes.c_double)),
         "board_destroy": (None, (board,)),
         "board_error": (ctypes.c_char_p, (board,)),
         "board_flash_write": (flag, (board, u32, data, u32)),
         "board_flash_read": (flag, (board, u32, data, u32)),
+        "board_flash_faults": (None, (board, ctypes.c_double, u32, u32, u32, u64)),
         "board_transfer": (flag, (board, flag, flag, u32, data, u32)),
         "board_uart_divisor": (None, (board, ctypes.c_double)),
         "board_uart_send": (None, (board, data, u32, u64)),
@@ -126,6 +129,8 @@ class SimulatedBoard(Closing):
         to the core's bus.
     wave : Wave, optional
         To be recorded; the file appears when the board is closed.
+    timing : FlashTiming, optional
+        Corner and capture clock; without, the worst of all corners.
 
     Raises
     ------
@@ -143,6 +148,7 @@ class SimulatedBoard(Closing):
         core: Any = None,
         link_baud: int | None = None,
         wave: Wave | None = None,
+        timing: FlashTiming | None = None,
     ) -> None:
         with progress.stage("preparing the simulated core"):
             from sim.board.top import SimTop
@@ -151,18 +157,20 @@ class SimulatedBoard(Closing):
             waves = None if wave is None else waves_for(wave)
             files = verilate.library(
                 top, memories=config.lanes, depth=config.memory_depth, wave=waves)
-        self._power_on(config, files[verilate.LIBRARY], seed)
+        self._power_on(config, files[verilate.LIBRARY], seed, timing=timing)
         if wave is not None:
             names = choose(files[verilate.SIGNALS].decode().splitlines(), wave.patterns)
             self._recorder = Recorder(self._library, self._board, wave, names)
 
     def _power_on(
-        self, config: CoreConfig, library: bytes, seed: int, mhz: float | None = None
+        self, config: CoreConfig, library: bytes, seed: int, mhz: float | None = None,
+        timing: FlashTiming | None = None,
     ) -> None:
         self.config = config
         self._board: int | None = None
         self._library: ctypes.CDLL = _load(library)
-        self._board = self._library.board_create(seed, config.core_mhz)
+        path = (timing or FlashTiming()).path(config.core_mhz)
+        self._board = self._library.board_create(seed, config.core_mhz, *path)
         self._started = 0
         # The clock that there is, which need not be exactly the one that was asked for.
         self._hertz = (mhz or config.core_mhz) * 1e6
@@ -191,6 +199,11 @@ class SimulatedBoard(Closing):
         data = ctypes.create_string_buffer(count)
         self._library.board_flash_read(self._board, offset, data, count)
         return data.raw
+
+    def flash_faults(self, faults: FlashFaults) -> None:
+        """From now on the flash's lines have faults."""
+        self._library.board_flash_faults(
+            self._board, faults.flip, faults.high, faults.low, faults.late, faults.seed)
 
     # -- the host's bus --------------------------------------------------------------------------
 

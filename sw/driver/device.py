@@ -187,17 +187,27 @@ class Device(Closing):
         DeviceError
             If anything else goes wrong.
         """
-        program, transport = self._program(), self.transport
-        begun, outcome = self._begin(inputs), Outcome()
+        program = self._program()
+        begun = self._begin(inputs)
         self._quiet()
         try:
-            transport.carry_out(
-                begun.job, outcome, None if observe is None else self._observer(observe)
-            )
+            outcome = self._carried_out(begun.job, observe)
         except CorruptProgramError:
             self._doubt(program)
             raise
         return Result(**self._taken(outcome, begun))
+
+    def _carried_out(self, job: Job, observe: TensorObserver | None) -> Outcome:
+        """Carry a job out; once more if the flash was not ready for it, and could be made so."""
+        outcome = Outcome()
+        observer = None if observe is None else self._observer(observe)
+        try:
+            self.transport.carry_out(job, outcome, observer)
+        except CorruptProgramError:
+            if not self.transport.prepare_flash():
+                raise
+            self.transport.carry_out(job, outcome, observer)
+        return outcome
 
     def _taken(self, outcome: Outcome, begun: _Begun) -> dict[str, Any]:
         """Return the fields of a result: what the host makes of a job's outputs, and times."""
@@ -360,7 +370,10 @@ class Device(Closing):
             if self.transport.read_register(Register.STATUS) >> 1 & 1:
                 return
             self.transport.pause()
-        raise DeviceTimeout("the device's flash does not become ready")
+        # The reader goes on trying by itself; the driver can say why it does not succeed.
+        self.transport.prepare_flash()
+        if not self.transport.read_register(Register.STATUS) >> 1 & 1:
+            raise DeviceTimeout("the device's flash does not become ready")
 
     def _words(self, index: int, halfwords: Halfwords) -> Memory:
         """Return the words of a tensor."""

@@ -10,7 +10,7 @@ from hw.contract.config import CoreConfig
 from hw.contract.link import SAFE_RATE, Space, digest
 from hw.contract.registers import Register
 from sw.driver import packets
-from sw.driver.errors import DeviceError, DeviceLost, DeviceTimeout
+from sw.driver.errors import CorruptProgramError, DeviceError, DeviceLost, DeviceTimeout
 from sw.driver.line import DeviceRestarted
 from sw.driver.link import Link
 from sw.driver.packets import Operation
@@ -187,6 +187,10 @@ class SerialTransport(Transport):
         with self._flash() as flash:
             flash.doubt(address, size)
 
+    def prepare_flash(self) -> bool:
+        with self._flash() as flash:
+            return flash.prepare()
+
     @contextmanager
     def _flash(self) -> Iterator[SpiFlash]:
         """Yield the flash, at a rate that it can follow."""
@@ -246,6 +250,9 @@ class SerialTransport(Transport):
                         self.carry_out(run.job, run.outcome)
                 else:
                     pipeline.carry()
+            except CorruptProgramError as error:
+                if self._mended(pipeline, error):
+                    continue
             except DeviceRestarted:
                 run.restarts += 1
                 self._reconnect()
@@ -262,6 +269,23 @@ class SerialTransport(Transport):
             runs.popleft()
             run.outcome.finished = self.now()
             yield run.outcome
+
+    def _mended(self, pipeline: Pipeline, error: CorruptProgramError) -> bool:
+        """Look for the reason of a wrong checksum; return whether the run may be tried again."""
+        run = pipeline.runs[0]
+        run.outcome.error = error
+        if run.mended:
+            return False
+        try:
+            pipeline.settle()
+            run.mended = self.prepare_flash()
+        except DeviceLost:
+            raise
+        except DeviceError as reason:
+            run.outcome.error = reason
+        if run.mended:
+            run.outcome.error = None
+        return run.mended
 
     def _reconnect(self) -> None:
         """Tell the device again what it has lost, but for its memory."""

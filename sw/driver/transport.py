@@ -196,6 +196,17 @@ class Transport(Closing, ABC):
         # Here it never says so.
         return
 
+    def prepare_flash(self) -> bool:
+        """Make the flash ready for the core; return whether it was not, and is now.
+
+        Raises
+        ------
+        DeviceError
+            If there is no flash that the core can read, in a sentence that says what there is.
+        """
+        # Here only the core's own reader can.
+        return False
+
     def read_cycles(self) -> int:
         """Return what the core's counter shows."""
         low = self.read_register(Register.CYCLES_LOW)

@@ -15,6 +15,7 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In
 
 from hw.interfaces import FlashPins
+from hw.technology.ice40.capture import CAPTURE_LUTS, CAPTURE_PLACES
 from hw.technology.ice40.pll import pll_settings
 
 __all__ = ["ClockGenerator", "FlashCells"]
@@ -23,8 +24,9 @@ __all__ = ["ClockGenerator", "FlashCells"]
 class ClockGenerator(Elaboratable):
     """PLL and reset: makes the domain ``sync``, and the clock of the parent's domain ``capture``.
 
-    That is the same clock a few nanoseconds later: it goes from the PLL through the fabric
-    to a global buffer of its own.  The flash's input cells need it (``docs/flash.md``).
+    That is the same clock some nanoseconds later and inverted: it goes from the PLL through LUTs
+    to a global buffer of its own.  The flash's input cells need it
+    (:mod:`hw.technology.ice40.capture`, ``docs/flash.md``).
 
     The reset is held until the PLL has been locked for ``RESET_CYCLES``: block RAMs read as zero
     for some 3 us after configuration, and a locked PLL of this family still settles.
@@ -66,8 +68,16 @@ class ClockGenerator(Elaboratable):
             o_PLLOUTCORE=late,
             o_LOCK=lock,
         )
+        for number, table in enumerate(CAPTURE_LUTS):
+            later = Signal(name=f"late_{number}")
+            # Kept: synthesis would make one of them, or a wire.
+            m.submodules[f"delay_{number}"] = Instance(
+                "SB_LUT4", a_keep=True, a_BEL=CAPTURE_PLACES[number],
+                p_LUT_INIT=C(table, 16), i_I0=late, i_I1=C(0, 1), i_I2=C(0, 1), i_I3=C(0, 1),
+                o_O=later)
+            late = later
         m.submodules.capture = Instance(
-            "SB_GB", i_USER_SIGNAL_TO_GLOBAL_BUFFER=late,
+            "SB_GB", a_BEL=CAPTURE_PLACES[-1], i_USER_SIGNAL_TO_GLOBAL_BUFFER=late,
             o_GLOBAL_BUFFER_OUTPUT=ClockSignal("capture"))
         m.d.comb += ClockSignal("por").eq(ClockSignal("sync"))
         m.submodules.lock = FFSynchronizer(lock, locked, o_domain="por")
@@ -86,7 +96,7 @@ class ClockGenerator(Elaboratable):
 class FlashCells(wiring.Component):
     """IO cells of the flash; all registered, SCK and inputs at double data rate.
 
-    Inputs are captured with the clock ``capture``.
+    Inputs are captured with the clock ``capture``, which :class:`ClockGenerator` gives inverted.
 
     Parameters
     ----------
@@ -104,6 +114,9 @@ class FlashCells(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        # Its rising edges are the falling ones of the core's clock, later.
+        m.domains.captured = ClockDomain(reset_less=True, local=True, clk_edge="neg")
+        m.d.comb += ClockSignal("captured").eq(ClockSignal("capture"))
         m.submodules.cs = cs = io.FFBuffer("o", self.port.cs)
         m.submodules.sck = sck = io.DDRBuffer("o", self.port.clk)
         m.d.comb += [
@@ -123,9 +136,9 @@ class FlashCells(wiring.Component):
                 i_INPUT_CLK=ClockSignal("capture"),
                 i_D_OUT_0=self.pins.o[k],
                 i_OUTPUT_ENABLE=self.pins.oe[k],
-                o_D_IN_0=self.pins.i[k],
-                o_D_IN_1=high,
+                o_D_IN_0=high,
+                o_D_IN_1=self.pins.i[k],
             )
             # Still with the late clock: it has half a cycle to get here, whatever the delay.
-            m.d.capture += self.pins.i[4 + k].eq(high)
+            m.d.captured += self.pins.i[4 + k].eq(high)
         return m

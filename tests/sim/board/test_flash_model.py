@@ -53,6 +53,7 @@ class Master:
         for o, oe in outgoing + [(0, 0)] * (2 * count):
             seen.append(self.step(0, 2, o, oe) & 0xF)
         seen.append(self.step(0, 0, 0, 0) & 0xF)
+        self.step(1, 0, 0, 0)
         seen = seen[1 + len(outgoing):]
         self.idle(4)
         return bytes(seen[2 * k] << 4 | seen[2 * k + 1] for k in range(count))
@@ -68,6 +69,7 @@ class Master:
             self.step(0, 2, 0, 0)
         seen = [self.step(0, 2, 0, 0) for _ in range(count)]
         seen.append(self.step(0, 0, 0, 0))
+        self.step(1, 0, 0, 0)
         self.idle(4)
         return bytes(seen[1:])
 
@@ -211,6 +213,60 @@ def test_contention_is_found():
                       + [(0, 0xF)] * 4)
 
 
+@pytest.mark.parametrize(("clock_mhz", "off", "refused"), [
+    (39, 0, True), (39, 1, False), (70, 0, True), (133, 0, True), (133, 1, False), (12, 0, True),
+])
+def test_outputs_of_the_host_too_early_behind_a_read_are_refused(clock_mhz, off, refused):
+    """Half a cycle of 133 MHz is less than tSHQZ, a whole one is not."""
+    master = awake(clock_mhz=clock_mhz, strict=False)
+    master.step(0)
+    for o, oe in ([(0xC | (0xEB >> k & 1), 0xD) for k in range(7, -1, -1)]
+                  + [(0xF, 0xF)] * 8 + [(0, 0)] * 8):
+        master.step(0, 2, o, oe)
+    assert not master.model.errors
+    for _ in range(off):
+        master.step(1, 0, 0, 0)
+    master.idle(4)
+    assert bool(master.model.errors) == refused
+    assert all("less than 7 ns (tSHQZ) after /CS went high" in e for e in master.model.errors)
+
+
+def test_outputs_of_the_host_behind_a_single_read_are_no_matter():
+    """The flash drives IO1 alone, the host all others."""
+    master = awake()
+    master.command([0x05], 1)
+    master.command([0x9F], 3)
+    master.clocks([(0xC | (0x05 >> k & 1), 0xD) for k in range(7, -1, -1)] + [(0xC, 0xD)] * 8)
+    with pytest.raises(FlashError, match="the host drives lines less than 7 ns"):
+        master.step(1, 0, 0xF, 0xF)
+
+
+def test_clocks_at_edges_of_cs_are_refused():
+    master = awake()
+    with pytest.raises(FlashError, match=r"clock rises too early after /CS$"):
+        master.step(0, 1)
+    master = awake()
+    master.step(0)
+    with pytest.raises(FlashError, match="clock rises too early after /CS went high"):
+        master.step(1, 1)
+    # With the clock's other edge it is half a cycle, and nobody listens.
+    awake().step(1, 2)
+
+
+def test_pins_that_move_in_reset_are_refused():
+    master = Master(FlashModel(CONTENTS, reset_cycles=10))
+    master.idle(5)
+    with pytest.raises(FlashError, match="the clock runs in reset"):
+        master.step(1, 2)
+    master = Master(FlashModel(CONTENTS, reset_cycles=10))
+    master.idle(5)
+    with pytest.raises(FlashError, match="/CS is low in reset"):
+        master.step(0)
+    master = Master(FlashModel(CONTENTS, reset_cycles=10))
+    master.idle(10)
+    master.command([0xAB])
+
+
 @pytest.mark.parametrize("options", [{"clock_mhz": 0.5}, {"clock_mhz": 134},
                                      {"contents": bytes((1 << 24) + 1)}])
 def test_bad_parameters(options):
@@ -221,10 +277,11 @@ def test_bad_parameters(options):
 def random_trace(seed):
     """A master that does sensible and senseless things, on a model that only takes notes."""
     rng = random.Random(seed)
-    clock_mhz = rng.choice([12, 30, 39.75, 39.75, 48, 66, 100])
+    clock_mhz = rng.choice([12, 30, 39.75, 39.75, 48, 66, 100, 133])
     options = {"clock_mhz": clock_mhz, "quad_enabled": rng.random() < 0.5,
                "powered_down": rng.random() < 0.5,
-               "continuous_read": rng.choice([0, 0, 0, 0xEB, 0xED]), "dtr": rng.random() < 0.8}
+               "continuous_read": rng.choice([0, 0, 0, 0xEB, 0xED]), "dtr": rng.random() < 0.8,
+               "reset_cycles": rng.choice([0, 20, 100])}
     model = FlashModel(CONTENTS, strict=False, timing=FlashTiming(busy_scale=1e-5), **options)
     master = Master(model)
     master.command([0xFF])
@@ -271,10 +328,13 @@ int main(int, char **argv) {
     options.powered_down = atoi(argv[3]);
     options.continuous_read = atoi(argv[4]);
     options.dtr = atoi(argv[5]);
+    options.reset_cycles = atoi(argv[6]);
+    options.path_max = atof(argv[7]);
+    options.path_min = atof(argv[8]);
     options.strict = false;
     options.busy_scale = 1e-5;
     FlashModel flash(options);
-    FILE *contents = fopen(argv[6], "rb");
+    FILE *contents = fopen(argv[9], "rb");
     std::vector<uint8_t> bytes(1 << 16);
     if (fread(bytes.data(), 1, bytes.size(), contents) != bytes.size()) return 1;
     flash.load(0, bytes.data(), bytes.size());
@@ -308,7 +368,8 @@ def replay(tmp_path_factory):
 def test_both_models_are_equal(replay, seed):
     options, master = random_trace(seed)
     steps = "\n".join(" ".join(str(int(x)) for x in step[:4]) for step in master.trace)
-    arguments = [str(replay / "replay"), *(str(float(value)) for value in options.values()),
+    values = [*options.values(), *FlashTiming().path(options["clock_mhz"])]
+    arguments = [str(replay / "replay"), *(repr(float(value)) for value in values),
                  str(replay / "contents")]
     result = subprocess.run(arguments, input=steps, capture_output=True, text=True, check=True)
     lines = result.stdout.splitlines()
