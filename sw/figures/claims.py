@@ -85,6 +85,7 @@ OTHERS: dict[str, dict[str, str]] = {
         "beyond the part's 66 MHz": PART,
     },
     "docs/benchmark.md": {"all 10,000 test images": DESIGN},
+    "docs/first-board.md": {"": "properties of boards, adapters and operating systems"},
     "docs/flash.md": {"": "the part's data sheet, and what follows from it"},
     "docs/input.md": {
         "the 8 bytes of a word": DESIGN,
