@@ -59,6 +59,12 @@ def test_the_picture_of_the_page_is_right() -> None:
     assert stated["board-rate"] == f"{speed['inferences_per_second']:.1f}"
 
 
+def test_the_picture_of_the_detector_is_right() -> None:
+    stated = lookup(FIGURES, "pictures")["docs/detect.png"]
+    assert sorted(stated["answer"].split(", ")) == sorted(stated["truth"].split(", "))
+    assert stated["exact"] == "exact" and stated["error-count"] == "0"
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the documents."""
