@@ -15,7 +15,7 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In
 
 from hw.interfaces import FlashPins
-from hw.technology.ice40.capture import CAPTURE_LUTS
+from hw.technology.ice40.capture import CAPTURE_LUTS, CAPTURE_PLACES
 from hw.technology.ice40.pll import pll_settings
 
 __all__ = ["ClockGenerator", "FlashCells"]
@@ -72,11 +72,12 @@ class ClockGenerator(Elaboratable):
             later = Signal(name=f"late_{number}")
             # Kept: synthesis would make one of them, or a wire.
             m.submodules[f"delay_{number}"] = Instance(
-                "SB_LUT4", a_keep=True, p_LUT_INIT=C(table, 16), i_I0=late, i_I1=C(0, 1),
-                i_I2=C(0, 1), i_I3=C(0, 1), o_O=later)
+                "SB_LUT4", a_keep=True, a_BEL=CAPTURE_PLACES[number],
+                p_LUT_INIT=C(table, 16), i_I0=late, i_I1=C(0, 1), i_I2=C(0, 1), i_I3=C(0, 1),
+                o_O=later)
             late = later
         m.submodules.capture = Instance(
-            "SB_GB", i_USER_SIGNAL_TO_GLOBAL_BUFFER=late,
+            "SB_GB", a_BEL=CAPTURE_PLACES[-1], i_USER_SIGNAL_TO_GLOBAL_BUFFER=late,
             o_GLOBAL_BUFFER_OUTPUT=ClockSignal("capture"))
         m.d.comb += ClockSignal("por").eq(ClockSignal("sync"))
         m.submodules.lock = FFSynchronizer(lock, locked, o_domain="por")
