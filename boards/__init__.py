@@ -11,8 +11,9 @@ from difflib import get_close_matches
 from common.errors import SeparableError
 from common.settings import NAME, settings
 from hw.contract.board import Board
+from hw.contract.config import CoreConfig
 
-__all__ = ["DEFAULT", "BoardError", "add_option", "board_names", "default", "get"]
+__all__ = ["DEFAULT", "BoardError", "add_option", "board_names", "default", "get", "single_rate"]
 
 DEFAULT = "icebreaker"
 """The board where nobody names one."""
@@ -42,6 +43,22 @@ def get(name: str) -> Board:
         raise BoardError(f"there is no board {name!r}; {hint}boards: {', '.join(names)}")
     board: Board = importlib.import_module(f"boards.{name}").BOARD
     return board
+
+
+def single_rate(config: CoreConfig, baud: int) -> list[str]:
+    """Return the boards that those of a configuration are when their flash has no DTR.
+
+    Parameters
+    ----------
+    config : CoreConfig
+    baud : int
+        Highest rate of the host link.
+    """
+    known = [get(name) for name in board_names()]
+    platforms = {board.platform_path for board in known
+                 if board.config == config and board.baud == baud}
+    return [board.name for board in known
+            if not board.config.flash_dtr and board.platform_path in platforms]
 
 
 def default() -> Board:

@@ -28,14 +28,16 @@ class Top(Elaboratable):
         board, config = self.board, self.board.config
         family = technology.get(config.technology)
         resources = board.resources
-        m.domains.capture = ClockDomain(reset_less=True)
+        if config.flash_dtr:
+            m.domains.capture = ClockDomain(reset_less=True)
         m.submodules.clock = family.clock_generator(
             reference_mhz=board.oscillator_mhz, output_mhz=config.core_mhz,
-            pin=platform.request(platform.default_clk, dir="-"))
+            pin=platform.request(platform.default_clk, dir="-"), capture=config.flash_dtr)
         m.submodules.core = core = Core(config)
-        m.submodules.flash = flash = FlashReader(word=config.lanes)
+        m.submodules.flash = flash = FlashReader(read=config.flash_read,
+                                                      word=config.lanes)
         m.submodules.cells = cells = family.flash_cells(
-            platform.request(resources.flash, dir="-"))
+            platform.request(resources.flash, dir="-"), dtr=config.flash_dtr)
         m.submodules.link = link = HostLink(config, baud=board.baud)
         uart = platform.request(resources.uart, dir="-")
         # Both at double data rate: a bit may have hardly more than three cycles.

@@ -63,16 +63,20 @@ class Technology:
         self._lacks("multiplier")
 
     def clock_generator(
-        self, *, reference_mhz: float, output_mhz: float, pin: Any
+        self, *, reference_mhz: float, output_mhz: float, pin: Any, capture: bool = True
     ) -> Elaboratable:
-        """Return what makes the domain ``sync``, and the clock of ``capture``, from a pin.
+        """Return what makes the domain ``sync`` from a pin, and with ``capture`` that one's clock.
 
-        ``capture``, a domain of the parent's, is for the flash's input cells: ``docs/flash.md``.
+        ``capture``, a domain of the parent's, is for the flash's input cells at double transfer
+        rate: ``docs/flash.md``.
         """
         self._lacks("clock generator")
 
-    def flash_cells(self, port: Any) -> wiring.Component:
-        """Return IO cells of a quad flash, with ``pins : In(FlashPins())``."""
+    def flash_cells(self, port: Any, *, dtr: bool = True) -> wiring.Component:
+        """Return IO cells of a quad flash, with ``pins : In(FlashPins())``.
+
+        Without ``dtr`` there is nothing in ``pins.i[4:]``, and no domain ``capture``.
+        """
         self._lacks("flash cells")
 
     @property

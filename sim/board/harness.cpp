@@ -67,8 +67,11 @@ struct Board {
     Wave wave;
 #endif
 
-    static FlashOptions options(double clock_mhz, double path_max, double path_min) {
+    static FlashOptions options(double clock_mhz, double path_max, double path_min, bool dtr,
+                                uint32_t size) {
         FlashOptions options;
+        options.dtr = dtr;
+        options.size = size;
         options.clock_mhz = clock_mhz;
         options.path_max = path_max;
         options.path_min = path_min;
@@ -242,8 +245,9 @@ struct Board {
 
 extern "C" {
 
-Board* board_create(uint64_t seed, double clock_mhz, double path_max, double path_min) {
-    return new Board(seed, Board::options(clock_mhz, path_max, path_min));
+Board* board_create(uint64_t seed, double clock_mhz, double path_max, double path_min, int dtr,
+                    uint32_t size) {
+    return new Board(seed, Board::options(clock_mhz, path_max, path_min, dtr, size));
 }
 void board_destroy(Board* board) { delete board; }
 
@@ -258,13 +262,15 @@ const char* board_error(Board* board) {
 }
 
 int board_flash_write(Board* board, uint32_t offset, const uint8_t* data, uint32_t count) {
-    if (offset > FlashModel::kSize || count > FlashModel::kSize - offset) return FAILED;
+    const size_t size = board->flash.array.size();
+    if (offset > size || count > size - offset) return FAILED;
     board->flash.load(offset, data, count);
     return OK;
 }
 
 int board_flash_read(Board* board, uint32_t offset, uint8_t* data, uint32_t count) {
-    if (offset > FlashModel::kSize || count > FlashModel::kSize - offset) return FAILED;
+    const size_t size = board->flash.array.size();
+    if (offset > size || count > size - offset) return FAILED;
     std::memcpy(data, board->flash.array.data() + offset, count);
     return OK;
 }

@@ -105,7 +105,7 @@ class NetlistBoard(SimulatedBoard):
             compiler_flags=["-DPADS"],
         )
         self.mhz = pll_mhz(text, board.oscillator_mhz)
-        self._power_on(board.config, library, seed, self.mhz)
+        self._power_on(board.config, library, seed, self.mhz, flash=board.flash)
 
 
 def port(board: Board, *, seed: int = 0, top: Any = None) -> SimulatedSerialPort:
