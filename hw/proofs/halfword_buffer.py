@@ -5,6 +5,7 @@ from amaranth.hdl import Mux, Signal
 from hw.proofs.bench import Bench
 from hw.proofs.proof import Proof
 from hw.proofs.sources import Fault
+from hw.proofs.streams import claim_stream
 
 MODULE = "hw.program.buffer"
 WORD = 4
@@ -19,7 +20,11 @@ def harness(bench: Bench):
     write_port, read_port = memory.write_ports[0], memory.read_ports[0]
     bits = len(write_port.addr)
     write, flush, wish, mark = (bench.free(n) for n in ("write", "flush", "wish", "mark"))
-    m.d.comb += [buffer.write.eq(write), buffer.flush.eq(flush)]
+    m.d.comb += [
+        buffer.write.eq(write), buffer.flush.eq(flush),
+        # All bits of a halfword go the same way.
+        buffer.halfword.eq(bench.free("halfword")),
+    ]
 
     # The reader: takes a whole word, once it was told that there is one.
     taking, wanted, push = Signal(WORD - 1), Signal(), Signal()
@@ -58,7 +63,7 @@ def harness(bench: Bench):
         m.d.sync += [marked.eq(0), latched.eq(0)]
 
     bench.claim("word_can_be_taken", ~ready | valid)
-    bench.claim("valid_stays", ~bench.past(valid & ~ready & ~flush) | valid)
+    claim_stream(bench, "output", buffer.output, dropped=flush)
     bench.claim("not_overwritten", ~(marked & ~latched & write) | (write_port.addr != place))
     bench.claim("in_order", ~(marked & take) | ((ahead == 0) == latched))
     bench.claim("not_read_while_written",
