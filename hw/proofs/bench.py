@@ -74,6 +74,7 @@ class Bench:
         self.m = Module()
         self.claims: list[str] = []
         self.covers: list[str] = []
+        self.guided: Signal | None = None
         self._ports: list[Signal] = []
 
     def block(self, name: str, module: str, make):
@@ -123,6 +124,15 @@ class Bench:
     def assume(self, condition):
         """Leave out traces without this."""
         self.m.d.comb += Assume(condition)
+
+    def guide(self, condition):
+        """Look for covers and faults only where this holds: they may be far, and hard to find.
+
+        Proofs know nothing of it.
+        """
+        if self.guided is None:
+            self.guided = self.free("guided")
+        self.assume(~self.guided | condition)
 
     def claim(self, name: str, condition):
         """Claim that this always holds."""

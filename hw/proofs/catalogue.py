@@ -7,6 +7,7 @@ from hw.proofs import (
     link_engine,
     loader,
     ring,
+    serial_line,
     word_reader,
 )
 from hw.proofs.proof import Proof
@@ -15,7 +16,8 @@ __all__ = ["PROOFS"]
 
 PROOFS: dict[str, Proof] = {
     proof.name: proof
-    for block in (ring, halfword_buffer, word_reader, arbiter, loader, host_port, link_engine)
+    for block in (ring, halfword_buffer, word_reader, arbiter, loader, host_port, link_engine,
+                  serial_line)
     for proof in block.PROOFS
 }
 """By name."""

@@ -119,4 +119,4 @@ def _with(proof: Proof, fault: Fault, folder: Path, name: str) -> Answer:
     if fault.module not in sources.used:
         raise ValueError(f"{proof.name} does not use {fault.module}, which has its fault")
     solver = Solver(bench, folder, name, feed_forward=proof.feed_forward)
-    return solver.prove(proof.cover_steps, bounded=True)
+    return solver.disprove(proof.cover_steps)

@@ -32,6 +32,7 @@ PREPARE_WIRES = (
     "read_rtlil {name}.il; hierarchy -top top; proc; flatten; chformal -lower; "
     "techmap -map wires.v; opt -full; wreduce; alumacc; maccmap -unmap; opt -full; clean; "
 )
+SEARCH = "-tempinduct -tempinduct-baseonly"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Answer:
         Of the induction, or of the trace; 0 if undecided.
     seconds : float
     trace : Trace, optional
-        Leads from reset to where a claim fails, or to what was to be reached.
+        Leads from reset to where a claim fails, or to what was to be reached; if undecided, from
+        a state that may not be reachable to where induction fails.
     """
 
     verdict: str
@@ -79,32 +81,39 @@ class Solver:
 
     def __init__(self, bench: Bench, folder: Path, name: str, *, feed_forward: bool = False):
         self.folder, self.name, self.feed_forward = folder, name, feed_forward
+        self.guided = bench.guided is not None
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.il").write_text(bench.rtlil())
         (folder / "wires.v").write_text(WIRES)
 
     def prove(self, steps: int, *, bounded: bool = False) -> Answer:
         """Ask whether all claims hold: always, or in so many cycles after reset."""
-        if self.feed_forward:
-            return self._ask("-prove-asserts", self.name)
         mode = "-tempinduct-baseonly " if bounded else ""
         return self._ask(f"-prove-asserts -tempinduct {mode}-maxsteps {steps}", self.name,
                          bound=steps if bounded else 0)
 
-    def reach(self, cover: str, steps: int) -> Answer:
-        """Ask for a trace to a cover; there is one if the answer is ``disproved``."""
-        claim = f"-prove {COVER}{cover} 0"
-        if not self.feed_forward:
-            claim += f" -tempinduct -tempinduct-baseonly -maxsteps {steps}"
-        return self._ask(claim, f"{self.name}-{cover}")
+    def disprove(self, steps: int) -> Answer:
+        """Look for a trace of so many cycles at most to where a claim fails."""
+        return self._ask(f"-prove-asserts {SEARCH} -maxsteps {steps}", self.name, guided=True)
 
-    def _ask(self, question: str, name: str, *, bound: int = 0) -> Answer:
+    def reach(self, cover: str, steps: int) -> Answer:
+        """Look for a trace to a cover; there is one if the answer is ``disproved``."""
+        return self._ask(f"-prove {COVER}{cover} 0 {SEARCH} -maxsteps {steps}",
+                         f"{self.name}-{cover}", guided=True)
+
+    def _ask(self, question: str, name: str, *, bound: int = 0, guided: bool = False) -> Answer:
         began = time.monotonic()
         waves = self.folder / f"{name}.vcd"
         waves.unlink(missing_ok=True)
-        prepare = (PREPARE_WIRES if self.feed_forward else PREPARE).format(name=self.name)
-        reset = "" if self.feed_forward else "-set rst 0 "
-        script = f"{prepare}sat {reset}-set-assumes -show-ports -dump_vcd {name}.vcd {question} top"
+        prepare, fixed = PREPARE, "-set rst 0 "
+        if self.feed_forward:
+            # One problem, without time.
+            prepare, fixed = PREPARE_WIRES, ""
+            question = re.sub(r"-tempinduct.*", "", question)
+        if self.guided:
+            fixed += f"-set guided {int(guided)} "
+        script = (prepare.format(name=self.name) + f"sat {fixed}-set-assumes -show-ports -show-regs "
+                  f"-dump_vcd {name}.vcd {question} top")
         printed = run_tool(YOSYS, ["-p", script], folder=self.folder, phase=_phase)
         (self.folder / f"{name}.log").write_text(printed)
         seconds = time.monotonic() - began
@@ -112,16 +121,17 @@ class Solver:
             return Answer("proven", 1, seconds)
         if "Induction step proven: SUCCESS!" in printed:
             return Answer("proven", _steps(printed), seconds)
-        if waves.exists():
-            trace = read_trace(waves.read_text())
-            if self.feed_forward:
-                trace = trace.last()
-            return Answer("disproved", trace.cycles, seconds, trace)
-        if bound and "Reached maximum number of time steps" in printed:
-            return Answer("proven", bound, seconds)
+        trace = read_trace(waves.read_text()) if waves.exists() else None
+        if "SAT proof finished - model found: FAIL!" in printed:
+            return Answer("disproved", 1, seconds, trace.last() if trace else None)
+        if "model found for base case: FAIL!" in printed:
+            return Answer("disproved", trace.cycles if trace else 0, seconds, trace)
         if "Reached maximum number of time steps" not in printed:
             raise BuildError(f"yosys gave no answer: {self.folder / name}.log has what it printed")
-        return Answer("undecided", 0, seconds)
+        if bound:
+            return Answer("proven", bound, seconds)
+        # The trace begins anywhere, not at reset.
+        return Answer("undecided", 0, seconds, trace)
 
 
 def _phase(line: str) -> str | None:

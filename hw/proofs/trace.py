@@ -29,7 +29,7 @@ class Trace:
     def named(self) -> dict[str, list[int]]:
         """Signals that have a name in the sources; the tools make others."""
         return {name: values for name, values in self.signals.items()
-                if not re.match(r"_|signal(_\d+)?$", name)}
+                if not re.match(r"_|signal(_\d+)?$", name) and "[" not in name}
 
     def last(self) -> "Trace":
         """Return the last cycle alone."""
@@ -42,12 +42,17 @@ def read_trace(text: str) -> Trace:
     now = dict.fromkeys(names.values(), 0)
     signals: dict[str, list[int]] = {name: [] for name in now}
     began = False
+    shown = set()
     for line in text.split("$enddefinitions $end", 1)[-1].split("\n"):
         if line.startswith("#"):
             if began:
                 for name, value in now.items():
                     signals[name].append(value)
             began = True
+        elif line == "$end":
+            # What stood before is the state at the beginning; only some of it is shown later on.
+            shown.clear()
         elif match := re.match(r"b([01xz]+) (\S+)", line) or re.match(r"([01xz])(\S+)$", line):
+            shown.add(names[match[2]])
             now[names[match[2]]] = int(re.sub("[xz]", "0", match[1]), 2)
-    return Trace(signals)
+    return Trace({name: values for name, values in signals.items() if name in shown})
