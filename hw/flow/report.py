@@ -173,8 +173,9 @@ class BuildResult:
         for name, row in self.utilization.items():
             usage.add_row(name, f"{row.used:,}", f"{row.available:,}",
                           f"{100 * row.used / row.available:.0f}")
-        return [clocks, *([self.capture.table()] if self.capture is not None else []),
-                *self.timing.tables(), usage, self._parts()]
+        return [clocks, usage, self._parts(),
+                *([self.capture.table()] if self.capture is not None else []),
+                *self.timing.tables()]
 
     def _parts(self) -> Table:
         """Return what each part of the design uses; without rows if nothing is placed."""

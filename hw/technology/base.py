@@ -68,7 +68,7 @@ class Technology:
         """Return what makes the domain ``sync`` from a pin, and with ``capture`` that one's clock.
 
         ``capture``, a domain of the parent's, is for the flash's input cells at double transfer
-        rate: ``docs/flash.md``.
+        rate, which know how late it is and which of its edges is which: ``docs/flash.md``.
         """
         self._lacks("clock generator")
 

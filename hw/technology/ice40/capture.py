@@ -214,7 +214,8 @@ def paths(clock_mhz: float, clock: CaptureClock = NOMINAL,
     """
     corners = CORNERS if corner is None else (corner,)
     half = 500 / clock_mhz
-    early, late = min(clock.edges_ns), max(clock.edges_ns)
+    early = min(clock.edges_ns)
+    late = max(clock.edges_ns)
     longest, shortest = [], []
     for name in corners:
         low, high = edges_window(name, clock_mhz)

@@ -39,9 +39,9 @@ def read_capture(delays: Delays, routed: dict[str, Any]) -> CaptureClock | None:
     ((name, _),) = buffers
     tables: list[int] = []
     inputs: list[int] = []
-    (pin, wire), cell = _driver(delays, (name, BUFFER[0])), delays.cells[name]
+    pin, wire = _driver(delays, (name, BUFFER[0]))
     wires = [wire]
-    total = wire + dict(cell.arcs[BUFFER[0]])[BUFFER[1]]
+    total = wire + dict(delays.cells[name].arcs[BUFFER[0]])[BUFFER[1]]
     while (cell := delays.cells[pin[0]]).kind != "ICESTORM_PLL":
         if cell.kind != "ICESTORM_LC" or len(cell.arcs) != 1:
             raise TimingError(f"{pin[0]} is between the PLL and the capture clock's buffer")

@@ -152,7 +152,8 @@ def _between(
     worst: dict[str, Check] = {}
     for name, cell in delays.cells.items():
         for port, clock_port, falling, setup in cell.setups + UNTIMED.get(cell.kind, []):
-            wire, clocked = delays.drivers.get((name, port)), delays.drivers.get((name, clock_port))
+            wire = delays.drivers.get((name, port))
+            clocked = delays.drivers.get((name, clock_port))
             if wire is None or clocked is None or (clocked[0], falling) not in edges:
                 continue
             end = edges[clocked[0], falling]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,8 +34,18 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
     return ports
 
 
-def test_the_page_is_there() -> None:
-    assert (REPOSITORY / PAGE).is_file()
+def test_the_page_has_what_the_driver_says() -> None:
+    """Each message of its table is one of the driver's, or the system's reason in one."""
+    table = (REPOSITORY / PAGE).read_text().split("## What the driver says\n")[1].split("\n## ")[0]
+    sources = "".join(file.read_text() for file in sorted((REPOSITORY / "sw/driver").glob("*.py")))
+    # Texts go over several lines.
+    said = re.sub(r'"\s*\n\s*f?"', "", sources)
+    messages = re.findall(r"`([^`]+)`", "".join(
+        row.split("|")[1] for row in table.splitlines() if row.startswith("| `")))
+    assert len(messages) > 10
+    for message in messages:
+        for part in re.split(r" ?\.\.\. ?|\(.*\)", message):
+            assert part.strip() in said, message
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
