@@ -5,18 +5,26 @@ Nothing here imports Amaranth: the compiler and the driver read the same objects
 
 import argparse
 import importlib
+import json
 import pkgutil
 from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
 
 from common.errors import SeparableError
 from common.settings import NAME, settings
 from hw.contract.board import Board
 from hw.contract.config import CoreConfig
 
-__all__ = ["DEFAULT", "BoardError", "add_option", "board_names", "default", "get", "single_rate"]
+__all__ = ["DEFAULT", "REPORTS", "BoardError", "add_option", "board_names", "default", "get",
+           "report", "single_rate"]
 
 DEFAULT = "icebreaker"
 """The board where nobody names one."""
+
+
+REPORTS = Path(__file__).parent / "reports"
+"""Folder of the committed reports: what was built of each board, and how fast that is."""
 
 
 class BoardError(SeparableError):
@@ -43,6 +51,19 @@ def get(name: str) -> Board:
         raise BoardError(f"there is no board {name!r}; {hint}boards: {', '.join(names)}")
     board: Board = importlib.import_module(f"boards.{name}").BOARD
     return board
+
+
+def report(name: str) -> dict[str, Any] | None:
+    """Return the committed report of a board's build, if there is one.
+
+    It is what ``python -m hw.build --report`` has written: see :meth:`hw.flow.report.BuildResult
+    .json`; ``design`` is the digest of the design that was built.
+    """
+    path = REPORTS / f"{name}.json"
+    if not path.is_file():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def single_rate(config: CoreConfig, baud: int) -> list[str]:

@@ -32,6 +32,9 @@ __all__ = ["build", "main"]
 
 FLOORPLAN = "floorplan.svg"
 
+REPORTED = ("board", "seed", "design", "versions", "clocks", "capture", "timing", "utilization")
+"""What of a result is committed."""
+
 MAX_SEED = 1 << 31
 """The router's seeds are below it."""
 
@@ -192,6 +195,14 @@ def _deliver(board: Board, folder: Path, result: BuildResult, output: Path,
     return result
 
 
+def report(board: Board, output: Path) -> None:
+    """Keep what :func:`build` wrote of a board among the committed reports."""
+    result = json.loads((output / f"{board.name}.json").read_text())
+    boards.REPORTS.mkdir(exist_ok=True)
+    write_json(boards.REPORTS / f"{board.name}.json",
+               {name: result[name] for name in REPORTED if name in result})
+
+
 def programmer(board: Board) -> list[str]:
     """Return the command line of the first of a board's programmers that is there.
 
@@ -233,6 +244,8 @@ def _parser() -> Parser:
                         help="write it to the board's flash; a bitstream of this design that is in "
                         "DIR already is not built again, unless --sweep asks for more seeds")
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON")
+    parser.add_argument("--report", action="store_true",
+                        help="keep the result in boards/reports, for a test and hw.boards")
     return parser
 
 
@@ -277,6 +290,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _show(failed, options.json)
         raise
     _show(result, options.json)
+    if options.report:
+        report(board, output)
     terminal.console().print(f"bitstream: {result.bitstream}")
     if options.program:
         program(line, str(result.bitstream))

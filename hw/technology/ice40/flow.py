@@ -135,7 +135,7 @@ def _timing(
     mhz = board.config.core_mhz
     try:
         clock = read_capture(delays, routed)
-        checks = check_timing(delays, clock, mhz)
+        checks = check_timing(delays, clock, mhz, single_rate=not board.config.flash_dtr)
     except TimingError as error:
         raise BuildError(f"the routed design's timing is not known: {error}") from None
     return None if clock is None else capture(clock, mhz), checks
