@@ -72,7 +72,7 @@ class BuildResult:
     """Result of a build.
 
     ``placement`` has every cell that is used; none if the design does not fit.  ``capture`` is
-    the flash's capture clock, if the design has one.
+    the flash's capture clock, if the design has one; ``taps`` are all of them, if it has a choice.
     """
 
     board: str
@@ -84,6 +84,7 @@ class BuildResult:
     sweep: "Sweep | None" = None
     placement: tuple[PlacedCell, ...] = ()
     capture: Capture | None = None
+    taps: tuple[Capture, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -134,6 +135,7 @@ class BuildResult:
             "fits": self.fits,
             "clocks": clocks,
             **({} if self.capture is None else {"capture": self.capture.json()}),
+            **({"taps": [tap.json() for tap in self.taps]} if self.taps else {}),
             "utilization": {name: {"used": usage.used, "available": usage.available}
                             for name, usage in self.utilization.items()},
             "bitstream": self.bitstream,

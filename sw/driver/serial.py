@@ -46,6 +46,8 @@ class SerialTransport(Transport):
     config : CoreConfig
     baud : int
         The board's highest rate; which one is used is negotiated.
+    seed : int, optional
+        Of the replies' checksums, if the bitstream is another one than the core's.
 
     Raises
     ------
@@ -57,14 +59,16 @@ class SerialTransport(Transport):
         If the port cannot be opened, or no board answers.
     """
 
-    def __init__(self, port: str | Port, config: CoreConfig, *, baud: int = 12_000_000) -> None:
+    def __init__(self, port: str | Port, config: CoreConfig, *, baud: int = 12_000_000,
+                 seed: int | None = None) -> None:
         self.config = config
         self._baud = baud
         self._port: Port = HardwarePort(port, baud >> SAFE_RATE) if isinstance(port, str) else port
         self.name = self._port.name
         self._registers: dict[Register, int] = {}
         self.link = Link(
-            self._port, seed=digest(config, baud), baud=baud, explain=self._explain
+            self._port, seed=digest(config, baud) if seed is None else seed, baud=baud,
+            explain=self._explain,
         )
         try:
             with self._restarts():

@@ -68,15 +68,8 @@ class ClockGenerator(Elaboratable):
             o_PLLOUTCORE=late,
             o_LOCK=lock,
         )
-        for number, table in enumerate(CAPTURE_LUTS):
-            later = Signal(name=f"late_{number}")
-            # Kept: synthesis would make one of them, or a wire.
-            m.submodules[f"delay_{number}"] = Instance(
-                "SB_LUT4", a_keep=True, p_LUT_INIT=C(table, 16), i_I0=late, i_I1=C(0, 1),
-                i_I2=C(0, 1), i_I3=C(0, 1), o_O=later)
-            late = later
         m.submodules.capture = Instance(
-            "SB_GB", i_USER_SIGNAL_TO_GLOBAL_BUFFER=late,
+            "SB_GB", i_USER_SIGNAL_TO_GLOBAL_BUFFER=self.delay(m, late),
             o_GLOBAL_BUFFER_OUTPUT=ClockSignal("capture"))
         m.d.comb += ClockSignal("por").eq(ClockSignal("sync"))
         m.submodules.lock = FFSynchronizer(lock, locked, o_domain="por")
@@ -90,6 +83,17 @@ class ClockGenerator(Elaboratable):
         m.d.por += reset.eq(~done)
         m.d.comb += ResetSignal("sync").eq(reset)
         return m
+
+    def delay(self, m, late):
+        """Return a clock later, and inverted."""
+        for number, table in enumerate(CAPTURE_LUTS):
+            later = Signal(name=f"late_{number}")
+            # Kept: synthesis would make one of them, or a wire.
+            m.submodules[f"delay_{number}"] = Instance(
+                "SB_LUT4", a_keep=True, p_LUT_INIT=C(table, 16), i_I0=late, i_I1=C(0, 1),
+                i_I2=C(0, 1), i_I3=C(0, 1), o_O=later)
+            late = later
+        return late
 
 
 class FlashCells(wiring.Component):

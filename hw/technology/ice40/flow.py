@@ -11,8 +11,8 @@ from hw.contract.board import Board
 from hw.flow.report import BuildResult, Clock, Usage
 from hw.flow.rtlil import allow_collisions
 from hw.flow.tools import YOSYS, BuildError, Tool, run_tool, tool_versions
-from hw.technology.ice40.capture import capture
-from hw.technology.ice40.capture_route import read_capture
+from hw.technology.ice40.capture import CAPTURE_LUTS, capture
+from hw.technology.ice40.capture_route import read_captures
 from hw.technology.ice40.placement import module_names, read_placement
 from hw.technology.ice40.sdf import Delays, TimingError, read_sdf
 from hw.technology.ice40.timing import global_correction, longest_paths
@@ -114,13 +114,16 @@ def place_and_route(board: Board, folder: Path, *, seed: int) -> BuildResult:
     delays = read_sdf(folder / f"{name}.sdf")
     routed = json.loads((folder / f"{name}.placed.json").read_text())["modules"]["top"]
     clocks = _clocks(board, report["fmax"], delays)
-    clock = read_capture(delays, routed)
+    captures = [capture(clock, board.config.core_mhz)
+                for clock in read_captures(delays, routed)]
     run_tool(ICEPACK, [f"{name}.asc", f"{name}.bin"], folder=folder)
     usage = {ours: Usage(**report["utilization"][theirs], words=words)
              for theirs, (ours, words) in RESOURCES.items() if theirs in report["utilization"]}
     return BuildResult(board=board.name, seed=seed, utilization=usage, clocks=clocks,
                        versions=versions(), bitstream=str(folder / f"{name}.bin"),
-                       capture=None if clock is None else capture(clock, board.config.core_mhz),
+                       # Of several, the one that other designs have.
+                       capture=next(iter(captures[len(CAPTURE_LUTS) - 1:] or captures), None),
+                       taps=tuple(captures) if len(captures) > 1 else (),
                        placement=read_placement(routed,
                                                 module_names((folder / "top.il").read_text())))
 
