@@ -1,4 +1,4 @@
-"""Bitstreams: elaboration, synthesis, place and route of any design for a board, and programming."""
+"""Bitstreams of any design for a board, from elaboration to programming."""
 
 import dataclasses
 import hashlib

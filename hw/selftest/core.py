@@ -57,7 +57,7 @@ class SelfTest(wiring.Component):
     program : In(ProgramSource)
         The flash reader.
     busy : Out(1)
-        A test is under way.
+        A test is under way; from three cycles after its START was taken.
     layer_done : Out(1)
         Low.
     tap : Out(TAP_BITS)
@@ -92,14 +92,15 @@ class SelfTest(wiring.Component):
         testers = {Test.FLASH: flash, Test.MARCH: march, Test.PRODUCTS: products}
         values = self._values(m, testers, stored)
         started = self._host(m, stored, access, values, [each.read_data for each in memories])
-        m.d.comb += [
+        # Registered: what the host writes has come a long way.
+        m.d.sync += [
             tester.go.eq(started & (self.host.request.payload.data == number))
             for number, tester in testers.items()
         ]
+        m.d.sync += self.busy.eq(Cat(tester.busy for tester in testers.values()).any())
         wiring.connect(m, wiring.flipped(self.program), flash.program)
         m.d.comb += [
             self.tap.eq(stored[TestRegister.TAP]),
-            self.busy.eq(Cat(tester.busy for tester in testers.values()).any()),
             flash.address.eq(Cat(stored[TestRegister.FLASH_LOW], stored[TestRegister.FLASH_HIGH])),
             flash.count.eq(stored[TestRegister.COUNT]),
             products.count.eq(stored[TestRegister.COUNT]),

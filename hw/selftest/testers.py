@@ -4,8 +4,8 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.contract.selftest import PATTERN_START, PIECE_BYTES
 from hw.contract.sections import SECTION_BYTES
+from hw.contract.selftest import PATTERN_START, PIECE_BYTES
 from hw.interfaces import FLASH_ADDRESS_BITS, ProgramSource
 
 __all__ = ["ElementLayout", "FlashTester", "March", "Multiplication", "Result"]

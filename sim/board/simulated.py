@@ -137,10 +137,7 @@ class SimulatedBoard(Closing):
     taps : sequence of FlashTiming
         Instead of ``timing``: one for each capture clock that the core chooses from.
 
-    Raises
-    ------
-    BuildError
-        If the core cannot be compiled.
+    Raises :class:`BuildError` if the core cannot be compiled.
     """
 
     _recorder: Recorder | None = None
@@ -166,9 +163,8 @@ class SimulatedBoard(Closing):
                 top, memories=config.lanes, depth=config.memory_depth, wave=waves)
         self._power_on(config, files[verilate.LIBRARY], seed, timing=timing)
         if taps:
-            paths = [tap.path(config.core_mhz) for tap in taps]
-            ends = [(ctypes.c_double * len(paths))(*end) for end in zip(*paths, strict=True)]
-            self._library.board_taps(self._board, len(paths), *ends)
+            paths = np.array([tap.model_path(config.core_mhz) for tap in taps]).T.copy()
+            self._library.board_taps(self._board, len(taps), *(ends.ctypes.data for ends in paths))
         if wave is not None:
             names = choose(files[verilate.SIGNALS].decode().splitlines(), wave.patterns)
             self._recorder = Recorder(self._library, self._board, wave, names)
@@ -180,7 +176,7 @@ class SimulatedBoard(Closing):
         self.config = config
         self._board: int | None = None
         self._library: ctypes.CDLL = _load(library)
-        path = (timing or FlashTiming()).path(config.core_mhz)
+        path = (timing or FlashTiming()).model_path(config.core_mhz)
         self._board = self._library.board_create(seed, config.core_mhz, *path)
         self._started = 0
         # The clock that there is, which need not be exactly the one that was asked for.

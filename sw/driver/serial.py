@@ -32,6 +32,9 @@ __all__ = ["SerialTransport"]
 FLASH_RATE = 1
 """Rate r for the flash: at the highest one a byte would be gone before the flash has taken it."""
 
+READ_BYTES = 1 << 14
+"""Of the flash, between two signs of life."""
+
 TRIES = 4
 """How often a job is begun again after the device has lost what it was told."""
 
@@ -194,6 +197,21 @@ class SerialTransport(Transport):
     def prepare_flash(self) -> bool:
         with self._flash() as flash:
             return flash.prepare()
+
+    def read_flash(self, address: int, count: int, progress: Progress | None = None) -> bytes:
+        """Return bytes of the flash."""
+        data = b""
+        with self._flash() as flash:
+            while len(data) < count:
+                data += flash.read(address + len(data), min(READ_BYTES, count - len(data)))
+                if progress is not None:
+                    progress(len(data), count)
+        return data
+
+    def write_flash(self, address: int, data: bytes, progress: Progress | None = None) -> None:
+        """Make the flash hold whole sectors from ``address`` on."""
+        with self._flash() as flash:
+            flash.rewrite(address, data, progress)
 
     @contextmanager
     def _flash(self) -> Iterator[SpiFlash]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ from sw.driver.errors import DeviceTimeout
 from sw.driver.port import Port
 from sw.driver.serial import SerialTransport
 from sw.driver.spi_flash import Command
-from sw.driver.transport import Progress
 
 __all__ = ["Result", "SelfTestDevice"]
 
@@ -24,9 +23,6 @@ SECONDS = 5.0
 """More than any test takes: the longest is 65,536 sections of 514 bytes, a byte a cycle."""
 
 RESULTS = (TestRegister.RESULT_LOW, 5)
-
-READ_BYTES = 1 << 14
-"""Of the flash, between two signs of life."""
 
 
 class Result:
@@ -37,7 +33,7 @@ class Result:
     value, bad, mask, first : int
     """
 
-    def __init__(self, words: Sequence[int]) -> None:
+    def __init__(self, words: Iterable[int]) -> None:
         low, high, self.bad, self.mask, self.first = (int(word) for word in words)
         self.value = low | high << 16
 
@@ -126,18 +122,3 @@ class SelfTestDevice(SerialTransport):
         """Carry commands out that change nothing for long; return what each of them gave."""
         with self._flash() as flash:
             return flash.carry_out(commands)
-
-    def read_flash(self, address: int, count: int, progress: Progress | None = None) -> bytes:
-        """Return bytes of the flash."""
-        data = b""
-        with self._flash() as flash:
-            while len(data) < count:
-                data += flash.read(address + len(data), min(READ_BYTES, count - len(data)))
-                if progress is not None:
-                    progress(len(data), count)
-        return data
-
-    def write_flash(self, address: int, data: bytes, progress: Progress | None = None) -> None:
-        """Make the flash hold whole sectors from ``address`` on."""
-        with self._flash() as flash:
-            flash.rewrite(address, data, progress)

@@ -18,9 +18,9 @@ from sw.selftest.device import SelfTestDevice
 __all__ = ["PART", "SimulatedSelfTest", "timings"]
 
 PART: dict[str, Any] = {"corner": "typical", "clqv": 4.5, "clqx": 3.5}
-"""A board as one is: a chip in the middle of its corners, a flash whose outputs change between 3.5 and
-4.5 ns after an edge.  The worst of all corners has no clean tap beside the one in its middle: no board
-has the longest and the shortest delays at a time."""
+"""A board as one is: a chip in the middle of its corners, a flash whose outputs change between 3.5
+and 4.5 ns after an edge.  In the worst of all corners no tap but the core's is clean: no board has
+the longest and the shortest delays at a time."""
 
 
 def timings(taps: Sequence[Capture], **part: Any) -> list[FlashTiming]:

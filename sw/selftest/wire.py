@@ -43,8 +43,9 @@ Bytes = npt.NDArray[np.uint8]
 
 def registers(device: SelfTestDevice, stage: Stage) -> None:
     """Read the identity, and write and read a register."""
-    kind, identity = int(device.peek(TestRegister.KIND)[0]), device.peek(TestRegister.STATUS)[0] >> 8
-    stage.data |= {"kind": kind, "identity": int(identity), "scratch_errors": 0}
+    kind = int(device.peek(TestRegister.KIND)[0])
+    identity = int(device.peek(TestRegister.STATUS)[0]) >> 8
+    stage.data |= {"kind": kind, "identity": identity, "scratch_errors": 0}
     if (kind, identity) != (KIND, IDENTITY):
         stage.fail(f"the registers KIND and STATUS read {kind:04x} and version {identity}, not "
                    f"{KIND:04x} and {IDENTITY}: build and program the self-test again")

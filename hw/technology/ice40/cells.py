@@ -1,5 +1,8 @@
 """Cells of the iCE40 around the design: clock and reset from the PLL, IO cells of the flash."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from amaranth.hdl import (
     C,
     ClockDomain,
@@ -39,6 +42,8 @@ class ClockGenerator(Elaboratable):
     """
 
     RESET_CYCLES = 1 << 10
+    BUFFER: Mapping[str, str] = MappingProxyType({})
+    """Attributes of the capture clock's global buffer."""
 
     def __init__(self, *, reference_mhz, output_mhz, pin):
         self.settings = pll_settings(reference_mhz=reference_mhz, output_mhz=output_mhz)
@@ -69,7 +74,7 @@ class ClockGenerator(Elaboratable):
             o_LOCK=lock,
         )
         m.submodules.capture = Instance(
-            "SB_GB", i_USER_SIGNAL_TO_GLOBAL_BUFFER=self.delay(m, late),
+            "SB_GB", **self.BUFFER, i_USER_SIGNAL_TO_GLOBAL_BUFFER=self.delay(m, late),
             o_GLOBAL_BUFFER_OUTPUT=ClockSignal("capture"))
         m.d.comb += ClockSignal("por").eq(ClockSignal("sync"))
         m.submodules.lock = FFSynchronizer(lock, locked, o_domain="por")
