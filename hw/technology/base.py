@@ -72,6 +72,16 @@ class Technology:
         """
         self._lacks("clock generator")
 
+    def tapped_clock_generator(
+        self, *, reference_mhz: float, output_mhz: float, pin: Any
+    ) -> Elaboratable:
+        """Return the same, with a choice of delays for the clock of ``capture``.
+
+        Its attribute ``tap`` is a signal: the choice, to be made while the flash is idle; ``TAPS``
+        is how many there are, and ``CHOSEN`` the one of :meth:`clock_generator`.
+        """
+        self._lacks("clock generator with taps")
+
     def flash_cells(self, port: Any) -> wiring.Component:
         """Return IO cells of a quad flash, with ``pins : In(FlashPins())``."""
         self._lacks("flash cells")

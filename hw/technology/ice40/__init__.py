@@ -35,6 +35,13 @@ class Ice40(Technology):
 
         return ClockGenerator(reference_mhz=reference_mhz, output_mhz=output_mhz, pin=pin)
 
+    def tapped_clock_generator(
+        self, *, reference_mhz: float, output_mhz: float, pin: Any
+    ) -> Elaboratable:
+        from hw.technology.ice40.taps import TappedClockGenerator
+
+        return TappedClockGenerator(reference_mhz=reference_mhz, output_mhz=output_mhz, pin=pin)
+
     def flash_cells(self, port: Any) -> wiring.Component:
         from hw.technology.ice40.cells import FlashCells
 
