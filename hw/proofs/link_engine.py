@@ -208,7 +208,7 @@ def whole(bench: Bench):
 PROOFS = (
     Proof(
         "link-item", f"an item stays for {KEPT} cycles once it is asked for", kept,
-        steps=4, cover_steps=200,
+        steps=4, cover_steps=165,
         faults=(
             Fault("the next bit comes into the item", MODULE,
                   "with m.If(self.bit_valid):\n            m.d.sync += self.data.eq(",
@@ -218,7 +218,7 @@ PROOFS = (
     ),
     Proof(
         "link-packet", "a packet with an error asks for nothing, CRC as defined", whole,
-        steps=4, cover_steps=150,
+        steps=4, cover_steps=140, long=True,
         faults=(
             Fault("a wrong header is taken", MODULE,
                   'with m.If(self.wrong):\n                m.next = "HUNT"',

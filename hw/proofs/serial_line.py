@@ -114,7 +114,7 @@ PROOFS = tuple(
     Proof(
         name, f"any byte and phase, {what}",
         lambda bench, ratio=ratio, jitter=jitter: receives(bench, ratio=ratio, jitter=jitter),
-        steps=52, cover_steps=52, bounded=True,
+        steps=52, cover_steps=52, bounded=True, long=True,
         faults=(
             Fault("a sample half a bit late", MODULE,
                   "(1 << PHASE_BITS - 1) - cycles * step", "- cycles * step"),
@@ -130,7 +130,7 @@ PROOFS = tuple(
 ) + (
     Proof(
         "uart-frames", f"eight bits a byte, {GAP} cycles from byte to bit, any line", frames,
-        steps=12, cover_steps=120,
+        steps=12, cover_steps=60,
         faults=(
             Fault("the stop bit is a ninth", MODULE,
                   "self.bit_valid.eq(strobe & ~count[3])", "self.bit_valid.eq(strobe & ~starting)"),

@@ -31,9 +31,9 @@ class Trace:
         return {name: values for name, values in self.signals.items()
                 if not re.match(r"_|signal(_\d+)?$", name) and "[" not in name}
 
-    def last(self) -> "Trace":
-        """Return the last cycle alone."""
-        return Trace({name: values[-1:] for name, values in self.signals.items()})
+    def until(self, cycles: int) -> "Trace":
+        """Return the first cycles alone."""
+        return Trace({name: values[:cycles] for name, values in self.signals.items()})
 
 
 def read_trace(text: str) -> Trace:
