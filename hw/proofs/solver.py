@@ -110,8 +110,8 @@ class Solver:
             question = re.sub(r"-tempinduct.*|-seq.*", "", question)
         if self.guided:
             fixed += f"-set guided {int(guided)} "
-        script = (prepare.format(name=self.name) + f"sat {fixed}-set-assumes -show-ports -show-regs "
-                  f"-dump_vcd {name}.vcd {question} top")
+        script = (prepare.format(name=self.name) + f"sat {fixed}-set-assumes -show-ports "
+                  f"-show-regs -dump_vcd {name}.vcd {question} top")
         printed = run_tool(YOSYS, ["-p", script], folder=self.folder, phase=_phase)
         (self.folder / f"{name}.log").write_text(printed)
         seconds = time.monotonic() - began

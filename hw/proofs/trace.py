@@ -42,7 +42,7 @@ def read_trace(text: str) -> Trace:
     now = dict.fromkeys(names.values(), 0)
     signals: dict[str, list[int]] = {name: [] for name in now}
     began = False
-    shown = set()
+    shown: set[str] = set()
     for line in text.split("$enddefinitions $end", 1)[-1].split("\n"):
         if line.startswith("#"):
             if began:
