@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import boards
-from common import door, progress, terminal
+from common import door, terminal
 from common.files import check_folder, check_outputs, write_json, write_text
 from common.tool import VERIFICATION_FAILED, Parser, command
-from hw import bitstream
+from hw import bitstream, technology
 from hw.contract.board import Board
 from hw.contract.config import CoreConfig
-from hw.technology.ice40.tap_delays import CHOSEN, DELAYS_NS, simulated
+from hw.flow.capture import CaptureTaps
 from sw.selftest.device import SelfTestDevice
 from sw.selftest.picture import picture
 from sw.selftest.report import NotRun, Report, Stage, carry_out
@@ -89,13 +89,17 @@ def _core_bitstream(board: Board) -> str:
     return str(result.bitstream)
 
 
+def _taps(board: Board) -> CaptureTaps:
+    return technology.get(board.config.technology).capture_taps(board.config.core_mhz)
+
+
 def _delays(output: Path, board: Board) -> list[float | None]:
     """Return the delays of the bitstream's taps, if its report is there."""
     try:
         report = json.loads((output / f"{board.name}.json").read_text())
         return [float(tap["delay_ns"]) for tap in report["taps"]]
     except (OSError, ValueError, KeyError, TypeError):
-        return [None] * len(DELAYS_NS)
+        return [None] * len(_taps(board).taps)
 
 
 def _simulated(board: Board, count: int) -> list[Stage]:
@@ -104,9 +108,9 @@ def _simulated(board: Board, count: int) -> list[Stage]:
     from sw.selftest.layer import layers
     from sw.selftest.simulated import SimulatedSelfTest, timings
 
-    with (progress.stage("preparing the simulated self-test"),
-          SimulatedSelfTest(board, timings(simulated(board.config.core_mhz))) as device):
-        stages = measure(device, board, count, DELAYS_NS, CHOSEN)
+    found = _taps(board)
+    with SimulatedSelfTest(board, timings(found.taps)) as device:
+        stages = measure(device, board, count, [tap.delay_ns for tap in found.taps], found.chosen)
     return [*stages, carry_out(
         "layer", lambda stage: layers(SimTransport(board.config), board, stage))]
 
@@ -122,7 +126,7 @@ def _measured(
         time.sleep(WAKE_SECONDS)
     try:
         with SelfTestDevice(options.backend, board.config, baud=board.baud) as device:
-            stages = measure(device, board, count, _delays(output, board), CHOSEN)
+            stages = measure(device, board, count, _delays(output, board), _taps(board).chosen)
     finally:
         if options.program:
             bitstream.program(line, core)

@@ -48,6 +48,8 @@ class SelfTest(wiring.Component):
     ----------
     config : CoreConfig
         Of the board's core: its lanes, memories and multipliers are what is tested.
+    tap : int
+        The capture clock that is chosen at first.
     family : Technology, optional
         Instead of the configuration's.
 
@@ -64,8 +66,9 @@ class SelfTest(wiring.Component):
         The capture clock that is chosen.
     """
 
-    def __init__(self, config: CoreConfig, *, family: Technology | None = None):
+    def __init__(self, config: CoreConfig, *, tap: int, family: Technology | None = None):
         self.config = config
+        self.first_tap = tap
         self.family = family or technology.get(config.technology)
         super().__init__({
             "host": In(HostBus()),
@@ -84,7 +87,11 @@ class SelfTest(wiring.Component):
         m.submodules.march = march = March(latency=memories[0].LATENCY + 1)
         m.submodules.products = products = Multiplication(latency=blocks[0].LATENCY + 1)
         m.submodules.flash = flash = FlashTester()
-        stored = {place: Signal(bits, name=place.name.lower()) for place, bits in STORED.items()}
+        stored = {
+            place: Signal(bits, name=place.name.lower(),
+                          init=self.first_tap if place == TestRegister.TAP else 0)
+            for place, bits in STORED.items()
+        }
         unit = stored[TestRegister.UNIT]
         access = Signal(2)              # of the host: read, write
         self._memories(m, memories, march, unit, access)

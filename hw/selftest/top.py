@@ -13,7 +13,9 @@ class SelfTestTop(Top):
 
     def core(self):
         """Return the self-test."""
-        return SelfTest(self.board.config)
+        config = self.board.config
+        taps = technology.get(config.technology).capture_taps(config.core_mhz)
+        return SelfTest(config, tap=taps.chosen)
 
     def clock(self, m, core, pin):
         """Return the clock generator, which the self-test chooses the tap of."""

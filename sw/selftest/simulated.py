@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hw import technology
 from hw.contract.board import Board
 from hw.contract.selftest import digest
 from hw.flow.capture import Capture
@@ -24,7 +25,7 @@ the longest and the shortest delays at a time."""
 
 
 def timings(taps: Sequence[Capture], **part: Any) -> list[FlashTiming]:
-    """Return what the flash's model needs of each tap."""
+    """Return what the flash's model needs of each tap: of :data:`PART`, or another one."""
     return [
         FlashTiming(capture=CaptureClock(delay_ns=tap.delay_ns, edges_ns=tap.edges_ns),
                     **{**PART, **part})
@@ -53,8 +54,9 @@ class SimulatedSelfTest(SelfTestDevice):
     ) -> None:
         from hw.selftest.core import SelfTest
 
+        chosen = technology.get(board.config.technology).capture_taps(board.config.core_mhz).chosen
         self.board = SimulatedBoard(
-            board.config, core=core or SelfTest(board.config), link_baud=board.baud,
+            board.config, core=core or SelfTest(board.config, tap=chosen), link_baud=board.baud,
             link_seed=digest(board.config, board.baud), taps=taps)
         super().__init__(port(self.board), board.config, baud=board.baud)
 

@@ -117,7 +117,7 @@ class FaultySelfTest(SelfTest):
     """Self-test of such a chip."""
 
     def __init__(self, config):
-        super().__init__(config, family=Faulty())
+        super().__init__(config, tap=1, family=Faulty())
 
     def block_memory(self, number):
         return StuckBlock() if number == STUCK_BLOCK else super().block_memory(number)

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from amaranth.hdl import C, Instance, Signal
 
 from hw.technology.ice40.cells import ClockGenerator
-from hw.technology.ice40.tap_delays import CHOSEN, DELAYS_NS
+from hw.technology.ice40.tap_delays import DELAYS_NS
 
 __all__ = ["TappedClockGenerator"]
 
@@ -25,7 +25,7 @@ class TappedClockGenerator(ClockGenerator):
 
     The LUTs are a line; the PLL's clock comes in at the one that ``tap`` selects, and what is
     before it does not matter.  So a tap has no more LUTs on its way than a fixed delay has, and
-    tap ``CHOSEN`` is the way of :class:`ClockGenerator`.  The last LUT inverts.  LUTs and buffer
+    one of them is the way of :class:`ClockGenerator`.  The last LUT inverts.  LUTs and buffer
     have their places, so that the delays are the same for every seed.
 
     Attributes
@@ -36,7 +36,6 @@ class TappedClockGenerator(ClockGenerator):
     """
 
     TAPS = len(DELAYS_NS)
-    CHOSEN = CHOSEN
     BUFFER = MappingProxyType({"a_BEL": BUFFER})
 
     def __init__(self, *, reference_mhz, output_mhz, pin):

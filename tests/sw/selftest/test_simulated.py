@@ -19,8 +19,8 @@ from support.faulty_parts import (
 )
 
 import boards
+from hw import technology
 from hw.contract.sections import seal, unseal
-from hw.technology.ice40.tap_delays import CHOSEN, DELAYS_NS, simulated
 from sim.board.flash_faults import FlashFaults
 from sim.board.serial_port import Faults, SimulatedSerialPort
 from sw.driver.simulation import SimTransport
@@ -33,6 +33,8 @@ from sw.selftest.simulated import SimulatedSelfTest, timings
 pytestmark = pytest.mark.slow
 
 BOARD = boards.get("icebreaker")
+FOUND = technology.get(BOARD.config.technology).capture_taps(BOARD.config.core_mhz)
+CHOSEN, DELAYS_NS = FOUND.chosen, [tap.delay_ns for tap in FOUND.taps]
 COUNT = 1024
 
 
@@ -48,7 +50,7 @@ class BadAtTheHighest(SimulatedSerialPort):
 
 def board(part: dict[str, Any] | None = None, **options: Any) -> SimulatedSelfTest:
     """Return a simulated board, with another flash or chip than :data:`PART`."""
-    return SimulatedSelfTest(BOARD, timings(simulated(BOARD.config.core_mhz), **(part or {})),
+    return SimulatedSelfTest(BOARD, timings(FOUND.taps, **(part or {})),
                              **options)
 
 
@@ -183,7 +185,9 @@ class Spoiled(SimTransport):
                               progress)
 
 
-@pytest.mark.parametrize("sealed, said", [(False, "the program in the device's flash is damaged"), (True, "the golden model's")])
+@pytest.mark.parametrize("sealed, said", [
+    (False, "the program in the device's flash is damaged"), (True, "the golden model's"),
+])
 def test_a_corrupted_layer(sealed: bool, said: str) -> None:
     found = carry_out("layer", lambda stage: layers(Spoiled(sealed=sealed), BOARD, stage))
     assert found.state == "failed" and said in found.findings[0]
