@@ -14,7 +14,7 @@ from typing import Any
 
 from common import door, files, progress, terminal, tool
 from common.errors import InputError
-from common.tables import add_figures, add_names, add_text, new_table
+from common.tables import Table, add_figures, add_names, add_text, new_table
 from hw.proofs.catalogue import PROOFS
 from hw.proofs.proof import Proof
 from hw.proofs.run import Result, check
@@ -35,6 +35,9 @@ def _parser() -> tool.Parser:
     )
     names.completer = lambda **_: list(PROOFS)  # type: ignore[attr-defined]  # argcomplete's
     parser.add_argument("--list", action="store_true", help="show the proofs and run none")
+    parser.add_argument(
+        "--markdown", action="store_true", help="show them as the table of docs/proofs.md"
+    )
     parser.add_argument("--all", action="store_true", help="run those that take long as well")
     parser.add_argument(
         "--output", metavar="DIR", type=Path, default=Path("build/proofs"),
@@ -53,13 +56,24 @@ def _chosen(names: Sequence[str], *, everything: bool) -> list[Proof]:
     return [proof for proof in PROOFS.values() if everything or not proof.long]
 
 
-def _list(proofs: Sequence[Proof]) -> None:
+def _listing(proofs: Sequence[Proof]) -> Table:
     table = new_table(("proof",))
     add_text(table, "what it proves")
     add_names(table, "reach", "run")
     for proof in proofs:
         table.add_row(proof.name, proof.what, proof.reach, "named" if proof.long else "always")
-    terminal.console().print(table)
+    return table
+
+
+def _markdown(proofs: Sequence[Proof]) -> str:
+    headers = ("proof", "what it proves", "reach", "faults that it finds")
+    lines = [f"| {' | '.join(headers)} |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| `{proof.name}` | {proof.what} | {proof.reach} | "
+        f"{'; '.join(fault.name for fault in proof.faults)} |"
+        for proof in proofs
+    ]
+    return "\n".join(lines)
 
 
 def _table(results: Sequence[Result]) -> None:
@@ -94,7 +108,8 @@ def _complaints(result: Result, folder: Path) -> None:
     if answer.verdict == "disproved":
         _counterexample(name, answer, folder / name / "proof.vcd")
     elif answer.verdict == "undecided":
-        print(f"{name}: not decided by an induction of {result.proof.steps} cycles")
+        print(f"{name}: not decided by an induction of {result.proof.steps} cycles, which fails at "
+              f"{', '.join(answer.failed)}")
     if not result.covers or not result.faults:
         print(f"{name}: without a cover or without a fault, it says nothing")
     for cover in result.unreached:
@@ -107,8 +122,12 @@ def _complaints(result: Result, folder: Path) -> None:
 def _run(options: Any) -> int:
     proofs = _chosen(options.names, everything=options.all)
     files.check_outputs([options.json])
-    if options.list:
-        _list(proofs if options.names else list(PROOFS.values()))
+    if options.list or options.markdown:
+        shown = proofs if options.names else list(PROOFS.values())
+        if options.markdown:
+            print(_markdown(shown))
+        else:
+            terminal.console().print(_listing(shown))
         return 0
     results = []
     for proof in progress.each(proofs, "proofs", total=len(proofs), unit="proofs",

@@ -29,6 +29,7 @@ COMMANDS = {
     "boards": ("hw.boards", "list all boards, and what runs how fast on them"),
     "build": ("hw.build", "build a board's bitstream, and write it to the board"),
     "prove": ("hw.prove", "prove the core's blocks, each with covers and faults"),
+    "selftest": ("hw.selftest.__main__", "measure a board with a bitstream of its own"),
     "pty": ("sim.pty", "simulate a board on a serial port, for the other commands"),
     "layer": ("sim.layer", "simulate a network layer by layer, through cocotb"),
     "fuzz": ("sw.fuzz.__main__", "run random networks through everything"),

@@ -25,7 +25,6 @@ def drive(bench: Bench, arbiter, names: dict[str, int]) -> dict[str, Signal]:
 
 def harness(bench: Bench):
     """Let everybody wish for whatever they like, as long as they keep to a wish."""
-    m = bench.m
     lanes = CoreConfig().lanes
     arbiter = bench.block("arbiter", MODULE, lambda source: source.Arbiter(CoreConfig()))
     inputs = drive(bench, arbiter, {
@@ -71,7 +70,8 @@ def harness(bench: Bench):
                 pop == (arbiter.pop.request & ~busy & ~push & ~writes))
     _streams(bench, arbiter, busy, push, writes)
     bench.cover("all_in_turn", pop & bench.past(push) & bench.past(bench.past(result)))
-    bench.cover("host_after_word", writes & (host.lane == lanes - 1) & bench.past(arbiter.words.ready))
+    bench.cover("host_after_word", writes & (host.lane == lanes - 1)
+                & bench.past(arbiter.words.ready))
 
 
 def _streams(bench: Bench, arbiter, busy, push, writes):

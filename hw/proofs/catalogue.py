@@ -6,6 +6,7 @@ from hw.proofs import (
     host_port,
     link_engine,
     loader,
+    requantiser,
     ring,
     serial_line,
     word_reader,
@@ -17,7 +18,7 @@ __all__ = ["PROOFS"]
 PROOFS: dict[str, Proof] = {
     proof.name: proof
     for block in (ring, halfword_buffer, word_reader, arbiter, loader, host_port, link_engine,
-                  serial_line)
+                  serial_line, requantiser)
     for proof in block.PROOFS
 }
 """By name."""

@@ -100,7 +100,7 @@ def harness(bench: Bench, *, kept: int = KEPT):
 PROOFS = (
     Proof(
         "host-port", f"an item that is there for {KEPT} cycles is what is written", harness,
-        steps=12, cover_steps=24,
+        steps=12, cover_steps=20,
         faults=(
             Fault("a cycle more, for which the link would have to keep its item", MODULE,
                   'with m.If(self.memory.settled):\n                    m.next = "IDLE"\n',

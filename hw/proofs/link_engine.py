@@ -57,11 +57,11 @@ def line(bench: Bench, engine, *, gap: int):
 def _guide(bench: Bench, engine, bits, may_come):
     """Let covers and faults be looked for in two packets, with or without a wrong bit."""
     m = bench.m
-    memory = {"write": True, "space": Space.MEMORY, "address": 0x1234}
-    control = {"write": True, "space": Space.CONTROL, "address": 0}
     packets = [
-        int.from_bytes(header(sequence=0, count=1, **fields) + payload(items) + bytes(4), "little")
-        for fields, items in ((memory, b"\xA9\x87"), (control, b"\x65"))
+        int.from_bytes(header(sequence=0, write=True, space=space, address=address, count=1)
+                       + payload(items), "little")
+        for space, address, items in (
+            (Space.MEMORY, 0x1234, b"\xA9\x87"), (Space.CONTROL, 0, b"\x65"))
     ]
     which, error = bench.fixed("which"), bench.fixed("error", 8)
     place = Signal(8)
@@ -193,7 +193,8 @@ def whole(bench: Bench):
     bench.claim("carry", ~engine.state("SEQUENCE", "FIELDS", "HEADER CHECKSUM", "CHECK")
                 | ~engine.carry)
     bench.claim("sequence", ~engine.state("SEQUENCE") | (
-        (engine.mismatch | same) & (engine.local("expected") == ((expected | expected << 8) >> count[:4])[:8])
+        (engine.mismatch | same)
+        & (engine.local("expected") == ((expected | expected << 8) >> count[:4])[:8])
         & (number == expected >> count[:4]) & (count == bits)))
     bench.claim("fields", ~engine.state("FIELDS")
                 | (count == 8 + (engine.number << 3) + bits))
@@ -208,7 +209,7 @@ def whole(bench: Bench):
 PROOFS = (
     Proof(
         "link-item", f"an item stays for {KEPT} cycles once it is asked for", kept,
-        steps=4, cover_steps=200,
+        steps=4, cover_steps=165,
         faults=(
             Fault("the next bit comes into the item", MODULE,
                   "with m.If(self.bit_valid):\n            m.d.sync += self.data.eq(",
@@ -218,7 +219,7 @@ PROOFS = (
     ),
     Proof(
         "link-packet", "a packet with an error asks for nothing, CRC as defined", whole,
-        steps=4, cover_steps=150,
+        steps=4, cover_steps=140, long=True,
         faults=(
             Fault("a wrong header is taken", MODULE,
                   'with m.If(self.wrong):\n                m.next = "HUNT"',

@@ -116,7 +116,7 @@ def _with(proof: Proof, fault: Fault, folder: Path, name: str) -> Answer:
     sources = Sources(fault)
     bench = Bench(sources)
     proof.harness(bench)
+    solver = Solver(bench, folder, name, feed_forward=proof.feed_forward)
     if fault.module not in sources.used:
         raise ValueError(f"{proof.name} does not use {fault.module}, which has its fault")
-    solver = Solver(bench, folder, name, feed_forward=proof.feed_forward)
     return solver.disprove(proof.cover_steps)

@@ -32,9 +32,6 @@ PREPARE_WIRES = (
     "read_rtlil {name}.il; hierarchy -top top; proc; flatten; chformal -lower; "
     "techmap -map wires.v; opt -full; wreduce; alumacc; maccmap -unmap; opt -full; clean; "
 )
-SEARCH = "-tempinduct -tempinduct-baseonly"
-
-
 @dataclass(frozen=True)
 class Answer:
     """What came of a question.
@@ -94,26 +91,27 @@ class Solver:
 
     def disprove(self, steps: int) -> Answer:
         """Look for a trace of so many cycles at most to where a claim fails."""
-        return self._ask(f"-prove-asserts {SEARCH} -maxsteps {steps}", self.name, guided=True)
+        return self._ask(f"-prove-asserts -seq {steps}", self.name, guided=True)
 
     def reach(self, cover: str, steps: int) -> Answer:
         """Look for a trace to a cover; there is one if the answer is ``disproved``."""
-        return self._ask(f"-prove {COVER}{cover} 0 {SEARCH} -maxsteps {steps}",
-                         f"{self.name}-{cover}", guided=True)
+        return self._ask(f"-prove {COVER}{cover} 0 -seq {steps}", f"{self.name}-{cover}",
+                         guided=True, goal=COVER + cover)
 
-    def _ask(self, question: str, name: str, *, bound: int = 0, guided: bool = False) -> Answer:
+    def _ask(self, question: str, name: str, *, bound: int = 0, guided: bool = False,
+             goal: str = "") -> Answer:
         began = time.monotonic()
         waves = self.folder / f"{name}.vcd"
         waves.unlink(missing_ok=True)
         prepare, fixed = PREPARE, "-set rst 0 "
         if self.feed_forward:
             # One problem, without time.
-            prepare, fixed = PREPARE_WIRES, ""
-            question = re.sub(r"-tempinduct.*", "", question)
+            prepare = PREPARE_WIRES
+            question = re.sub(r"-tempinduct.*|-seq.*", "", question)
         if self.guided:
             fixed += f"-set guided {int(guided)} "
-        script = (prepare.format(name=self.name) + f"sat {fixed}-set-assumes -show-ports -show-regs "
-                  f"-dump_vcd {name}.vcd {question} top")
+        script = (prepare.format(name=self.name) + f"sat {fixed}-set-assumes -show-ports "
+                  f"-show-regs -dump_vcd {name}.vcd {question} top")
         printed = run_tool(YOSYS, ["-p", script], folder=self.folder, phase=_phase)
         (self.folder / f"{name}.log").write_text(printed)
         seconds = time.monotonic() - began
@@ -123,15 +121,26 @@ class Solver:
             return Answer("proven", _steps(printed), seconds)
         trace = read_trace(waves.read_text()) if waves.exists() else None
         if "SAT proof finished - model found: FAIL!" in printed:
-            return Answer("disproved", 1, seconds, trace.last() if trace else None)
+            return _found(trace, goal, seconds)
         if "model found for base case: FAIL!" in printed:
-            return Answer("disproved", trace.cycles if trace else 0, seconds, trace)
+            return _found(trace, goal, seconds)
         if "Reached maximum number of time steps" not in printed:
             raise BuildError(f"yosys gave no answer: {self.folder / name}.log has what it printed")
         if bound:
             return Answer("proven", bound, seconds)
         # The trace begins anywhere, not at reset.
         return Answer("undecided", 0, seconds, trace)
+
+
+def _found(trace: Trace | None, goal: str, seconds: float) -> Answer:
+    """Return the trace up to where the goal is reached, or the first claim fails."""
+    assert trace is not None
+    ends = [cycle for cycle in range(trace.cycles) if (
+        trace.signals[goal][cycle] if goal else any(
+            not values[cycle] for name, values in trace.signals.items()
+            if name.startswith(CLAIM)))]
+    trace = trace.until(ends[0] + 1)
+    return Answer("disproved", trace.cycles, seconds, trace)
 
 
 def _phase(line: str) -> str | None:

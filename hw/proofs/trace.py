@@ -31,9 +31,9 @@ class Trace:
         return {name: values for name, values in self.signals.items()
                 if not re.match(r"_|signal(_\d+)?$", name) and "[" not in name}
 
-    def last(self) -> "Trace":
-        """Return the last cycle alone."""
-        return Trace({name: values[-1:] for name, values in self.signals.items()})
+    def until(self, cycles: int) -> "Trace":
+        """Return the first cycles alone."""
+        return Trace({name: values[:cycles] for name, values in self.signals.items()})
 
 
 def read_trace(text: str) -> Trace:
@@ -42,7 +42,7 @@ def read_trace(text: str) -> Trace:
     now = dict.fromkeys(names.values(), 0)
     signals: dict[str, list[int]] = {name: [] for name in now}
     began = False
-    shown = set()
+    shown: set[str] = set()
     for line in text.split("$enddefinitions $end", 1)[-1].split("\n"):
         if line.startswith("#"):
             if began:

@@ -34,6 +34,8 @@ CLAIMS: dict[str, tuple[str, ...]] = {
         "logic cells, and seeds 1 and 2 reach "
         "{build/sweep/seeds/0/clocks/core/achieved_mhz:.2f} and "
         "{build/sweep/seeds/1/clocks/core/achieved_mhz:.2f} MHz",
+        "the core's set-up has {build/timing/checks/2/slack_ns:.2f} ns of slack, of which jitter "
+        f"and skew may take {{build/timing/checks/2/uncertain_ns:.2f}}: {CLOCK} are reached",
     ),
     "docs/explore.md": (
         "of V1 take about {explorer/v1/processor_seconds} seconds of processor time, the 20 of V2 "

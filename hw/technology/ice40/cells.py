@@ -1,5 +1,8 @@
 """Cells of the iCE40 around the design: clock and reset from the PLL, IO cells of the flash."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from amaranth.hdl import (
     C,
     ClockDomain,
@@ -41,6 +44,8 @@ class ClockGenerator(Elaboratable):
     """
 
     RESET_CYCLES = 1 << 10
+    BUFFER: Mapping[str, str] = MappingProxyType({"a_BEL": CAPTURE_PLACES[-1]})
+    """Attributes of the capture clock's global buffer."""
 
     def __init__(self, *, reference_mhz, output_mhz, pin, capture=True):
         self.settings = pll_settings(reference_mhz=reference_mhz, output_mhz=output_mhz)
@@ -72,7 +77,9 @@ class ClockGenerator(Elaboratable):
             o_LOCK=lock,
         )
         if self.capture:
-            self._delay(m, late)
+            m.submodules.capture = Instance(
+                "SB_GB", **self.BUFFER, i_USER_SIGNAL_TO_GLOBAL_BUFFER=self.delay(m, late),
+                o_GLOBAL_BUFFER_OUTPUT=ClockSignal("capture"))
         m.d.comb += ClockSignal("por").eq(ClockSignal("sync"))
         m.submodules.lock = FFSynchronizer(lock, locked, o_domain="por")
         count = Signal(range(self.RESET_CYCLES + 1))
@@ -86,8 +93,8 @@ class ClockGenerator(Elaboratable):
         m.d.comb += ResetSignal("sync").eq(reset)
         return m
 
-    def _delay(self, m, late):
-        """Make the late clock."""
+    def delay(self, m, late):
+        """Return a clock later, and inverted."""
         for number, table in enumerate(CAPTURE_LUTS):
             later = Signal(name=f"late_{number}")
             # Kept: synthesis would make one of them, or a wire.
@@ -96,9 +103,7 @@ class ClockGenerator(Elaboratable):
                 p_LUT_INIT=C(table, 16), i_I0=late, i_I1=C(0, 1), i_I2=C(0, 1), i_I3=C(0, 1),
                 o_O=later)
             late = later
-        m.submodules.capture = Instance(
-            "SB_GB", a_BEL=CAPTURE_PLACES[-1], i_USER_SIGNAL_TO_GLOBAL_BUFFER=late,
-            o_GLOBAL_BUFFER_OUTPUT=ClockSignal("capture"))
+        return late
 
 
 class FlashCells(wiring.Component):

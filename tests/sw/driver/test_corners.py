@@ -63,7 +63,8 @@ def outcome(
     return "right"
 
 
-@pytest.mark.parametrize("corner", [*CORNERS, None])
+@pytest.mark.parametrize("corner", ["fast", *(
+    pytest.param(corner, marks=pytest.mark.slow) for corner in ("slow", "typical", None))])
 def test_every_corner(tiny: tuple[Graph, Program], corner: str | None) -> None:
     assert outcome(*tiny, timing=FlashTiming(corner=corner)) == "right"
 
