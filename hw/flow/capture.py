@@ -5,7 +5,7 @@ from typing import Any
 
 from common.tables import Table, new_table
 
-__all__ = ["Capture", "CaptureCorner"]
+__all__ = ["Capture", "CaptureCorner", "CaptureTaps"]
 
 MARGIN_NS = 1.0
 """What has to be left on each side of the window."""
@@ -82,6 +82,22 @@ class Capture:
         table.add_section()
         _row(table, "all, in ns of the slow one", self.delay_ns, self.window_ns)
         return table
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureTaps:
+    """Capture clocks that a self-test chooses from.
+
+    Attributes
+    ----------
+    chosen : int
+        The one that other designs have.
+    taps : tuple of Capture
+        All, the earliest first.
+    """
+
+    chosen: int
+    taps: tuple[Capture, ...]
 
 
 def _row(table: Table, name: str, delay: float, window: tuple[float, float]) -> None:

@@ -74,7 +74,7 @@ class BuildResult:
 
     ``placement`` has every cell that is used; none if the design does not fit.  ``capture`` is
     the flash's capture clock, if the design has one, ``timing`` what was checked besides how fast
-    the clocks may be.
+    the clocks may be; ``taps`` are all capture clocks, if the design has a choice.
     """
 
     board: str
@@ -87,6 +87,7 @@ class BuildResult:
     placement: tuple[PlacedCell, ...] = ()
     capture: Capture | None = None
     timing: Checks = field(default_factory=Checks)
+    taps: tuple[Capture, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -152,6 +153,7 @@ class BuildResult:
             "clocks": clocks,
             **({} if self.capture is None else {"capture": self.capture.json()}),
             "timing": self.timing.json(),
+            **({"taps": [tap.json() for tap in self.taps]} if self.taps else {}),
             "utilization": {name: {"used": usage.used, "available": usage.available}
                             for name, usage in self.utilization.items()},
             "bitstream": self.bitstream,

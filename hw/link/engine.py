@@ -304,6 +304,8 @@ class HostLink(wiring.Component):
     config : CoreConfig
     baud : int
         The highest rate.
+    seed : int, optional
+        Of the replies' checksums; without, the configuration's digest.
 
     Members
     -------
@@ -317,16 +319,16 @@ class HostLink(wiring.Component):
         The core is at work.
     """
 
-    def __init__(self, config: CoreConfig, *, baud: int):
+    def __init__(self, config: CoreConfig, *, baud: int, seed: int | None = None):
         self.config = config
         self.baud = baud
+        self.seed = digest(config, baud) if seed is None else seed
         super().__init__({"samples": In(2, init=3), "levels": Out(2, init=3), **DEVICE})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.line = line = SerialLine(clock_mhz=self.config.core_mhz, baud=self.baud)
-        m.submodules.engine = engine = LinkEngine(
-            self.config, seed=digest(self.config, self.baud))
+        m.submodules.engine = engine = LinkEngine(self.config, seed=self.seed)
         m.d.comb += [
             line.samples.eq(self.samples),
             self.levels.eq(line.levels),

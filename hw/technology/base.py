@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from amaranth.lib import wiring
 
     from hw.contract.board import Board
+    from hw.flow.capture import CaptureTaps
     from hw.flow.report import BuildResult
 
 __all__ = ["Flow", "Technology", "TechnologyError"]
@@ -71,6 +72,19 @@ class Technology:
         it is and which of its edges is which: ``docs/flash.md``.
         """
         self._lacks("clock generator")
+
+    def tapped_clock_generator(
+        self, *, reference_mhz: float, output_mhz: float, pin: Any
+    ) -> Elaboratable:
+        """Return the same, with a choice of delays for the clock of ``capture``.
+
+        Its attribute ``tap`` is a signal: the choice, to be made while the flash is idle.
+        """
+        self._lacks("clock generator with taps")
+
+    def capture_taps(self, clock_mhz: float) -> CaptureTaps:
+        """Return what the choice is, with the windows at a clock."""
+        self._lacks("clock generator with taps")
 
     def flash_cells(self, port: Any) -> wiring.Component:
         """Return IO cells of a quad flash, with ``pins : In(FlashPins())``."""

@@ -25,6 +25,13 @@ public:
     // From now on the lines have faults.
     void have(const FlashFaults &faults) { spoiler_ = FlashSpoiler(faults); }
 
+    // From now on lines take other times on their way; see FlashOptions.
+    void go_by(double path_max, double path_min) {
+        opt_.path_max = path_max;
+        opt_.path_min = path_min;
+        outputs_ = FlashOutputs(opt_, period_);
+    }
+
     // What an input register captures at the end of this half cycle, of lines that the host does
     // not drive.
     uint8_t lines() {

@@ -82,6 +82,11 @@ class FlashTiming:
         path_max, path_min = paths(clock_mhz, self.capture, self.corner)
         return path_max + self.longer, path_min + self.longer
 
+    def model_path(self, clock_mhz):
+        """Return the same for the C++ model, whose flash has the data sheet's tCLQV and tCLQX."""
+        path_max, path_min = self.path(clock_mhz)
+        return path_max + self.clqv - TCLQV_NS, path_min + self.clqx - TCLQX_NS
+
 
 class Outputs:
     """The flash's outputs, as input registers see them some time after they changed.

@@ -11,6 +11,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "Vtop.h"
@@ -61,6 +62,9 @@ struct Board {
     uint64_t done = 0;
     std::deque<Feed> feeds;
     uint64_t next_feed = 0;
+    // Times on the way from the flash, at most and at least, by the design's capture clock.
+    std::vector<std::pair<double, double>> taps;
+    unsigned tap = 0;
 #ifdef WAVE
     // Cycles of the file are counted from here.
     uint64_t origin = 0;
@@ -148,6 +152,7 @@ struct Board {
     // answer is there after it.
     void step() {
         layer = top->layer_done;
+        if (!taps.empty() && top->tap != tap) choose(top->tap);
         top->flash_i = flash.step(top->flash_cs_n, top->flash_sck, top->flash_o, top->flash_oe);
         host.step(top->request_ready, top->response_valid, top->response_data);
         const HostRequest& request = host.request();
@@ -172,6 +177,13 @@ struct Board {
         }
     }
 #endif
+
+    // The design has another capture clock from now on.
+    void choose(unsigned number) {
+        tap = number;
+        const auto& path = taps[number < taps.size() ? number : taps.size() - 1];
+        flash.go_by(path.first, path.second);
+    }
 
     // What a wave gets of half a cycle.
     void look(bool second) {
@@ -288,6 +300,12 @@ int board_transfer(Board* board, int write, int reg, uint32_t address, uint16_t*
 void board_flash_faults(Board* board, double flip, uint32_t high, uint32_t low, uint32_t late,
                         uint64_t seed) {
     board->flash.have(FlashFaults{flip, uint8_t(high), uint8_t(low), uint8_t(late), seed});
+}
+
+// The design chooses between capture clocks; arguments as for board_create, one for each.
+void board_taps(Board* board, uint32_t count, const double* path_max, const double* path_min) {
+    for (uint32_t i = 0; i < count; ++i) board->taps.push_back({path_max[i], path_min[i]});
+    board->choose(0);
 }
 
 // Half cycles per bit, at the host's end, from now on.

@@ -20,7 +20,7 @@ from common import cache
 from hw import technology
 from hw.contract.board import Board
 from hw.technology.ice40.capture import CaptureClock
-from hw.technology.ice40.capture_route import read_capture
+from hw.technology.ice40.capture_route import read_captures
 from hw.technology.ice40.sdf import read_sdf
 from sim.board import verilate
 from sim.errors import BuildError
@@ -106,9 +106,10 @@ def _keep(folder: Path, name: str, board: Board) -> None:
     if not path.is_file():
         raise BuildError(f"the design does not fit {board.name}")
     top = json.loads(path.read_text())["modules"]["top"]
-    clock = read_capture(read_sdf(folder / f"{name}.sdf"), top)
-    if clock is None:
-        raise BuildError("the design has no capture clock")
+    clocks = read_captures(read_sdf(folder / f"{name}.sdf"), top)
+    if len(clocks) != 1:
+        raise BuildError(f"the design has {len(clocks)} capture clocks; one can be simulated")
+    (clock,) = clocks
     mhz = _pll_mhz(top, board.oscillator_mhz)
     for file in folder.iterdir():
         file.unlink()

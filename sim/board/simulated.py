@@ -92,6 +92,7 @@ def _load(contents: bytes) -> ctypes.CDLL:
         "board_flash_write": (flag, (board, u32, data, u32)),
         "board_flash_read": (flag, (board, u32, data, u32)),
         "board_flash_faults": (None, (board, ctypes.c_double, u32, u32, u32, u64)),
+        "board_taps": (None, (board, u32, data, data)),
         "board_transfer": (flag, (board, flag, flag, u32, data, u32)),
         "board_uart_divisor": (None, (board, ctypes.c_double)),
         "board_uart_send": (None, (board, data, u32, u64)),
@@ -131,11 +132,12 @@ class SimulatedBoard(Closing):
         To be recorded; the file appears when the board is closed.
     timing : FlashTiming, optional
         Corner and capture clock; without, the worst of all corners.
+    link_seed : int, optional
+        Of the link's replies, if not the configuration's.
+    taps : sequence of FlashTiming
+        Instead of ``timing``: one for each capture clock that the core chooses from.
 
-    Raises
-    ------
-    BuildError
-        If the core cannot be compiled.
+    Raises :class:`BuildError` if the core cannot be compiled.
     """
 
     _recorder: Recorder | None = None
@@ -149,15 +151,20 @@ class SimulatedBoard(Closing):
         link_baud: int | None = None,
         wave: Wave | None = None,
         timing: FlashTiming | None = None,
+        link_seed: int | None = None,
+        taps: Sequence[FlashTiming] = (),
     ) -> None:
         with progress.stage("preparing the simulated core"):
             from sim.board.top import SimTop
 
-            top = SimTop(config, core, link_baud=link_baud)
+            top = SimTop(config, core, link_baud=link_baud, link_seed=link_seed)
             waves = None if wave is None else waves_for(wave)
             files = verilate.library(
                 top, memories=config.lanes, depth=config.memory_depth, wave=waves)
         self._power_on(config, files[verilate.LIBRARY], seed, timing=timing)
+        if taps:
+            paths = np.array([tap.model_path(config.core_mhz) for tap in taps]).T.copy()
+            self._library.board_taps(self._board, len(taps), *(ends.ctypes.data for ends in paths))
         if wave is not None:
             names = choose(files[verilate.SIGNALS].decode().splitlines(), wave.patterns)
             self._recorder = Recorder(self._library, self._board, wave, names)
@@ -169,7 +176,7 @@ class SimulatedBoard(Closing):
         self.config = config
         self._board: int | None = None
         self._library: ctypes.CDLL = _load(library)
-        path = (timing or FlashTiming()).path(config.core_mhz)
+        path = (timing or FlashTiming()).model_path(config.core_mhz)
         self._board = self._library.board_create(seed, config.core_mhz, *path)
         self._started = 0
         # The clock that there is, which need not be exactly the one that was asked for.

@@ -32,6 +32,9 @@ __all__ = ["SerialTransport"]
 FLASH_RATE = 1
 """Rate r for the flash: at the highest one a byte would be gone before the flash has taken it."""
 
+READ_BYTES = 1 << 14
+"""Of the flash, between two signs of life."""
+
 TRIES = 4
 """How often a job is begun again after the device has lost what it was told."""
 
@@ -46,6 +49,8 @@ class SerialTransport(Transport):
     config : CoreConfig
     baud : int
         The board's highest rate; which one is used is negotiated.
+    seed : int, optional
+        Of the replies' checksums, if the bitstream is another one than the core's.
 
     Raises
     ------
@@ -57,14 +62,16 @@ class SerialTransport(Transport):
         If the port cannot be opened, or no board answers.
     """
 
-    def __init__(self, port: str | Port, config: CoreConfig, *, baud: int = 12_000_000) -> None:
+    def __init__(self, port: str | Port, config: CoreConfig, *, baud: int = 12_000_000,
+                 seed: int | None = None) -> None:
         self.config = config
         self._baud = baud
         self._port: Port = HardwarePort(port, baud >> SAFE_RATE) if isinstance(port, str) else port
         self.name = self._port.name
         self._registers: dict[Register, int] = {}
         self.link = Link(
-            self._port, seed=digest(config, baud), baud=baud, explain=self._explain
+            self._port, seed=digest(config, baud) if seed is None else seed, baud=baud,
+            explain=self._explain,
         )
         try:
             with self._restarts():
@@ -190,6 +197,21 @@ class SerialTransport(Transport):
     def prepare_flash(self) -> bool:
         with self._flash() as flash:
             return flash.prepare()
+
+    def read_flash(self, address: int, count: int, progress: Progress | None = None) -> bytes:
+        """Return bytes of the flash."""
+        data = b""
+        with self._flash() as flash:
+            while len(data) < count:
+                data += flash.read(address + len(data), min(READ_BYTES, count - len(data)))
+                if progress is not None:
+                    progress(len(data), count)
+        return data
+
+    def write_flash(self, address: int, data: bytes, progress: Progress | None = None) -> None:
+        """Make the flash hold whole sectors from ``address`` on."""
+        with self._flash() as flash:
+            flash.rewrite(address, data, progress)
 
     @contextmanager
     def _flash(self) -> Iterator[SpiFlash]:

@@ -111,6 +111,27 @@ class SpiFlash:
         """Return bytes."""
         return self._exchange([(bytes([READ]) + address.to_bytes(3, "big"), b"", count)])[0]
 
+    def carry_out(self, commands: Sequence[Command]) -> list[bytes]:
+        """Carry commands out that change nothing for long; return what each of them gave."""
+        self._settle()
+        return self._exchange(commands)
+
+    def rewrite(
+        self, address: int, data: bytes, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Make whole sectors hold ``data``, without a record; equal ones stay.
+
+        Raises
+        ------
+        DeviceError
+            If they cannot.
+        """
+        self._settle()
+        for offset in range(0, len(data), SECTOR):
+            self._store_sector(address + offset, data[offset : offset + SECTOR])
+            if progress is not None:
+                progress(offset + SECTOR, len(data))
+
     def prepare(self) -> bool:
         """Make sure that this is a flash that the core can read, and that it is ready for it:
         idle, awake, its quad-enable bit set.

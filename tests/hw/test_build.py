@@ -13,6 +13,7 @@ from amaranth.lib.memory import Memory
 from support.places import REPOSITORY
 
 import boards
+import hw.bitstream
 import hw.build
 from boards import BoardError
 from hw.flow.report import BuildResult, Clock, Usage
@@ -146,7 +147,7 @@ def test_usage_from_the_log_of_a_failed_run():
 @pytest.mark.slow
 def test_quick_build_is_proven_and_honest(tmp_path):
     output = tmp_path / "out"
-    result = hw.build.build(SLOW, StandIn(), output=output, seeds=(1, 2))
+    result = hw.bitstream.build(SLOW, StandIn(), output=output, seeds=(1, 2))
     assert sorted(path.name for path in output.iterdir()) == [
         "floorplan.svg", "icebreaker.bin", "icebreaker.json", "nextpnr.log", "yosys.log"]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -178,7 +179,7 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch):
         dataclasses.replace(RESULT, clocks={"core": Clock(
             target_mhz=36.0, reported_mhz=36.5, achieved_mhz=34.0 + seed, proven=False)})))
     with pytest.raises(BuildError, match=r"reaches 35\.00 MHz of 36 MHz"):
-        hw.build.build(SLOW, None, output=tmp_path / "out")
+        hw.bitstream.build(SLOW, None, output=tmp_path / "out")
     assert not list(tmp_path.iterdir())
     report = tmp_path / "report.json"
     monkeypatch.setattr("hw.top.Top", lambda board: None)

@@ -1,5 +1,8 @@
 """Cells of the iCE40 around the design: clock and reset from the PLL, IO cells of the flash."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from amaranth.hdl import (
     C,
     ClockDomain,
@@ -39,6 +42,8 @@ class ClockGenerator(Elaboratable):
     """
 
     RESET_CYCLES = 1 << 10
+    BUFFER: Mapping[str, str] = MappingProxyType({"a_BEL": CAPTURE_PLACES[-1]})
+    """Attributes of the capture clock's global buffer."""
 
     def __init__(self, *, reference_mhz, output_mhz, pin):
         self.settings = pll_settings(reference_mhz=reference_mhz, output_mhz=output_mhz)
@@ -68,16 +73,8 @@ class ClockGenerator(Elaboratable):
             o_PLLOUTCORE=late,
             o_LOCK=lock,
         )
-        for number, table in enumerate(CAPTURE_LUTS):
-            later = Signal(name=f"late_{number}")
-            # Kept: synthesis would make one of them, or a wire.
-            m.submodules[f"delay_{number}"] = Instance(
-                "SB_LUT4", a_keep=True, a_BEL=CAPTURE_PLACES[number],
-                p_LUT_INIT=C(table, 16), i_I0=late, i_I1=C(0, 1), i_I2=C(0, 1), i_I3=C(0, 1),
-                o_O=later)
-            late = later
         m.submodules.capture = Instance(
-            "SB_GB", a_BEL=CAPTURE_PLACES[-1], i_USER_SIGNAL_TO_GLOBAL_BUFFER=late,
+            "SB_GB", **self.BUFFER, i_USER_SIGNAL_TO_GLOBAL_BUFFER=self.delay(m, late),
             o_GLOBAL_BUFFER_OUTPUT=ClockSignal("capture"))
         m.d.comb += ClockSignal("por").eq(ClockSignal("sync"))
         m.submodules.lock = FFSynchronizer(lock, locked, o_domain="por")
@@ -91,6 +88,18 @@ class ClockGenerator(Elaboratable):
         m.d.por += reset.eq(~done)
         m.d.comb += ResetSignal("sync").eq(reset)
         return m
+
+    def delay(self, m, late):
+        """Return a clock later, and inverted."""
+        for number, table in enumerate(CAPTURE_LUTS):
+            later = Signal(name=f"late_{number}")
+            # Kept: synthesis would make one of them, or a wire.
+            m.submodules[f"delay_{number}"] = Instance(
+                "SB_LUT4", a_keep=True, a_BEL=CAPTURE_PLACES[number],
+                p_LUT_INIT=C(table, 16), i_I0=late, i_I1=C(0, 1), i_I2=C(0, 1), i_I3=C(0, 1),
+                o_O=later)
+            late = later
+        return late
 
 
 class FlashCells(wiring.Component):

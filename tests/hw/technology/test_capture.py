@@ -20,7 +20,7 @@ from hw.technology.ice40.capture import (
     paths,
     through,
 )
-from hw.technology.ice40.capture_route import read_capture
+from hw.technology.ice40.capture_route import read_captures
 from hw.technology.ice40.sdf import Cell, Delays, TimingError
 from sim.board.flash_part import FlashTiming
 
@@ -108,29 +108,45 @@ def routed(*, names: tuple[str, ...] = ("a", "b"), kinds: str = "ICESTORM_LC"):
 
 
 def test_the_delay_is_read_from_the_routed_design() -> None:
-    found = read_capture(*routed())
+    (found,) = read_captures(*routed())
     assert found is not None
     assert found.delay_ns == pytest.approx(NOMINAL.delay_ns, abs=1e-3)
     assert found.edges_ns == pytest.approx(NOMINAL.edges_ns)
 
 
+def test_each_tap_is_a_way_of_its_own() -> None:
+    """The PLL's clock comes in at either LUT; which of them, a register says."""
+    delays, top = routed()
+    delays.cells["chosen"] = Cell("ICESTORM_LC")
+    delays.cells["chosen"].arcs["CLK"].append(("O", 1.391))
+    for port, driver in (("I1", ("pll", "PLLOUT_A")), ("I2", ("chosen", "O"))):
+        delays.cells["b"].arcs[port].append(("O", 1.205))
+        delays.drivers["b", port] = driver, 1.5
+        top["cells"]["b"]["connections"][port] = [7]
+    top["netnames"]["n7"] = {"bits": [7], "attributes": {
+        "ROUTING": "X1/Y2/local_g0_1;;1;X1/Y2/lutff_1:in_3;x;1"}}
+    short, long = read_captures(delays, top)
+    assert short.delay_ns == pytest.approx(1.5 + 1.205 + 1.099 + 1.589)
+    assert long.delay_ns == pytest.approx(NOMINAL.delay_ns, abs=1e-3)
+
+
 def test_a_design_without_a_capture_clock() -> None:
     delays, top = routed()
     del delays.drivers["io", "INPUT_CLK"]
-    assert read_capture(delays, top) is None
+    assert read_captures(delays, top) == []
 
 
 def test_what_cannot_be_read_is_refused() -> None:
     with pytest.raises(TimingError, match="b is between the PLL and the capture clock's buffer"):
-        read_capture(*routed(kinds="ICESTORM_RAM"))
+        read_captures(*routed(kinds="ICESTORM_RAM"))
     delays, top = routed()
     del delays.drivers["a", "I0"]
     with pytest.raises(TimingError, match="nothing drives a/I0"):
-        read_capture(delays, top)
+        read_captures(delays, top)
     delays, top = routed()
     top["netnames"]["n0"]["attributes"] = {}
     with pytest.raises(TimingError, match="the route to a is not known"):
-        read_capture(delays, top)
+        read_captures(delays, top)
 
 
 def result(seed: int, delay_ns: float, mhz: float) -> BuildResult:
