@@ -61,8 +61,8 @@ this cell without a delay in front of it needs 0.203, 0.132 and 0.075 ns of set-
 DOUT0); what the lesser of the two set-ups of PADIN exceeds them by is delay, on the side of hold.
 """
 
-TRACES_NS = (0.0, 0.4)
-"""Both ways to the flash: at most 6 cm in all, 6.7 ps a millimetre."""
+TRACES_NS = (0.0, 0.268)
+"""Both ways to the flash: at most 4 cm in all, 6.7 ps a millimetre."""
 
 TCLQV_NS = 6.0
 """Clock low to output valid, at most (flash: tCLQV)."""
