@@ -204,4 +204,5 @@ def program(line: Sequence[str], bitstream: str) -> None:
     """Write a bitstream to a board's flash with a command line of :func:`programmer`."""
     arguments = [argument.format(bitstream=bitstream) for argument in line[1:]]
     if subprocess.run([line[0], *arguments], check=False).returncode:
-        raise BuildError(f"{Path(line[0]).name} could not program the board: is it plugged in?")
+        raise BuildError(f"{Path(line[0]).name} could not program the board: is it plugged in, and "
+                         "may your user use it (docs/first-board.md)?")

@@ -93,7 +93,7 @@ def _show(result: BuildResult, path: str | None) -> None:
             terminal.console().print(table)
     if path:
         data = result.json()
-        if not result.fits or result.margin < 1:
+        if not result.usable:
             data["bitstream"] = None
         write_json(path, data)
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "quantize": ("sw.quantize.__main__", "make an int8 network of float weights"),
     "explore": ("sw.explore.__main__", "say which MobileNets fit, how fast, how accurate"),
     "build": ("hw.build", "build a board's bitstream, and write it to the board"),
+    "prove": ("hw.prove", "prove the core's blocks, each with covers and faults"),
     "selftest": ("hw.selftest.__main__", "measure a board with a bitstream of its own"),
     "pty": ("sim.pty", "simulate a board on a serial port, for the other commands"),
     "layer": ("sim.layer", "simulate a network layer by layer, through cocotb"),

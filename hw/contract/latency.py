@@ -32,6 +32,10 @@ DESCRIPTOR_RING = LAYOUT["ring_first"].halfword + 2
 SPARE_SLOTS = 2
 """Parameter slots kept free: a finished block's parameters are still wanted for a while."""
 
+HOST_ITEM = 4
+"""For which a host leaves the data of an access as it is, from its being asked for on; what a host
+port needs at most, with a write before it that is on its way to the last of four lanes."""
+
 FLASH_HALFWORD = 2
 """Between two halfwords of an unpaused stream from the flash."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from common.tables import Table, add_names, add_text, new_table
 from hw.flow.capture import Capture
+from hw.flow.checks import Checks
 from hw.flow.placement import PlacedCell, usages
 from hw.flow.tools import BuildError
 
@@ -72,7 +73,8 @@ class BuildResult:
     """Result of a build.
 
     ``placement`` has every cell that is used; none if the design does not fit.  ``capture`` is
-    the flash's capture clock, if the design has one; ``taps`` are all of them, if it has a choice.
+    the flash's capture clock, if the design has one, ``timing`` what was checked besides how fast
+    the clocks may be; ``taps`` are all capture clocks, if the design has a choice.
     """
 
     board: str
@@ -84,6 +86,7 @@ class BuildResult:
     sweep: "Sweep | None" = None
     placement: tuple[PlacedCell, ...] = ()
     capture: Capture | None = None
+    timing: Checks = field(default_factory=Checks)
     taps: tuple[Capture, ...] = ()
 
     @property
@@ -91,6 +94,15 @@ class BuildResult:
         """Whether nothing is used more than is available, and the flash can be read."""
         return (all(usage.used <= usage.available for usage in self.utilization.values())
                 and (self.capture is None or self.capture.fits))
+
+    @property
+    def usable(self) -> bool:
+        """Whether it fits and is fast enough."""
+        try:
+            self.check()
+        except BuildError:
+            return False
+        return True
 
     @property
     def margin(self) -> float:
@@ -114,6 +126,11 @@ class BuildResult:
                     f"{clock.target_mhz:g} MHz, {clock.target_mhz - clock.achieved_mhz:.2f} MHz "
                     f"too little{_limit(clock)}; try other seeds (--sweep 8), or a slower clock "
                     f"(core_mhz in boards/{self.board}.py)")
+        failing = self.timing.failing()
+        if failing is not None:
+            raise BuildError(
+                f"timing of {failing.what} fails: {failing.kind} lacks {-failing.slack_ns:.2f} ns "
+                f"({failing.path or 'pins'}); try other seeds (--sweep 8)")
 
     def json(self) -> dict[str, Any]:
         """Return the result as plain data."""
@@ -135,6 +152,7 @@ class BuildResult:
             "fits": self.fits,
             "clocks": clocks,
             **({} if self.capture is None else {"capture": self.capture.json()}),
+            "timing": self.timing.json(),
             **({"taps": [tap.json() for tap in self.taps]} if self.taps else {}),
             "utilization": {name: {"used": usage.used, "available": usage.available}
                             for name, usage in self.utilization.items()},
@@ -157,8 +175,9 @@ class BuildResult:
         for name, row in self.utilization.items():
             usage.add_row(name, f"{row.used:,}", f"{row.available:,}",
                           f"{100 * row.used / row.available:.0f}")
-        return [clocks, *([self.capture.table()] if self.capture is not None else []), usage,
-                self._parts()]
+        return [clocks, usage, self._parts(),
+                *([self.capture.table()] if self.capture is not None else []),
+                *self.timing.tables()]
 
     def _parts(self) -> Table:
         """Return what each part of the design uses; without rows if nothing is placed."""
@@ -223,7 +242,7 @@ class Sweep:
         for result in self.results:
             cells = f"{result.utilization['LC'].used:,}" if "LC" in result.utilization else ""
             late = "" if result.capture is None else f"{result.capture.delay_ns:.2f}"
-            state = "kept" if result.seed == best else "" if result.fits else "not usable"
+            state = "kept" if result.seed == best else "" if result.usable else "not usable"
             for name, clock in result.clocks.items():
                 table.add_row(str(result.seed), name, f"{clock.reported_mhz:.2f}",
                               f"{clock.achieved_mhz:.2f}", late, cells, state)

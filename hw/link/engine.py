@@ -37,7 +37,9 @@ class LinkEngine(wiring.Component):
     sending, begin, go, outgoing, rate : Out
         As :class:`hw.link.uart.SerialLine` has them.
     bus, raw, busy
-        As in :class:`HostLink`.
+        As in :class:`HostLink`.  Items are shifted through: that of a write is in
+        ``bus.request.payload.data`` for ``hw.contract.latency.HOST_ITEM`` cycles, since no bit
+        comes earlier behind a byte (at ``uart.LOWEST`` cycles a bit, with unequal edges).
     """
 
     def __init__(self, config: CoreConfig, *, seed: int):

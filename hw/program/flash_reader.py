@@ -158,7 +158,7 @@ class FlashReader(wiring.Component):
         m.d.comb += [
             hold.eq(boundary & level[-1]),
             begin.eq(boundary & ~level[-1]),
-            waited.eq(waiting & (level[-1] | self.raw.select)),
+            waited.eq(waiting & level[-1]),
             flush.eq(self.program.stop | waited),
             self.raw.busy.eq(exchanging & self.program.ready),
             self.raw.rx.eq(Cat(shift[4 * bit + 1] for bit in range(8))),
@@ -179,7 +179,7 @@ class FlashReader(wiring.Component):
         with m.If(exchanging & (count == 15)):
             self._next_step(m, step, exchanging, resting, waiting)
         with m.If(waited):
-            # A host that waits for the flash gets it as it is; in no other moment, so that no
+            # A host that selects the flash gets it as it is; in no other moment, so that no
             # command is cut off.
             m.d.sync += [waiting.eq(0), exchanging.eq(~self.raw.select)]
             with m.If(self.raw.select):

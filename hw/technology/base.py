@@ -68,7 +68,8 @@ class Technology:
     ) -> Elaboratable:
         """Return what makes the domain ``sync``, and the clock of ``capture``, from a pin.
 
-        ``capture``, a domain of the parent's, is for the flash's input cells: ``docs/flash.md``.
+        ``capture``, a domain of the parent's, is for the flash's input cells, which know how late
+        it is and which of its edges is which: ``docs/flash.md``.
         """
         self._lacks("clock generator")
 

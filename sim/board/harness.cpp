@@ -91,6 +91,7 @@ struct Board {
         top = std::make_unique<Vtop>(&context, "top");
         top->clk = 0;
 #ifdef PADS
+        top->late = 0;
         top->uart_rx = 1;
         top->flash_dq = 0xf;
 #else
@@ -118,23 +119,32 @@ struct Board {
     }
 
 #ifdef PADS
+    unsigned captured = 0xf;
+
     // What the flash makes of half a cycle's levels on the pads: what it drives is what the IO
     // cells' input registers capture at the next edge of the clock.
     void half_step() {
         flash.half_step(top->flash_cs_n, top->flash_sck, top->flash_dq__out, top->flash_dq__en);
-        top->flash_dq = flash.lines();
+        captured = flash.lines();
+    }
+
+    // An edge of the core's clock, and the same one of the capture clock, which is later: only then
+    // the flash's lines are what it says, and before that they are something else.
+    void edge(bool level) {
+        half_step();
+        top->uart_rx = uart.step(top->uart_tx);
+        top->clk = level;
+        top->flash_dq = ~captured & 0xf;
+        top->eval();
+        top->flash_dq = captured;
+        top->late = level;
+        top->eval();
     }
 
     // One cycle, from the falling edge's half on.
     void step() {
-        half_step();
-        top->uart_rx = uart.step(top->uart_tx);
-        top->clk = 1;
-        top->eval();
-        half_step();
-        top->uart_rx = uart.step(top->uart_tx);
-        top->clk = 0;
-        top->eval();
+        edge(true);
+        edge(false);
         ++cycle;
     }
 #else

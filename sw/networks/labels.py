@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from common import reading
 from common.errors import InputError
 from sw.ir import ArgMax, Graph
+from sw.networks.scenes import KINDS
 from sw.networks.shipped import default_labels
 from sw.outputs.detections import Detector, detector_of
 
@@ -30,7 +31,7 @@ def labels_of(graph: Graph, model: str | None, file: str | None) -> Sequence[str
     graph : Graph
         The network, with what its file's metadata says.
     model : str or None
-        What was given for MODEL; ``None`` for the network that ships, whose classes are known.
+        What was given for MODEL; ``None`` for a network that ships, whose classes are known.
     file : str or None
         What was given for ``--labels``: names, one a line.
 
@@ -41,7 +42,9 @@ def labels_of(graph: Graph, model: str | None, file: str | None) -> Sequence[str
     """
     given = [] if file is None else reading.read_lines(file)
     check_number(graph, given, f"{file}: ")
-    return given or graph.labels or ([] if model else default_labels())
+    if given or graph.labels or model:
+        return given or graph.labels
+    return default_labels() if detector_of(graph) is None else KINDS
 
 
 def check_number(graph: Graph, labels: Sequence[str], where: str = "") -> None:

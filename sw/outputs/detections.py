@@ -22,6 +22,7 @@ from sw.outputs.classes import real
 
 __all__ = [
     "THRESHOLD", "THRESHOLD_HELP", "Detector", "Found", "check_threshold", "detector_of",
+    "found_in",
 ]
 
 Array = npt.NDArray[Any]
@@ -74,12 +75,9 @@ class Detector(Protocol):
     ----------
     classes : int
         That it tells apart, without the background.
-    first : int
-        Number of the first of them.
     """
 
     classes: int
-    first: int
 
     def found(
         self, outputs: Sequence[Array], labels: Sequence[str] = (), threshold: float = THRESHOLD
@@ -129,19 +127,15 @@ def _cells_of(graph: Graph) -> Detector | None:
     return _Cells(graph)
 
 
-def _name(number: int, detector: Detector, labels: Sequence[str]) -> str:
-    """Return the name of a class, by its number in the network."""
-    at = number - detector.first
-    if len(labels) == detector.classes + 1:
-        # The background has a name, too.
-        at += 1
-    return labels[at] if 0 <= at < len(labels) else str(number)
+def _name(place: int, classes: int, labels: Sequence[str]) -> str:
+    """Return the name of a class, by its place among those without the background, if any."""
+    # The background may have a name, too.
+    at = place + (len(labels) == classes + 1)
+    return labels[at] if 0 <= at < len(labels) else ""
 
 
 class _Boxes:
     """Reading of boxes that were chosen already."""
-
-    first = 0
 
     def __init__(self, suppression: Suppression, places: dict[DetectionPart, int]) -> None:
         self.classes = suppression.classes
@@ -163,16 +157,41 @@ class _Boxes:
             top, left, bottom, right = map(float, outputs[places["boxes"]].reshape(-1, 4)[line])
             number = int(outputs[places["classes"]].ravel()[line])
             result.append(Found(
-                number=number, label=_name(number, self, labels), score=float(rated[line]),
+                number=number, score=float(rated[line]),
+                label=_name(number, self.classes, labels) or str(number),
                 left=left, top=top, width=right - left, height=bottom - top,
             ))
         return sorted(result, key=lambda found: -found.score)
 
 
+def found_in(
+    rated: npt.NDArray[np.floating], labels: Sequence[str] = (), threshold: float = THRESHOLD
+) -> list[Found]:
+    """Return what is found in a grid of cells, the best first.
+
+    Parameters
+    ----------
+    rated : (rows, columns, classes) float
+        Probability of each class, the background first.
+    labels, threshold
+        As for :meth:`Detector.found`.
+    """
+    rows, columns, count = rated.shape
+    result = []
+    for number in range(1, count):
+        for cells in _neighbours(rated[..., number] >= threshold):
+            (top, left), (bottom, right) = cells.min(axis=0), cells.max(axis=0) + 1
+            result.append(Found(
+                number=number, label=_name(number - 1, count - 1, labels) or str(number),
+                score=float(rated[cells[:, 0], cells[:, 1], number].max()),
+                left=float(left / columns), top=float(top / rows),
+                width=float((right - left) / columns), height=float((bottom - top) / rows),
+            ))
+    return sorted(result, key=lambda found: -found.score)
+
+
 class _Cells:
     """Reading of a grid of classes."""
-
-    first = 1
 
     def __init__(self, graph: Graph) -> None:
         self._tensor = graph.tensors[graph.outputs[0]]
@@ -182,19 +201,7 @@ class _Cells:
         self, outputs: Sequence[Array], labels: Sequence[str] = (), threshold: float = THRESHOLD
     ) -> list[Found]:
         """Return what is found; see :class:`Detector`."""
-        rated = real(outputs[0], self._tensor)[0]
-        rows, columns, _ = rated.shape
-        result = []
-        for number in range(self.first, self.classes + 1):
-            for cells in _neighbours(rated[..., number] >= threshold):
-                (top, left), (bottom, right) = cells.min(axis=0), cells.max(axis=0) + 1
-                result.append(Found(
-                    number=number, label=_name(number, self, labels),
-                    score=float(rated[cells[:, 0], cells[:, 1], number].max()),
-                    left=left / columns, top=top / rows,
-                    width=(right - left) / columns, height=(bottom - top) / rows,
-                ))
-        return sorted(result, key=lambda found: -found.score)
+        return found_in(real(outputs[0], self._tensor)[0], labels, threshold)
 
 
 def _neighbours(chosen: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.intp]]:

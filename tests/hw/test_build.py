@@ -20,6 +20,7 @@ from hw.flow.report import BuildResult, Clock, Usage
 from hw.flow.rtlil import allow_collisions
 from hw.flow.tools import BuildError
 from hw.technology.ice40 import flow
+from hw.technology.ice40.capture import NOMINAL
 from hw.technology.ice40.pll import pll_settings
 from hw.technology.ice40.timing import global_correction
 
@@ -164,6 +165,10 @@ def test_quick_build_is_proven_and_honest(tmp_path):
     # The path from the multiplier, or that from the single-port RAM, is longer than reported.
     assert core["achieved_mhz"] < core["reported_mhz"] < 60
     assert core["critical_path"]["from_cell"] in ("ICESTORM_DSP", "ICESTORM_SPRAM")
+    assert "capture" not in data, "nothing captures with another clock"
+    (setup,) = (check for check in data["timing"]["checks"] if check["kind"] == "set-up")
+    assert setup["what"] == "core"
+    assert setup["slack_ns"] == pytest.approx(1000 / 12 - 1000 / core["achieved_mhz"], abs=0.01)
     assert result.margin > 2
 
 
@@ -218,3 +223,18 @@ def test_the_icebreaker_is_built(tmp_path):
         assert modules[f"core.array.lane_{number}"]["RAM"] == 4
         assert modules[f"core.scratchpad.slice_{number}"]["SPRAM"] == 1
     assert (tmp_path / "out" / "floorplan.svg").is_file()
+    # What the simulated board has is what is routed.
+    late = data["capture"]
+    assert late["delay_ns"] == pytest.approx(NOMINAL.delay_ns, abs=0.01)
+    assert late["edges_ns"] == pytest.approx(NOMINAL.edges_ns, abs=0.1)
+    low, high = late["window_ns"]
+    assert low + 1 <= late["delay_ns"] <= high - 1
+    assert list(late["corners"]) == ["slow", "typical", "fast"]
+    checks = {(check["what"], check["kind"]): check for check in data["timing"]["checks"]}
+    assert {("core", "set-up"), ("core", "hold"), ("capture to core", "set-up"),
+            ("capture to core", "hold"), ("capture falling to capture", "set-up"),
+            ("flash to input registers", "set-up")} <= set(checks)
+    assert all(check["slack_ns"] >= 0 for check in checks.values())
+    # All but the core's own set-up have what the clocks may take.
+    assert all(check["left_ns"] >= 0 for key, check in checks.items() if key != ("core", "set-up"))
+    assert len(data["timing"]["not_covered"]) >= 5

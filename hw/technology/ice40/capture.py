@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from hw.flow.capture import Capture, CaptureCorner
 
 __all__ = [
-    "CAPTURE_LUTS", "CORNERS", "NOMINAL", "TCLQV_NS", "TCLQX_NS", "CaptureClock", "capture",
-    "edges_window", "hold_path", "paths", "setup_path", "through", "window",
+    "CAPTURE_LUTS", "CAPTURE_PLACES", "CORNERS", "NOMINAL", "TCLQV_NS", "TCLQX_NS",
+    "CaptureClock", "capture", "edges_window", "hold_path", "paths", "setup_path", "through",
+    "window",
 ]
 
 CAPTURE_LUTS = (0xAAAA, 0x5555)
@@ -31,6 +32,9 @@ CAPTURE_LUTS = (0xAAAA, 0x5555)
 Falling edges pass routing 0.3 to 0.5 ns and the buffer 0.8 ns faster than rising ones.  With the
 last part of the way inverted, each edge passes half of it as a rising and half as a falling one.
 """
+
+CAPTURE_PLACES = ("X12/Y30/lc0", "X13/Y30/lc1", "X13/Y31/gb")
+"""Where the LUTs and the buffer are, beside the PLL of the UP5K: elsewhere they are later."""
 
 CORNERS = ("slow", "typical", "fast")
 
@@ -206,7 +210,8 @@ def paths(clock_mhz: float, clock: CaptureClock = NOMINAL,
     """
     corners = CORNERS if corner is None else (corner,)
     half = 500 / clock_mhz
-    early, late = min(clock.edges_ns), max(clock.edges_ns)
+    early = min(clock.edges_ns)
+    late = max(clock.edges_ns)
     longest, shortest = [], []
     for name in corners:
         low, high = edges_window(name, clock_mhz)

@@ -18,7 +18,7 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In
 
 from hw.interfaces import FlashPins
-from hw.technology.ice40.capture import CAPTURE_LUTS
+from hw.technology.ice40.capture import CAPTURE_LUTS, CAPTURE_PLACES
 from hw.technology.ice40.pll import pll_settings
 
 __all__ = ["ClockGenerator", "FlashCells"]
@@ -42,7 +42,7 @@ class ClockGenerator(Elaboratable):
     """
 
     RESET_CYCLES = 1 << 10
-    BUFFER: Mapping[str, str] = MappingProxyType({})
+    BUFFER: Mapping[str, str] = MappingProxyType({"a_BEL": CAPTURE_PLACES[-1]})
     """Attributes of the capture clock's global buffer."""
 
     def __init__(self, *, reference_mhz, output_mhz, pin):
@@ -95,8 +95,9 @@ class ClockGenerator(Elaboratable):
             later = Signal(name=f"late_{number}")
             # Kept: synthesis would make one of them, or a wire.
             m.submodules[f"delay_{number}"] = Instance(
-                "SB_LUT4", a_keep=True, p_LUT_INIT=C(table, 16), i_I0=late, i_I1=C(0, 1),
-                i_I2=C(0, 1), i_I3=C(0, 1), o_O=later)
+                "SB_LUT4", a_keep=True, a_BEL=CAPTURE_PLACES[number],
+                p_LUT_INIT=C(table, 16), i_I0=late, i_I1=C(0, 1), i_I2=C(0, 1), i_I3=C(0, 1),
+                o_O=later)
             late = later
         return late
 

@@ -8,7 +8,10 @@ from amaranth.sim import Simulator
 from support.disturbed_flash import FOREVER, LINES, Disturbance, DisturbedBench
 from support.flash_bench import FlashBench, halfwords
 
+import boards
+from hw.contract.link import CRC_BYTES, REPLY_BYTES
 from hw.program.flash_reader import FlashReader
+from sw.driver.serial import FLASH_RATE
 
 CONTENTS = random.Random(2).randbytes(1 << 14)
 PAYLOAD = random.Random(3).randbytes(100)
@@ -256,6 +259,13 @@ def test_a_host_takes_over_where_no_flash_is(level):
         assert await stream(bench) == "corrupt"
 
     FlashBench().run(scenario)
+
+
+def test_a_packet_of_one_byte_lasts_longer_than_an_attempt():
+    """So the first one that the driver sends takes the flash over."""
+    board = boards.get("icebreaker")
+    bit = board.config.core_mhz * 1e6 / (board.baud >> FLASH_RATE)
+    assert 10 * (1 + CRC_BYTES + REPLY_BYTES) * bit > ATTEMPT
 
 
 def test_a_host_that_selects_a_ready_flash_changes_nothing():

@@ -1,11 +1,13 @@
 """Flash model: what it refuses, and the C++ model equal to the Python one on random traces."""
 
+import dataclasses
 import random
 import shutil
 import subprocess
 
 import pytest
 
+from sim.board.flash_faults import FlashFaults
 from sim.board.flash_model import FlashModel
 from sim.board.flash_part import FlashTiming
 from sim.errors import FlashError
@@ -274,6 +276,16 @@ def test_bad_parameters(options):
         FlashModel(**options)
 
 
+def random_faults(seed):
+    """Return faults of the lines, or none."""
+    rng = random.Random(seed)
+    if rng.random() < 0.5:
+        return FlashFaults()
+    masks = [1 << rng.randrange(4) if rng.random() < 0.3 else 0 for _ in range(3)]
+    return FlashFaults(flip=rng.choice([0.0, 1e-3, 0.3]), high=masks[0], low=masks[1],
+                       late=masks[2], seed=seed)
+
+
 def random_trace(seed):
     """A master that does sensible and senseless things, on a model that only takes notes."""
     rng = random.Random(seed)
@@ -283,6 +295,7 @@ def random_trace(seed):
                "continuous_read": rng.choice([0, 0, 0, 0xEB, 0xED]), "dtr": rng.random() < 0.8,
                "reset_cycles": rng.choice([0, 20, 100])}
     model = FlashModel(CONTENTS, strict=False, timing=FlashTiming(busy_scale=1e-5), **options)
+    model.have(random_faults(seed))
     master = Master(model)
     master.command([0xFF])
     if rng.random() < 0.8:
@@ -334,7 +347,14 @@ int main(int, char **argv) {
     options.strict = false;
     options.busy_scale = 1e-5;
     FlashModel flash(options);
-    FILE *contents = fopen(argv[9], "rb");
+    FlashFaults faults;
+    faults.flip = atof(argv[9]);
+    faults.high = atoi(argv[10]);
+    faults.low = atoi(argv[11]);
+    faults.late = atoi(argv[12]);
+    faults.seed = atoi(argv[13]);
+    flash.have(faults);
+    FILE *contents = fopen(argv[14], "rb");
     std::vector<uint8_t> bytes(1 << 16);
     if (fread(bytes.data(), 1, bytes.size(), contents) != bytes.size()) return 1;
     flash.load(0, bytes.data(), bytes.size());
@@ -368,7 +388,8 @@ def replay(tmp_path_factory):
 def test_both_models_are_equal(replay, seed):
     options, master = random_trace(seed)
     steps = "\n".join(" ".join(str(int(x)) for x in step[:4]) for step in master.trace)
-    values = [*options.values(), *FlashTiming().path(options["clock_mhz"])]
+    values = [*options.values(), *FlashTiming().path(options["clock_mhz"]),
+              *dataclasses.astuple(random_faults(seed))]
     arguments = [str(replay / "replay"), *(repr(float(value)) for value in values),
                  str(replay / "contents")]
     result = subprocess.run(arguments, input=steps, capture_output=True, text=True, check=True)
@@ -385,3 +406,24 @@ def test_both_models_are_equal(replay, seed):
     series = (pow(31, tail, 30 << 64) - 1) // 30
     total = (total * power + 255 * series) % (1 << 64)
     assert int(lines[-1]) == total % 1000003
+
+
+def test_faults_of_lines():
+    """Each of them by itself, on a read that is right without."""
+    def read(**faults):
+        master = awake()
+        master.model.have(FlashFaults(**faults))
+        return master.dtr_read(0x40, 64)
+
+    right = CONTENTS[0x40:0x80]
+    assert read() == right
+    assert read(high=0b0010) == bytes(byte | 0x22 for byte in right)
+    assert read(low=0b1000) == bytes(byte & 0x77 for byte in right)
+    late = read(late=0b0001)
+    assert late != right and [byte & 0xEE for byte in late] == [byte & 0xEE for byte in right]
+    # The low nibble's line has what was there with the high one.
+    assert [byte & 1 for byte in late] == [byte >> 4 & 1 for byte in right]
+    wrong = [a ^ b for a, b in zip(read(flip=0.2, seed=3), right, strict=True)]
+    nibbles = [nibble for byte in wrong for nibble in (byte >> 4, byte & 15) if nibble]
+    assert 10 < len(nibbles) < 45 and all(nibble in (1, 2, 4, 8) for nibble in nibbles)
+    assert {1, 2, 4, 8} <= set(nibbles)

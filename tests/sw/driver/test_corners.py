@@ -63,7 +63,8 @@ def outcome(
     return "right"
 
 
-@pytest.mark.parametrize("corner", [*CORNERS, None])
+@pytest.mark.parametrize("corner", ["fast", *(
+    pytest.param(corner, marks=pytest.mark.slow) for corner in ("slow", "typical", None))])
 def test_every_corner(tiny: tuple[Graph, Program], corner: str | None) -> None:
     assert outcome(*tiny, timing=FlashTiming(corner=corner)) == "right"
 
@@ -82,18 +83,18 @@ def test_a_line_that_is_stuck_or_late_is_reported(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("corner", CORNERS)
-@pytest.mark.parametrize("flip", [1e-6, 1e-5, 1e-4, 1e-3, 1e-1])
+@pytest.mark.parametrize("flip", [1e-6, 1e-4, 1e-2])
 def test_a_network_is_right_or_reports(
     small: tuple[Graph, Program], corner: str, flip: float
 ) -> None:
     graph, program = small
     found = [outcome(graph, program, timing=FlashTiming(corner=corner), seed=seed,
-                     faults=FlashFaults(flip=flip, seed=seed)) for seed in range(3)]
+                     faults=FlashFaults(flip=flip, seed=seed)) for seed in range(2)]
     # A program of some thousand nibbles: hardly ever one of them, hardly ever none.
     if flip <= 1e-6:
-        assert found == ["right"] * 3
+        assert found == ["right"] * 2
     if flip >= 1e-2:
-        assert found == ["corrupt"] * 3
+        assert found == ["corrupt"] * 2
 
 
 @pytest.mark.slow
@@ -125,7 +126,7 @@ def test_a_whole_network_at_each_corner(shared: Path, corner: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("flip", [1e-4, 1e-3, 1e-2])
+@pytest.mark.parametrize("flip", [1e-3])
 def test_a_noisy_cable_and_a_noisy_flash(small: tuple[Graph, Program], flip: float) -> None:
     """Everything over the serial line: what is lost there is sent again, or it is an error."""
     graph, program = small

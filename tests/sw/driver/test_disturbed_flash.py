@@ -17,7 +17,7 @@ from sim.errors import FlashError
 from sw.compiler import Program, compile_graph
 from sw.driver import CorruptProgramError, Device, DeviceError
 from sw.driver.serial import SerialTransport
-from sw.driver.spi_flash import record
+from sw.driver.spi_flash import Command, record
 from sw.ir import Graph
 
 pytestmark = pytest.mark.slow
@@ -63,9 +63,13 @@ def new_device(board: SimulatedBoard) -> tuple[SerialTransport, Device]:
 
 
 def disturb(transport: SerialTransport, commands: list[bytes]) -> None:
-    for command in commands:
-        transport._exchange([(command, b"", 0)])
-        transport.pause(2000)       # tRST
+    """Send the flash commands past the driver; it is not ready then."""
+    status: Command = (b"\x35", b"", 1)
+    with transport._flash():
+        for command in commands:
+            transport._exchange([(command, b"", 0)])
+            transport.pause(2000)       # tRST
+        assert transport._exchange([status]) != [b"\x02"]
 
 
 @pytest.mark.parametrize("what", ["quad-enable bit", "power-down"])

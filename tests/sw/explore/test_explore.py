@@ -285,6 +285,7 @@ def test_plot_where_all_fit(tmp_path: Path) -> None:
         (["--sizes", "16"], "sizes must be at least 32, not 16"),
         (["--alphas", "0"], "alpha must be more than 0"),
         (["--classes", "0"], "classes must be at least 1"),
+        (["--arch", "fomo-v2", "--alphas", "0"], "alpha must be more than 0"),
         (["--arch", "v3"], "invalid choice: 'v3'"),
         (["--plot", "points.gif"], "plots are .svg or .png"),
     ],

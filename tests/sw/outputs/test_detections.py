@@ -75,6 +75,8 @@ def test_a_grid_through_the_golden_model() -> None:
 
 @pytest.mark.parametrize("options", [
     {}, {"classes_each": 2}, {"use_regular_nms": True, "detections_per_class": 5},
+    # Fewer than there are lines.
+    {"use_regular_nms": True, "detections_per_class": 1},
 ])
 def test_boxes_are_the_outputs_lines(options: dict[str, int | bool]) -> None:
     net, outputs = detector(**options)

@@ -23,6 +23,7 @@ from common import tool
 from sw import golden, importer
 from sw.driver import DeviceLost, GoldenDevice
 from sw.networks import shipped
+from sw.networks.scenes import KINDS
 from sw.outputs.detections import detector_of
 from sw.stream.__main__ import main
 
@@ -76,6 +77,21 @@ def test_a_detector(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels.write_text("one\n" * 5)
     assert main(command) == tool.USER_ERROR
     assert "5 labels, and network 'cells' finds objects of 2 classes" in error_of(capsys)
+
+
+def test_the_detector_that_ships(capsys: pytest.CaptureFixture[str]) -> None:
+    """Scenes without a SOURCE; most of what is there is found."""
+    count = 20
+    assert main(["--detect", *GOLDEN, "--json-lines", "--limit", str(count)]) == 0
+    data = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    scenes = shipped.default_scenes(count)
+    there = sum(len(one.garments) for one in scenes)
+    assert abs(sum(len(entry["found"]) for entry in data) - there) < there / 4
+    assert {one["label"] for entry in data for one in entry["found"]} <= set(KINDS)
+    names = ", ".join(KINDS[garment.kind] for garment in scenes[1].garments)
+    assert data[1]["input"] == f"scene 1 ({names or 'empty'})"
+    assert main(["--detect", "model.tflite", *GOLDEN]) == tool.USER_ERROR
+    assert error_of(capsys).endswith("leave it out, or model.tflite")
 
 
 def test_plain_lines(model: str, folder: str, capsys: pytest.CaptureFixture[str]) -> None:

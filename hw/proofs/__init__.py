@@ -1,0 +1,1 @@
+"""Formal proofs of the core's blocks: one harness per block, named like it; ``docs/proofs.md``."""

@@ -1,0 +1,24 @@
+"""All proofs, in the order in which they are run."""
+
+from hw.proofs import (
+    arbiter,
+    halfword_buffer,
+    host_port,
+    link_engine,
+    loader,
+    requantiser,
+    ring,
+    serial_line,
+    word_reader,
+)
+from hw.proofs.proof import Proof
+
+__all__ = ["PROOFS"]
+
+PROOFS: dict[str, Proof] = {
+    proof.name: proof
+    for block in (ring, halfword_buffer, word_reader, arbiter, loader, host_port, link_engine,
+                  serial_line, requantiser)
+    for proof in block.PROOFS
+}
+"""By name."""
