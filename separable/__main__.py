@@ -26,6 +26,7 @@ COMMANDS = {
     "models": ("sw.models", "list public networks by name, and fetch them"),
     "quantize": ("sw.quantize.__main__", "make an int8 network of float weights"),
     "explore": ("sw.explore.__main__", "say which MobileNets fit, how fast, how accurate"),
+    "boards": ("hw.boards", "list all boards, and what runs how fast on them"),
     "build": ("hw.build", "build a board's bitstream, and write it to the board"),
     "prove": ("hw.prove", "prove the core's blocks, each with covers and faults"),
     "selftest": ("hw.selftest.__main__", "measure a board with a bitstream of its own"),

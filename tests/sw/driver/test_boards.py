@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.networks import separable
+from support.networks import small_network
 
 import boards
 from sim.board.serial_port import SimulatedSerialPort
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("name", boards.board_names())
 def test_a_small_network_is_exact(name: str) -> None:
     board = boards.get(name)
-    graph = separable(1, 24)
+    graph = small_network()
     program = compile_graph(
         graph, board.config, board=name, flash_address=board.flash.program_base)
     simulated = SimulatedBoard(board.config, link_baud=board.baud, flash=board.flash)
