@@ -3,6 +3,7 @@
 ``[--output DIR] [--seed N] [--sweep N [--first-seed K] [--jobs N]] [--program] [--json FILE]``
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,13 +12,25 @@ from common import door, terminal
 from common.files import check_folder, check_outputs, write_json
 from common.tool import Parser, command
 from hw.bitstream import build, existing, program, programmer
+from hw.contract.board import Board
 from hw.flow.report import BuildResult
 from hw.flow.tools import BuildError
 
 __all__ = ["main"]
 
+REPORTED = ("board", "seed", "design", "versions", "clocks", "capture", "timing", "utilization")
+"""What of a result is committed."""
+
 MAX_SEED = 1 << 31
 """The router's seeds are below it."""
+
+
+def report(board: Board, output: Path) -> None:
+    """Keep what :func:`hw.bitstream.build` wrote of a board among the committed reports."""
+    result = json.loads((output / f"{board.name}.json").read_text())
+    boards.REPORTS.mkdir(exist_ok=True)
+    write_json(boards.REPORTS / f"{board.name}.json",
+               {name: result[name] for name in REPORTED if name in result})
 
 
 def _parser() -> Parser:
@@ -37,6 +50,8 @@ def _parser() -> Parser:
                         help="write it to the board's flash; a bitstream of this design that is in "
                         "DIR already is not built again, unless --sweep asks for more seeds")
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON")
+    parser.add_argument("--report", action="store_true",
+                        help="keep the result in boards/reports, for a test and hw.boards")
     return parser
 
 
@@ -81,6 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _show(failed, options.json)
         raise
     _show(result, options.json)
+    if options.report:
+        report(board, output)
     terminal.console().print(f"bitstream: {result.bitstream}")
     if options.program:
         program(line, str(result.bitstream))

@@ -28,13 +28,14 @@ class Top(Elaboratable):
         board, config = self.board, self.board.config
         family = technology.get(config.technology)
         resources = board.resources
-        m.domains.capture = ClockDomain(reset_less=True)
+        if config.flash_dtr:
+            m.domains.capture = ClockDomain(reset_less=True)
         core = self.core()
         m.submodules.clock = self.clock(m, core, platform.request(platform.default_clk, dir="-"))
         m.submodules.core = core
-        m.submodules.flash = flash = FlashReader(word=config.lanes)
+        m.submodules.flash = flash = FlashReader(read=config.flash_read, word=config.lanes)
         m.submodules.cells = cells = family.flash_cells(
-            platform.request(resources.flash, dir="-"))
+            platform.request(resources.flash, dir="-"), dtr=config.flash_dtr)
         m.submodules.link = link = HostLink(config, baud=board.baud, seed=self.seed)
         uart = platform.request(resources.uart, dir="-")
         # Both at double data rate: a bit may have hardly more than three cycles.
@@ -63,7 +64,7 @@ class Top(Elaboratable):
         family = technology.get(self.board.config.technology)
         return family.clock_generator(
             reference_mhz=self.board.oscillator_mhz, output_mhz=self.board.config.core_mhz,
-            pin=pin)
+            pin=pin, capture=self.board.config.flash_dtr)
 
     @property
     def seed(self) -> int | None:

@@ -64,12 +64,12 @@ class Technology:
         self._lacks("multiplier")
 
     def clock_generator(
-        self, *, reference_mhz: float, output_mhz: float, pin: Any
+        self, *, reference_mhz: float, output_mhz: float, pin: Any, capture: bool = True
     ) -> Elaboratable:
-        """Return what makes the domain ``sync``, and the clock of ``capture``, from a pin.
+        """Return what makes the domain ``sync`` from a pin, and with ``capture`` that one's clock.
 
-        ``capture``, a domain of the parent's, is for the flash's input cells, which know how late
-        it is and which of its edges is which: ``docs/flash.md``.
+        ``capture``, a domain of the parent's, is for the flash's input cells at double transfer
+        rate, which know how late it is and which of its edges is which: ``docs/flash.md``.
         """
         self._lacks("clock generator")
 
@@ -86,8 +86,11 @@ class Technology:
         """Return what the choice is, with the windows at a clock."""
         self._lacks("clock generator with taps")
 
-    def flash_cells(self, port: Any) -> wiring.Component:
-        """Return IO cells of a quad flash, with ``pins : In(FlashPins())``."""
+    def flash_cells(self, port: Any, *, dtr: bool = True) -> wiring.Component:
+        """Return IO cells of a quad flash, with ``pins : In(FlashPins())``.
+
+        Without ``dtr`` there is nothing in ``pins.i[4:]``, and no domain ``capture``.
+        """
         self._lacks("flash cells")
 
     @property

@@ -1,4 +1,4 @@
-// Model of a W25Q128JV-DTR quad SPI flash behind the IO cells of an FPGA.
+// Model of a quad SPI flash of the W25Q kind, up to 16 MB, behind the IO cells of an FPGA.
 //
 // The same behaviour as sim/board/flash_model.py, which has the explanations and the data sheet's
 // sections; tests/sim/board/test_flash_model.py replays traces through both.  Header only, C++11:
@@ -27,18 +27,16 @@
 
 class FlashModel : public FlashPads {
 public:
-    static constexpr uint32_t kSize = 1u << 24;
-
     std::vector<uint8_t> array;
 
     explicit FlashModel(const FlashOptions &options = FlashOptions())
-        : FlashPads(options), array(kSize, 0xff), status_(options.quad_enabled),
+        : FlashPads(options), array(options.size, 0xff), status_(options.quad_enabled),
           asleep_(options.powered_down), continuous_(options.continuous_read) {
         begin();
     }
 
     void load(uint32_t address, const uint8_t *bytes, size_t count) {
-        if (address > kSize || count > kSize - address)
+        if (address > opt_.size || count > opt_.size - address)
             throw std::runtime_error("contents do not fit the flash");
         std::memcpy(array.data() + address, bytes, count);
     }
@@ -144,7 +142,8 @@ private:
     }
 
     uint8_t next_byte() {
-        const uint8_t identity[3] = {0xEF, uint8_t(opt_.dtr ? 0x70 : 0x40), 0x18};
+        const uint8_t identity[3] = {0xEF, uint8_t(opt_.dtr ? 0x70 : 0x40),
+                                     uint8_t(std::lround(std::log2(opt_.size)))};
         switch (source_) {
         case kStatus:
             if (status_index_ == 0)
@@ -153,10 +152,10 @@ private:
         case kIdentity:
             return identity[address_++ % 3];
         case kDeviceId:
-            return 0x17;
+            return uint8_t(std::lround(std::log2(opt_.size)) - 1);
         default: {
             uint8_t value = array[address_];
-            address_ = (address_ + 1) & (kSize - 1);
+            address_ = (address_ + 1) & (opt_.size - 1);
             return value;
         }
         }
@@ -168,7 +167,7 @@ private:
             decode(int(shift_ & 0xff));
             break;
         case kAddress:
-            address_ = shift_ & 0xffffff;
+            address_ = shift_ & (opt_.size - 1);
             after_address();
             break;
         case kMode:
@@ -273,7 +272,7 @@ private:
     void open_read(int opcode) {
         opcode_ = opcode;
         if (dtr() && !opt_.dtr)
-            return ignore(command(opcode) + ": the flash is not a W25Q128JV-DTR");
+            return ignore(command(opcode) + ": the flash has no double transfer rate");
         if (Command::is_quad(opcode) && !status_.quad_enabled())
             return ignore(command(opcode) + ": the quad-enable bit is 0");
         if (opcode == 0x03 && opt_.clock_mhz > 50)
@@ -336,7 +335,7 @@ private:
             std::memset(array.data() + (address_ & ~(size - 1)), 0xff, size);
             time = opcode_ == 0x20 ? opt_.se : opcode_ == 0x52 ? opt_.be1 : opt_.be2;
         } else {
-            std::memset(array.data(), 0xff, kSize);
+            std::memset(array.data(), 0xff, opt_.size);
             time = opt_.ce;
         }
         not_ready(time * opt_.busy_scale, "busy", true);

@@ -1,4 +1,4 @@
-"""Model of a W25Q128JV-DTR quad SPI flash behind the IO cells of an FPGA.
+"""Model of a quad SPI flash of the W25Q kind behind the IO cells of an FPGA.
 
 It answers what the real flash answers and refuses what the real one refuses: nothing but release
 before tRES1 is over, no quad command before the quad-enable bit is set, no double transfer rate
@@ -22,7 +22,7 @@ __all__ = ["FlashModel"]
 
 
 class FlashModel(FlashPads):
-    """W25Q128JV, stepped once per core clock, or per half of one.
+    """W25Q128JV or a smaller one, stepped once per core clock, or per half of one.
 
     Parameters
     ----------
@@ -31,7 +31,9 @@ class FlashModel(FlashPads):
     clock_mhz : float
         Core clock, which is SCK.
     dtr : bool
-        A W25Q128JV-DTR (ordering codes IM and JM) and not a W25Q128JV (IQ, JQ).
+        A W25Q...-DTR (ordering codes IM and JM) and not one without double transfer rate (IQ, JQ).
+    size : int
+        Bytes, a power of two, up to 16 MB.
     quad_enabled : bool
         The non-volatile part.QE bit.
     powered_down : bool
@@ -52,17 +54,17 @@ class FlashModel(FlashPads):
         The memory.
     """
 
-    def __init__(self, contents=b"", *, clock_mhz=39.75, dtr=True, quad_enabled=False,
-                 powered_down=True, continuous_read=0, strict=True, timing=None,
+    def __init__(self, contents=b"", *, clock_mhz=39.75, dtr=True, size=part.SIZE,
+                 quad_enabled=False, powered_down=True, continuous_read=0, strict=True, timing=None,
                  reset_cycles=0):
         if not 1 <= clock_mhz <= 133:
             raise ValueError(f"clock_mhz must be 1 to 133, not {clock_mhz!r}")
-        if len(contents) > part.SIZE:
-            raise ValueError(f"contents must be at most {part.SIZE} bytes, not {len(contents)!r}")
+        if len(contents) > size:
+            raise ValueError(f"contents must be at most {size} bytes, not {len(contents)!r}")
         super().__init__(clock_mhz, timing or FlashTiming(), strict=strict,
                          reset_cycles=reset_cycles)
         self.dtr = dtr
-        self.array = bytearray(contents) + bytearray(b"\xff") * (part.SIZE - len(contents))
+        self.array = bytearray(contents) + bytearray(b"\xff") * (size - len(contents))
         self.status = StatusRegisters(quad_enabled=quad_enabled)
         self._asleep = powered_down
         self._ready_at = 0       # cycle from which commands other than status reads are obeyed
@@ -143,7 +145,7 @@ class FlashModel(FlashPads):
         if self._source is not None:
             return self._source()
         value = self.array[self._address]
-        self._address = (self._address + 1) % part.SIZE
+        self._address = (self._address + 1) % len(self.array)
         return value
 
     def _advance(self):
@@ -151,7 +153,7 @@ class FlashModel(FlashPads):
         if self._state == "opcode":
             self._decode(self._shift & 0xFF)
         elif self._state == "address":
-            self._address = self._shift & 0xFFFFFF
+            self._address = self._shift % len(self.array)
             self._after_address()
         elif self._state == "mode":
             self._continuous = self._opcode if (self._shift >> 4) & 0b11 == 0b10 else 0
@@ -241,7 +243,7 @@ class FlashModel(FlashPads):
         self._opcode = opcode
         if opcode == DTR_READ and not self.dtr:
             self._state = "ignore"
-            self._refuse(f"command {opcode:02X}h: the flash is not a W25Q128JV-DTR")
+            self._refuse(f"command {opcode:02X}h: the flash has no double transfer rate")
             return
         if quad and not self.status.quad_enabled:
             self._state = "ignore"
@@ -254,7 +256,7 @@ class FlashModel(FlashPads):
     def _address_then_id(self):
         """Release from power-down: if clocks follow, three dummy bytes and the device ID."""
         self._state, self._left, self._lines = "dummy", 24, 1
-        self._source = lambda: 0x17
+        self._source = lambda: len(self.array).bit_length() - 2
 
     def _after_address(self):
         self._shift = 0
@@ -283,7 +285,8 @@ class FlashModel(FlashPads):
         self._state, self._left, self._lines = "read", 0, 1
 
     def _identity_byte(self):
-        value = (part.DTR_JEDEC_ID if self.dtr else part.JEDEC_ID)[self._address % 3]
+        maker, kind = part.DTR_JEDEC_ID if self.dtr else part.JEDEC_ID
+        value = (maker, kind, len(self.array).bit_length() - 1)[self._address % 3]
         self._address += 1
         return value
 
@@ -316,7 +319,7 @@ class FlashModel(FlashPads):
             self.array[base:base + size] = b"\xff" * size
             self._busy(getattr(self.timing, name))
         else:
-            self.array[:] = b"\xff" * part.SIZE
+            self.array[:] = b"\xff" * len(self.array)
             self._busy(self.timing.ce)
 
     def _write_status(self, index):

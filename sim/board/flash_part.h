@@ -11,7 +11,8 @@
 
 struct FlashOptions {
     double clock_mhz = 39.75;
-    bool dtr = true;              // a W25Q128JV-DTR
+    bool dtr = true;              // a part of ordering code IM
+    uint32_t size = 1u << 24;     // bytes, a power of two
     bool quad_enabled = false;    // the non-volatile QE bit
     bool powered_down = true;     // as after configuration of an iCE40
     int continuous_read = 0;      // opcode of the mode that the flash is in

@@ -3,7 +3,14 @@
 import math
 from dataclasses import dataclass
 
-from hw.technology.ice40.capture import NOMINAL, TCLQV_NS, TCLQX_NS, CaptureClock, paths
+from hw.technology.ice40.capture import (
+    NOMINAL,
+    SAME_CLOCK,
+    TCLQV_NS,
+    TCLQX_NS,
+    CaptureClock,
+    paths,
+)
 
 __all__ = [
     "BUSY",
@@ -24,8 +31,8 @@ __all__ = [
 ]
 
 SIZE = 1 << 24
-JEDEC_ID = (0xEF, 0x40, 0x18)
-DTR_JEDEC_ID = (0xEF, 0x70, 0x18)
+JEDEC_ID = (0xEF, 0x40)     # behind them is the size's logarithm
+DTR_JEDEC_ID = (0xEF, 0x70)
 BUSY, WEL, QE = 0x01, 0x02, 0x02  # SR1, SR1, SR2
 
 # Opcode: (address lines, transfers of mode bits, dummy clocks, data lines, needs QE).
@@ -52,7 +59,7 @@ class FlashTiming:
     (:mod:`hw.technology.ice40.capture`): in one corner, or the worst of all.
     """
 
-    capture: CaptureClock = NOMINAL
+    capture: CaptureClock | None = None  # of a board: what its rate of transfer needs
     corner: str | None = None
     longer: float = 0.0      # what the way is longer than it should be
     clqv: float = TCLQV_NS   # tCLQV: clock edge to output valid
@@ -73,18 +80,19 @@ class FlashTiming:
     ce: float = 40e9         # tCE: chip erase
     busy_scale: float = 1.0  # factor on program, erase and status write times
 
-    def path(self, clock_mhz):
+    def path(self, clock_mhz, *, dtr=True):
         """Return what a nibble takes besides tCLQV and tCLQX, at most and at least.
 
         That is clock to pad, traces, and pad to input register, less what the input registers'
         clock is behind the output registers'; and what half a period of the PLL may lack.
         """
-        path_max, path_min = paths(clock_mhz, self.capture, self.corner)
+        clock = self.capture or (NOMINAL if dtr else SAME_CLOCK)
+        path_max, path_min = paths(clock_mhz, clock, self.corner)
         return path_max + self.longer, path_min + self.longer
 
-    def model_path(self, clock_mhz):
+    def model_path(self, clock_mhz, *, dtr=True):
         """Return the same for the C++ model, whose flash has the data sheet's tCLQV and tCLQX."""
-        path_max, path_min = self.path(clock_mhz)
+        path_max, path_min = self.path(clock_mhz, dtr=dtr)
         return path_max + self.clqv - TCLQV_NS, path_min + self.clqx - TCLQX_NS
 
 

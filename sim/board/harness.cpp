@@ -71,8 +71,11 @@ struct Board {
     Wave wave;
 #endif
 
-    static FlashOptions options(double clock_mhz, double path_max, double path_min) {
+    static FlashOptions options(double clock_mhz, double path_max, double path_min, bool dtr,
+                                uint32_t size) {
         FlashOptions options;
+        options.dtr = dtr;
+        options.size = size;
         options.clock_mhz = clock_mhz;
         options.path_max = path_max;
         options.path_min = path_min;
@@ -129,12 +132,17 @@ struct Board {
     }
 
     // An edge of the core's clock, and the same one of the capture clock, which is later: only then
-    // the flash's lines are what it says, and before that they are something else.
+    // the flash's lines are what it says, and before that they are something else.  A design that
+    // captures with the core's clock has no other.
     void edge(bool level) {
         half_step();
         top->uart_rx = uart.step(top->uart_tx);
         top->clk = level;
+#ifdef ONE_CLOCK
+        top->flash_dq = captured;
+#else
         top->flash_dq = ~captured & 0xf;
+#endif
         top->eval();
         top->flash_dq = captured;
         top->late = level;
@@ -264,8 +272,9 @@ struct Board {
 
 extern "C" {
 
-Board* board_create(uint64_t seed, double clock_mhz, double path_max, double path_min) {
-    return new Board(seed, Board::options(clock_mhz, path_max, path_min));
+Board* board_create(uint64_t seed, double clock_mhz, double path_max, double path_min, int dtr,
+                    uint32_t size) {
+    return new Board(seed, Board::options(clock_mhz, path_max, path_min, dtr, size));
 }
 void board_destroy(Board* board) { delete board; }
 
@@ -280,13 +289,15 @@ const char* board_error(Board* board) {
 }
 
 int board_flash_write(Board* board, uint32_t offset, const uint8_t* data, uint32_t count) {
-    if (offset > FlashModel::kSize || count > FlashModel::kSize - offset) return FAILED;
+    const size_t size = board->flash.array.size();
+    if (offset > size || count > size - offset) return FAILED;
     board->flash.load(offset, data, count);
     return OK;
 }
 
 int board_flash_read(Board* board, uint32_t offset, uint8_t* data, uint32_t count) {
-    if (offset > FlashModel::kSize || count > FlashModel::kSize - offset) return FAILED;
+    const size_t size = board->flash.array.size();
+    if (offset > size || count > size - offset) return FAILED;
     std::memcpy(data, board->flash.array.data() + offset, count);
     return OK;
 }

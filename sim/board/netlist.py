@@ -73,13 +73,13 @@ class NetlistBoard(SimulatedBoard):
                 "unique",
                 f"-DCLOCK_PIN={clock}_0__io",
             ],
-            compiler_flags=["-DPADS"],
+            compiler_flags=["-DPADS", *([] if board.config.flash_dtr else ["-DONE_CLOCK"])],
         )
         self.mhz, self.capture = design.mhz, design.capture
         if max(self.capture.edges_ns) >= 500 / self.mhz:
             raise BuildError("the capture clock is late by half a period or more")
         self._power_on(board.config, library, seed, self.mhz,
-                       FlashTiming(capture=self.capture, corner=corner))
+                       FlashTiming(capture=self.capture, corner=corner), board.flash)
 
 
 def port(

@@ -19,7 +19,7 @@ from typing import Any
 from common import cache
 from hw import technology
 from hw.contract.board import Board
-from hw.technology.ice40.capture import CaptureClock
+from hw.technology.ice40.capture import SAME_CLOCK, CaptureClock
 from hw.technology.ice40.capture_route import read_captures
 from hw.technology.ice40.sdf import read_sdf
 from sim.board import verilate
@@ -56,6 +56,7 @@ class Routed:
     mhz : float
         Of the clock that the PLL makes.
     capture : CaptureClock
+        The core's own where the design has no other.
     """
 
     netlist: str
@@ -106,8 +107,8 @@ def _keep(folder: Path, name: str, board: Board) -> None:
     if not path.is_file():
         raise BuildError(f"the design does not fit {board.name}")
     top = json.loads(path.read_text())["modules"]["top"]
-    clocks = read_captures(read_sdf(folder / f"{name}.sdf"), top)
-    if len(clocks) != 1:
+    clocks = read_captures(read_sdf(folder / f"{name}.sdf"), top) or [SAME_CLOCK]
+    if len(clocks) > 1:
         raise BuildError(f"the design has {len(clocks)} capture clocks; one can be simulated")
     (clock,) = clocks
     mhz = _pll_mhz(top, board.oscillator_mhz)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from common import progress
 from common.closing import Closing
+from hw.contract.board import Flash
 from hw.contract.config import CoreConfig
 from hw.contract.registers import Register
 from sim.board import verilate
@@ -86,7 +87,7 @@ def _load(contents: bytes) -> ctypes.CDLL:
     board, u32, u64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
     data, flag = ctypes.c_void_p, ctypes.c_int
     prototypes: dict[str, tuple[Any, tuple[Any, ...]]] = {
-        "board_create": (board, (u64, ctypes.c_double, ctypes.c_double, ctypes.c_double)),
+        "board_create": (board, (u64, *[ctypes.c_double] * 3, flag, u32)),
         "board_destroy": (None, (board,)),
         "board_error": (ctypes.c_char_p, (board,)),
         "board_flash_write": (flag, (board, u32, data, u32)),
@@ -136,6 +137,8 @@ class SimulatedBoard(Closing):
         Of the link's replies, if not the configuration's.
     taps : sequence of FlashTiming
         Instead of ``timing``: one for each capture clock that the core chooses from.
+    flash : Flash, optional
+        Which one it is; without, one of 16 MB that the core can read.
 
     Raises :class:`BuildError` if the core cannot be compiled.
     """
@@ -153,6 +156,7 @@ class SimulatedBoard(Closing):
         timing: FlashTiming | None = None,
         link_seed: int | None = None,
         taps: Sequence[FlashTiming] = (),
+        flash: Flash | None = None,
     ) -> None:
         with progress.stage("preparing the simulated core"):
             from sim.board.top import SimTop
@@ -161,7 +165,7 @@ class SimulatedBoard(Closing):
             waves = None if wave is None else waves_for(wave)
             files = verilate.library(
                 top, memories=config.lanes, depth=config.memory_depth, wave=waves)
-        self._power_on(config, files[verilate.LIBRARY], seed, timing=timing)
+        self._power_on(config, files[verilate.LIBRARY], seed, timing=timing, flash=flash)
         if taps:
             paths = np.array([tap.model_path(config.core_mhz) for tap in taps]).T.copy()
             self._library.board_taps(self._board, len(taps), *(ends.ctypes.data for ends in paths))
@@ -171,13 +175,16 @@ class SimulatedBoard(Closing):
 
     def _power_on(
         self, config: CoreConfig, library: bytes, seed: int, mhz: float | None = None,
-        timing: FlashTiming | None = None,
+        timing: FlashTiming | None = None, flash: Flash | None = None,
     ) -> None:
         self.config = config
         self._board: int | None = None
+        self.flash_size = flash.size if flash else FLASH_SIZE
         self._library: ctypes.CDLL = _load(library)
-        path = (timing or FlashTiming()).model_path(config.core_mhz)
-        self._board = self._library.board_create(seed, config.core_mhz, *path)
+        path = (timing or FlashTiming()).model_path(config.core_mhz, dtr=config.flash_dtr)
+        self._board = self._library.board_create(
+            seed, config.core_mhz, *path, flash.dtr if flash else config.flash_dtr,
+            self.flash_size)
         self._started = 0
         # The clock that there is, which need not be exactly the one that was asked for.
         self._hertz = (mhz or config.core_mhz) * 1e6
@@ -197,12 +204,12 @@ class SimulatedBoard(Closing):
 
     def write_flash(self, offset: int, data: bytes) -> None:
         """Replace bytes of the flash."""
-        _check_range("flash bytes", offset, len(data), FLASH_SIZE)
+        _check_range("flash bytes", offset, len(data), self.flash_size)
         self._library.board_flash_write(self._board, offset, data, len(data))
 
     def read_flash(self, offset: int, count: int) -> bytes:
         """Return bytes of the flash."""
-        _check_range("flash bytes", offset, count, FLASH_SIZE)
+        _check_range("flash bytes", offset, count, self.flash_size)
         data = ctypes.create_string_buffer(count)
         self._library.board_flash_read(self._board, offset, data, count)
         return data.raw

@@ -86,7 +86,8 @@ class SimTop(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.core = core = self._core
-        m.submodules.reader = reader = FlashReader(word=self.config.lanes)
+        m.submodules.reader = reader = FlashReader(
+            read=self.config.flash_read, word=self.config.lanes)
 
         if self.link_baud is None:
             self._connect_bus(m, core)

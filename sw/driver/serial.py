@@ -220,7 +220,8 @@ class SerialTransport(Transport):
             before = self.link.rate
             if before < FLASH_RATE:
                 self.link.change_rate(FLASH_RATE)
-            yield SpiFlash(self._exchange)
+            yield SpiFlash(self._exchange, dtr=self.config.flash_dtr,
+                           builds=boards.single_rate(self.config, self._baud))
             # Not after an error: it may be the line's, and any rate will do.
             if self.link.rate != before:
                 self.link.change_rate(before)

@@ -53,6 +53,10 @@ SILENCE = b"\xff"
 """What is read where there is no flash."""
 
 
+Kinds = tuple[int, ...]
+"""Second bytes of identities."""
+
+
 class Damaged(Exception):
     """Some commands were damaged on their way; none after the damaged one was carried out."""
 
@@ -68,24 +72,32 @@ def _record_offset(size: int) -> int:
     return size + -size % PAGE
 
 
-def _unready(identity: bytes, status2: int) -> str:
+def _known(identity: bytes, kinds: Kinds) -> bool:
+    """Return whether a flash is one of those that the core can read."""
+    return identity[0] == WINBOND and identity[1] in kinds
+
+
+def _unready(identity: bytes, status2: int, kinds: Kinds, builds: Sequence[str]) -> str:
     """Return what to say about a flash that does not become ready."""
     shown = identity.hex(" ")
+    wanted = "W25Q...-DTR (ordering code IM or JM, ef 70 ..)" if PLAIN not in kinds else (
+        "W25Q... (ef 40 .. or ef 70 ..)")
     if identity in (b"\x00\x00\x00", b"\xff\xff\xff"):
         return (
             f"the board's flash does not answer (its identity reads {shown}): unplug the board and "
             "plug it in again, with nothing else at the flash's pins (docs/first-board.md)"
         )
-    if identity[:2] == bytes([WINBOND, PLAIN]):
+    if not _known(identity, kinds) and identity[:2] == bytes([WINBOND, PLAIN]):
+        name = " or ".join(builds)
+        remedy = f"build and program that of {name} (--board, here and with all commands)"
         return (
-            f"the board's flash ({shown}) has no double transfer rate, which the core reads with: "
-            "use a board with a W25Q...-DTR (ordering code IM or JM, ef 70 ..)"
+            f"the board's flash ({shown}) has no double transfer rate, which this bitstream reads "
+            f"with: {remedy if builds else f'use a board with a {wanted}'}"
         )
-    if identity[:2] != bytes([WINBOND, DTR]):
+    if not _known(identity, kinds):
         return (
             f"the board's flash ({shown}) is not one that the core can read: use a board with a "
-            "W25Q...-DTR (ordering code IM or JM, ef 70 ..); if it has one, its lines are "
-            "disturbed (docs/first-board.md)"
+            f"{wanted}; if it has one, its lines are disturbed (docs/first-board.md)"
         )
     return (
         f"the quad-enable bit of the board's flash cannot be set (its status register 2 reads "
@@ -102,10 +114,20 @@ class SpiFlash:
     exchange : callable
         Carries out commands, one after the other, and returns what each of them gave.  Raises
         :class:`Damaged`.
+    dtr : bool
+        The core reads at double transfer rate.
+    builds : sequence of str
+        Boards whose bitstreams do without, on the same one.
     """
 
-    def __init__(self, exchange: Callable[[list[Command]], list[bytes]]) -> None:
+    def __init__(
+        self, exchange: Callable[[list[Command]], list[bytes]], *, dtr: bool = True,
+        builds: Sequence[str] = (),
+    ) -> None:
         self._raw = exchange
+        self._kinds: Kinds = (DTR,) if dtr else (DTR, PLAIN)
+        self._builds = builds
+        self._size = 0
 
     def read(self, address: int, count: int) -> bytes:
         """Return bytes."""
@@ -150,13 +172,14 @@ class SpiFlash:
         self._settle()
         for tried in range(WAKE_TRIES + 1):
             identity, status = self._exchange([IDENTITY, STATUS2])
-            known = identity[:2] == bytes([WINBOND, DTR])
+            known = _known(identity, self._kinds)
             if known and status[0] & STATUS2_MASK == STATUS2_READY:
+                self._size = 1 << min(identity[2], 32)
                 return tried > 0
             self._exchange([NOTHING, RELEASE])
             if known:
                 self._exchange([VOLATILE_ENABLE, WRITE_STATUS2])
-        raise DeviceError(_unready(identity, status[0]))
+        raise DeviceError(_unready(identity, status[0], self._kinds, self._builds))
 
     def store(
         self,
@@ -197,6 +220,11 @@ class SpiFlash:
                 f"a sector of {SECTOR} bytes, and all of it below {FLASH_BYTES:#x}"
             )
         self.prepare()
+        if address + size > self._size:
+            raise DeviceError(
+                f"the program ends at byte {address + size:,} of the flash, and the board's has "
+                f"{self._size:,}: use a smaller network"
+            )
         say = progress or (lambda done, total: None)
         mark = record(data)
         found = self.read(end, RECORD_BYTES)

@@ -92,6 +92,7 @@ OTHERS: dict[str, dict[str, str]] = {
     },
     "docs/first-board.md": {"": "properties of boards, adapters and operating systems"},
     "docs/flash.md": {"": "the part's data sheet, and what follows from it"},
+    "docs/boards.md": {"": "the boards' documents, and what follows from them"},
     "docs/input.md": {
         "the 8 bytes of a word": DESIGN,
         "7 cycles at 4 lanes": DESIGN,

@@ -71,12 +71,14 @@ def test_pll_out_of_range(mhz):
 
 
 def test_boards():
-    assert boards.board_names() == ["icebreaker"]
+    assert boards.board_names() == ["icebreaker", "icebreaker_iq", "icesugar", "pico_ice"]
     assert ICEBREAKER.config.multipliers == 16
     with pytest.raises(BoardError, match="did you mean icebreaker"):
         boards.get("icebraker")
     with pytest.raises(ValueError, match="program_base must be a multiple of 4096, not 1"):
         dataclasses.replace(ICEBREAKER.flash, program_base=1)
+    with pytest.raises(ValueError, match="flash_dtr of icebreaker must be False: its flash has no"):
+        dataclasses.replace(ICEBREAKER, flash=dataclasses.replace(ICEBREAKER.flash, dtr=False))
 
 
 def test_boards_do_not_import_amaranth():
@@ -192,7 +194,8 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--board", "arty"], "error: there is no board 'arty'; boards: icebreaker\n"),
+    (["--board", "arty"], "error: there is no board 'arty'; boards: "
+     "icebreaker, icebreaker_iq, icesugar, pico_ice\n"),
     (["--board", "icebreaker", "--sweep", "0"],
      "error: --sweep must be at least 1, not 0 (try --help)\n"),
     (["--sweep"], "error: argument --sweep: expected one argument (try --help)\n"),

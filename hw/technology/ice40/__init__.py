@@ -31,11 +31,12 @@ class Ice40(Technology):
         return DualMultiplier()
 
     def clock_generator(
-        self, *, reference_mhz: float, output_mhz: float, pin: Any
+        self, *, reference_mhz: float, output_mhz: float, pin: Any, capture: bool = True
     ) -> Elaboratable:
         from hw.technology.ice40.cells import ClockGenerator
 
-        return ClockGenerator(reference_mhz=reference_mhz, output_mhz=output_mhz, pin=pin)
+        return ClockGenerator(reference_mhz=reference_mhz, output_mhz=output_mhz, pin=pin,
+                              capture=capture)
 
     def tapped_clock_generator(
         self, *, reference_mhz: float, output_mhz: float, pin: Any
@@ -49,10 +50,10 @@ class Ice40(Technology):
 
         return capture_taps(clock_mhz)
 
-    def flash_cells(self, port: Any) -> wiring.Component:
+    def flash_cells(self, port: Any, *, dtr: bool = True) -> wiring.Component:
         from hw.technology.ice40.cells import FlashCells
 
-        return FlashCells(port)
+        return FlashCells(port, dtr=dtr)
 
     @property
     def flow(self) -> Flow:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from hw.flow.capture import Capture, CaptureCorner
 
 __all__ = [
-    "CAPTURE_LUTS", "CAPTURE_PLACES", "CORNERS", "NOMINAL", "TCLQV_NS", "TCLQX_NS",
+    "CAPTURE_LUTS", "CAPTURE_PLACES", "CORNERS", "NOMINAL", "SAME_CLOCK", "TCLQV_NS", "TCLQX_NS",
     "CaptureClock", "capture", "edges_window", "hold_path", "paths", "setup_path", "through",
     "window",
 ]
@@ -181,6 +181,10 @@ def window(clock: CaptureClock, clock_mhz: float, corner: str) -> tuple[float, f
     low, high = edges_window(corner, clock_mhz)
     early = [clock.delay_ns - edge for edge in clock.edges_ns]
     return low + SCALE[corner] * max(early), high + SCALE[corner] * min(early)
+
+
+SAME_CLOCK = CaptureClock(delay_ns=0.0, edges_ns=(0.0, 0.0))
+"""The core's own, which is enough at single transfer rate: a nibble has a whole period."""
 
 
 def capture(clock: CaptureClock, clock_mhz: float) -> Capture:

@@ -27,8 +27,8 @@ __all__ = ["ClockGenerator", "FlashCells"]
 class ClockGenerator(Elaboratable):
     """PLL and reset: makes the domain ``sync``, and the clock of the parent's domain ``capture``.
 
-    That is the same clock some nanoseconds later and inverted: it goes from the PLL through LUTs
-    to a global buffer of its own.  The flash's input cells need it
+    That one, if it is wanted, is the same clock some nanoseconds later and inverted: it goes from
+    the PLL through LUTs to a global buffer of its own.  The flash's input cells need it
     (:mod:`hw.technology.ice40.capture`, ``docs/flash.md``).
 
     The reset is held until the PLL has been locked for ``RESET_CYCLES``: block RAMs read as zero
@@ -39,15 +39,18 @@ class ClockGenerator(Elaboratable):
     reference_mhz, output_mhz : float
     pin : io.SingleEndedPort
         The reference, on the PLL's own pad.
+    capture : bool
+        The late clock is wanted.
     """
 
     RESET_CYCLES = 1 << 10
     BUFFER: Mapping[str, str] = MappingProxyType({"a_BEL": CAPTURE_PLACES[-1]})
     """Attributes of the capture clock's global buffer."""
 
-    def __init__(self, *, reference_mhz, output_mhz, pin):
+    def __init__(self, *, reference_mhz, output_mhz, pin, capture=True):
         self.settings = pll_settings(reference_mhz=reference_mhz, output_mhz=output_mhz)
         self.pin = pin
+        self.capture = capture
 
     def elaborate(self, platform):
         m = Module()
@@ -73,9 +76,10 @@ class ClockGenerator(Elaboratable):
             o_PLLOUTCORE=late,
             o_LOCK=lock,
         )
-        m.submodules.capture = Instance(
-            "SB_GB", **self.BUFFER, i_USER_SIGNAL_TO_GLOBAL_BUFFER=self.delay(m, late),
-            o_GLOBAL_BUFFER_OUTPUT=ClockSignal("capture"))
+        if self.capture:
+            m.submodules.capture = Instance(
+                "SB_GB", **self.BUFFER, i_USER_SIGNAL_TO_GLOBAL_BUFFER=self.delay(m, late),
+                o_GLOBAL_BUFFER_OUTPUT=ClockSignal("capture"))
         m.d.comb += ClockSignal("por").eq(ClockSignal("sync"))
         m.submodules.lock = FFSynchronizer(lock, locked, o_domain="por")
         count = Signal(range(self.RESET_CYCLES + 1))
@@ -103,29 +107,34 @@ class ClockGenerator(Elaboratable):
 
 
 class FlashCells(wiring.Component):
-    """IO cells of the flash; all registered, SCK and inputs at double data rate.
+    """IO cells of the flash; all registered, SCK at double data rate.
 
-    Inputs are captured with the clock ``capture``, which :class:`ClockGenerator` gives inverted.
+    Inputs are captured at double data rate with the clock ``capture``, which
+    :class:`ClockGenerator` gives inverted, or once a cycle with the core's own.
 
     Parameters
     ----------
     port : object
         A quad SPI flash of the platform, requested without buffers.
+    dtr : bool
+        It is read at double transfer rate.
 
     Members
     -------
     pins : In(FlashPins())
     """
 
-    def __init__(self, port):
+    def __init__(self, port, *, dtr=True):
         self.port = port
+        self.dtr = dtr
         super().__init__({"pins": In(FlashPins())})
 
     def elaborate(self, platform):
         m = Module()
-        # Its rising edges are the falling ones of the core's clock, later.
-        m.domains.captured = ClockDomain(reset_less=True, local=True, clk_edge="neg")
-        m.d.comb += ClockSignal("captured").eq(ClockSignal("capture"))
+        if self.dtr:
+            # Its rising edges are the falling ones of the core's clock, later.
+            m.domains.captured = ClockDomain(reset_less=True, local=True, clk_edge="neg")
+            m.d.comb += ClockSignal("captured").eq(ClockSignal("capture"))
         m.submodules.cs = cs = io.FFBuffer("o", self.port.cs)
         m.submodules.sck = sck = io.DDRBuffer("o", self.port.clk)
         m.d.comb += [
@@ -134,6 +143,9 @@ class FlashCells(wiring.Component):
         ]
         for k in range(4):
             high = Signal(name=f"high_{k}")
+            # D_IN_0 is of the input clock's rising edges, D_IN_1 of its falling ones.
+            inputs = ({"o_D_IN_0": high, "o_D_IN_1": self.pins.i[k]} if self.dtr else
+                      {"o_D_IN_0": self.pins.i[k]})
             # An output cell of single data rate, an input cell of double: io.FFBuffer and
             # io.DDRBuffer are the one or the other.
             m.submodules[f"dq_{k}"] = Instance(
@@ -142,12 +154,12 @@ class FlashCells(wiring.Component):
                 p_PIN_TYPE=C(0b110100, 6),
                 io_PACKAGE_PIN=self.port.dq.io[k],
                 i_OUTPUT_CLK=ClockSignal("sync"),
-                i_INPUT_CLK=ClockSignal("capture"),
+                i_INPUT_CLK=ClockSignal("capture" if self.dtr else "sync"),
                 i_D_OUT_0=self.pins.o[k],
                 i_OUTPUT_ENABLE=self.pins.oe[k],
-                o_D_IN_0=high,
-                o_D_IN_1=self.pins.i[k],
+                **inputs,
             )
-            # Still with the late clock: it has half a cycle to get here, whatever the delay.
-            m.d.captured += self.pins.i[4 + k].eq(high)
+            if self.dtr:
+                # Still with the late clock: it has half a cycle to get here, whatever the delay.
+                m.d.captured += self.pins.i[4 + k].eq(high)
         return m

@@ -31,6 +31,8 @@ FLASH_SETUP_NS, FLASH_HOLD_NS = 1.0, 2.0
 FLASH_SELECT_NS, FLASH_HIGH_NS = 5.0, 10.0
 """/CS low to clock high, and /CS high after a read (flash: tSLCH, tSHSL1)."""
 
+INPUTS = "flash to input registers"
+
 NOT_COVERED = (
     "the PLL's two outputs against each other: no data sheet has a figure; it is taken to be "
     "within the skew between clocks",
@@ -59,7 +61,9 @@ Start = tuple[Pin, bool]
 Arrivals = dict[Pin, dict[Start, tuple[float, Pin]]]
 
 
-def check_timing(delays: Delays, clock: CaptureClock | None, clock_mhz: float) -> Checks:
+def check_timing(
+    delays: Delays, clock: CaptureClock | None, clock_mhz: float, *, single_rate: bool = False
+) -> Checks:
     """Return all checks of a routed design.
 
     Parameters
@@ -69,6 +73,8 @@ def check_timing(delays: Delays, clock: CaptureClock | None, clock_mhz: float) -
         Of the design, if there is one.
     clock_mhz : float
         The core's.
+    single_rate : bool
+        The flash is read at single transfer rate, with the core's own clock.
 
     Raises
     ------
@@ -79,7 +85,9 @@ def check_timing(delays: Delays, clock: CaptureClock | None, clock_mhz: float) -
     checks = [*_between(delays, edges, clock_mhz, hold=False),
               *_between(delays, edges, clock_mhz, hold=True)]
     if clock is not None:
-        checks += _pads(clock, clock_mhz)
+        checks += [*_outputs(clock_mhz), *_late_inputs(clock, clock_mhz)]
+    elif single_rate:
+        checks += [*_outputs(clock_mhz), *_inputs(clock_mhz)]
     return Checks(checks=tuple(checks), not_covered=NOT_COVERED)
 
 
@@ -205,8 +213,8 @@ def _words(start: Edge, end: Edge) -> str:
     return name(start) if start == end else f"{name(start)} to {name(end)}"
 
 
-def _pads(clock: CaptureClock, clock_mhz: float) -> list[Check]:
-    """Return what is left at the flash's pins.
+def _outputs(clock_mhz: float) -> list[Check]:
+    """Return what is left at the flash's pins that the core drives.
 
     Lines and /CS change with the core clock's rising edge, SCK rises with the falling one.
     """
@@ -214,21 +222,41 @@ def _pads(clock: CaptureClock, clock_mhz: float) -> list[Check]:
     half = period / 2
     spread = max(high - low for low, high in budget.OUTPUT_NS.values())
     apart = spread + budget.PAD_OUTPUT_NS[1] - budget.PAD_OUTPUT_NS[0] + budget.TRACES_NS[1] / 2
-    uncertain = (0.5 - budget.PLL_DUTY + budget.PLL_JITTER / 2) * period + budget.SKEW_NS
-    whole = budget.PLL_JITTER / 2 * period
-
-    def check(what: str, kind: str, slack: float, lost: float) -> Check:
-        return Check(what=what, kind=kind, slack_ns=slack, uncertain_ns=lost)
-
-    found = budget.capture(clock, clock_mhz)
-    ideal = uncertain
+    uncertain = _half_uncertain(clock_mhz)
     return [
-        check("flash lines to SCK", "set-up", half - apart - FLASH_SETUP_NS, uncertain),
-        check("flash lines to SCK", "hold", half - apart - FLASH_HOLD_NS, uncertain),
-        check("flash /CS to SCK", "set-up", half - apart - FLASH_SELECT_NS, uncertain),
-        check("flash /CS high", "width", period - FLASH_HIGH_NS, whole),
-        check("flash to input registers", "set-up",
-              found.delay_ns - found.window_ns[0] + ideal, ideal),
-        check("flash to input registers", "hold",
-              found.window_ns[1] - found.delay_ns + budget.SKEW_NS, budget.SKEW_NS),
+        _pad("flash lines to SCK", "set-up", half - apart - FLASH_SETUP_NS, uncertain),
+        _pad("flash lines to SCK", "hold", half - apart - FLASH_HOLD_NS, uncertain),
+        _pad("flash /CS to SCK", "set-up", half - apart - FLASH_SELECT_NS, uncertain),
+        _pad("flash /CS high", "width", period - FLASH_HIGH_NS, budget.PLL_JITTER / 2 * period),
     ]
+
+
+def _late_inputs(clock: CaptureClock, clock_mhz: float) -> list[Check]:
+    """Return what is left of the capture clock's window."""
+    found = budget.capture(clock, clock_mhz)
+    ideal = _half_uncertain(clock_mhz)
+    return [
+        _pad(INPUTS, "set-up", found.delay_ns - found.window_ns[0] + ideal, ideal),
+        _pad(INPUTS, "hold", found.window_ns[1] - found.delay_ns + budget.SKEW_NS, budget.SKEW_NS),
+    ]
+
+
+def _inputs(clock_mhz: float) -> list[Check]:
+    """Return what is left of a period between the edge that asks for a nibble and the next one."""
+    period = 1000 / clock_mhz
+    late = max(map(budget.setup_path, budget.CORNERS)) + budget.TCLQV_NS
+    early = min(map(budget.hold_path, budget.CORNERS)) + budget.TCLQX_NS
+    return [
+        _pad(INPUTS, "set-up", period - late, budget.PLL_JITTER / 2 * period + budget.SKEW_NS),
+        _pad(INPUTS, "hold", early, budget.SKEW_NS),
+    ]
+
+
+def _half_uncertain(clock_mhz: float) -> float:
+    """Return what duty cycle, jitter and skew may take of half a period."""
+    period = 1000 / clock_mhz
+    return (0.5 - budget.PLL_DUTY + budget.PLL_JITTER / 2) * period + budget.SKEW_NS
+
+
+def _pad(what: str, kind: str, slack: float, lost: float) -> Check:
+    return Check(what=what, kind=kind, slack_ns=slack, uncertain_ns=lost)

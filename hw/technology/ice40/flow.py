@@ -142,7 +142,7 @@ def _timing(
     mhz = board.config.core_mhz
     try:
         clocks = read_captures(delays, routed)
-        checks = check_timing(delays, _chosen(clocks), mhz)
+        checks = check_timing(delays, _chosen(clocks), mhz, single_rate=not board.config.flash_dtr)
     except TimingError as error:
         raise BuildError(f"the routed design's timing is not known: {error}") from None
     return [capture(clock, mhz) for clock in clocks], checks

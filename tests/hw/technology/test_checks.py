@@ -141,3 +141,17 @@ def test_the_report_says_what_is_and_what_is_not_covered(
              "left_ns": 0.4, "path": ""}],
         "not_covered": ["the moon"]}
     assert BuildResult(board="x", seed=1, utilization={}, timing=checks).usable
+
+
+def test_at_single_rate_a_nibble_has_a_whole_period():
+    checks = check_timing(Design().delays, None, MHZ, single_rate=True).checks
+    inputs = {check.kind: check for check in checks if check.what == "flash to input registers"}
+    setup, hold = inputs["set-up"], inputs["hold"]
+    late = budget.setup_path("slow") + budget.TCLQV_NS
+    assert setup.slack_ns == pytest.approx(PERIOD - late) and setup.left_ns > 9
+    assert hold.slack_ns == pytest.approx(budget.hold_path("fast") + budget.TCLQX_NS)
+    assert hold.left_ns > 3
+    # As at double rate.
+    pins = [check for check in check_timing(Design().delays, NOMINAL, MHZ).checks
+            if "SCK" in check.what or "/CS" in check.what]
+    assert len(pins) == 4 and all(check in checks for check in pins)

@@ -114,7 +114,7 @@ def test_a_wrong_number_of_dummy_clocks_gives_wrong_data(dummies):
 
 @pytest.mark.parametrize(("options", "text"), [
     ({"quad_enabled": False}, "command EDh: the quad-enable bit is 0"),
-    ({"dtr": False}, "command EDh: the flash is not a W25Q128JV-DTR"),
+    ({"dtr": False}, "command EDh: the flash has no double transfer rate"),
     ({"clock_mhz": 70}, "command EDh: clock above 66 MHz"),
 ])
 def test_double_transfer_rate_is_refused(options, text):
@@ -293,7 +293,7 @@ def random_trace(seed):
     options = {"clock_mhz": clock_mhz, "quad_enabled": rng.random() < 0.5,
                "powered_down": rng.random() < 0.5,
                "continuous_read": rng.choice([0, 0, 0, 0xEB, 0xED]), "dtr": rng.random() < 0.8,
-               "reset_cycles": rng.choice([0, 20, 100])}
+               "reset_cycles": rng.choice([0, 20, 100]), "size": rng.choice([1 << 24, 1 << 22])}
     model = FlashModel(CONTENTS, strict=False, timing=FlashTiming(busy_scale=1e-5), **options)
     model.have(random_faults(seed))
     master = Master(model)
@@ -342,19 +342,20 @@ int main(int, char **argv) {
     options.continuous_read = atoi(argv[4]);
     options.dtr = atoi(argv[5]);
     options.reset_cycles = atoi(argv[6]);
-    options.path_max = atof(argv[7]);
-    options.path_min = atof(argv[8]);
+    options.size = atoi(argv[7]);
+    options.path_max = atof(argv[8]);
+    options.path_min = atof(argv[9]);
     options.strict = false;
     options.busy_scale = 1e-5;
     FlashModel flash(options);
     FlashFaults faults;
-    faults.flip = atof(argv[9]);
-    faults.high = atoi(argv[10]);
-    faults.low = atoi(argv[11]);
-    faults.late = atoi(argv[12]);
-    faults.seed = atoi(argv[13]);
+    faults.flip = atof(argv[10]);
+    faults.high = atoi(argv[11]);
+    faults.low = atoi(argv[12]);
+    faults.late = atoi(argv[13]);
+    faults.seed = atoi(argv[14]);
     flash.have(faults);
-    FILE *contents = fopen(argv[14], "rb");
+    FILE *contents = fopen(argv[15], "rb");
     std::vector<uint8_t> bytes(1 << 16);
     if (fread(bytes.data(), 1, bytes.size(), contents) != bytes.size()) return 1;
     flash.load(0, bytes.data(), bytes.size());

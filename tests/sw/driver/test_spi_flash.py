@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import boards
 from sw.driver import DeviceError
 from sw.driver.spi_flash import RECORD_BYTES, SECTOR, Command, Damaged, SpiFlash, record
 
@@ -185,7 +186,7 @@ def test_a_disturbed_flash_is_made_ready(status2: int, asleep: bool) -> None:
     [
         (b"\xff\xff\xff", r"does not answer \(its identity reads ff ff ff\): unplug the board"),
         (b"\x00\x00\x00", r"does not answer \(its identity reads 00 00 00\)"),
-        (b"\xef\x40\x18", r"\(ef 40 18\) has no double transfer rate.*use a board with a W25Q"),
+        (b"\xef\x40\x18", r"\(ef 40 18\) has no double transfer rate.*that of icebreaker_iq"),
         (b"\xc2\x20\x18", r"\(c2 20 18\) is not one that the core can read: use a board"),
         (b"\xff\x70\x18", r"\(ff 70 18\) is not one.*its lines are disturbed"),
     ],
@@ -194,8 +195,36 @@ def test_other_flashes_are_named_and_not_written(identity: bytes, text: str) -> 
     model = ModelFlash()
     model.identity, model.status2 = identity, 0
     with pytest.raises(DeviceError, match=text):
-        SpiFlash(model).store(0, FIRST)
+        SpiFlash(model, builds=["icebreaker_iq"]).store(0, FIRST)
     assert model.status2 == 0 and not model.writes
+
+
+@pytest.mark.parametrize("identity", [b"\xef\x40\x18", b"\xef\x70\x18"])
+def test_at_single_rate_either_flash_is_right(identity: bytes) -> None:
+    model = ModelFlash()
+    model.identity = identity
+    assert SpiFlash(model, dtr=False).store(0, FIRST)
+
+
+def test_at_single_rate_others_are_refused() -> None:
+    model = ModelFlash()
+    model.identity = b"\xc8\x40\x18"
+    with pytest.raises(DeviceError, match=r"\(c8 40 18\) is not one .*W25Q... \(ef 40 .. or ef 70"):
+        SpiFlash(model, dtr=False).store(0, FIRST)
+
+
+def test_a_flash_that_is_too_small() -> None:
+    model = ModelFlash()
+    model.identity = b"\xef\x40\x16"
+    with pytest.raises(DeviceError, match="of the flash, and the board's has 4,194,304: use a sm"):
+        SpiFlash(model, dtr=False).store((4 << 20) - SECTOR, FIRST[:SECTOR])
+    assert not model.writes
+
+
+def test_the_build_that_fits_is_known() -> None:
+    board = boards.get("icebreaker")
+    assert boards.single_rate(board.config, board.baud) == ["icebreaker_iq"]
+    assert boards.single_rate(board.config, 115_200) == []
 
 
 def test_a_flash_whose_quad_enable_bit_stays_off() -> None:
