@@ -87,7 +87,7 @@ def harness(bench: Bench):
 PROOFS = (
     Proof(
         "sequencer", "weights before a block, windows whole, done when written", harness,
-        steps=8, cover_steps=36,
+        steps=8, cover_steps=32,
         faults=(
             Fault("a block begins without weights", MODULE,
                   'with m.If(ready != 0):\n                    m.next = "RUN"',
