@@ -20,6 +20,7 @@ from hw import bitstream, technology
 from hw.contract.board import Board
 from hw.contract.config import CoreConfig
 from hw.flow.capture import CaptureTaps
+from hw.flow.tools import BuildError
 from sw.selftest.device import SelfTestDevice
 from sw.selftest.picture import picture
 from sw.selftest.report import NotRun, Report, Stage, carry_out
@@ -164,6 +165,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.program and simulation:
         parser.error("--program is for a board: --backend is the name of its serial port")
     board = boards.get(options.board)
+    if not board.config.flash_dtr:
+        raise BuildError(
+            f"the self-test measures the clock that the flash is captured with, and {board.name} "
+            "has none of its own: check it with sw.run --verify")
     check_outputs((options.json, options.picture))
     output = Path(options.output or Path("build") / f"selftest-{board.name}")
     if options.build or options.program:

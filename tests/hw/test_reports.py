@@ -7,7 +7,7 @@ import pytest
 
 import boards
 import hw.build
-from hw import technology
+from hw import bitstream, technology
 
 
 @pytest.mark.parametrize("name", boards.board_names())
@@ -33,7 +33,7 @@ def test_the_report_is_of_todays_design(name, tmp_path):
     assert report is not None
     flow = technology.get(board.config.technology).flow
     flow.elaborate(board, Top(board), tmp_path)
-    assert hw.build._digest(board, tmp_path) == report["design"], (
+    assert bitstream._digest(board, tmp_path) == report["design"], (
         f"python -m hw.build --board {name} --report")
 
 

@@ -110,3 +110,8 @@ def test_delays_are_those_of_the_bitstream(tmp_path: Path) -> None:
     assert door._delays(tmp_path, board) == [None] * 6
     (tmp_path / "icebreaker.json").write_text(json.dumps({"taps": [{"delay_ns": 5.5}]}))
     assert door._delays(tmp_path, board) == [5.5]
+
+
+def test_a_board_without_a_capture_clock_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert door.main(["--board", "icebreaker_iq"]) == 2
+    assert "and icebreaker_iq has none of its own: check it with sw.run" in capsys.readouterr().err
