@@ -62,7 +62,11 @@ DOUT0); what the lesser of the two set-ups of PADIN exceeds them by is delay, on
 """
 
 TRACES_NS = (0.0, 0.268)
-"""Both ways to the flash: at most 4 cm in all, 6.7 ps a millimetre."""
+"""Both ways to the flash: at most 4 cm in all, 6.7 ps a millimetre.
+
+The iCEBreaker has 27.5 mm (its published layout, revisions 1.0a to 1.0e): SCK 11.8, IO0 13.3, IO1
+12.9 with their jumpers, IO2 10.4, IO3 15.7.
+"""
 
 TCLQV_NS = 6.0
 """Clock low to output valid, at most (flash: tCLQV)."""
