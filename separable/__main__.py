@@ -32,6 +32,7 @@ COMMANDS = {
     "selftest": ("hw.selftest.__main__", "measure a board with a bitstream of its own"),
     "pty": ("sim.pty", "simulate a board on a serial port, for the other commands"),
     "layer": ("sim.layer", "simulate a network layer by layer, through cocotb"),
+    "vectors": ("sim.vectors", "compare the requantiser with random vectors"),
     "fuzz": ("sw.fuzz.__main__", "run random networks through everything"),
     "figures": ("sw.figures.__main__", "measure the documents' figures, and compare them"),
     "train": ("sw.training.train", "train the networks that ship"),

@@ -267,7 +267,8 @@ class FlashReader(wiring.Component):
             # The byte before: the low nibble has gone into the shift register.
             high = Signal(4)
             m.d.sync += high.eq(self.pins.i[4:])
-            byte, first = Cat(shift[:4], high), last
+            byte = Cat(shift[:4], high)
+            first = last
             halfword = Cat(byte, self.pins.i)
         else:
             # A byte is whole when the first nibble of the next one arrives.

@@ -8,6 +8,7 @@ from hw.proofs import (
     loader,
     requantiser,
     ring,
+    sequencer,
     serial_line,
     word_reader,
 )
@@ -17,8 +18,8 @@ __all__ = ["PROOFS"]
 
 PROOFS: dict[str, Proof] = {
     proof.name: proof
-    for block in (ring, halfword_buffer, word_reader, arbiter, loader, host_port, link_engine,
-                  serial_line, requantiser)
+    for block in (ring, halfword_buffer, word_reader, arbiter, loader, sequencer, host_port,
+                  link_engine, serial_line, requantiser)
     for proof in block.PROOFS
 }
 """By name."""

@@ -136,7 +136,8 @@ class SelfTest(wiring.Component):
             words.append(memory.read_data)
         for k in range(BLOCK_MEMORIES):
             m.submodules[f"block_{k}"] = block = self.block_memory(k)
-            write, read = block.write_port(), block.read_port()
+            write = block.write_port()
+            read = block.read_port()
             mine = march.enable & (unit == lanes + k)
             m.d.comb += [
                 write.addr.eq(march.address),

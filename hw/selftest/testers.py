@@ -29,7 +29,9 @@ ElementLayout = data.StructLayout({
 
 def _compare(m, result, valid, difference, place):
     """Count a halfword's wrong bits in a cycle in which ``valid`` is high; two cycles later."""
-    later, wrong, where = Signal(), Signal(16), Signal(16)
+    later = Signal()
+    wrong = Signal(16)
+    where = Signal(16)
     m.d.sync += [later.eq(valid), wrong.eq(difference), where.eq(place)]
     with m.If(later & wrong.any()):
         m.d.sync += [result.value.eq(result.value + 1), result.mask.eq(result.mask | wrong)]

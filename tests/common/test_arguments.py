@@ -19,6 +19,7 @@ import sw.compile
 import sw.models
 import sw.run
 from common.errors import ModelFormatError
+from hw.selftest.__main__ import main as selftest
 from sw import importer
 from sw.bench.__main__ import default_models
 from sw.bench.__main__ import main as bench
@@ -36,7 +37,7 @@ Main = Callable[[list[str]], int]
 
 DOORS: list[Main] = [
     hw.build.main, sw.run.main, sw.compile.main, stream, bench, explore, quantize, fuzz,
-    sw.models.main, sim.layer.main, sim.pty.main,
+    sw.models.main, sim.layer.main, sim.pty.main, selftest,
 ]  # fmt: skip
 
 

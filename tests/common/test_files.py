@@ -240,6 +240,8 @@ def test_tools_on_a_full_disk(
 
 def test_the_flash_of_a_simulated_board(tmp_path: Path) -> None:
     class Board:
+        flash_size = 1 << 24
+
         def read_flash(self, address: int, size: int) -> bytes:
             return b"abc" + b"\xff" * (size - 3)
 

@@ -61,8 +61,12 @@ this cell without a delay in front of it needs 0.203, 0.132 and 0.075 ns of set-
 DOUT0); what the lesser of the two set-ups of PADIN exceeds them by is delay, on the side of hold.
 """
 
-TRACES_NS = (0.0, 0.4)
-"""Both ways to the flash: at most 6 cm in all, 6.7 ps a millimetre."""
+TRACES_NS = (0.0, 0.268)
+"""Both ways to the flash: at most 4 cm in all, 6.7 ps a millimetre.
+
+The iCEBreaker has 27.5 mm (its published layout, revisions 1.0a to 1.0e): SCK 11.8, IO0 13.3, IO1
+12.9 with their jumpers, IO2 10.4, IO3 15.7.
+"""
 
 TCLQV_NS = 6.0
 """Clock low to output valid, at most (flash: tCLQV)."""

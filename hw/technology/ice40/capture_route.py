@@ -77,11 +77,11 @@ def _ways(delays: Delays, routed: dict[str, Any], way: Way) -> Iterator[Way]:
         return
     if cell.kind != "ICESTORM_LC":
         raise TimingError(f"{name} is between the PLL and the capture clock's buffer")
-    table = int(routed["cells"][name]["parameters"]["LUT_INIT"], 2)
     for source, arcs in cell.arcs.items():
         # A register selects a way; it is none.
         if source in CLOCK_PORTS or output not in dict(arcs):
             continue
+        table = int(routed["cells"][name]["parameters"]["LUT_INIT"], 2)
         pin, wire = _driver(delays, (name, source))
         yield from _ways(delays, routed, Way(
             pin=pin, wires=(wire, *way.wires), tables=(table, *way.tables),

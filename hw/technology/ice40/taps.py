@@ -48,9 +48,11 @@ class TappedClockGenerator(ClockGenerator):
         for number in reversed(range(self.TAPS)):
             after = Signal(name=f"tapped_{number}")
             if number == self.TAPS - 1:
-                table, enter = ENTER, C(0, 1)
+                table = ENTER
+                enter = C(0, 1)
             else:
-                table, enter = ENTER & 0xF0F0 | PASS & 0x0F0F, Signal(name=f"enter_{number}")
+                table = ENTER & 0xF0F0 | PASS & 0x0F0F
+                enter = Signal(name=f"enter_{number}")
                 # A register: what comes from one is not taken for a part of the clock's way.
                 m.d.sync += enter.eq(self.tap == number)
             m.submodules[f"tap_{number}"] = Instance(
