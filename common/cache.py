@@ -27,6 +27,7 @@ from platformdirs import user_cache_dir
 
 from common import progress
 from common.errors import CacheError
+from common.files import is_writable
 
 try:
     import fcntl
@@ -82,21 +83,15 @@ def yowasp_environment() -> dict[str, str]:
         If that cannot be written to either; they would end with a traceback after a minute.
     """
     theirs = "YOWASP_CACHE_DIR"
-    if theirs in os.environ or _is_writable(Path(user_cache_dir("YoWASP", appauthor=False))):
+    if theirs in os.environ or is_writable(Path(user_cache_dir("YoWASP", appauthor=False))):
         return dict(os.environ)
     ours = directory() / "yowasp"
-    if not _is_writable(ours):
+    if not is_writable(ours):
         raise CacheError(
             f"{ours} cannot be written, where tools are kept that are compiled once; set "
             "SEPARABLE_CACHE to another folder"
         )
     return {**os.environ, theirs: str(ours)}
-
-
-def _is_writable(folder: Path) -> bool:
-    """Whether files can be put into a folder, made first if it is missing."""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    return there.is_dir() and os.access(there, os.W_OK)
 
 
 def key(parts: Iterable[str | bytes]) -> str:

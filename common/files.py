@@ -6,12 +6,14 @@ when all of it is on the disk.  Pictures and archives are made in memory first.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,8 @@ from typing import Any
 from common.errors import InputError, SeparableError
 
 __all__ = [
-    "appearing", "check_folder", "check_outputs", "write_bytes", "write_json", "write_text",
+    "appearing", "check_folder", "check_outputs", "is_writable", "write_bytes", "write_csv",
+    "write_json", "write_text",
 ]
 
 NEW_FILE = 0o666
@@ -46,6 +49,27 @@ def write_json(path: str | os.PathLike[str], data: Mapping[str, Any]) -> None:
         If it cannot be written.
     """
     write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+def write_csv(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a table as CSV; the file appears complete or not at all.
+
+    Parameters
+    ----------
+    path
+    rows : sequence of mapping
+        At least one; all with the same keys, which are the columns.
+
+    Raises
+    ------
+    SeparableError
+        If it cannot be written.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -189,6 +213,17 @@ def check_folder(name: str | os.PathLike[str]) -> None:
     path = Path(os.path.realpath(name))
     if path.exists() and not path.is_dir():
         raise InputError(f"{os.fspath(name)}: is not a folder; name one, or one to be made")
-    there = next(place for place in (path, *path.parents) if place.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
+    if not is_writable(path):
+        there = _nearest(path)
         raise InputError(f"{os.fspath(name)}: cannot be written, {there} is no writable folder")
+
+
+def is_writable(folder: Path) -> bool:
+    """Return whether files can be put into a folder, made first if it is missing."""
+    there = _nearest(folder)
+    return there.is_dir() and os.access(there, os.W_OK)
+
+
+def _nearest(path: Path) -> Path:
+    """Return a path, or the innermost one around it that exists."""
+    return next(place for place in (path, *path.parents) if place.exists())

@@ -7,14 +7,15 @@ import os
 import threading
 from collections.abc import Callable, Collection, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from itertools import islice
 from typing import TypeVar
 
-from common import verbosity
+from common import progress, verbosity
 from common.door import interruptible
 from common.process import beginning, end_all
 
-__all__ = ["default_jobs", "parallel", "under_way"]
+__all__ = ["default_jobs", "largest_first", "parallel"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -67,7 +68,49 @@ def parallel(
             raise
 
 
-def under_way(names: Sequence[str], done: Collection[int], jobs: int) -> str:
+def largest_first(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    size: Callable[[Item], float],
+    name: Callable[[Item], str],
+    jobs: int,
+    doing: str,
+    unit: str,
+) -> list[Result]:
+    """Work on items, the largest first, and show how far it is; return the results in order.
+
+    Parameters
+    ----------
+    work : callable
+        A function of a module, which other processes can import.
+    items : sequence
+    size, name : callable
+        How much work an item is, compared with others, and what it is called.
+    jobs : int
+        Processes; with 1 everything happens in this one.
+    doing, unit : str
+        What is done, and with what, for the bar.
+    """
+    order = sorted(range(len(items)), key=lambda number: -size(items[number]))
+    ordered = [items[number] for number in order]
+    names = [name(item) for item in ordered]
+    found: dict[int, Result] = {}
+    # Closed whatever comes: processes of its own end with it.
+    with (
+        closing(parallel(work, ordered, jobs=jobs)) as results,
+        progress.stage(doing, total=len(items), unit=unit) as stage,
+    ):
+        stage.at(_under_way(names, found, jobs))
+        for position, result in results:
+            found[position] = result
+            stage.reached(len(found))
+            stage.at(_under_way(names, found, jobs))
+    places = {number: position for position, number in enumerate(order)}
+    return [found[places[number]] for number in range(len(items))]
+
+
+def _under_way(names: Sequence[str], done: Collection[int], jobs: int) -> str:
     """Return the names of the items that are worked on, given those that are ready.
 
     They are begun in order, so these are the first ones of the others.

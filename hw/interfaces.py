@@ -82,7 +82,10 @@ class HostBus(wiring.Signature):
     Members
     -------
     request : Out(stream of HostRequest)
-        Accesses, served one at a time and in order.
+        Accesses, served one at a time and in order.  Of a write's payload ``data`` alone may change
+        before ``ready``: it is the item for ``hw.contract.latency.HOST_ITEM`` cycles from the first
+        one with ``valid`` on, and anything from then on (a link shifts the next bits in).  The core
+        takes it within them.
     response : In(stream of 16)
         One halfword per read access, in order.  A read whose response has not been taken holds up
         the accesses after it.

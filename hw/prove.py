@@ -80,7 +80,8 @@ def _table(results: Sequence[Result]) -> None:
     table = new_table(("proof", "reach", "result"))
     add_figures(table, "covers", "faults", "seconds")
     for result in results:
-        covers, faults = len(result.covers), len(result.faults)
+        covers = len(result.covers)
+        faults = len(result.faults)
         table.add_row(
             result.proof.name, result.proof.reach, result.answer.verdict,
             f"{covers - len(result.unreached)} of {covers}",

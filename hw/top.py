@@ -28,15 +28,15 @@ class Top(Elaboratable):
         board, config = self.board, self.board.config
         family = technology.get(config.technology)
         resources = board.resources
-        m.domains.capture = ClockDomain(reset_less=True)
-        m.submodules.clock = family.clock_generator(
-            reference_mhz=board.oscillator_mhz, output_mhz=config.core_mhz,
-            pin=platform.request(platform.default_clk, dir="-"))
-        m.submodules.core = core = Core(config)
-        m.submodules.flash = flash = FlashReader(word=config.lanes)
+        if config.flash_dtr:
+            m.domains.capture = ClockDomain(reset_less=True)
+        core = self.core()
+        m.submodules.clock = self.clock(m, core, platform.request(platform.default_clk, dir="-"))
+        m.submodules.core = core
+        m.submodules.flash = flash = FlashReader(read=config.flash_read, word=config.lanes)
         m.submodules.cells = cells = family.flash_cells(
-            platform.request(resources.flash, dir="-"))
-        m.submodules.link = link = HostLink(config, baud=board.baud)
+            platform.request(resources.flash, dir="-"), dtr=config.flash_dtr)
+        m.submodules.link = link = HostLink(config, baud=board.baud, seed=self.seed)
         uart = platform.request(resources.uart, dir="-")
         # Both at double data rate: a bit may have hardly more than three cycles.
         m.submodules.rx = rx = io.DDRBuffer("i", uart.rx)
@@ -54,3 +54,19 @@ class Top(Elaboratable):
             led.o.eq(core.busy),
         ]
         return m
+
+    def core(self):
+        """Return what the host's bus and the flash belong to."""
+        return Core(self.board.config)
+
+    def clock(self, m, core, pin):
+        """Return the clock generator."""
+        family = technology.get(self.board.config.technology)
+        return family.clock_generator(
+            reference_mhz=self.board.oscillator_mhz, output_mhz=self.board.config.core_mhz,
+            pin=pin, capture=self.board.config.flash_dtr)
+
+    @property
+    def seed(self) -> int | None:
+        """Of the link's replies, if not the configuration's."""
+        return None

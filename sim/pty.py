@@ -22,10 +22,11 @@ from pathlib import Path
 
 import boards
 from common import door, files
+from common.closing import Closing
 from common.door import INTERRUPTED
 from common.tool import Parser, command
 from common.verbosity import is_quiet
-from sim.board.simulated import FLASH_SIZE, SimulatedBoard
+from sim.board.simulated import SimulatedBoard
 from sim.errors import SimulationError
 
 __all__ = ["PseudoTerminal", "main"]
@@ -44,7 +45,7 @@ TERMIOS2 = struct.Struct("4I20B2I")
 """Linux's ``termios2``; its last field is the rate of what the host sends, in bits a second."""
 
 
-class PseudoTerminal:
+class PseudoTerminal(Closing):
     """A board with a serial link, on a pseudo-terminal of its own.
 
     Parameters
@@ -202,27 +203,21 @@ class PseudoTerminal:
                 for end in (self._master, self._slave, *self._wake):
                     os.close(end)
 
-    def __enter__(self) -> PseudoTerminal:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def _contents(path: Path | None) -> bytes:
+def _contents(path: Path | None, room: int) -> bytes:
     """Return what the flash begins with."""
     if path is None or not path.exists():
         return b""
     data = path.read_bytes()
-    if len(data) > FLASH_SIZE:
-        raise SimulationError(f"{path}: {len(data)} bytes, and the flash has {FLASH_SIZE}")
+    if len(data) > room:
+        raise SimulationError(f"{path}: {len(data)} bytes, and the flash has {room}")
     return data
 
 
 def _store_flash(board: SimulatedBoard, path: Path | None) -> None:
     """Write the flash's contents, but for what is erased at its end."""
     if path is not None:
-        files.write_bytes(path, board.read_flash(0, FLASH_SIZE).rstrip(b"\xff"))
+        files.write_bytes(path, board.read_flash(0, board.flash_size).rstrip(b"\xff"))
 
 
 def _say(text: str) -> None:
@@ -234,8 +229,9 @@ def _serve(options: argparse.Namespace) -> None:
     kind = boards.get(options.board)
     if options.flash is not None:
         files.check_outputs([str(options.flash)])
-    contents = _contents(options.flash)
-    with SimulatedBoard(kind.config, seed=options.seed, link_baud=kind.baud) as board:
+    contents = _contents(options.flash, kind.flash.size)
+    with SimulatedBoard(kind.config, seed=options.seed, link_baud=kind.baud,
+                        flash=kind.flash) as board:
         board.write_flash(0, contents)
         try:
             with PseudoTerminal(board) as terminal:

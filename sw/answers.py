@@ -9,8 +9,10 @@ from typing import Any, TypeAlias
 import numpy.typing as npt
 
 from common.errors import InputError
-from sw.inference import TOP, Run, best
-from sw.ir import Graph, Quantization
+from sw.inference import Run
+from sw.ir import Graph, Quantization, Tensor
+from sw.outputs.classes import TOP, best, is_choice, real
+from sw.outputs.detections import THRESHOLD, Found, check_threshold, detector_of
 
 __all__ = ["Class", "Outputs", "Result"]
 
@@ -105,8 +107,8 @@ class Result:
         What this computer took for its operators, measured.
     exact : bool or None
         True: everything compared is the golden model's; ``None``: nothing was compared.
-    quantization : Quantization or None
-        Of the first output.
+    network : Graph
+        What was run.
     """
 
     outputs: Outputs
@@ -116,26 +118,41 @@ class Result:
     seconds: float | None
     host_seconds: float
     exact: bool | None
-    quantization: Quantization | None
+    network: Graph
 
     @classmethod
     def of(cls, run: Run, graph: Graph, *, labels: tuple[str, ...], clock_mhz: float) -> Result:
         """Return the result of a run."""
-        tensors = [graph.tensors[index] for index in graph.outputs]
+        names = [graph.tensors[index].name for index in graph.outputs]
         return cls(
-            outputs=Outputs([tensor.name for tensor in tensors], run.outputs),
+            outputs=Outputs(names, run.outputs),
             labels=labels,
             cycles=run.cycles,
             layer_cycles=None if run.layer_cycles is None else tuple(run.layer_cycles),
             seconds=None if run.cycles is None else run.cycles / (clock_mhz * 1e6),
             host_seconds=run.host_seconds,
             exact=run.exact,
-            quantization=tensors[0].quantization,
+            network=graph,
         )
 
     @property
+    def quantization(self) -> Quantization | None:
+        """Scale and zero point of the first output."""
+        return self._tensor.quantization
+
+    @property
+    def _tensor(self) -> Tensor:
+        return self.network.tensors[self.network.outputs[0]]
+
+    @property
     def label(self) -> str:
-        """Name of the class with the greatest value; its number, if nobody knows one."""
+        """Name of the class with the greatest value; its number, if nobody knows one.
+
+        Raises
+        ------
+        InputError
+            If the network is a detector.
+        """
         return self.top(1)[0].label
 
     def top(self, count: int = TOP) -> list[Class]:
@@ -144,29 +161,55 @@ class Result:
         Raises
         ------
         InputError
-            If ``count`` is no number from 1 on; there may be fewer classes.
+            If ``count`` is no number from 1 on (there may be fewer classes), or the network is a
+            detector.
         """
+        if detector_of(self.network) is not None:
+            raise InputError(
+                f"network {self.network.name!r} finds objects; use found instead of top and label"
+            )
         if not isinstance(count, int) or count < 1:
             raise InputError(f"a number of classes is 1 or more, not {count!r}")
         return [self._class(number) for number in best(self.outputs[0], count)]
 
+    def found(self, threshold: float = THRESHOLD) -> list[Found]:
+        """Return the objects that a detector found, the best first.
+
+        Parameters
+        ----------
+        threshold : float
+            Least score, 0 to 1.
+
+        Raises
+        ------
+        InputError
+            If the network is no detector, or ``threshold`` is something else.
+        """
+        check_threshold(threshold)
+        detector = detector_of(self.network)
+        if detector is None:
+            raise InputError(
+                f"network {self.network.name!r} tells classes apart; use top instead of found"
+            )
+        return detector.found(list(self.outputs), self.labels, threshold)
+
     def _class(self, number: int) -> Class:
-        values = self.outputs[0].ravel()
+        output = self.outputs[0]
         # What ARG_MAX wrote is the number itself.
-        value = values[number if len(values) > 1 else 0]
-        whole = value.dtype.kind in "iu"
-        real = float(value)
-        if whole and self.quantization is not None:
-            real = self.quantization.scale * (int(value) - self.quantization.zero_point)
+        at = 0 if is_choice(output) else number
+        value = output.ravel()[at]
         return Class(
             number=number,
             label=self.labels[number] if 0 <= number < len(self.labels) else str(number),
-            value=real,
-            integer=int(value) if whole else None,
+            value=float(real(output, self._tensor).ravel()[at]),
+            integer=int(value) if output.dtype.kind in "iu" else None,
         )
 
     def __repr__(self) -> str:
-        parts = [repr(self.label)]
+        if detector_of(self.network) is None:
+            parts = [repr(self.label)]
+        else:
+            parts = [f"{len(self.found())} found"]
         if self.cycles is not None and self.seconds is not None:
             parts.append(f"{self.cycles:,} cycles, {self.seconds * 1e3:.2f} ms")
         if self.exact:

@@ -20,12 +20,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from os import PathLike, fspath
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy.typing as npt
 
 import boards
+from common.closing import Closing
 from common.errors import InputError, SeparableError
 from hw.contract.board import Board
 from hw.contract.config import CoreConfig
@@ -162,7 +162,7 @@ def load(
     return Network(plan, target, backend=backend, labels=labels_for(plan.network, False, labels))
 
 
-class Network:
+class Network(Closing):
     """Network that is compiled for a board, on a device of its own.
 
     Made by :func:`compile` and :func:`load`.
@@ -330,17 +330,6 @@ class Network:
         raise TypeError(
             "a Network has a device and cannot be pickled; save() it, and load() the file there"
         )
-
-    def __enter__(self) -> Network:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return (

@@ -160,6 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         board.config,
         board=board.name,
         flash_address=max([board.flash.program_base, *behind]),
+        flash_size=board.flash.size,
         **compiler_options(options),
     )
     reports = layer_reports(plan)

@@ -13,13 +13,13 @@ from sw.compiler import Plan
 from sw.driver import GoldenDevice, NetworkDevice, Result, infer_verified
 from sw.ir import Graph
 from sw.networks.samples import Sample
+from sw.outputs.classes import TOP, best
+from sw.outputs.detections import Found
 from sw.verify import Difference
 
-__all__ = ["TOP", "Run", "best", "golden_reports", "layer_reports", "run"]
+__all__ = ["Run", "golden_reports", "layer_reports", "run"]
 
 Array = npt.NDArray[np.integer]
-
-TOP = 5
 
 
 @dataclass(kw_only=True)
@@ -44,6 +44,8 @@ class Run:
         The first one.
     sample : Sample or None
         The test image that it was.
+    found : list of Found or None
+        What a detector's outputs say; ``None`` if they were not read, or it is no detector.
     """
 
     input: str
@@ -55,23 +57,11 @@ class Run:
     layers_exact: dict[int, bool] = field(default_factory=dict)
     difference: str = ""
     sample: Sample | None = None
+    found: list[Found] | None = None
 
     def top(self, count: int = TOP) -> list[int]:
         """Return the classes with the greatest values of the first output; see :func:`best`."""
         return best(self.outputs[0], count)
-
-
-def best(output: Array, count: int = TOP) -> list[int]:
-    """Return the classes with the greatest values of an output, best first.
-
-    What ARG_MAX writes is the class already.
-    """
-    values = output.ravel()
-    if values.size == 1 and values.dtype in (np.int32, np.int64):
-        return [int(values[0])]
-    wide = np.float64 if values.dtype == np.float32 else np.int64
-    values = values.astype(wide)
-    return [int(i) for i in np.argsort(-values, kind="stable")[:count]]
 
 
 def run(

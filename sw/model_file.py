@@ -51,7 +51,8 @@ class Model:
             return self.compiled
         return compile_network(
             self.graph, self.board.config, board=self.board.name,
-            flash_address=self.board.flash.program_base, **self.options,
+            flash_address=self.board.flash.program_base, flash_size=self.board.flash.size,
+            **self.options,
         )
 
 

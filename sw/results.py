@@ -8,6 +8,7 @@ from typing import Any
 from sw import host_report
 from sw.inference import Run
 from sw.networks import samples
+from sw.outputs.detections import Found
 
 __all__ = ["describe", "result_json", "summary"]
 
@@ -21,10 +22,12 @@ def result_json(result: Run) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "input": result.input,
         "output": flat[0] if len(flat) == 1 else flat,
-        "top": result.top() if flat else [],
+        "top": result.top() if flat and result.found is None else [],
         "cycles": result.cycles,
         "exact": result.exact,
     }
+    if result.found is not None:
+        entry["found"] = [found.json() for found in result.found]
     if result.sample is not None:
         entry["truth"] = result.sample.truth
     if result.difference:
@@ -33,14 +36,29 @@ def result_json(result: Run) -> dict[str, Any]:
 
 
 def describe(
-    result: Run, labels: Sequence[str], clock_mhz: float, *, host: bool = False
+    result: Run, labels: Sequence[str], clock_mhz: float, *, host: bool = False,
+    size: tuple[int, int] = (1, 1),
 ) -> list[str]:
-    """Return the lines that are printed for a result; with what the host took if it computes."""
+    """Return the lines that are printed for a result.
+
+    Parameters
+    ----------
+    result : Run
+    labels : sequence of str
+        Names of the classes, as far as they are known.
+    clock_mhz : float
+    host : bool
+        The host computes, too: its time is told.
+    size : (height, width)
+        Pixels of a detector's picture.
+    """
     if result.sample is not None and result.outputs:
         exact = {True: "exact", False: "NOT EXACT", None: ""}[result.exact]
         return [f"{samples.verdict(result.sample, result.top(1)[0])} {exact}".rstrip()]
     lines = [result.input]
-    if result.outputs:
+    if result.found is not None:
+        lines += _objects(result.found, size)
+    elif result.outputs:
         values = result.outputs[0].ravel()
         for rank, number in enumerate(result.top()):
             label = f"  {labels[number]}" if 0 <= number < len(labels) else ""
@@ -64,6 +82,19 @@ def describe(
     if result.exact is not None:
         lines.append(f"  exact    {'yes' if result.exact else 'NO'}")
     return lines
+
+
+def _objects(found: Sequence[Found], size: tuple[int, int]) -> list[str]:
+    """Return a line for each object that was found, in pixels of the network's picture."""
+    if not found:
+        return ["  found    nothing"]
+    height, width = size
+    return [
+        f"  {'' if rank else 'found':8} {one.score:7.1%}  x {one.left * width:.4g} to "
+        f"{(one.left + one.width) * width:.4g}, y {one.top * height:.4g} to "
+        f"{(one.top + one.height) * height:.4g}  {one.label}"
+        for rank, one in enumerate(found)
+    ]
 
 
 def summary(results: Sequence[Run]) -> list[str]:

@@ -29,6 +29,12 @@ from sw.model_file import open_model
 from sw.networks import samples
 from sw.networks.labels import labels_of
 from sw.networks.samples import Sample
+from sw.outputs.detections import (
+    THRESHOLD,
+    THRESHOLD_HELP,
+    check_threshold,
+    detector_of,
+)
 from sw.results import describe, result_json, summary
 
 __all__ = ["main"]
@@ -148,6 +154,8 @@ def _parser() -> tool.Parser:
         "--labels", metavar="FILE",
         help="names of the classes, one a line (default: those in the network's file)",
     )
+    parser.add_argument("--threshold", metavar="T", type=float, default=THRESHOLD,
+                        help=THRESHOLD_HELP)
     parser.add_argument(
         "--labelled", metavar="FOLDER",
         help="measure the accuracy on the pictures in FOLDER/CLASS/, CLASS being a label or a "
@@ -239,6 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     files.check_outputs([options.json, options.wave],
                         [options.model, *options.inputs, *named, options.labels])
     _check_wave(options)
+    check_threshold(options.threshold)
     board = boards.get(options.board)
     clock_mhz, multipliers = board.config.core_mhz, board.config.multipliers
     model = open_model(options.model, board, options)
@@ -254,8 +263,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = model.plan() if backends.find(options.backend).runs_programs else None
     host = plan is not None and host_report.computes(plan)
 
+    detector = detector_of(graph)
+    shape = graph.tensors[graph.inputs[0]].shape
+    size = shape[1:3] if len(shape) == 4 else (1, 1)
+
     def show(result: Run) -> None:
-        for line in describe(result, labels, clock_mhz, host=host):
+        if detector is not None and result.outputs:
+            result.found = detector.found(result.outputs, labels, options.threshold)
+        for line in describe(result, labels, clock_mhz, host=host, size=size):
             output.print(printable(line))
 
     if plan is not None:

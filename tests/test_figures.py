@@ -15,13 +15,25 @@ from support.places import SHARED
 import boards
 from common import cache
 from common.errors import InputError
+from sw import importer
 from sw.explore import tables
-from sw.explore.sweep import Request
+from sw.explore.sweep import ARCHITECTURES, Request
 from sw.figures import __main__ as command
-from sw.figures import accuracy, build, documents, explorer, networks, pictures, store
+from sw.figures import (
+    accuracy,
+    build,
+    detector,
+    documents,
+    explorer,
+    networks,
+    pictures,
+    store,
+)
 from sw.figures.claims import CLAIMS
 from sw.figures.store import ROOT, lookup
 from sw.networks import published, shipped
+from sw.networks.scenes import f1
+from sw.quantize.detectors import golden_found
 
 FIGURES = store.read()
 PUBLIC = [name for name in networks.CASES if name not in networks.SHIPPED]
@@ -45,6 +57,12 @@ def test_the_picture_of_the_page_is_right() -> None:
     assert stated["answer"] == stated["truth"] and stated["exact"] == "exact"
     speed = lookup(FIGURES, f"networks/{pictures.SHOWN_NETWORK}/compact_input")
     assert stated["board-rate"] == f"{speed['inferences_per_second']:.1f}"
+
+
+def test_the_picture_of_the_detector_is_right() -> None:
+    stated = lookup(FIGURES, "pictures")["docs/detect.png"]
+    assert sorted(stated["answer"].split(", ")) == sorted(stated["truth"].split(", "))
+    assert stated["exact"] == "exact" and stated["error-count"] == "0"
 
 
 @pytest.fixture
@@ -255,7 +273,7 @@ def test_networks(name: str, option: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "request_", [request for arch in ("v1", "v2") for request in explorer.requests(arch)],
+    "request_", [request for arch in ARCHITECTURES for request in explorer.requests(arch)],
     ids=lambda request: f"{request.arch}-{request.alpha:g}-{request.size}")
 def test_explorer(request_: Request) -> None:
     rows = lookup(FIGURES, f"explorer/{request_.arch}/rows")
@@ -270,6 +288,25 @@ def test_accuracies_are_of_the_networks_that_ship() -> None:
     for network in shipped.NETWORKS.values():
         cycles = lookup(FIGURES, f"networks/{network.name}/default/cycles")
         assert lookup(FIGURES, f"accuracy/{network.name}/cycles") == [cycles]
+
+
+def test_the_detector_is_the_one_that_ships() -> None:
+    assert FIGURES["detector"]["needs"] == detector.needs()
+    found = lookup(FIGURES, "detector")
+    assert found["f1_simulated"] == found["f1_int8"] >= 0.85
+    scenes = shipped.default_scenes(found["scenes"])
+    assert found["garments"] == sum(len(one.garments) for one in scenes)
+
+
+@pytest.mark.slow
+def test_the_detector_finds_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The golden model on all scenes, the simulated core on some."""
+    graph = importer.load(shipped.default_detector())
+    scenes = shipped.default_scenes(detector.SCENES)
+    assert f1(scenes, golden_found(graph, scenes)) == lookup(FIGURES, "detector/f1_int8")
+    monkeypatch.setattr(detector, "SCENES", 4)
+    _, found = detector.measure_detector(lambda _: None)
+    assert found["cycles"] == lookup(FIGURES, "detector/cycles")
 
 
 def test_the_networks_are_the_public_ones() -> None:

@@ -17,8 +17,8 @@ COPIES = {"index.md", "contributing.md", "changelog.md"}
 """Pages of the site that are other files of the repository."""
 
 NAVIGATION = (ROOT / "mkdocs.yml").read_text("utf-8").split("\nnav:\n")[1].split("\n\n")[0]
-STORIES = ["Separable", "First run", "Your own network", "Your own board", "How it works",
-           "Reference"]
+STORIES = ["Separable", "First run", "Your first board", "Your own network", "Your own board",
+           "How it works", "Reference"]
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 

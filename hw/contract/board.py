@@ -24,11 +24,14 @@ class Flash:
         Byte address of what the core reads; below it lies the FPGA's configuration.
     sector : int
         Bytes of the smallest erase.
+    dtr : bool
+        It can be read at double transfer rate.
     """
 
     size: int
     program_base: int
     sector: int = 4096
+    dtr: bool = True
 
     def __post_init__(self) -> None:
         if self.program_base % self.sector:
@@ -94,6 +97,11 @@ class Board:
     seed: int = 1
     programmers: tuple[tuple[str, ...], ...] = ()
     resources: Resources = field(default_factory=Resources)
+
+    def __post_init__(self) -> None:
+        if self.config.flash_dtr and not self.flash.dtr:
+            raise ValueError(f"flash_dtr of {self.name} must be False: its flash has no double "
+                             "transfer rate")
 
     def platform(self) -> Any:
         """Return a new Amaranth platform."""

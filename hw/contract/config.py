@@ -7,6 +7,7 @@ generator elaborates.  Presets live with the boards (``boards/``).
 from dataclasses import dataclass
 from typing import ClassVar
 
+from hw.contract.flash import DOUBLE_RATE, SINGLE_RATE, FlashRead
 from hw.contract.requantiser import ACC_BITS, FRACTION_BITS
 
 __all__ = ["ROWS", "TECHNOLOGIES", "CoreConfig"]
@@ -48,6 +49,8 @@ class CoreConfig:
     fraction_bits : int
         Bits of the requantiser's products below the unit, odd, 9 to 31 (exact).  With fewer than 31
         the compiler proves for each channel that every output is right.
+    flash_dtr : bool
+        The flash is read at double transfer rate, which not every part has.
     core_mhz : float
         Core clock the board asks for, in MHz.
     technology : str
@@ -64,6 +67,7 @@ class CoreConfig:
     parameter_slots: int = 64
     descriptor_slots: int = 8
     fraction_bits: int = 31
+    flash_dtr: bool = True
     core_mhz: float = 30.0
     technology: str = "ice40"
 
@@ -83,6 +87,8 @@ class CoreConfig:
         if self.technology not in TECHNOLOGIES:
             names = " or ".join(map(repr, TECHNOLOGIES))
             raise ValueError(f"technology must be {names}, not {self.technology!r}")
+        if not isinstance(self.flash_dtr, bool):
+            raise ValueError(f"flash_dtr must be True or False, not {self.flash_dtr!r}")
         if not 1 <= self.core_mhz <= 200:
             raise ValueError(f"core_mhz must be 1 to 200, not {self.core_mhz!r}")
 
@@ -95,6 +101,11 @@ class CoreConfig:
     def word_bytes(self) -> int:
         """Bytes of one word of activation memory: one int8 per column."""
         return self.columns
+
+    @property
+    def flash_read(self) -> FlashRead:
+        """Command that the flash is read with."""
+        return DOUBLE_RATE if self.flash_dtr else SINGLE_RATE
 
     @property
     def multipliers(self) -> int:

@@ -1,6 +1,7 @@
 """Latencies of the core's parts, in cycles: what the exact timing model counts by.
 
-The parts of the core are written to them, and their tests hold them.
+The parts of the core are written to them, and their tests hold them.  Those of the flash are in
+:mod:`hw.contract.flash`, by the command it is read with.
 """
 
 from hw.contract.descriptors import DESCRIPTOR_HALFWORDS, LAYOUT
@@ -32,20 +33,9 @@ DESCRIPTOR_RING = LAYOUT["ring_first"].halfword + 2
 SPARE_SLOTS = 2
 """Parameter slots kept free: a finished block's parameters are still wanted for a while."""
 
-FLASH_HALFWORD = 2
-"""Between two halfwords of an unpaused stream from the flash."""
-
-FLASH_FIRST = 24
-"""From the stream's start to its first data byte: 8 command, 6 address, 2 mode, 7 dummy."""
-
-FLASH_TRANSFER = 5
-"""From the first byte of a halfword to its being offered, with an empty buffer."""
-
-FLASH_TRAILER = 4
-"""From the transfer of a checksum until it does not count as buffered any more."""
-
-FLASH_CHECK = 6
-"""From the transfer of a checksum to its verdict."""
+HOST_ITEM = 4
+"""For which a host leaves the data of an access as it is, from its being asked for on; what a host
+port needs at most, with a write before it that is on its way to the last of four lanes."""
 
 FLASH_BUFFER = 256
 """Halfwords that the flash reader's buffer holds."""

@@ -139,6 +139,8 @@ def find_seed(data: bytes, crc: int) -> int:
 def digest(config: CoreConfig, baud: int) -> int:
     """Return what hardware and driver must agree on, in 32 bits: the seed of the replies' CRCs.
 
+    Double transfer rate is what there was before it was a choice, and says nothing.
+
     Parameters
     ----------
     config : CoreConfig
@@ -146,8 +148,9 @@ def digest(config: CoreConfig, baud: int) -> int:
     baud : int
         The board's highest rate.
     """
+    unsaid = {"technology", "flash_dtr"} if config.flash_dtr else {"technology"}
     values = [f"{field.name}={getattr(config, field.name)!r}" for field in fields(config)
-              if field.name != "technology"]
+              if field.name not in unsaid]
     text = ",".join([f"link={VERSION}", f"command={IDENTITY}", f"baud={baud}", *values])
     return zlib.crc32(text.encode())
 

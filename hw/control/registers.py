@@ -13,6 +13,10 @@ from hw.interfaces import FLASH_ADDRESS_BITS, HostBus, HostMemory
 class HostPort(wiring.Component):
     """Serves the host's accesses one at a time; memory accesses take what the core leaves.
 
+    The data of a write is taken within ``hw.contract.latency.HOST_ITEM`` cycles of the request, and
+    may be anything afterwards: one cycle, and those in which the write before it is on its way to
+    its lane, ``lanes`` − 1.
+
     Members
     -------
     bus : In(HostBus)

@@ -5,6 +5,8 @@ from statistics import median
 from typing import Any
 
 from common.tables import Table, add_names, add_text, new_table
+from hw.flow.capture import Capture
+from hw.flow.checks import Checks
 from hw.flow.placement import PlacedCell, usages
 from hw.flow.tools import BuildError
 
@@ -70,7 +72,9 @@ class Usage:
 class BuildResult:
     """Result of a build.
 
-    ``placement`` has every cell that is used; none if the design does not fit.
+    ``placement`` has every cell that is used; none if the design does not fit.  ``capture`` is
+    the flash's capture clock, if the design has one, ``timing`` what was checked besides how fast
+    the clocks may be; ``taps`` are all capture clocks, if the design has a choice.
     """
 
     board: str
@@ -81,11 +85,24 @@ class BuildResult:
     bitstream: str | None = None
     sweep: "Sweep | None" = None
     placement: tuple[PlacedCell, ...] = ()
+    capture: Capture | None = None
+    timing: Checks = field(default_factory=Checks)
+    taps: tuple[Capture, ...] = ()
 
     @property
     def fits(self) -> bool:
-        """Whether nothing is used more than is available."""
-        return all(usage.used <= usage.available for usage in self.utilization.values())
+        """Whether nothing is used more than is available, and the flash can be read."""
+        return (all(usage.used <= usage.available for usage in self.utilization.values())
+                and (self.capture is None or self.capture.fits))
+
+    @property
+    def usable(self) -> bool:
+        """Whether it fits and is fast enough."""
+        try:
+            self.check()
+        except BuildError:
+            return False
+        return True
 
     @property
     def margin(self) -> float:
@@ -100,6 +117,8 @@ class BuildResult:
                     f"the design does not fit {self.board}: {usage.used} {usage.words} "
                     f"of {usage.available}, {usage.used - usage.available} too many; build a "
                     f"smaller core (hw.contract.config.CoreConfig in boards/{self.board}.py)")
+        if self.capture is not None and not self.capture.fits:
+            raise BuildError(self.capture.complaint(self.board))
         for name, clock in self.clocks.items():
             if not clock.met:
                 raise BuildError(
@@ -107,6 +126,11 @@ class BuildResult:
                     f"{clock.target_mhz:g} MHz, {clock.target_mhz - clock.achieved_mhz:.2f} MHz "
                     f"too little{_limit(clock)}; try other seeds (--sweep 8), or a slower clock "
                     f"(core_mhz in boards/{self.board}.py)")
+        failing = self.timing.failing()
+        if failing is not None:
+            raise BuildError(
+                f"timing of {failing.what} fails: {failing.kind} lacks {-failing.slack_ns:.2f} ns "
+                f"({failing.path or 'pins'}); try other seeds (--sweep 8)")
 
     def json(self) -> dict[str, Any]:
         """Return the result as plain data."""
@@ -127,6 +151,9 @@ class BuildResult:
             "board": self.board,
             "fits": self.fits,
             "clocks": clocks,
+            **({} if self.capture is None else {"capture": self.capture.json()}),
+            "timing": self.timing.json(),
+            **({"taps": [tap.json() for tap in self.taps]} if self.taps else {}),
             "utilization": {name: {"used": usage.used, "available": usage.available}
                             for name, usage in self.utilization.items()},
             "bitstream": self.bitstream,
@@ -148,7 +175,9 @@ class BuildResult:
         for name, row in self.utilization.items():
             usage.add_row(name, f"{row.used:,}", f"{row.available:,}",
                           f"{100 * row.used / row.available:.0f}")
-        return [clocks, usage, self._parts()]
+        return [clocks, usage, self._parts(),
+                *([self.capture.table()] if self.capture is not None else []),
+                *self.timing.tables()]
 
     def _parts(self) -> Table:
         """Return what each part of the design uses; without rows if nothing is placed."""
@@ -196,6 +225,9 @@ class Sweep:
         seeds = [{
             "seed": result.seed, "fits": result.fits,
             "lc": result.utilization["LC"].used if "LC" in result.utilization else None,
+            **({} if result.capture is None else
+               {"capture": {"delay_ns": round(result.capture.delay_ns, 3),
+                            "fits": result.capture.fits}}),
             "clocks": {name: {"reported_mhz": round(clock.reported_mhz, 3),
                               "achieved_mhz": round(clock.achieved_mhz, 3),
                               "proven": clock.proven} for name, clock in result.clocks.items()},
@@ -204,18 +236,20 @@ class Sweep:
 
     def table(self, best: int) -> Table:
         """Return the table for the terminal; ``best`` is the seed that is kept."""
-        table = new_table(("seed", "clock"), ("reported MHz", "achieved MHz", "LC"))
+        table = new_table(("seed", "clock"),
+                          ("reported MHz", "achieved MHz", "capture ns", "LC"))
         add_names(table, "")
         for result in self.results:
             cells = f"{result.utilization['LC'].used:,}" if "LC" in result.utilization else ""
+            late = "" if result.capture is None else f"{result.capture.delay_ns:.2f}"
+            state = "kept" if result.seed == best else "" if result.usable else "not usable"
             for name, clock in result.clocks.items():
                 table.add_row(str(result.seed), name, f"{clock.reported_mhz:.2f}",
-                              f"{clock.achieved_mhz:.2f}", cells,
-                              "kept" if result.seed == best else "")
+                              f"{clock.achieved_mhz:.2f}", late, cells, state)
         for name, mhz in self.spread().items():
             table.add_section()
             for word in ("min", "median", "max"):
-                table.add_row(word, name, "", f"{mhz[word]:.2f}", "", "")
+                table.add_row(word, name, "", f"{mhz[word]:.2f}", "", "", "")
         return table
 
 

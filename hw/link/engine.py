@@ -37,7 +37,9 @@ class LinkEngine(wiring.Component):
     sending, begin, go, outgoing, rate : Out
         As :class:`hw.link.uart.SerialLine` has them.
     bus, raw, busy
-        As in :class:`HostLink`.
+        As in :class:`HostLink`.  Items are shifted through: that of a write is in
+        ``bus.request.payload.data`` for ``hw.contract.latency.HOST_ITEM`` cycles, since no bit
+        comes earlier behind a byte (at ``uart.LOWEST`` cycles a bit, with unequal edges).
     """
 
     def __init__(self, config: CoreConfig, *, seed: int):
@@ -302,6 +304,8 @@ class HostLink(wiring.Component):
     config : CoreConfig
     baud : int
         The highest rate.
+    seed : int, optional
+        Of the replies' checksums; without, the configuration's digest.
 
     Members
     -------
@@ -315,16 +319,16 @@ class HostLink(wiring.Component):
         The core is at work.
     """
 
-    def __init__(self, config: CoreConfig, *, baud: int):
+    def __init__(self, config: CoreConfig, *, baud: int, seed: int | None = None):
         self.config = config
         self.baud = baud
+        self.seed = digest(config, baud) if seed is None else seed
         super().__init__({"samples": In(2, init=3), "levels": Out(2, init=3), **DEVICE})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.line = line = SerialLine(clock_mhz=self.config.core_mhz, baud=self.baud)
-        m.submodules.engine = engine = LinkEngine(
-            self.config, seed=digest(self.config, self.baud))
+        m.submodules.engine = engine = LinkEngine(self.config, seed=self.seed)
         m.d.comb += [
             line.samples.eq(self.samples),
             self.levels.eq(line.levels),

@@ -45,7 +45,8 @@ def harness(bench: Bench):
     bench.assume(host.settled | ~host.request)
     bench.assume(~bench.past(host.grant) | ~host.request)
 
-    read, read_address = bench.past(inputs["read"]), bench.past(inputs["read_address"])
+    read = bench.past(inputs["read"])
+    read_address = bench.past(inputs["read_address"])
     result = bench.show("result_grant", arbiter.result.grant)
     push = bench.show("push", arbiter.push)
     host_grant = bench.show("host_grant", host.grant)
@@ -78,7 +79,8 @@ def _streams(bench: Bench, arbiter, busy, push, writes):
     """Claim that a halfword is on the stream when its access reaches its lane."""
     m = bench.m
     lanes, host = CoreConfig().lanes, arbiter.host
-    pushes, gives = Signal(lanes - 1), Signal(lanes - 1)
+    pushes = Signal(lanes - 1)
+    gives = Signal(lanes - 1)
     m.d.sync += [pushes.eq(pushes << 1 | push), gives.eq(gives << 1 | writes)]
     taken = Cat(push, pushes)
     due = Cat(

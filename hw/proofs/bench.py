@@ -107,7 +107,9 @@ class Bench:
 
     def fixed(self, name: str, shape=1) -> Signal:
         """Return a signal that is anything, but always the same from reset on."""
-        value, kept, first = self.free(name, shape), Signal(shape), Signal(init=1)
+        value = self.free(name, shape)
+        kept = Signal(shape)
+        first = Signal(init=1)
         self.m.d.sync += first.eq(0)
         with self.m.If(first):
             self.m.d.sync += kept.eq(value)

@@ -27,7 +27,9 @@ def harness(bench: Bench):
     ]
 
     # The reader: takes a whole word, once it was told that there is one.
-    taking, wanted, push = Signal(WORD - 1), Signal(), Signal()
+    taking = Signal(WORD - 1)
+    wanted = Signal()
+    push = Signal()
     free = ~push & ~taking[:WORD - 2].any()
     m.d.sync += [
         taking.eq(Mux(flush, 0, taking << 1 | push)),
@@ -48,7 +50,9 @@ def harness(bench: Bench):
     room = depth - WORD
     bench.assume(~write | (held < room))
     bench.assume(~(write & flush))
-    marked, latched, place = Signal(), Signal(), Signal(bits)
+    marked = Signal()
+    latched = Signal()
+    place = Signal(bits)
     ahead = Signal(range(depth + 2))
     with m.If(~marked & mark & write):
         m.d.sync += [

@@ -2,6 +2,7 @@
 
 from amaranth.hdl import Mux, Signal
 
+from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.proofs.bench import Bench
 from hw.proofs.proof import Proof
@@ -10,7 +11,7 @@ from hw.proofs.streams import claim_stream
 
 MODULE = "hw.control.registers"
 
-KEPT = 4
+KEPT = latency.HOST_ITEM
 """Cycles, from that of the request on, in which a link leaves ``data`` as it is; the other side
 is proven of the link."""
 
@@ -21,13 +22,20 @@ def harness(bench: Bench, *, kept: int = KEPT):
     config = CoreConfig()
     port = bench.block("port", MODULE, lambda source: source.HostPort(config))
     new, write, register = (bench.free(n) for n in ("new", "write", "register"))
-    fresh, address = bench.free("item", 16), bench.free("address", 16)
-    noise, read = bench.free("noise", 16), bench.free("read_halfword", 16)
-    grant, read_valid = bench.free("grant"), bench.free("read_valid")
+    fresh = bench.free("item", 16)
+    address = bench.free("address", 16)
+    noise = bench.free("noise", 16)
+    read = bench.free("read_halfword", 16)
+    grant = bench.free("grant")
+    read_valid = bench.free("read_valid")
 
     # The link: an item, then others before it was taken.
-    valid, age, item = Signal(), Signal(4), Signal(16)
-    its_write, its_register, its_address = Signal(), Signal(), Signal(16)
+    valid = Signal()
+    age = Signal(4)
+    item = Signal(16)
+    its_write = Signal()
+    its_register = Signal()
+    its_address = Signal(16)
     ask = port.bus.request
     m.d.comb += [
         ask.valid.eq(valid), ask.payload.write.eq(its_write),

@@ -23,8 +23,10 @@ LISTENING = ("SEQUENCE", "FIELDS", "HEADER CHECKSUM", "RECEIVE", "ITEMS CHECKSUM
 def line(bench: Bench, engine, *, gap: int):
     """Drive the engine by any line; return the number of bits of the byte under way."""
     m = bench.m
-    bit, bit_valid = bench.free("bit"), bench.free("bit_valid")
-    byte, failed = bench.free("byte"), bench.free("failed")
+    bit = bench.free("bit")
+    bit_valid = bench.free("bit_valid")
+    byte = bench.free("byte")
+    failed = bench.free("failed")
     m.d.comb += [
         engine.bit.eq(bit), engine.bit_valid.eq(bit_valid), engine.byte.eq(byte),
         engine.failed.eq(failed), engine.bit_place.eq(bench.free("bit_place", 3)),
@@ -36,7 +38,8 @@ def line(bench: Bench, engine, *, gap: int):
     ]
     # What was asked for is answered after it was taken.
     bench.assume(~engine.bus.response.valid | ~engine.bus.request.valid)
-    bits, since = Signal(4), Signal(range(16), init=15)
+    bits = Signal(4)
+    since = Signal(range(16), init=15)
     with m.If(engine.begin | byte | failed):
         m.d.sync += bits.eq(0)
     with m.Elif(bit_valid):
@@ -63,7 +66,8 @@ def _guide(bench: Bench, engine, bits, may_come):
         for space, address, items in (
             (Space.MEMORY, 0x1234, b"\xA9\x87"), (Space.CONTROL, 0, b"\x65"))
     ]
-    which, error = bench.fixed("which"), bench.fixed("error", 8)
+    which = bench.fixed("which")
+    error = bench.fixed("error", 8)
     place = Signal(8)
     with m.If(engine.bit_valid):
         m.d.sync += place.eq(place + 1)
@@ -82,7 +86,8 @@ def kept(bench: Bench):
     ask = engine.bus.request
     # A control's data mean nothing.
     asks = bench.show("asks", ask.valid & ask.payload.write & ~engine.header[13])
-    age, item = Signal(4), Signal(16)
+    age = Signal(4)
+    item = Signal(16)
     with m.If(~ask.valid):
         m.d.sync += age.eq(0)
     with m.Elif(age != 15):
@@ -134,7 +139,8 @@ def whole(bench: Bench):
     in_checksum = engine.state("HEADER CHECKSUM", "ITEMS CHECKSUM")
 
     # The specification: a CRC by its definition, against which the one that comes is compared.
-    crc, good = Signal(32, init=ONES), Signal(init=1)
+    crc = Signal(32, init=ONES)
+    good = Signal(init=1)
     with m.If(engine.state("HUNT", "CHECK")):
         m.d.sync += [crc.eq(ONES), good.eq(1)]
     with m.Elif(received & in_checksum):
@@ -149,8 +155,10 @@ def whole(bench: Bench):
         m.d.sync += count.eq(0)
     with m.Elif(received & engine.state("SEQUENCE", "FIELDS", "HEADER CHECKSUM")):
         m.d.sync += count.eq(count + 1)
-    header_good, expected = Signal(), Signal(8)
-    number, same = Signal(8), Signal(init=1)
+    header_good = Signal()
+    expected = Signal(8)
+    number = Signal(8)
+    same = Signal(init=1)
     with m.If(engine.state("HUNT")):
         m.d.sync += [
             header_good.eq(0), same.eq(1), number.eq(engine.local("expected")),

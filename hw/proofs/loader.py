@@ -21,8 +21,10 @@ def harness(bench: Bench):
     loader = bench.block("loader", MODULE, lambda source: source.Loader(config))
     arbiter = bench.block("arbiter", Arbiter.__module__, lambda source: source.Arbiter(config))
     reader = bench.block("reader", WordReader.__module__, lambda source: source.WordReader(config))
-    empty, header = bench.free("empty"), bench.free("header", HALFWORD_BITS)
-    asks, writes = bench.free("host_request"), bench.free("host_write")
+    empty = bench.free("empty")
+    header = bench.free("header", HALFWORD_BITS)
+    asks = bench.free("host_request")
+    writes = bench.free("host_write")
     m.d.comb += [
         loader.empty.eq(empty), loader.serial_ready.eq(reader.ready_next),
         loader.header.eq(header), loader.grant.eq(arbiter.pop.grant),

@@ -31,7 +31,8 @@ def equal(bench: Bench, *, multiplier: int, shift: int, single: int):
     limit = u_limit(ACC_BITS)
     bench.assume((u <= limit) & (u >= -limit) & (low <= high))
 
-    x, y = Signal(signed(ACC_BITS + 2)), Signal(signed(ACC_BITS + 2))
+    x = Signal(signed(ACC_BITS + 2))
+    y = Signal(signed(ACC_BITS + 2))
     m.d.comb += x.eq((u * C(multiplier, 32) + (1 << 30)) >> 31)
     if not shift:
         m.d.comb += y.eq(x)

@@ -30,7 +30,8 @@ def harness(bench: Bench):
         ring.push.eq(push), ring.pop.eq(pop), ring.move.eq(move & running),
         ring.next.eq(following),
     ]
-    first, write_first = ring.local("first"), ring.local("write_first")
+    first = ring.local("first")
+    write_first = ring.local("write_first")
     bench.assume(initial <= last)
     # The memory makes one access a cycle; who pushes has looked at `full`, who pops at `empty`.
     bench.assume(~(push & pop) & (running | ~(push | pop)))
@@ -41,7 +42,9 @@ def harness(bench: Bench):
     # The specification: how many words there are, and where one marked word is.
     held = bench.show("held", count := Signal(ADDRESS_BITS + 1))
     m.d.sync += count.eq(count + push - pop)
-    marked, place, ahead = Signal(), Signal(ADDRESS_BITS), Signal(ADDRESS_BITS + 1)
+    marked = Signal()
+    place = Signal(ADDRESS_BITS)
+    ahead = Signal(ADDRESS_BITS + 1)
     with m.If(~marked & mark & push):
         m.d.sync += [marked.eq(1), place.eq(write), ahead.eq(held)]
     with m.If(marked & pop):

@@ -41,14 +41,16 @@ def harness(bench: Bench):
     # The specification: blocks that are loaded and not freed, outputs that are not written, steps
     # of the window that were made, and cycles since the last output.
     room = config.parameter_slots - SPARE_SLOTS
-    blocks, flying = Signal(8), Signal(4)
+    blocks = Signal(8)
+    flying = Signal(4)
     m.d.sync += [
         blocks.eq(blocks + unit.block_loaded - unit.block_freed),
         flying.eq(flying + output - unit.written),
     ]
     bench.assume(~unit.block_loaded | (blocks < room))
     bench.assume((~unit.written | (flying != 0)) & (~output | (flying < IN_FLIGHT)))
-    made, since = Signal(10), Signal(4, init=15)
+    made = Signal(10)
+    since = Signal(4, init=15)
     end = bench.show("window_end", unit.local("last_step"))
     with m.If(running & ~end):
         m.d.sync += made.eq(made + 1)

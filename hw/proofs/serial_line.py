@@ -34,7 +34,8 @@ def receives(bench: Bench, *, ratio: float, jitter: float):
     """
     m = bench.m
     line = bench.block("line", MODULE, _make)
-    start, byte = bench.fixed("start", range(2 * UNITS)), bench.fixed("data", 8)
+    start = bench.fixed("start", range(2 * UNITS))
+    byte = bench.fixed("data", 8)
     free = bench.free("free", 2)
     bench.assume(start < 2 * UNITS)
     length = round(2 * MHZ * 1e6 / BAUD * UNITS * ratio)
@@ -46,7 +47,9 @@ def receives(bench: Bench, *, ratio: float, jitter: float):
     levels = [Const(0, 1), *byte, Const(1, 1)]
     for half in range(2):
         now = time + half * UNITS
-        value, before, either = C(1, 1), C(1, 1), C(0, 1)
+        value = C(1, 1)
+        before = C(1, 1)
+        either = C(0, 1)
         for number, level in enumerate(levels):
             edge = begin + number * length
             value = Mux(now >= edge, level, value)
@@ -57,7 +60,9 @@ def receives(bench: Bench, *, ratio: float, jitter: float):
         m.d.comb += line.samples[half].eq(Mux(either, free[half], value))
 
     bench.show("samples", line.samples)
-    received, bits, count = Signal(8), Signal(4), Signal(2)
+    received = Signal(8)
+    bits = Signal(4)
+    count = Signal(2)
     with m.If(line.bit_valid):
         m.d.sync += [received.eq(received >> 1 | line.bit << 7), bits.eq(bits + 1)]
     with m.If(line.byte):
@@ -73,8 +78,11 @@ def frames(bench: Bench):
     """Claim, whatever comes and whoever sends, that bytes have eight bits and bits are apart."""
     m = bench.m
     line = bench.block("line", MODULE, _make)
-    samples, sending = bench.free("samples", 2), Signal()
-    ends, begins, go = bench.free("ends"), bench.free("begins"), bench.free("go")
+    samples = bench.free("samples", 2)
+    sending = Signal()
+    ends = bench.free("ends")
+    begins = bench.free("begins")
+    go = bench.free("go")
     begin = bench.show("begin", begins & ~sending)
     with m.If(begin):
         m.d.sync += sending.eq(1)
@@ -88,7 +96,9 @@ def frames(bench: Bench):
     count = line.local("count")
     # The engine ends where a byte has just ended, and waits for its first bit else.
     bench.assume(~ends | (count == 15))
-    bits, since, was_sent = Signal(4), Signal(4, init=15), Signal()
+    bits = Signal(4)
+    since = Signal(4, init=15)
+    was_sent = Signal()
     over = line.byte | line.failed
     with m.If(begin | over):
         m.d.sync += bits.eq(0)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from amaranth.lib import wiring
 
     from hw.contract.board import Board
+    from hw.flow.capture import CaptureTaps
     from hw.flow.report import BuildResult
 
 __all__ = ["Flow", "Technology", "TechnologyError"]
@@ -63,16 +64,33 @@ class Technology:
         self._lacks("multiplier")
 
     def clock_generator(
-        self, *, reference_mhz: float, output_mhz: float, pin: Any
+        self, *, reference_mhz: float, output_mhz: float, pin: Any, capture: bool = True
     ) -> Elaboratable:
-        """Return what makes the domain ``sync``, and the clock of ``capture``, from a pin.
+        """Return what makes the domain ``sync`` from a pin, and with ``capture`` that one's clock.
 
-        ``capture``, a domain of the parent's, is for the flash's input cells: ``docs/flash.md``.
+        ``capture``, a domain of the parent's, is for the flash's input cells at double transfer
+        rate, which know how late it is and which of its edges is which: ``docs/flash.md``.
         """
         self._lacks("clock generator")
 
-    def flash_cells(self, port: Any) -> wiring.Component:
-        """Return IO cells of a quad flash, with ``pins : In(FlashPins())``."""
+    def tapped_clock_generator(
+        self, *, reference_mhz: float, output_mhz: float, pin: Any
+    ) -> Elaboratable:
+        """Return the same, with a choice of delays for the clock of ``capture``.
+
+        Its attribute ``tap`` is a signal: the choice, to be made while the flash is idle.
+        """
+        self._lacks("clock generator with taps")
+
+    def capture_taps(self, clock_mhz: float) -> CaptureTaps:
+        """Return what the choice is, with the windows at a clock."""
+        self._lacks("clock generator with taps")
+
+    def flash_cells(self, port: Any, *, dtr: bool = True) -> wiring.Component:
+        """Return IO cells of a quad flash, with ``pins : In(FlashPins())``.
+
+        Without ``dtr`` there is nothing in ``pins.i[4:]``, and no domain ``capture``.
+        """
         self._lacks("flash cells")
 
     @property

@@ -42,9 +42,11 @@ long long bench_host(int request_ready, int response_valid, int response_data) {
 // -- for Python -----------------------------------------------------------------------------------
 
 // Power on: an erased flash in power-down.
-void bench_power_on(double clock_mhz) {
+void bench_power_on(double clock_mhz, double path_max, double path_min) {
     FlashOptions options;
     options.clock_mhz = clock_mhz;
+    options.path_max = path_max;
+    options.path_min = path_min;
     options.strict = false;
     flash.reset(new FlashModel(options));
     host.clear();

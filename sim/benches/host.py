@@ -20,6 +20,7 @@ from cocotb.triggers import (
 )
 
 from hw.contract.registers import Register
+from sim.board.flash_part import FlashTiming
 from sim.errors import FlashError, HangError
 
 __all__ = ["PERIOD_NS", "BenchHost", "BenchWave"]
@@ -52,11 +53,11 @@ class BenchHost:
         self.library = library = ctypes.CDLL(None)
         self.wave: BenchWave | None = None
         library.bench_flash_error.restype = ctypes.c_char_p
-        library.bench_power_on.argtypes = (ctypes.c_double,)
+        library.bench_power_on.argtypes = (ctypes.c_double,) * 3
 
     async def power_on(self, clock_mhz: float) -> None:
         """Start the clock, reset the core, and power the flash on."""
-        self.library.bench_power_on(clock_mhz)
+        self.library.bench_power_on(clock_mhz, *FlashTiming().path(clock_mhz))
         self.dut.rst.value = 1
         Clock(self.dut.clk, PERIOD_NS, unit="ns").start()
         await ClockCycles(self.dut.clk, 16)

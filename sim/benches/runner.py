@@ -25,7 +25,11 @@ TOP = "bench"
 SOURCES = (
     HERE / "bench.v",
     HERE / "board.cpp",
-    *(verilate.HERE / name for name in ("flash_model.h", "host_bus.h", "wave.h")),
+    *(
+        verilate.HERE / name
+        for name in ("flash_model.h", "flash_pads.h", "flash_faults.h", "flash_part.h",
+                     "host_bus.h", "wave.h")
+    ),
 )
 
 

@@ -19,7 +19,8 @@ module board(
     output wire [3:0] flash_o,
     output wire [3:0] flash_oe,
     output wire busy,
-    output wire layer_done
+    output wire layer_done,
+    output wire [2:0] tap
 );
     reg rst_q = 1;
     reg [1:0] rx_q = 3;
@@ -58,6 +59,7 @@ module board(
         .uart_rx(rx_q),
         .uart_tx(uart_tx),
         .busy(busy),
-        .layer_done(layer_done)
+        .layer_done(layer_done),
+        .tap(tap)
     );
 endmodule

@@ -1,4 +1,4 @@
-// Model of a W25Q128JV-DTR quad SPI flash behind the IO cells of an FPGA.
+// Model of a quad SPI flash of the W25Q kind, up to 16 MB, behind the IO cells of an FPGA.
 //
 // The same behaviour as sim/board/flash_model.py, which has the explanations and the data sheet's
 // sections; tests/sim/board/test_flash_model.py replays traces through both.  Header only, C++11:
@@ -9,6 +9,7 @@
 //     then the rising edge, then drive pins_i.
 //
 // or, for a simulation that has the pads itself, half_step() and lines() per half of a clock.
+// Pads are in flash_pads.h, numbers of the part in flash_part.h.
 //
 // A refusal is appended to `errors`; with `strict` it is also thrown as std::runtime_error.
 #ifndef SEPARABLE_SIM_FLASH_MODEL_H
@@ -22,110 +23,36 @@
 #include <string>
 #include <vector>
 
-struct FlashOptions {
-    double clock_mhz = 39.75;
-    bool dtr = true;              // a W25Q128JV-DTR
-    bool quad_enabled = false;    // the non-volatile QE bit
-    bool powered_down = true;     // as after configuration of an iCE40
-    int continuous_read = 0;      // opcode of the mode that the flash is in
-    bool strict = true;
-    // Delays, nanoseconds; names as in FlashTiming (flash_part.py).
-    double path_max = 6.1, path_min = 0.1, clqv = 6.0, clqx = 1.5, slch = 5.0;
-    double shsl_read = 10.0, shsl_write = 50.0, res1 = 3000.0, rst = 30000.0;
-    double w = 10e6, pp = 0.4e6, se = 45e6, be1 = 120e6, be2 = 150e6, ce = 40e9;
-    double busy_scale = 1.0;
-};
+#include "flash_pads.h"
 
-class FlashModel {
+class FlashModel : public FlashPads {
 public:
-    static constexpr uint32_t kSize = 1u << 24;
-
-    std::vector<std::string> errors;
     std::vector<uint8_t> array;
 
     explicit FlashModel(const FlashOptions &options = FlashOptions())
-        : array(kSize, 0xff), opt_(options), period_(1000.0 / options.clock_mhz),
+        : FlashPads(options), array(options.size, 0xff), status_(options.quad_enabled),
           asleep_(options.powered_down), continuous_(options.continuous_read) {
-        stored_[1] = options.quad_enabled ? 0x02 : 0;
-        std::memcpy(status_, stored_, sizeof status_);
-        late_ = int(std::ceil((opt_.path_max + opt_.clqv) / (period_ / 2) - 1e-9));
-        early_ = int(std::floor((opt_.path_min + opt_.clqx) / (period_ / 2) + 1e-9));
-        gap_ = opt_.shsl_read;
         begin();
     }
 
     void load(uint32_t address, const uint8_t *bytes, size_t count) {
-        if (address > kSize || count > kSize - address)
+        if (address > opt_.size || count > opt_.size - address)
             throw std::runtime_error("contents do not fit the flash");
         std::memcpy(array.data() + address, bytes, count);
-    }
-
-    // What the flash makes of the lines that an input register captures at the end of this half
-    // cycle, and which of the lines it drives.
-    struct Lines {
-        uint8_t value, mask;
-    };
-
-    Lines lines() const { return lines(now_ + 1); }
-
-    // Advance one core clock: arguments are the reader's outputs in the cycle that ends with it
-    // (SCK: bit 0 for the first half of the next one, bit 1 for the second); the result is what
-    // the input registers hold after it (bits 7:4 captured in the middle, 3:0 at the end).
-    uint8_t step(bool cs_n, unsigned sck, unsigned o, unsigned oe) {
-        const unsigned high = capture(now_);
-        const unsigned low = capture(now_ + 1);
-        half_step(cs_n, sck & 1, o, oe);
-        half_step(cs_n, sck >> 1, o, oe);
-        return uint8_t(high << 4 | low);
-    }
-
-    // Half a core clock begins, with these levels at the pads.
-    void half_step(bool cs_n, bool sck, unsigned o, unsigned oe) {
-        ++now_;
-        if (sck_ && !sck && !cs_n && !cs_n_)
-            fall(o, oe);
-        if (cs_n != cs_n_) {
-            if (cs_n)
-                deselect();
-            else
-                select();
-            cs_n_ = cs_n;
-        }
-        if (o != host_o_ || oe != host_oe_) {
-            host_o_ = o;
-            host_oe_ = oe;
-            moved_at_ = now_;
-        }
-        const bool rises = sck && !sck_;
-        sck_ = sck;
-        if (rises && !cs_n)
-            rise(o, oe);
     }
 
 private:
     enum State { kOpcode, kAddress, kMode, kDummy, kRead, kWrite, kErase, kIgnore };
     enum Source { kArray, kStatus, kIdentity, kDeviceId };
-    struct Launch {
-        int64_t time;
-        uint8_t value, lines;
-    };
+    using Command = FlashCommand;
 
-    FlashOptions opt_;
-    double period_;
-    uint8_t stored_[3] = {0, 0, 0x60}, status_[3];
-    int late_, early_;
-    Launch launches_[16] = {};
-    unsigned newest_ = 0, launched_ = 0;
-    int64_t now_ = 1, cs_high_at_ = -1000000, selected_at_ = 0, moved_at_ = 0;  // half cycles
+    FlashStatus status_;
     int64_t ready_at_ = 0;  // cycles
     bool asleep_;
     int continuous_;
     bool enabled_ = false, volatile_enabled_ = false, reset_enabled_ = false;
     const char *why_ = "";
     bool busy_ = false;  // not ready because of a program, erase or status write
-    bool cs_n_ = true, sck_ = false;
-    double gap_;
-    unsigned host_o_ = 0, host_oe_ = 0;
 
     State state_;
     Source source_;
@@ -146,90 +73,34 @@ private:
         bytes_.clear();
     }
 
-    void refuse(const std::string &text) {
-        errors.push_back("cycle " + std::to_string(cycle()) + ": " + text);
-        if (opt_.strict)
-            throw std::runtime_error(errors.back());
-    }
-
     static std::string command(int opcode) {
         char text[24];
         std::snprintf(text, sizeof text, "command %02Xh", unsigned(opcode));
         return text;
     }
 
-    static bool is_read(int op) { return op == 0x03 || op == 0x0B || is_quad(op); }
-    static bool is_quad(int op) { return op == 0x6B || is_quad_io(op); }
-    static bool is_quad_io(int op) { return op == 0xEB || op == 0xED; }
-    static bool is_program(int op) { return op == 0x02 || op == 0x32; }
-    static bool is_erase(int op) { return op == 0x20 || op == 0x52 || op == 0xD8; }
-    static int status_read(int op) { return op == 0x05 ? 0 : op == 0x35 ? 1 : op == 0x15 ? 2 : -1; }
-    static int status_write(int op) { return op == 0x01 ? 0 : op == 0x31 ? 1 : op == 0x11 ? 2 : -1; }
-
-    int64_t cycle() const { return now_ >> 1; }
     bool dtr() const { return opcode_ == 0xED; }
 
-    Lines lines(int64_t at) const {
-        for (unsigned back = 0; back < launched_; ++back) {
-            const Launch &item = launch_at(back);
-            if (at - item.time >= late_)
-                return Lines{item.value, item.lines};
-            if (at - item.time > early_)  // neither the old nor the new value
-                return Lines{uint8_t(~item.value & 0xf), item.lines};
-        }
-        return Lines{0xf, 0};  // nobody drives: pulled up
-    }
-
-    const Launch &launch_at(unsigned back) const { return launches_[(newest_ - back) & 15]; }
-
-    void launch(uint8_t value, uint8_t lines) {
-        newest_ = (newest_ + 1) & 15;
-        launches_[newest_] = Launch{now_, value, lines};
-        if (launched_ < 16)
-            ++launched_;
-    }
-
-    uint8_t capture(int64_t at) {
-        const Lines seen = lines(at);
-        const unsigned value = seen.value, mask = seen.mask;
-        if ((host_oe_ & mask) && (launch_at(0).lines & host_oe_))
-            refuse("the host drives lines that the flash drives");
-        return uint8_t((value & mask) | (((host_o_ & host_oe_) | (~host_oe_ & 0xfu)) & ~mask & 0xfu));
-    }
-
-    void select() {
-        double high = double(now_ - cs_high_at_) * period_ / 2;
-        if (high < gap_ - 1e-6) {
-            char text[80];
-            std::snprintf(text, sizeof text, "/CS high for %.0f ns, must be at least %.0f ns", high,
-                          gap_);
-            refuse(text);
-        }
-        selected_at_ = now_;
+    void select() override {
         begin();
         if (continuous_ && !asleep_)
             open_read(continuous_);
     }
 
-    void deselect() {
-        cs_high_at_ = now_;
-        gap_ = opcode_ < 0 || is_read(opcode_) ? opt_.shsl_read : opt_.shsl_write;
-        if (launched_ && launch_at(0).lines)
-            launch(0xf, 0);
+    double deselect() override {
         if (state_ == kWrite || state_ == kErase)
             execute();
-        else if (state_ == kAddress && !is_read(opcode_))
+        else if (state_ == kAddress && !Command::is_read(opcode_))
             refuse(command(opcode_) + ": /CS high in the middle of the address");
+        return opcode_ < 0 || Command::is_read(opcode_) ? opt_.shsl_read : opt_.shsl_write;
     }
 
-    void rise(unsigned o, unsigned oe) {
-        if (double(now_ - selected_at_) * period_ / 2 < opt_.slch)
-            refuse("clock rises too early after /CS");
+    void rise(unsigned o, unsigned oe) override {
         if (state_ == kRead && dtr())
             send();
         if (state_ == kRead || state_ == kIgnore)
             return;
-        if (!(status_[1] & 0x02) && (oe & 8) && !(o & 8))
+        if (!status_.quad_enabled() && (oe & 8) && !(o & 8))
             refuse("IO3 is /HOLD and low: the quad-enable bit is 0");
         if (state_ == kErase) {
             state_ = kIgnore;
@@ -239,7 +110,7 @@ private:
         take(o, oe);
     }
 
-    void fall(unsigned o, unsigned oe) {
+    void fall(unsigned o, unsigned oe) override {
         if (state_ == kRead)
             send();
         else if (dtr() && (state_ == kAddress || state_ == kMode) && (left_ & 1))
@@ -249,9 +120,7 @@ private:
     // The flash takes what is on the lines.
     void take(unsigned o, unsigned oe) {
         if (state_ != kDummy) {
-            if (o != host_o_ || oe != host_oe_ || moved_at_ == now_)
-                refuse("the lines change while the flash takes them");
-            unsigned pads = (o & oe) | (~oe & 0xfu);
+            const unsigned pads = taken(o, oe);
             shift_ = (shift_ << lines_) | (pads & ((1u << lines_) - 1));
         }
         if (--left_ == 0)
@@ -267,13 +136,14 @@ private:
         out_bits_ -= lines_;
         unsigned value = (out_ >> out_bits_) & ((1u << lines_) - 1);
         if (lines_ == 1)
-            launch(uint8_t(value << 1), 0x2);
+            outputs_.launch(now_, uint8_t(value << 1), 0x2);
         else
-            launch(uint8_t(value), 0xf);
+            outputs_.launch(now_, uint8_t(value), 0xf);
     }
 
     uint8_t next_byte() {
-        const uint8_t identity[3] = {0xEF, uint8_t(opt_.dtr ? 0x70 : 0x40), 0x18};
+        const uint8_t identity[3] = {0xEF, uint8_t(opt_.dtr ? 0x70 : 0x40),
+                                     uint8_t(std::lround(std::log2(opt_.size)))};
         switch (source_) {
         case kStatus:
             if (status_index_ == 0)
@@ -282,10 +152,10 @@ private:
         case kIdentity:
             return identity[address_++ % 3];
         case kDeviceId:
-            return 0x17;
+            return uint8_t(std::lround(std::log2(opt_.size)) - 1);
         default: {
             uint8_t value = array[address_];
-            address_ = (address_ + 1) & (kSize - 1);
+            address_ = (address_ + 1) & (opt_.size - 1);
             return value;
         }
         }
@@ -297,7 +167,7 @@ private:
             decode(int(shift_ & 0xff));
             break;
         case kAddress:
-            address_ = shift_ & 0xffffff;
+            address_ = shift_ & (opt_.size - 1);
             after_address();
             break;
         case kMode:
@@ -346,25 +216,25 @@ private:
         }
         if (asleep_)
             return ignore(command(opcode) + " in power-down: only ABh is obeyed");
-        if (cycle() < ready_at_ && (status_read(opcode) < 0 || !busy_))
+        if (cycle() < ready_at_ && (Command::status_read(opcode) < 0 || !busy_))
             return ignore(command(opcode) + ": " + why_);
         bool reset_enabled = reset_enabled_;
         reset_enabled_ = opcode == 0x66;
-        if (is_read(opcode)) {
+        if (Command::is_read(opcode)) {
             open_read(opcode);
-        } else if (status_read(opcode) >= 0) {
-            status_index_ = status_read(opcode);
+        } else if (Command::status_read(opcode) >= 0) {
+            status_index_ = Command::status_read(opcode);
             answer(kStatus);
         } else if (opcode == 0x9F) {
             answer(kIdentity);
-        } else if (is_program(opcode) || is_erase(opcode)) {
+        } else if (Command::is_program(opcode) || Command::is_erase(opcode)) {
             if (!enabled_)
                 return ignore(command(opcode) + " without write enable (06h)");
-            if (opcode == 0x32 && !(status_[1] & 0x02))
+            if (opcode == 0x32 && !status_.quad_enabled())
                 return ignore("command 32h: the quad-enable bit is 0");
             state_ = kAddress;
             left_ = 24;
-        } else if (status_write(opcode) >= 0) {
+        } else if (Command::status_write(opcode) >= 0) {
             if (!enabled_ && !volatile_enabled_)
                 return ignore(command(opcode) + " without write enable (06h or 50h)");
             state_ = kWrite;
@@ -386,7 +256,7 @@ private:
             asleep_ = true;
         } else if (opcode == 0x66) {
         } else if (opcode == 0x99 && reset_enabled) {
-            std::memcpy(status_, stored_, sizeof status_);
+            status_.reset();
             enabled_ = volatile_enabled_ = false;
             continuous_ = 0;
             not_ready(opt_.rst, "tRST is not over", false);
@@ -402,27 +272,27 @@ private:
     void open_read(int opcode) {
         opcode_ = opcode;
         if (dtr() && !opt_.dtr)
-            return ignore(command(opcode) + ": the flash is not a W25Q128JV-DTR");
-        if (is_quad(opcode) && !(status_[1] & 0x02))
+            return ignore(command(opcode) + ": the flash has no double transfer rate");
+        if (Command::is_quad(opcode) && !status_.quad_enabled())
             return ignore(command(opcode) + ": the quad-enable bit is 0");
         if (opcode == 0x03 && opt_.clock_mhz > 50)
             refuse("command 03h: clock above 50 MHz");
         if (dtr() && opt_.clock_mhz > 66)
             refuse("command EDh: clock above 66 MHz");
         state_ = kAddress;
-        lines_ = is_quad_io(opcode) ? 4 : 1;
+        lines_ = Command::is_quad_io(opcode) ? 4 : 1;
         left_ = 24 / lines_;
     }
 
     void after_address() {
         shift_ = 0;
-        if (is_erase(opcode_)) {
+        if (Command::is_erase(opcode_)) {
             state_ = kErase;
-        } else if (is_program(opcode_)) {
+        } else if (Command::is_program(opcode_)) {
             lines_ = opcode_ == 0x32 ? 4 : 1;
             state_ = kWrite;
             left_ = 8 / lines_;
-        } else if (is_quad_io(opcode_)) {
+        } else if (Command::is_quad_io(opcode_)) {
             state_ = kMode;
             left_ = 2;
         } else {
@@ -431,7 +301,7 @@ private:
     }
 
     void enter_dummy() {
-        left_ = opcode_ == 0x03 ? 0 : opcode_ == 0xEB ? 4 : dtr() ? 7 : 8;
+        left_ = uint32_t(Command::dummies(opcode_));
         state_ = kDummy;
         if (left_ == 0)
             enter_read();
@@ -439,7 +309,7 @@ private:
 
     void enter_read() {
         state_ = kRead;
-        lines_ = is_quad(opcode_) ? 4 : 1;
+        lines_ = Command::is_quad(opcode_) ? 4 : 1;
     }
 
     void not_ready(double time, const char *why, bool busy) {
@@ -451,36 +321,29 @@ private:
     void execute() {
         if (state_ == kWrite && (left_ != 8 / lines_ || bytes_.empty()))
             return refuse(command(opcode_) + ": /CS high in the middle of a byte");
-        if (status_write(opcode_) >= 0)
-            return write_status(status_write(opcode_));
+        if (Command::status_write(opcode_) >= 0)
+            return write_status(Command::status_write(opcode_));
         enabled_ = false;
         double time;
-        if (is_program(opcode_)) {
+        if (Command::is_program(opcode_)) {
             size_t skip = bytes_.size() > 256 ? bytes_.size() - 256 : 0;
             for (size_t index = skip; index < bytes_.size(); ++index)
                 array[(address_ & ~0xffu) + ((address_ + index) & 0xff)] &= bytes_[index];
             time = opt_.pp;
-        } else if (is_erase(opcode_)) {
-            uint32_t size = opcode_ == 0x20 ? 1u << 12 : opcode_ == 0x52 ? 1u << 15 : 1u << 16;
+        } else if (Command::is_erase(opcode_)) {
+            const uint32_t size = Command::erased(opcode_);
             std::memset(array.data() + (address_ & ~(size - 1)), 0xff, size);
             time = opcode_ == 0x20 ? opt_.se : opcode_ == 0x52 ? opt_.be1 : opt_.be2;
         } else {
-            std::memset(array.data(), 0xff, kSize);
+            std::memset(array.data(), 0xff, opt_.size);
             time = opt_.ce;
         }
         not_ready(time * opt_.busy_scale, "busy", true);
     }
 
     void write_status(int index) {
-        static const uint8_t masks[3] = {0xFC, 0x43, 0x64};
-        bool permanent = enabled_;
-        for (size_t k = 0; k < bytes_.size() && k < (index == 0 ? 2u : 1u); ++k) {
-            uint8_t mask = masks[index + k];
-            status_[index + k] = uint8_t((status_[index + k] & ~mask) | (bytes_[k] & mask));
-            if (permanent)
-                stored_[index + k] = status_[index + k];
-        }
-        if (permanent)
+        status_.write(index, bytes_, enabled_);
+        if (enabled_)
             not_ready(opt_.w * opt_.busy_scale, "busy", true);
         enabled_ = volatile_enabled_ = false;
     }

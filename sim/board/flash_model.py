@@ -1,9 +1,10 @@
-"""Model of a W25Q128JV-DTR quad SPI flash behind the IO cells of an FPGA.
+"""Model of a quad SPI flash of the W25Q kind behind the IO cells of an FPGA.
 
 It answers what the real flash answers and refuses what the real one refuses: nothing but release
 before tRES1 is over, no quad command before the quad-enable bit is set, no double transfer rate
-(DTR) by a part that has none or above 66 MHz, nothing but status reads while it is busy.  Every
-refusal is an error with a clear text.  ``flash_model.h`` is the same model in C++ for compiled
+(DTR) by a part that has none or above 66 MHz, nothing but status reads while it is busy; outputs
+of the host before its own are off, clocks at edges of /CS, pins that move in reset.  Every refusal
+is an error with a clear text.  ``flash_model.h`` is the same model in C++ for compiled
 simulations; a test replays traces through both.
 
 Sources: data sheets of the W25Q128JV and the W25Q128JV-DTR, sections 6.1 (status registers), 7
@@ -14,13 +15,14 @@ Sources: data sheets of the W25Q128JV and the W25Q128JV-DTR, sections 6.1 (statu
 import math
 
 from sim.board import flash_part as part
-from sim.board.flash_part import DTR_READ, FlashTiming, Outputs, StatusRegisters
-from sim.errors import FlashError
+from sim.board.flash_pads import FlashPads
+from sim.board.flash_part import DTR_READ, FlashTiming, StatusRegisters
 
 __all__ = ["FlashModel"]
 
-class FlashModel:
-    """W25Q128JV, stepped once per core clock, or per half of one.
+
+class FlashModel(FlashPads):
+    """W25Q128JV or a smaller one, stepped once per core clock, or per half of one.
 
     Parameters
     ----------
@@ -29,7 +31,9 @@ class FlashModel:
     clock_mhz : float
         Core clock, which is SCK.
     dtr : bool
-        A W25Q128JV-DTR (ordering codes IM and JM) and not a W25Q128JV (IQ, JQ).
+        A W25Q...-DTR (ordering codes IM and JM) and not one without double transfer rate (IQ, JQ).
+    size : int
+        Bytes, a power of two, up to 16 MB.
     quad_enabled : bool
         The non-volatile part.QE bit.
     powered_down : bool
@@ -39,6 +43,8 @@ class FlashModel:
     strict : bool
         Raise :class:`FlashError` at a refusal; otherwise only append it to ``errors``.
     timing : FlashTiming
+    reset_cycles : int
+        In which the design behind the pads is in reset, from the first one on.
 
     Attributes
     ----------
@@ -48,86 +54,24 @@ class FlashModel:
         The memory.
     """
 
-    def __init__(self, contents=b"", *, clock_mhz=39.75, dtr=True, quad_enabled=False,
-                 powered_down=True, continuous_read=0, strict=True, timing=None):
+    def __init__(self, contents=b"", *, clock_mhz=39.75, dtr=True, size=part.SIZE,
+                 quad_enabled=False, powered_down=True, continuous_read=0, strict=True, timing=None,
+                 reset_cycles=0):
         if not 1 <= clock_mhz <= 133:
             raise ValueError(f"clock_mhz must be 1 to 133, not {clock_mhz!r}")
-        if len(contents) > part.SIZE:
-            raise ValueError(f"contents must be at most {part.SIZE} bytes, not {len(contents)!r}")
-        self.timing = timing or FlashTiming()
-        self.period = 1000.0 / clock_mhz
-        self.clock_mhz = clock_mhz
+        if len(contents) > size:
+            raise ValueError(f"contents must be at most {size} bytes, not {len(contents)!r}")
+        super().__init__(clock_mhz, timing or FlashTiming(), strict=strict,
+                         reset_cycles=reset_cycles)
         self.dtr = dtr
-        self.strict = strict
-        self.errors = []
-        self.array = bytearray(contents) + bytearray(b"\xff") * (part.SIZE - len(contents))
+        self.array = bytearray(contents) + bytearray(b"\xff") * (size - len(contents))
         self.status = StatusRegisters(quad_enabled=quad_enabled)
-        self._outputs = Outputs(self.timing, self.period)
-        self._now = 1            # half cycles
         self._asleep = powered_down
         self._ready_at = 0       # cycle from which commands other than status reads are obeyed
         self._busy_why = ""
         self._continuous = continuous_read
         self._enabled = self._volatile_enabled = self._reset_enabled = False
-        self._cs_n = 1
-        self._cs_high_at = -1_000_000   # half cycles, as are the next two
-        self._selected_at = self._moved_at = 0
-        self._gap = self.timing.shsl_read
-        self._sck = 0
-        self._host = (0, 0)      # o, oe at the pads
         self._begin()
-
-    # -- the pins -------------------------------------------------------------------------------
-
-    @property
-    def _cycle(self):
-        return self._now >> 1
-
-    def step(self, cs_n, sck, o, oe):
-        """Advance one core clock.
-
-        The arguments are the reader's outputs in the cycle that ends with this clock edge; they
-        reach the pads with it; bit 0 of ``sck`` is for the first half of the next cycle, bit 1
-        for the second.  The result is what the input registers hold after the edge: the lines in
-        the middle of the cycle (bits 7:4) and at its end (bits 3:0).
-        """
-        captured = self._capture(self._now) << 4 | self._capture(self._now + 1)
-        self.half_step(cs_n, sck & 1, o, oe)
-        self.half_step(cs_n, sck >> 1, o, oe)
-        return captured
-
-    def half_step(self, cs_n, sck, o, oe):
-        """Half a core clock begins, with these levels at the pads."""
-        self._now += 1
-        if self._sck and not sck and not (cs_n or self._cs_n):
-            self._fall(o, oe)
-        if cs_n != self._cs_n:
-            if cs_n:
-                self._deselect()
-            else:
-                self._select()
-            self._cs_n = cs_n
-        if (o, oe) != self._host:
-            self._host = (o, oe)
-            self._moved_at = self._now
-        rises = sck and not self._sck
-        self._sck = sck
-        if rises and not cs_n:
-            self._rise(o, oe)
-
-    def _capture(self, now):
-        """Value of the four lines that the input registers take when a half cycle begins."""
-        value, mask = self._outputs.seen(now)
-        o, oe = self._host
-        if oe & mask and self._outputs.driven & oe:
-            self._refuse("the host drives lines that the flash drives")
-        return (value & mask) | (((o & oe) | (~oe & 0xF)) & ~mask & 0xF)
-
-    def _refuse(self, text):
-        text = f"cycle {self._cycle}: {text}"
-        self.errors.append(text)
-        if self.strict:
-            raise FlashError(text)
 
     # -- commands -------------------------------------------------------------------------------
 
@@ -144,28 +88,19 @@ class FlashModel:
         self._out_bits = 0
 
     def _select(self):
-        high = (self._now - self._cs_high_at) * self.period / 2
-        if high < self._gap - 1e-6:
-            self._refuse(f"/CS high for {high:.0f} ns, must be at least {self._gap:.0f} ns")
-        self._selected_at = self._now
         self._begin()
         if self._continuous and not self._asleep:
             self._open_read(self._continuous)
 
     def _deselect(self):
-        self._cs_high_at = self._now
-        quick = self._opcode is None or self._opcode in part.READS
-        self._gap = self.timing.shsl_read if quick else self.timing.shsl_write
-        if self._outputs.driven:
-            self._outputs.launch(self._now, 0xF, 0)
         if self._state in ("write", "erase"):
             self._execute()
         elif self._state == "address" and self._opcode not in part.READS:
             self._refuse(f"command {self._opcode:02X}h: /CS high in the middle of the address")
+        quick = self._opcode is None or self._opcode in part.READS
+        return self.timing.shsl_read if quick else self.timing.shsl_write
 
     def _rise(self, o, oe):
-        if (self._now - self._selected_at) * self.period / 2 < self.timing.slch:
-            self._refuse("clock rises too early after /CS")
         if self._state == "read" and self._opcode == DTR_READ:
             self._send()
         if self._state in ("ignore", "read"):
@@ -188,9 +123,7 @@ class FlashModel:
     def _take(self, o, oe):
         """The flash takes what is on the lines."""
         if self._state != "dummy":
-            if (o, oe) != self._host or self._moved_at == self._now:
-                self._refuse("the lines change while the flash takes them")
-            pads = (o & oe) | (~oe & 0xF)
+            pads = self._taken(o, oe)
             self._shift = (self._shift << self._lines) | (pads & ((1 << self._lines) - 1))
         self._left -= 1
         if self._left == 0:
@@ -212,7 +145,7 @@ class FlashModel:
         if self._source is not None:
             return self._source()
         value = self.array[self._address]
-        self._address = (self._address + 1) % part.SIZE
+        self._address = (self._address + 1) % len(self.array)
         return value
 
     def _advance(self):
@@ -220,7 +153,7 @@ class FlashModel:
         if self._state == "opcode":
             self._decode(self._shift & 0xFF)
         elif self._state == "address":
-            self._address = self._shift & 0xFFFFFF
+            self._address = self._shift % len(self.array)
             self._after_address()
         elif self._state == "mode":
             self._continuous = self._opcode if (self._shift >> 4) & 0b11 == 0b10 else 0
@@ -310,7 +243,7 @@ class FlashModel:
         self._opcode = opcode
         if opcode == DTR_READ and not self.dtr:
             self._state = "ignore"
-            self._refuse(f"command {opcode:02X}h: the flash is not a W25Q128JV-DTR")
+            self._refuse(f"command {opcode:02X}h: the flash has no double transfer rate")
             return
         if quad and not self.status.quad_enabled:
             self._state = "ignore"
@@ -323,7 +256,7 @@ class FlashModel:
     def _address_then_id(self):
         """Release from power-down: if clocks follow, three dummy bytes and the device ID."""
         self._state, self._left, self._lines = "dummy", 24, 1
-        self._source = lambda: 0x17
+        self._source = lambda: len(self.array).bit_length() - 2
 
     def _after_address(self):
         self._shift = 0
@@ -352,7 +285,8 @@ class FlashModel:
         self._state, self._left, self._lines = "read", 0, 1
 
     def _identity_byte(self):
-        value = (part.DTR_JEDEC_ID if self.dtr else part.JEDEC_ID)[self._address % 3]
+        maker, kind = part.DTR_JEDEC_ID if self.dtr else part.JEDEC_ID
+        value = (maker, kind, len(self.array).bit_length() - 1)[self._address % 3]
         self._address += 1
         return value
 
@@ -385,7 +319,7 @@ class FlashModel:
             self.array[base:base + size] = b"\xff" * size
             self._busy(getattr(self.timing, name))
         else:
-            self.array[:] = b"\xff" * part.SIZE
+            self.array[:] = b"\xff" * len(self.array)
             self._busy(self.timing.ce)
 
     def _write_status(self, index):

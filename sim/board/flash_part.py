@@ -3,6 +3,15 @@
 import math
 from dataclasses import dataclass
 
+from hw.technology.ice40.capture import (
+    NOMINAL,
+    SAME_CLOCK,
+    TCLQV_NS,
+    TCLQX_NS,
+    CaptureClock,
+    paths,
+)
+
 __all__ = [
     "BUSY",
     "DTR_JEDEC_ID",
@@ -22,8 +31,8 @@ __all__ = [
 ]
 
 SIZE = 1 << 24
-JEDEC_ID = (0xEF, 0x40, 0x18)
-DTR_JEDEC_ID = (0xEF, 0x70, 0x18)
+JEDEC_ID = (0xEF, 0x40)     # behind them is the size's logarithm
+DTR_JEDEC_ID = (0xEF, 0x70)
 BUSY, WEL, QE = 0x01, 0x02, 0x02  # SR1, SR1, SR2
 
 # Opcode: (address lines, transfers of mode bits, dummy clocks, data lines, needs QE).
@@ -44,18 +53,20 @@ WRITE_MASKS = (0xFC, 0x43, 0x64)
 
 @dataclass(frozen=True, kw_only=True)
 class FlashTiming:
-    """Delays of the flash and of the path to it, nanoseconds.
+    """Delays of the flash and of the way to it, nanoseconds.
 
-    ``path_max`` and ``path_min`` are clock to pad, traces, and pad to input register, less what
-    the input registers' clock is behind the output registers', slow and fast corner; the defaults
-    are those of the iCE40 UltraPlus (``docs/flash.md``).
+    The way is that of the iCE40 UltraPlus and of the capture clock of a routed design
+    (:mod:`hw.technology.ice40.capture`): in one corner, or the worst of all.
     """
 
-    path_max: float = 6.1
-    path_min: float = 0.1
-    clqv: float = 6.0        # tCLQV: clock edge to output valid
-    clqx: float = 1.5        # tCLQX: output hold
+    capture: CaptureClock | None = None  # of a board: what its rate of transfer needs
+    corner: str | None = None
+    longer: float = 0.0      # what the way is longer than it should be
+    clqv: float = TCLQV_NS   # tCLQV: clock edge to output valid
+    clqx: float = TCLQX_NS   # tCLQX: output hold
     slch: float = 5.0        # tSLCH: /CS low to clock high
+    shch: float = 3.0        # tSHCH: /CS high to clock high
+    shqz: float = 7.0        # tSHQZ: /CS high to outputs off
     shsl_read: float = 10.0  # tSHSL1: /CS high after a read
     shsl_write: float = 50.0  # tSHSL2: /CS high after anything else
     res1: float = 3_000.0    # tRES1: release from power-down
@@ -68,6 +79,21 @@ class FlashTiming:
     be2: float = 150e6       # tBE2: block erase, 64 KB
     ce: float = 40e9         # tCE: chip erase
     busy_scale: float = 1.0  # factor on program, erase and status write times
+
+    def path(self, clock_mhz, *, dtr=True):
+        """Return what a nibble takes besides tCLQV and tCLQX, at most and at least.
+
+        That is clock to pad, traces, and pad to input register, less what the input registers'
+        clock is behind the output registers'; and what half a period of the PLL may lack.
+        """
+        clock = self.capture or (NOMINAL if dtr else SAME_CLOCK)
+        path_max, path_min = paths(clock_mhz, clock, self.corner)
+        return path_max + self.longer, path_min + self.longer
+
+    def model_path(self, clock_mhz, *, dtr=True):
+        """Return the same for the C++ model, whose flash has the data sheet's tCLQV and tCLQX."""
+        path_max, path_min = self.path(clock_mhz, dtr=dtr)
+        return path_max + self.clqv - TCLQV_NS, path_min + self.clqx - TCLQX_NS
 
 
 class Outputs:
@@ -84,8 +110,9 @@ class Outputs:
         # An output that changes at a clock edge may be captured this many half cycles later (at
         # the earliest), and the one before it this many half cycles later (at the latest).
         half = period / 2
-        self._late = math.ceil((timing.path_max + timing.clqv) / half - 1e-9)
-        self._early = math.floor((timing.path_min + timing.clqx) / half + 1e-9)
+        path_max, path_min = timing.path(1000 / period)
+        self._late = math.ceil((path_max + timing.clqv) / half - 1e-9)
+        self._early = math.floor((path_min + timing.clqx) / half + 1e-9)
         self._launches = []      # (half cycle, value, driven lines), newest last
 
     @property

@@ -11,6 +11,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "Vtop.h"
@@ -31,6 +32,14 @@ enum Status : int { OK = 0, LAYER = 1, LIMIT = 2, FAILED = 3 };
 // Cycles that a transfer on the host's bus may take before the core counts as dead.  The bus has
 // the lowest priority on the activation memory.
 constexpr uint64_t BUS_PATIENCE = 100000;
+
+// Cycles at power-on in which the design is in reset: of the netlist's PLL (netlist.v), which locks
+// for good in cycle 1023, and of the counter behind its lock.
+#ifdef PADS
+constexpr uint64_t RESET_CYCLES = 1023 + 1024;
+#else
+constexpr uint64_t RESET_CYCLES = 16;
+#endif
 
 // What the host does when so many layers are done: writes on its bus, one every few cycles.
 struct Feed {
@@ -53,20 +62,29 @@ struct Board {
     uint64_t done = 0;
     std::deque<Feed> feeds;
     uint64_t next_feed = 0;
+    // Times on the way from the flash, at most and at least, by the design's capture clock.
+    std::vector<std::pair<double, double>> taps;
+    unsigned tap = 0;
 #ifdef WAVE
     // Cycles of the file are counted from here.
     uint64_t origin = 0;
     Wave wave;
 #endif
 
-    static FlashOptions options(double clock_mhz) {
+    static FlashOptions options(double clock_mhz, double path_max, double path_min, bool dtr,
+                                uint32_t size) {
         FlashOptions options;
+        options.dtr = dtr;
+        options.size = size;
         options.clock_mhz = clock_mhz;
+        options.path_max = path_max;
+        options.path_min = path_min;
+        options.reset_cycles = RESET_CYCLES;
         options.strict = false;  // refusals are looked for between calls, not thrown through C
         return options;
     }
 
-    Board(uint64_t seed, double clock_mhz) : flash(options(clock_mhz)) {
+    Board(uint64_t seed, const FlashOptions& options) : flash(options) {
         // Before the model is made: this decides what registers without a reset hold.
         context.randReset(2);
         context.randSeed(static_cast<int>(seed & 0x7fffffff) + 1);
@@ -76,6 +94,7 @@ struct Board {
         top = std::make_unique<Vtop>(&context, "top");
         top->clk = 0;
 #ifdef PADS
+        top->late = 0;
         top->uart_rx = 1;
         top->flash_dq = 0xf;
 #else
@@ -89,7 +108,7 @@ struct Board {
         for (unsigned m = 0; m < memories().size(); ++m)
             for (unsigned a = 0; a < DEPTH; ++a) memories()[m][a] = random() & 0xffff;
 #ifndef PADS
-        run(16);
+        run(RESET_CYCLES);
         top->rst = 0;
         run(1);
 #endif
@@ -103,24 +122,37 @@ struct Board {
     }
 
 #ifdef PADS
+    unsigned captured = 0xf;
+
     // What the flash makes of half a cycle's levels on the pads: what it drives is what the IO
     // cells' input registers capture at the next edge of the clock.
     void half_step() {
         flash.half_step(top->flash_cs_n, top->flash_sck, top->flash_dq__out, top->flash_dq__en);
-        const FlashModel::Lines lines = flash.lines();
-        top->flash_dq = (lines.value & lines.mask) | (~lines.mask & 0xf);
+        captured = flash.lines();
+    }
+
+    // An edge of the core's clock, and the same one of the capture clock, which is later: only then
+    // the flash's lines are what it says, and before that they are something else.  A design that
+    // captures with the core's clock has no other.
+    void edge(bool level) {
+        half_step();
+        top->uart_rx = uart.step(top->uart_tx);
+        top->clk = level;
+#ifdef ONE_CLOCK
+        top->flash_dq = captured;
+#else
+        top->flash_dq = ~captured & 0xf;
+#endif
+        top->eval();
+        top->flash_dq = captured;
+        top->late = level;
+        top->eval();
     }
 
     // One cycle, from the falling edge's half on.
     void step() {
-        half_step();
-        top->uart_rx = uart.step(top->uart_tx);
-        top->clk = 1;
-        top->eval();
-        half_step();
-        top->uart_rx = uart.step(top->uart_tx);
-        top->clk = 0;
-        top->eval();
+        edge(true);
+        edge(false);
         ++cycle;
     }
 #else
@@ -128,6 +160,7 @@ struct Board {
     // answer is there after it.
     void step() {
         layer = top->layer_done;
+        if (!taps.empty() && top->tap != tap) choose(top->tap);
         top->flash_i = flash.step(top->flash_cs_n, top->flash_sck, top->flash_o, top->flash_oe);
         host.step(top->request_ready, top->response_valid, top->response_data);
         const HostRequest& request = host.request();
@@ -152,6 +185,13 @@ struct Board {
         }
     }
 #endif
+
+    // The design has another capture clock from now on.
+    void choose(unsigned number) {
+        tap = number;
+        const auto& path = taps[number < taps.size() ? number : taps.size() - 1];
+        flash.go_by(path.first, path.second);
+    }
 
     // What a wave gets of half a cycle.
     void look(bool second) {
@@ -232,7 +272,10 @@ struct Board {
 
 extern "C" {
 
-Board* board_create(uint64_t seed, double clock_mhz) { return new Board(seed, clock_mhz); }
+Board* board_create(uint64_t seed, double clock_mhz, double path_max, double path_min, int dtr,
+                    uint32_t size) {
+    return new Board(seed, Board::options(clock_mhz, path_max, path_min, dtr, size));
+}
 void board_destroy(Board* board) { delete board; }
 
 // The first error since the last call, or an empty string.
@@ -246,13 +289,15 @@ const char* board_error(Board* board) {
 }
 
 int board_flash_write(Board* board, uint32_t offset, const uint8_t* data, uint32_t count) {
-    if (offset > FlashModel::kSize || count > FlashModel::kSize - offset) return FAILED;
+    const size_t size = board->flash.array.size();
+    if (offset > size || count > size - offset) return FAILED;
     board->flash.load(offset, data, count);
     return OK;
 }
 
 int board_flash_read(Board* board, uint32_t offset, uint8_t* data, uint32_t count) {
-    if (offset > FlashModel::kSize || count > FlashModel::kSize - offset) return FAILED;
+    const size_t size = board->flash.array.size();
+    if (offset > size || count > size - offset) return FAILED;
     std::memcpy(data, board->flash.array.data() + offset, count);
     return OK;
 }
@@ -260,6 +305,18 @@ int board_flash_read(Board* board, uint32_t offset, uint8_t* data, uint32_t coun
 int board_transfer(Board* board, int write, int reg, uint32_t address, uint16_t* data,
                    uint32_t count) {
     return board->transfer(write, reg, address, data, count);
+}
+
+// From now on the flash's lines have faults.
+void board_flash_faults(Board* board, double flip, uint32_t high, uint32_t low, uint32_t late,
+                        uint64_t seed) {
+    board->flash.have(FlashFaults{flip, uint8_t(high), uint8_t(low), uint8_t(late), seed});
+}
+
+// The design chooses between capture clocks; arguments as for board_create, one for each.
+void board_taps(Board* board, uint32_t count, const double* path_max, const double* path_min) {
+    for (uint32_t i = 0; i < count; ++i) board->taps.push_back({path_max[i], path_min[i]});
+    board->choose(0);
 }
 
 // Half cycles per bit, at the host's end, from now on.

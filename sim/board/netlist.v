@@ -1,8 +1,10 @@
-// A whole iCE40, as it was synthesised, on its board: the pads, and what the board and the chip add
-// to the netlist.  CLOCK_PIN is the name of the pad that the PLL gets its reference from.
+// A whole iCE40, as it was routed, on its board: the pads, and what the board and the chip add to
+// the netlist (routed.py).  CLOCK_PIN is the name of the pad that the PLL gets its reference from.
 module netlist(
     // The PLL's output: the reference itself is not simulated.
     input wire clk,
+    // Its second one, as late as the capture clock is in the end.
+    input wire late,
     input wire uart_rx,
     output wire uart_tx,
     output wire flash_cs_n,
@@ -22,6 +24,7 @@ module netlist(
 
     top top(
         .`CLOCK_PIN(clk),
+        .late(late),
         .uart_0__rx__io(rx),
         .uart_0__tx__io(uart_tx),
         .spi_flash_4x_0__cs__io(flash_cs_n),
@@ -32,24 +35,54 @@ module netlist(
 endmodule
 
 // The PLL gives its clock all the time, and says that it is locked twice: the first time it errs.
-module NetlistPll #(
-    parameter DIVF = 0, DIVQ = 0, DIVR = 0, FILTER_RANGE = 0,
-    parameter FEEDBACK_PATH = "", PLLOUT_SELECT = ""
-) (
-    input wire PACKAGEPIN,
-    input wire BYPASS,
-    input wire RESETB,
-    output wire PLLOUTGLOBAL, PLLOUTCORE,
-    output wire LOCK
+module NetlistPll (
+    input wire REFERENCECLK, LATE, BYPASS, RESETB,
+    output wire PLLOUT_A, LOCK
 );
     reg [9:0] age = 0;
 
-    assign PLLOUTGLOBAL = PACKAGEPIN;
-    assign PLLOUTCORE = PACKAGEPIN;
+    assign PLLOUT_A = LATE;
     assign LOCK = RESETB && !BYPASS && (age >= 300 && age < 700 || age == 1023);
 
-    always @(posedge PACKAGEPIN)
+    always @(posedge REFERENCECLK)
         if (age != 1023) age <= age + 1;
+endmodule
+
+module NetlistBuffer (
+    input wire USER_SIGNAL_TO_GLOBAL_BUFFER,
+    output wire GLOBAL_BUFFER_OUTPUT
+);
+    assign GLOBAL_BUFFER_OUTPUT = USER_SIGNAL_TO_GLOBAL_BUFFER;
+endmodule
+
+// A logic cell: LUT, carry and flip-flop, any of them unused.
+module NetlistCell #(
+    parameter [15:0] LUT_INIT = 0,
+    parameter [0:0] CARRY_ENABLE = 0, CIN_CONST = 0, CIN_SET = 0,
+    parameter [0:0] DFF_ENABLE = 0, NEG_CLK = 0, ASYNC_SR = 0, SET_NORESET = 0
+) (
+    input wire I0, I1, I2, I3, CIN, CLK, CEN, SR,
+    output wire O, LO, COUT
+);
+    wire carry = CIN_CONST ? CIN_SET : CIN;
+    wire lut = LUT_INIT[{I3, I2, I1, I0}];
+    reg q = 0;
+
+    assign COUT = CARRY_ENABLE && (I1 && I2 || (I1 || I2) && carry);
+    assign LO = lut;
+    assign O = DFF_ENABLE ? q : lut;
+
+    generate
+        // A reset at the clock is for enabled cycles only.
+        if (DFF_ENABLE && !ASYNC_SR && !NEG_CLK)
+            always @(posedge CLK) if (CEN) q <= SR ? SET_NORESET : lut;
+        if (DFF_ENABLE && !ASYNC_SR && NEG_CLK)
+            always @(negedge CLK) if (CEN) q <= SR ? SET_NORESET : lut;
+        if (DFF_ENABLE && ASYNC_SR && !NEG_CLK)
+            always @(posedge CLK, posedge SR) if (SR) q <= SET_NORESET; else if (CEN) q <= lut;
+        if (DFF_ENABLE && ASYNC_SR && NEG_CLK)
+            always @(negedge CLK, posedge SR) if (SR) q <= SET_NORESET; else if (CEN) q <= lut;
+    endgenerate
 endmodule
 
 // A block RAM that reads anything from the bits that are written in the same cycle.  The vendor's

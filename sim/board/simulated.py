@@ -12,9 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from common import progress
+from common.closing import Closing
+from hw.contract.board import Flash
 from hw.contract.config import CoreConfig
 from hw.contract.registers import Register
 from sim.board import verilate
+from sim.board.flash_faults import FlashFaults
+from sim.board.flash_part import FlashTiming
 from sim.board.recorder import Recorder
 from sim.board.waves import Wave, choose, waves_for
 from sim.errors import FlashError, HangError, SimulationError
@@ -83,11 +87,13 @@ def _load(contents: bytes) -> ctypes.CDLL:
     board, u32, u64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
     data, flag = ctypes.c_void_p, ctypes.c_int
     prototypes: dict[str, tuple[Any, tuple[Any, ...]]] = {
-        "board_create": (board, (u64, ctypes.c_double)),
+        "board_create": (board, (u64, *[ctypes.c_double] * 3, flag, u32)),
         "board_destroy": (None, (board,)),
         "board_error": (ctypes.c_char_p, (board,)),
         "board_flash_write": (flag, (board, u32, data, u32)),
         "board_flash_read": (flag, (board, u32, data, u32)),
+        "board_flash_faults": (None, (board, ctypes.c_double, u32, u32, u32, u64)),
+        "board_taps": (None, (board, u32, data, data)),
         "board_transfer": (flag, (board, flag, flag, u32, data, u32)),
         "board_uart_divisor": (None, (board, ctypes.c_double)),
         "board_uart_send": (None, (board, data, u32, u64)),
@@ -109,7 +115,7 @@ def _load(contents: bytes) -> ctypes.CDLL:
     return library
 
 
-class SimulatedBoard:
+class SimulatedBoard(Closing):
     """A board with a configured FPGA, just powered on: the flash is in power-down, the memories
     hold anything.
 
@@ -125,11 +131,16 @@ class SimulatedBoard:
         to the core's bus.
     wave : Wave, optional
         To be recorded; the file appears when the board is closed.
+    timing : FlashTiming, optional
+        Corner and capture clock; without, the worst of all corners.
+    link_seed : int, optional
+        Of the link's replies, if not the configuration's.
+    taps : sequence of FlashTiming
+        Instead of ``timing``: one for each capture clock that the core chooses from.
+    flash : Flash, optional
+        Which one it is; without, one of 16 MB that the core can read.
 
-    Raises
-    ------
-    BuildError
-        If the core cannot be compiled.
+    Raises :class:`BuildError` if the core cannot be compiled.
     """
 
     _recorder: Recorder | None = None
@@ -142,35 +153,41 @@ class SimulatedBoard:
         core: Any = None,
         link_baud: int | None = None,
         wave: Wave | None = None,
+        timing: FlashTiming | None = None,
+        link_seed: int | None = None,
+        taps: Sequence[FlashTiming] = (),
+        flash: Flash | None = None,
     ) -> None:
         with progress.stage("preparing the simulated core"):
             from sim.board.top import SimTop
 
-            top = SimTop(config, core, link_baud=link_baud)
+            top = SimTop(config, core, link_baud=link_baud, link_seed=link_seed)
             waves = None if wave is None else waves_for(wave)
             files = verilate.library(
                 top, memories=config.lanes, depth=config.memory_depth, wave=waves)
-        self._power_on(config, files[verilate.LIBRARY], seed)
+        self._power_on(config, files[verilate.LIBRARY], seed, timing=timing, flash=flash)
+        if taps:
+            paths = np.array([tap.model_path(config.core_mhz) for tap in taps]).T.copy()
+            self._library.board_taps(self._board, len(taps), *(ends.ctypes.data for ends in paths))
         if wave is not None:
             names = choose(files[verilate.SIGNALS].decode().splitlines(), wave.patterns)
             self._recorder = Recorder(self._library, self._board, wave, names)
 
     def _power_on(
-        self, config: CoreConfig, library: bytes, seed: int, mhz: float | None = None
+        self, config: CoreConfig, library: bytes, seed: int, mhz: float | None = None,
+        timing: FlashTiming | None = None, flash: Flash | None = None,
     ) -> None:
         self.config = config
         self._board: int | None = None
+        self.flash_size = flash.size if flash else FLASH_SIZE
         self._library: ctypes.CDLL = _load(library)
-        self._board = self._library.board_create(seed, config.core_mhz)
+        path = (timing or FlashTiming()).model_path(config.core_mhz, dtr=config.flash_dtr)
+        self._board = self._library.board_create(
+            seed, config.core_mhz, *path, flash.dtr if flash else config.flash_dtr,
+            self.flash_size)
         self._started = 0
         # The clock that there is, which need not be exactly the one that was asked for.
         self._hertz = (mhz or config.core_mhz) * 1e6
-
-    def __enter__(self) -> SimulatedBoard:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __del__(self) -> None:
         self.close()
@@ -187,15 +204,20 @@ class SimulatedBoard:
 
     def write_flash(self, offset: int, data: bytes) -> None:
         """Replace bytes of the flash."""
-        _check_range("flash bytes", offset, len(data), FLASH_SIZE)
+        _check_range("flash bytes", offset, len(data), self.flash_size)
         self._library.board_flash_write(self._board, offset, data, len(data))
 
     def read_flash(self, offset: int, count: int) -> bytes:
         """Return bytes of the flash."""
-        _check_range("flash bytes", offset, count, FLASH_SIZE)
+        _check_range("flash bytes", offset, count, self.flash_size)
         data = ctypes.create_string_buffer(count)
         self._library.board_flash_read(self._board, offset, data, count)
         return data.raw
+
+    def flash_faults(self, faults: FlashFaults) -> None:
+        """From now on the flash's lines have faults."""
+        self._library.board_flash_faults(
+            self._board, faults.flip, faults.high, faults.low, faults.late, faults.seed)
 
     # -- the host's bus --------------------------------------------------------------------------
 

@@ -27,6 +27,8 @@ class SimTop(wiring.Component):
     link_baud : int, optional
         Highest rate of the serial line: the host is at its other end, as on a board, and not on
         the bus.
+    link_seed : int, optional
+        Of the link's replies, if not the configuration's.
 
     Members
     -------
@@ -43,13 +45,17 @@ class SimTop(wiring.Component):
         The flash reader's pins: what goes to and comes from the registers in the IO cells.
     busy, layer_done : Out(1)
         As the core gives them.
+    tap : Out(3)
+        The capture clock that the core chooses, if it has a choice.
     """
 
     def __init__(
-        self, config: CoreConfig, core: Any = None, *, link_baud: int | None = None
+        self, config: CoreConfig, core: Any = None, *, link_baud: int | None = None,
+        link_seed: int | None = None,
     ) -> None:
         self.config = config
         self.link_baud = link_baud
+        self.link_seed = link_seed
         if core is None:
             from hw.core import Core
 
@@ -74,12 +80,14 @@ class SimTop(wiring.Component):
             "flash_i": In(8),
             "busy": Out(1),
             "layer_done": Out(1),
+            "tap": Out(3),
         })
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.core = core = self._core
-        m.submodules.reader = reader = FlashReader(word=self.config.lanes)
+        m.submodules.reader = reader = FlashReader(
+            read=self.config.flash_read, word=self.config.lanes)
 
         if self.link_baud is None:
             self._connect_bus(m, core)
@@ -96,6 +104,7 @@ class SimTop(wiring.Component):
             pins.i.eq(self.flash_i),
             self.busy.eq(core.busy),
             self.layer_done.eq(core.layer_done),
+            self.tap.eq(getattr(core, "tap", 0)),
         ]
         return m
 
@@ -116,7 +125,7 @@ class SimTop(wiring.Component):
 
     def _connect_link(self, m: Module, core: Any, reader: Any, baud: int) -> None:
         """Put the link between host and bus."""
-        m.submodules.link = link = HostLink(self.config, baud=baud)
+        m.submodules.link = link = HostLink(self.config, baud=baud, seed=self.link_seed)
         wiring.connect(m, link.bus, core.host)
         wiring.connect(m, link.raw, reader.raw)
         m.d.comb += [

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from common import files
-from common.errors import InputError, SeparableError
+from common.errors import InputError
+from common.optional import require
 from sw.bench.measure import Measurement
 from sw.bench.rivals import RIVALS, VISUAL_WAKE_WORDS, rivals_of
 
@@ -89,8 +89,7 @@ def check(path: str | os.PathLike[str], names: Sequence[str]) -> None:
         raise InputError("the chart shows visual wake words: name vww_96_int8.tflite as well")
     if Path(path).suffix not in (".svg", ".png"):
         raise InputError(f"{path}: a chart is written as .svg or .png")
-    if find_spec("matplotlib") is None:
-        raise SeparableError("the chart needs matplotlib: pip install 'separable[plot]'")
+    require("matplotlib", "plot", "the chart needs")
 
 
 def _is_shown(name: str) -> bool:

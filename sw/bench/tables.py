@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 from common import files
@@ -91,11 +89,7 @@ def write_csv(path: str, results: Sequence[Measurement]) -> None:
     """
     rows = [{"network": result.model, "source": result.source, **layer}
             for result in results for layer in result.json()["layers"]]
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    files.write_text(path, text.getvalue())
+    files.write_csv(path, rows)
 
 
 def rivals_table(results: Sequence[Measurement]) -> Table:

@@ -41,6 +41,7 @@ def compile_network(
     *,
     board: str = "",
     flash_address: int = FLASH_ADDRESS,
+    flash_size: int = FLASH_BYTES,
     fallback: bool = True,
     dense_input: bool = False,
     remove_constant_channels: bool = REMOVE_CONSTANT_CHANNELS,
@@ -55,6 +56,8 @@ def compile_network(
     board : str
     flash_address : int
         Byte address of the first program.
+    flash_size : int
+        Bytes of the board's flash.
     fallback : bool
         The host runs what the device cannot.  Without, it runs only what is in front of the first
         and behind the last operator of a kind that the device knows.
@@ -83,13 +86,14 @@ def compile_network(
         network=graph, board=board, config=config, programs=tuple(programs),
         host=_host(graph, programs, rules),
     )
-    if plan.flash_end > FLASH_BYTES:
+    room = min(flash_size, FLASH_BYTES)
+    if plan.flash_end > room:
         remedy = "use a smaller width multiplier or smaller images"
-        if plan.flash_bytes <= FLASH_BYTES - FLASH_ADDRESS < plan.flash_end:
+        if plan.flash_bytes <= room - FLASH_ADDRESS < plan.flash_end:
             remedy = "put fewer networks in front of it"
         raise UnsupportedError(
-            f"{graph.name}: its programs end at byte {plan.flash_end:,} of the flash, and the core "
-            f"reads {FLASH_BYTES:,}; {remedy}"
+            f"{graph.name}: its programs end at byte {plan.flash_end:,} of the flash, and "
+            f"{'the core reads' if room == FLASH_BYTES else 'the board has'} {room:,}; {remedy}"
         )
     return plan
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.closing import Closing
 from common.errors import InputError
 from hw.contract.config import CoreConfig
 from hw.contract.registers import HOLD_NEVER, IDENTITY, Register
@@ -70,7 +71,7 @@ class _Begun:
     seconds: float
 
 
-class Device:
+class Device(Closing):
     """A core that answers.
 
     Parameters
@@ -108,12 +109,6 @@ class Device:
     def close(self) -> None:
         """Let go of the device."""
         self.transport.close()
-
-    def __enter__(self) -> Device:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def load(self, program: Program, progress: Progress | None = None) -> None:
         """Store a program in the device's flash, and make it the one that :meth:`infer` runs.
@@ -192,17 +187,27 @@ class Device:
         DeviceError
             If anything else goes wrong.
         """
-        program, transport = self._program(), self.transport
-        begun, outcome = self._begin(inputs), Outcome()
+        program = self._program()
+        begun = self._begin(inputs)
         self._quiet()
         try:
-            transport.carry_out(
-                begun.job, outcome, None if observe is None else self._observer(observe)
-            )
+            outcome = self._carried_out(begun.job, observe)
         except CorruptProgramError:
             self._doubt(program)
             raise
         return Result(**self._taken(outcome, begun))
+
+    def _carried_out(self, job: Job, observe: TensorObserver | None) -> Outcome:
+        """Carry a job out; once more if the flash was not ready for it, and could be made so."""
+        outcome = Outcome()
+        observer = None if observe is None else self._observer(observe)
+        try:
+            self.transport.carry_out(job, outcome, observer)
+        except CorruptProgramError:
+            if not self.transport.prepare_flash():
+                raise
+            self.transport.carry_out(job, outcome, observer)
+        return outcome
 
     def _taken(self, outcome: Outcome, begun: _Begun) -> dict[str, Any]:
         """Return the fields of a result: what the host makes of a job's outputs, and times."""
@@ -365,7 +370,10 @@ class Device:
             if self.transport.read_register(Register.STATUS) >> 1 & 1:
                 return
             self.transport.pause()
-        raise DeviceTimeout("the device's flash does not become ready")
+        # The reader goes on trying by itself; the driver can say why it does not succeed.
+        self.transport.prepare_flash()
+        if not self.transport.read_register(Register.STATUS) >> 1 & 1:
+            raise DeviceTimeout("the device's flash does not become ready")
 
     def _words(self, index: int, halfwords: Halfwords) -> Memory:
         """Return the words of a tensor."""

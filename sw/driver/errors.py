@@ -8,6 +8,7 @@ __all__ = [
     "DeviceBusy",
     "DeviceError",
     "DeviceLost",
+    "DeviceSilent",
     "DeviceTimeout",
 ]
 
@@ -18,6 +19,10 @@ class DeviceError(SeparableError):
 
 class CorruptProgramError(DeviceError):
     """A checksum of the program in the device's flash was wrong: there is no result."""
+
+
+class DeviceSilent(DeviceError):
+    """Nothing answers at a port that could be opened."""
 
 
 class DeviceTimeout(DeviceError):

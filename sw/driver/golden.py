@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 
+from common.closing import Closing
 from sw import golden
 from sw.driver.device import Frame, TensorObserver
 from sw.driver.results import Result, StreamResult
@@ -14,7 +14,7 @@ from sw.ir import Graph
 __all__ = ["GoldenDevice"]
 
 
-class GoldenDevice:
+class GoldenDevice(Closing):
     """Device that computes with the golden model: it needs no program and counts no cycles.
 
     Parameters
@@ -46,13 +46,5 @@ class GoldenDevice:
                 index=index, tensors=tensors, compute_seconds=ended - began, finished=ended
             )
 
-    def __enter__(self) -> GoldenDevice:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """There is nothing to let go of."""

@@ -10,10 +10,11 @@ from collections import deque
 from collections.abc import Callable
 
 from hw.contract.link import CRC_BYTES, HEADER_BYTES, SEQUENCES, Space, Status
-from sw.driver.errors import DeviceError
+from sw.driver.errors import DeviceError, DeviceSilent
 from sw.driver.line import LONGEST_ANSWER, READ_ITEMS, TRIES, DeviceRestarted, Line
 from sw.driver.packets import Operation, Packet, Reply
 from sw.driver.port import Port
+from sw.driver.ports import about_silence
 from sw.driver.rates import RATE_TRIES, Rates
 from sw.driver.window import Window
 
@@ -63,7 +64,7 @@ class Link:
         ------
         ConfigurationMismatch
             If it was built from another configuration.
-        DeviceError
+        DeviceSilent
             If there is none.
         """
         self.line.session = False
@@ -74,10 +75,7 @@ class Link:
             if self.line.barrier() is not None:
                 break
         else:
-            raise DeviceError(
-                f"{self.port.name}: no answer; is this a Separable board's port, and the bitstream "
-                "of this version on the board?"
-            )
+            raise DeviceSilent(f"{self.port.name}: no answer; {about_silence(self.port.name)}")
         self._negotiate()
 
     def clear(self) -> None:

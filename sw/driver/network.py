@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.closing import Closing
 from common.errors import SeparableError
 from sw.compiler import Plan
 from sw.driver.device import Device, Frame, TensorObserver
@@ -22,7 +23,7 @@ Array = npt.NDArray[np.integer]
 SUMS = ("upload_seconds", "compute_seconds", "link_seconds", "host_seconds", "retries")
 
 
-class NetworkDevice:
+class NetworkDevice(Closing):
     """Device that runs a network, in one program or several.
 
     Networks whose programs do not lie in each other's place can share a device: each is loaded
@@ -119,12 +120,6 @@ class NetworkDevice:
     def close(self) -> None:
         """Let go of the device."""
         self.device.close()
-
-    def __enter__(self) -> NetworkDevice:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _sum(results: Sequence[Result]) -> dict[str, Any]:

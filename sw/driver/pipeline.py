@@ -91,12 +91,15 @@ class Run:
         None until it is submitted.
     restarts : int
         How often the device has lost everything meanwhile.
+    mended : bool
+        The flash was not ready for it, and was made so.
     """
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.outcome = Outcome()
         self.restarts = 0
+        self.mended = False
         self.forget()
 
     def forget(self) -> None:
@@ -166,11 +169,14 @@ class Pipeline:
         """
         with progress.stage(f"{self.runs[0].job.program} on {self._name}"):
             while not self._attempt():
-                # Everything that was begun comes to its end, and is done again.
-                while not self.link.idle:
-                    self.link.pump()
-                self._wait(self.runs[0].job)
-                self.forget()
+                self.settle()
+
+    def settle(self) -> None:
+        """Let everything that was begun come to its end; it is to be done again."""
+        while not self.link.idle:
+            self.link.pump()
+        self._wait(self.runs[0].job)
+        self.forget()
 
     def _attempt(self) -> bool:
         """Get the outcome; return whether it is that of the run, or of the next one."""

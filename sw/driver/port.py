@@ -9,12 +9,16 @@ import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from sw.driver.errors import DeviceBusy, DeviceError, DeviceLost
+from sw.driver.errors import DeviceLost
+from sw.driver.ports import refused
 
 __all__ = ["HardwarePort", "Port"]
 
 WRITE_SECONDS = 5.0
 """Until a port that takes no bytes counts as dead."""
+
+POLL_SECONDS = 0.001
+"""Between two looks, where nothing else can be done: what the adapter waits, at best."""
 
 RECEIVE_BYTES = 1 << 16
 """Of answers that are taken at once."""
@@ -87,14 +91,7 @@ class HardwarePort:
                 name, baud, timeout=0, write_timeout=WRITE_SECONDS, exclusive=True
             )
         except (OSError, ValueError) as error:
-            if "exclusively lock" in str(error) or getattr(error, "errno", None) == 16:
-                raise DeviceBusy(
-                    f"{name}: another driver has this port; close it first"
-                ) from None
-            raise DeviceError(
-                f"{name}: cannot be opened ({getattr(error, 'strerror', None) or error}); "
-                "--backend is sim, sim:link, golden or the name of the board's serial port"
-            ) from None
+            raise refused(name, error) from None
         with contextlib.suppress(OSError, ValueError, AttributeError, NotImplementedError):
             # Not everywhere: without it, an answer may take 16 ms.
             self._port.set_low_latency_mode(True)
@@ -127,6 +124,8 @@ class HardwarePort:
     def receive(self, timeout: float) -> bytes:
         """Return what has arrived; wait for something, but at most so many seconds."""
         with self._lost():
+            if os.name == "nt":
+                return self._polled(timeout)
             place = self._port.fileno()
             if not select.select([place], [], [], max(timeout, 0))[0]:
                 return b""
@@ -134,6 +133,13 @@ class HardwarePort:
             if not data:
                 raise OSError("it was unplugged")
             return data
+
+    def _polled(self, timeout: float) -> bytes:
+        """Return what has arrived, where ports cannot be waited for together with a time."""
+        deadline = self.now() + timeout
+        while not (count := self._port.in_waiting) and (left := deadline - self.now()) > 0:
+            self.sleep(min(POLL_SECONDS, left))
+        return bytes(self._port.read(count)) if count else b""
 
     def discard(self) -> None:
         """Forget what has arrived."""

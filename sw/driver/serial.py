@@ -10,7 +10,7 @@ from hw.contract.config import CoreConfig
 from hw.contract.link import SAFE_RATE, Space, digest
 from hw.contract.registers import Register
 from sw.driver import packets
-from sw.driver.errors import DeviceError, DeviceLost, DeviceTimeout
+from sw.driver.errors import CorruptProgramError, DeviceError, DeviceLost, DeviceTimeout
 from sw.driver.line import DeviceRestarted
 from sw.driver.link import Link
 from sw.driver.packets import Operation
@@ -32,6 +32,9 @@ __all__ = ["SerialTransport"]
 FLASH_RATE = 1
 """Rate r for the flash: at the highest one a byte would be gone before the flash has taken it."""
 
+READ_BYTES = 1 << 14
+"""Of the flash, between two signs of life."""
+
 TRIES = 4
 """How often a job is begun again after the device has lost what it was told."""
 
@@ -46,6 +49,8 @@ class SerialTransport(Transport):
     config : CoreConfig
     baud : int
         The board's highest rate; which one is used is negotiated.
+    seed : int, optional
+        Of the replies' checksums, if the bitstream is another one than the core's.
 
     Raises
     ------
@@ -57,14 +62,16 @@ class SerialTransport(Transport):
         If the port cannot be opened, or no board answers.
     """
 
-    def __init__(self, port: str | Port, config: CoreConfig, *, baud: int = 12_000_000) -> None:
+    def __init__(self, port: str | Port, config: CoreConfig, *, baud: int = 12_000_000,
+                 seed: int | None = None) -> None:
         self.config = config
         self._baud = baud
         self._port: Port = HardwarePort(port, baud >> SAFE_RATE) if isinstance(port, str) else port
         self.name = self._port.name
         self._registers: dict[Register, int] = {}
         self.link = Link(
-            self._port, seed=digest(config, baud), baud=baud, explain=self._explain
+            self._port, seed=digest(config, baud) if seed is None else seed, baud=baud,
+            explain=self._explain,
         )
         try:
             with self._restarts():
@@ -187,6 +194,25 @@ class SerialTransport(Transport):
         with self._flash() as flash:
             flash.doubt(address, size)
 
+    def prepare_flash(self) -> bool:
+        with self._flash() as flash:
+            return flash.prepare()
+
+    def read_flash(self, address: int, count: int, progress: Progress | None = None) -> bytes:
+        """Return bytes of the flash."""
+        data = b""
+        with self._flash() as flash:
+            while len(data) < count:
+                data += flash.read(address + len(data), min(READ_BYTES, count - len(data)))
+                if progress is not None:
+                    progress(len(data), count)
+        return data
+
+    def write_flash(self, address: int, data: bytes, progress: Progress | None = None) -> None:
+        """Make the flash hold whole sectors from ``address`` on."""
+        with self._flash() as flash:
+            flash.rewrite(address, data, progress)
+
     @contextmanager
     def _flash(self) -> Iterator[SpiFlash]:
         """Yield the flash, at a rate that it can follow."""
@@ -194,7 +220,8 @@ class SerialTransport(Transport):
             before = self.link.rate
             if before < FLASH_RATE:
                 self.link.change_rate(FLASH_RATE)
-            yield SpiFlash(self._exchange)
+            yield SpiFlash(self._exchange, dtr=self.config.flash_dtr,
+                           builds=boards.single_rate(self.config, self._baud))
             # Not after an error: it may be the line's, and any rate will do.
             if self.link.rate != before:
                 self.link.change_rate(before)
@@ -246,6 +273,9 @@ class SerialTransport(Transport):
                         self.carry_out(run.job, run.outcome)
                 else:
                     pipeline.carry()
+            except CorruptProgramError as error:
+                if self._mended(pipeline, error):
+                    continue
             except DeviceRestarted:
                 run.restarts += 1
                 self._reconnect()
@@ -262,6 +292,23 @@ class SerialTransport(Transport):
             runs.popleft()
             run.outcome.finished = self.now()
             yield run.outcome
+
+    def _mended(self, pipeline: Pipeline, error: CorruptProgramError) -> bool:
+        """Look for the reason of a wrong checksum; return whether the run may be tried again."""
+        run = pipeline.runs[0]
+        run.outcome.error = error
+        if run.mended:
+            return False
+        try:
+            pipeline.settle()
+            run.mended = self.prepare_flash()
+        except DeviceLost:
+            raise
+        except DeviceError as reason:
+            run.outcome.error = reason
+        if run.mended:
+            run.outcome.error = None
+        return run.mended
 
     def _reconnect(self) -> None:
         """Tell the device again what it has lost, but for its memory."""

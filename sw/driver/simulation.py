@@ -10,6 +10,7 @@ import sim.board.simulated
 from common import progress
 from hw.contract.config import CoreConfig
 from hw.contract.registers import Register
+from sim.board.flash_part import FlashTiming
 from sim.board.serial_port import SimulatedSerialPort
 from sim.board.simulated import LayerEnd, SimulatedBoard
 from sim.board.waves import Wave
@@ -59,17 +60,19 @@ class SimTransport(Transport):
         fast as the bus.
     wave : Wave, optional
         To be recorded.
+    timing : FlashTiming, optional
+        Corner and capture clock; without, the worst of all corners.
     """
 
     observes_layers = True
 
     def __init__(
         self, config: CoreConfig, *, seed: int = 0, core: Any = None, pace: int = 1,
-        wave: Wave | None = None,
+        wave: Wave | None = None, timing: FlashTiming | None = None,
     ) -> None:
         self.pace = pace
         with _errors():
-            self.board = SimulatedBoard(config, seed=seed, core=core, wave=wave)
+            self.board = SimulatedBoard(config, seed=seed, core=core, wave=wave, timing=timing)
         self._ends: list[int] = []
         self._stage: progress.Stage | None = None
 

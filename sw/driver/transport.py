@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 
+from common.closing import Closing
 from hw.contract.registers import HOLD_NEVER, Register
 from sw.driver.errors import CorruptProgramError, DeviceError, DeviceLost, DeviceTimeout
 
@@ -144,7 +144,7 @@ def corrupt_program(job: Job) -> CorruptProgramError:
     )
 
 
-class Transport(ABC):
+class Transport(Closing, ABC):
     """A device: everything the driver needs of it.
 
     Addresses of memory are in halfwords (word × lanes + lane), registers those of
@@ -195,6 +195,17 @@ class Transport(ABC):
         """Make the flash say no longer that ``size`` bytes from ``address`` on are there."""
         # Here it never says so.
         return
+
+    def prepare_flash(self) -> bool:
+        """Make the flash ready for the core; return whether it was not, and is now.
+
+        Raises
+        ------
+        DeviceError
+            If there is no flash that the core can read, in a sentence that says what there is.
+        """
+        # Here only the core's own reader can.
+        return False
 
     def read_cycles(self) -> int:
         """Return what the core's counter shows."""
@@ -327,14 +338,3 @@ class Transport(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of the device."""
-
-    def __enter__(self) -> Transport:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

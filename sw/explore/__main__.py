@@ -7,28 +7,37 @@ cycles are the compiler's, which are the core's, exactly.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
 import boards
-from common import door, files, progress, terminal, tool
+from common import door, files, terminal, tool
 from common.errors import InputError
 from common.parallel import default_jobs
-from hw.contract.board import Board
 from sw.explore import plot
 from sw.explore.accuracy import SOURCES, published, top1
-from sw.explore.sweep import ARCHITECTURES, Point, Request, front, sweep
+from sw.explore.sweep import (
+    ARCHITECTURES,
+    DETECTOR_GRID,
+    DETECTORS,
+    Point,
+    Request,
+    front,
+    sweep,
+)
 from sw.explore.tables import markdown, table, write_csv
 
 __all__ = ["main"]
+
+IMAGENET = 1001
+"""Classes of ImageNet, with the background."""
 
 
 def _parser() -> tool.Parser:
     parser = tool.Parser(prog="python -m sw.explore", description=__doc__)
     parser.add_argument(
         "--arch", nargs="+", choices=sorted(ARCHITECTURES), default=["v1"],
-        help="MobileNet V1 or V2, or both (default: v1)",
+        help="MobileNet V1 or V2, or FOMO detectors over them (default: v1)",
     )
     boards.add_option(parser)
     parser.add_argument(
@@ -40,8 +49,9 @@ def _parser() -> tool.Parser:
         help="height and width of the input (default: those that were published)",
     )
     parser.add_argument(
-        "--classes", metavar="N", type=int, default=1001,
-        help="of the classifier, 1001 being ImageNet and background (default: 1001)",
+        "--classes", metavar="N", type=int,
+        help=f"that are told apart (default: {IMAGENET}, ImageNet and background; of a detector "
+        "1, to which the background comes)",
     )
     parser.add_argument(
         "--jobs", metavar="N", type=int, default=default_jobs(),
@@ -62,31 +72,21 @@ def _requests(options: Any) -> list[Request]:
     """Return the grid of every architecture that was asked for."""
     requests = []
     for arch in dict.fromkeys(options.arch):
-        grid = list(published(arch))
+        detects = arch in DETECTORS
+        grid = list(DETECTOR_GRID if detects else published(arch))
+        classes = options.classes
+        if classes is None:
+            classes = 1 if detects else IMAGENET
         alphas = options.alphas or list(dict.fromkeys(alpha for alpha, _ in grid))
         sizes = options.sizes or list(dict.fromkeys(size for _, size in grid))
         requests += [
-            Request(arch=arch, alpha=alpha, size=size, classes=options.classes)
+            Request(arch=arch, alpha=alpha, size=size, classes=classes)
             for alpha in dict.fromkeys(alphas)
             for size in dict.fromkeys(sizes)
         ]
     for request in requests:
         request.network()
     return requests
-
-
-def _run(requests: Sequence[Request], board: Board, jobs: int) -> list[Point]:
-    """Evaluate all points, with a bar that disappears when they are done."""
-    found: dict[int, Point] = {}
-    # Closed whatever comes: processes of its own end with it.
-    with (
-        closing(sweep(requests, board, jobs=jobs)) as ready,
-        progress.stage("compiling", total=len(requests), unit="networks") as stage,
-    ):
-        for number, point in ready:
-            found[number] = point
-            stage.reached(len(found))
-    return [found[number] for number in range(len(requests))]
 
 
 def _show(points: Sequence[Point], title: str, *, as_markdown: bool) -> None:
@@ -115,9 +115,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             top1(request.arch, request.alpha, request.size, request.classes)
             for request in requests
         ])
-    points = _run(requests, board, options.jobs)
+    points = sweep(requests, board, jobs=options.jobs)
     clock = f"{board.title} at {board.config.core_mhz:g} MHz"
-    _show(points, f"{clock}, {options.classes} classes", as_markdown=options.markdown)
+    told = " or ".join(f"{count:,}" for count in sorted({point.classes for point in points}))
+    words = "class" if told == "1" else "classes"
+    _show(points, f"{clock}, {told} {words}", as_markdown=options.markdown)
     if options.csv:
         write_csv(options.csv, points)
     if options.json:

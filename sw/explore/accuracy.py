@@ -75,9 +75,16 @@ def published(architecture: str) -> Iterator[tuple[float, int]]:
 
 def top1(architecture: str, alpha: float, size: int, classes: int) -> float | None:
     """Return the accuracy of the float network, or None if it was not published."""
-    return FLOAT[architecture].get((alpha, size)) if classes in IMAGENET_CLASSES else None
+    return _of(FLOAT, architecture, alpha, size, classes)
 
 
 def top1_quantized(architecture: str, alpha: float, size: int, classes: int) -> float | None:
     """Return the accuracy of the network with 8 bits, or None if it was not published."""
-    return QUANTIZED[architecture].get((alpha, size)) if classes in IMAGENET_CLASSES else None
+    return _of(QUANTIZED, architecture, alpha, size, classes)
+
+
+def _of(
+    grids: dict[str, Grid], architecture: str, alpha: float, size: int, classes: int
+) -> float | None:
+    known = grids.get(architecture, {}) if classes in IMAGENET_CLASSES else {}
+    return known.get((alpha, size))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from common import files
 from common.errors import InputError
+from common.optional import require
 from sw.explore.sweep import Point, front
 
 if TYPE_CHECKING:
@@ -45,12 +46,7 @@ def check(path: str, accuracies: Sequence[float | None]) -> None:
     """
     if Path(path).suffix not in FORMATS:
         raise InputError(f"{path}: plots are {' or '.join(FORMATS)}; use one of these extensions")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise InputError(
-            "plots need matplotlib: pip install 'separable[plot]'"
-        ) from None
+    require("matplotlib", "plot", "plots need")
     if all(accuracy is None for accuracy in accuracies):
         raise InputError(
             "nothing can be plotted: no accuracy was published for these networks; use the "

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from common.errors import InputError, UnsupportedError
-from common.parallel import parallel
+from common.parallel import largest_first
 from hw.contract.board import Board
 from hw.contract.requantiser import MULTIPLIER_BITS
 from sw.compiler import compile_graph
@@ -15,10 +16,23 @@ from sw.compiler.timing import predict
 from sw.explore.accuracy import top1, top1_quantized
 from sw.explore.graphs import random_graph
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
+from sw.networks.detectors import fomo
 
-__all__ = ["ARCHITECTURES", "Point", "Request", "evaluate", "front", "sweep"]
+__all__ = [
+    "ARCHITECTURES", "CLASSIFIERS", "DETECTORS", "DETECTOR_GRID", "Point", "Request", "evaluate",
+    "front", "sweep",
+]
 
-ARCHITECTURES = {"v1": mobilenet_v1, "v2": mobilenet_v2}
+CLASSIFIERS = {"v1": mobilenet_v1, "v2": mobilenet_v2}
+
+DETECTORS = {f"fomo-{name}": family for name, family in CLASSIFIERS.items()}
+"""By name, the networks that FOMO is made over."""
+
+DETECTOR_GRID = tuple(product((1.0, 0.35, 0.1), (224, 160, 96, 48)))
+"""(α, ρ) of detectors: what Edge Impulse offers, and 1.0."""
+
+ARCHITECTURES = (*CLASSIFIERS, *DETECTORS)
+
 MINIMUM_SIZE = 32
 """Five strides of 2 leave one pixel of it."""
 
@@ -30,12 +44,13 @@ class Request:
     Attributes
     ----------
     arch : str
-        A key of :data:`ARCHITECTURES`.
+        One of :data:`ARCHITECTURES`.
     alpha : float
         Width multiplier.
     size : int
         Height and width of the input.
     classes : int
+        Of a detector without the background.
     """
 
     arch: str
@@ -53,7 +68,9 @@ class Request:
         """
         if self.size < MINIMUM_SIZE:
             raise InputError(f"sizes must be at least {MINIMUM_SIZE}, not {self.size}")
-        return ARCHITECTURES[self.arch](self.alpha, self.size, classes=self.classes)
+        if self.arch in DETECTORS:
+            return fomo(DETECTORS[self.arch](self.alpha, self.size, classes=self.classes))
+        return CLASSIFIERS[self.arch](self.alpha, self.size, classes=self.classes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,10 +170,8 @@ def evaluate(request: Request, board: Board) -> Point:
     )
 
 
-def sweep(
-    requests: Sequence[Request], board: Board, *, jobs: int = 1
-) -> Generator[tuple[int, Point]]:
-    """Evaluate networks, the largest first.
+def sweep(requests: Sequence[Request], board: Board, *, jobs: int = 1) -> list[Point]:
+    """Evaluate networks, the largest first; return their points in order.
 
     Parameters
     ----------
@@ -164,16 +179,13 @@ def sweep(
     board : Board
     jobs : int
         Processes; with 1 everything happens in this one.
-
-    Yields
-    ------
-    (number, point)
-        Position in ``requests``, in the order in which they are ready.
     """
-    order = sorted(range(len(requests)), key=lambda i: -requests[i].network().macs)
-    tasks = [(requests[number], board) for number in order]
-    for position, point in parallel(_evaluate, tasks, jobs=jobs):
-        yield order[position], point
+    return largest_first(
+        _evaluate, [(request, board) for request in requests],
+        size=lambda task: task[0].network().macs,
+        name=lambda task: f"{task[0].arch.upper()} {task[0].alpha:g}-{task[0].size}",
+        jobs=jobs, doing="compiling", unit="networks",
+    )
 
 
 def _evaluate(task: tuple[Request, Board]) -> Point:

@@ -1,7 +1,5 @@
 """Tables of the explorer: for terminals, for documents, for spreadsheets."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -60,8 +58,4 @@ def write_csv(path: str, points: Sequence[Point]) -> None:
     """Write the points, a row each."""
     best = front(points)
     rows = [{**asdict(point), "front": point in best} for point in points]
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    files.write_text(path, text.getvalue())
+    files.write_csv(path, rows)

@@ -12,7 +12,17 @@ from typing import Any
 
 from common import door, progress, terminal, tool
 from common.errors import InputError
-from sw.figures import accuracy, build, explorer, line, networks, pictures, store, times
+from sw.figures import (
+    accuracy,
+    build,
+    detector,
+    explorer,
+    line,
+    networks,
+    pictures,
+    store,
+    times,
+)
 from sw.figures.documents import check, write_documents
 from sw.figures.store import Figures
 
@@ -26,6 +36,7 @@ MEASURES: dict[str, tuple[str, Measure]] = {
     "explorer": (explorer.HOW, explorer.measure_explorer),
     "line": (line.HOW, line.measure_line),
     "accuracy": (accuracy.HOW, accuracy.measure_accuracy),
+    "detector": (detector.HOW, detector.measure_detector),
     "times": (times.HOW, times.measure_times),
 }
 """By topic: how people measure it, and how this command does."""

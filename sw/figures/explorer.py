@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
 import boards
 from common.parallel import default_jobs
 from sw.explore.accuracy import published
-from sw.explore.sweep import ARCHITECTURES, Point, Request, evaluate, sweep
+from sw.explore.sweep import (
+    ARCHITECTURES,
+    CLASSIFIERS,
+    DETECTOR_GRID,
+    DETECTORS,
+    Point,
+    Request,
+    evaluate,
+    sweep,
+)
 from sw.figures.store import BOARD, Figures, lookup
 
 __all__ = ["CLASSES", "HOW", "measure_explorer", "points", "requests", "row"]
 
-HOW = f"python -m sw.explore --arch v1 v2 --board {BOARD}"
+HOW = f"python -m sw.explore --arch {' '.join(ARCHITECTURES)} --board {BOARD}"
 CLASSES = 1001
 
 
 def requests(arch: str) -> list[Request]:
-    """Return the published networks of an architecture."""
-    return [Request(arch=arch, alpha=alpha, size=size, classes=CLASSES)
-            for alpha, size in published(arch)]
+    """Return the published networks of an architecture, or detectors of one class."""
+    grid, classes = (DETECTOR_GRID, 1) if arch in DETECTORS else (published(arch), CLASSES)
+    return [Request(arch=arch, alpha=alpha, size=size, classes=classes) for alpha, size in grid]
 
 
 def row(request: Request) -> dict[str, Any]:
@@ -35,9 +44,9 @@ def _plain(point: Point) -> dict[str, Any]:
     return {key: value for key, value in asdict(point).items() if key != "missing"}
 
 
-def points(figures: Figures) -> list[Point]:
-    """Return the points of the table and the plot, as they were measured."""
-    return [Point(**values) for arch in ARCHITECTURES
+def points(figures: Figures, archs: Iterable[str] = CLASSIFIERS) -> list[Point]:
+    """Return the points of a table and the plot, as they were measured."""
+    return [Point(**values) for arch in archs
             for values in lookup(figures, f"explorer/{arch}/rows").values()]
 
 
@@ -48,11 +57,11 @@ def measure_explorer(say: Callable[[str], None]) -> tuple[dict[str, str], dict[s
         wanted = requests(arch)
         say(f"{len(wanted)} networks of {arch.upper()}")
         before = os.times()
-        found = dict(sweep(wanted, boards.get(BOARD), jobs=default_jobs()))
+        points = sweep(wanted, boards.get(BOARD), jobs=default_jobs())
         after = os.times()
         spent = (after.user + after.children_user) - (before.user + before.children_user)
         figures[arch] = {
             "processor_seconds": round(spent),
-            "rows": {found[n].label: _plain(found[n]) for n in range(len(wanted))},
+            "rows": {point.label: _plain(point) for point in points},
         }
     return {}, figures

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import boards
-from common.errors import InputError
+from common.optional import require
 from sw import importer
 from sw.bench import chart
 from sw.bench.measure import BenchClock, Measurement
@@ -24,7 +23,7 @@ from sw.explore import plot
 from sw.figures.build import draw_floorplan
 from sw.figures.explorer import points
 from sw.figures.line import NETWORK
-from sw.figures.screenshot import PAGE, take
+from sw.figures.screenshot import PAGE, take, take_detector
 from sw.figures.screenshot import check as check_browser
 from sw.figures.store import BOARD, ROOT, Figures, digest, file_digest, lookup
 from sw.networks.shipped import default_model
@@ -39,8 +38,7 @@ SHOWN_NETWORK = "fashion_mnist_v1_025"
 
 def check_matplotlib() -> None:
     """Raise an error if matplotlib is missing."""
-    if find_spec("matplotlib") is None:
-        raise InputError("pictures need matplotlib: pip install 'separable[plot]'")
+    require("matplotlib", "plot", "pictures need")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +100,11 @@ def _page(figures: Figures) -> list[Any]:
             lookup(figures, f"networks/{SHOWN_NETWORK}/compact_input/cycles")]
 
 
+def _detector(figures: Figures) -> list[Any]:
+    return [file_digest(PAGE), boards.get(BOARD).config.core_mhz,
+            lookup(figures, "detector/cycles"), figures["detector"]["needs"]]
+
+
 def _timeline(figures: Figures) -> list[Any]:
     return [boards.get(BOARD).config.core_mhz, lookup(figures, f"networks/{SHOWN_NETWORK}/default")]
 
@@ -131,6 +134,8 @@ PICTURES = (
     Picture(path="docs/explore.svg", shows=_explorer, make=_draw_explorer),
     Picture(path="docs/bench.svg", shows=_bench, make=_draw_bench),
     Picture(path="docs/stream.png", shows=_page, make=lambda _, path: take(path),
+            check=check_browser),
+    Picture(path="docs/detect.png", shows=_detector, make=lambda _, path: take_detector(path),
             check=check_browser),
 )
 

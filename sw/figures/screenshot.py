@@ -1,4 +1,4 @@
-"""``docs/stream.png``: the page of a real stream, on the simulated board, in a browser."""
+"""Pictures of the page of a real stream, on the simulated board, in a browser."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from common import progress
 from common.errors import InputError, SeparableError
 from common.files import write_bytes
+from common.optional import require
 from sw.figures.store import BOARD, ROOT
 
-__all__ = ["PAGE", "check", "take"]
+__all__ = ["PAGE", "check", "take", "take_detector"]
 
 PAGE = ROOT / "sw" / "stream" / "index.html"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -29,6 +29,8 @@ FIRST = 60
 """Frames before the picture: a history to look at."""
 SURE = 90.0
 """Per cent that the answer in the picture has at least."""
+SEVERAL = 3
+"""Objects that the picture of a detector has at least."""
 WIDTH, HEIGHT = 1200, 790
 SECONDS = 600.0
 STATED = ("clock", "number", "name", "labels", "board-rate", "line-rate", "exact", "error-count")
@@ -36,11 +38,11 @@ STATED = ("clock", "number", "name", "labels", "board-rate", "line-rate", "exact
 
 
 @contextmanager
-def _stream() -> Iterator[str]:
-    """Run a stream of the images that ship; yields the address of its page."""
+def _stream(*options: str) -> Iterator[str]:
+    """Run a stream of what ships; yields the address of its page."""
     process = subprocess.Popen(
         [sys.executable, "-m", "sw.stream", "--board", BOARD, "--backend", "sim:link", "--verify",
-         "--loop", "--json-lines", "--web", "127.0.0.1:0"],
+         "--loop", "--json-lines", *options, "--web", "127.0.0.1:0"],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         env={**os.environ, progress.VARIABLE: "no"})
     try:
@@ -65,8 +67,7 @@ def check() -> tuple[str, str]:
     """
     program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     driver = shutil.which("chromedriver")
-    if find_spec("selenium") is None:
-        raise InputError("the picture of the page needs selenium: pip install 'separable[test]'")
+    require("selenium", "test", "the picture of the page needs")
     if program is None or driver is None:
         raise InputError("the picture of the page needs a browser: install chromium and "
                          "chromedriver (Debian: apt-get install chromium chromium-driver)")
@@ -101,17 +102,17 @@ def _texts(browser: Any) -> dict[str, str]:
         f"return document.getElementById('{name}').innerText")) for name in STATED}
 
 
-def _answer(texts: dict[str, str]) -> tuple[str, str, float]:
-    """Return the truth, the answer and its score in per cent, as the page states them."""
+def _answers(texts: dict[str, str]) -> tuple[list[str], list[str], float]:
+    """Return the truths, the answers and the first one's score in per cent, as the page has it."""
     truth = re.search(r"\((.*)\)$", texts["name"])
     lines = texts["labels"].splitlines()
     if truth is None or len(lines) < 2:
-        return "", "-", 0.0
-    return truth[1], lines[0], float(lines[1].removesuffix(" %"))
+        return [], [], 0.0
+    return truth[1].split(", "), lines[::2], float(lines[1].removesuffix(" %"))
 
 
 def take(path: Path) -> dict[str, Any]:
-    """Take a picture of a frame that the network is right and sure about.
+    """Take a picture of a frame that the network that ships is right and sure about.
 
     Returns
     -------
@@ -125,20 +126,55 @@ def take(path: Path) -> dict[str, Any]:
     SeparableError
         If the stream fails, or no such frame comes.
     """
-    with _browser() as browser, _stream() as address:
+
+    def right(truths: list[str], answers: list[str], score: float) -> bool:
+        return truths == answers[:1] and score >= SURE
+
+    return _take(path, right)
+
+
+def take_detector(path: Path) -> dict[str, Any]:
+    """Take a picture of a scene in which the detector finds just what is there; as :func:`take`."""
+
+    def right(truths: list[str], answers: list[str], score: float) -> bool:
+        return len(truths) >= SEVERAL and sorted(truths) == sorted(answers)
+
+    return _take(path, right, "--detect")
+
+
+def _take(
+    path: Path, is_right: Callable[[list[str], list[str], float], bool], *options: str
+) -> dict[str, Any]:
+    """Take a picture of a frame for which ``is_right(truths, answers, score)``.
+
+    Returns
+    -------
+    dict
+        What the picture states.
+
+    Raises
+    ------
+    InputError
+        If there is no browser.
+    SeparableError
+        If the stream fails, or no such frame comes.
+    """
+    with _browser() as browser, _stream(*options) as address:
         browser.get(address)
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
             before = _texts(browser)
-            truth, answer, score = _answer(before)
+            truths, answers, score = _answers(before)
             number = int(before["number"].removeprefix("frame ") or 0)
-            right = answer == truth and score >= SURE and before["exact"] == "exact"
+            right = is_right(truths, answers, score) and before["exact"] == "exact"
             if number >= FIRST and right:
                 picture = browser.get_screenshot_as_png()
                 # The next frame may have come meanwhile.
                 if _texts(browser) == before:
                     write_bytes(path, picture)
                     del before["labels"]
-                    return {**before, "truth": truth, "answer": answer, "score": score}
+                    # Those of a detector come in the order of their scores.
+                    answer = answers[0] if len(truths) == 1 else ", ".join(answers)
+                    return {**before, "truth": ", ".join(truths), "answer": answer, "score": score}
             time.sleep(0.02)
     raise SeparableError(f"no frame of the stream was recognised with {SURE:g} % or more")

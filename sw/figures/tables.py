@@ -10,11 +10,12 @@ from sw.bench.mlperf import rivals_by_task
 from sw.bench.rivals import MLPERF_TASKS, RIVALS
 from sw.bench.tables import WORDS
 from sw.explore import tables as explore_tables
+from sw.explore.sweep import DETECTORS
 from sw.figures.explorer import points
 from sw.figures.operators import core_limits, core_rules, file_rules, supported
 from sw.figures.store import Figures, lookup
 from sw.figures.times import COMMANDS
-from sw.networks.shipped import NETWORKS, default_model
+from sw.networks.shipped import DETECTOR, NETWORKS, default_detector, default_model
 
 __all__ = ["TABLES"]
 
@@ -140,6 +141,36 @@ def explorer(figures: Figures) -> str:
     return explore_tables.markdown(points(figures))
 
 
+def detectors(figures: Figures) -> str:
+    """Return the table of docs/explore.md of detectors."""
+    rows = []
+    for point in points(figures, DETECTORS):
+        family = point.arch.removeprefix("fomo-").upper()
+        rows.append((
+            f"FOMO over {family}", f"{point.alpha:g}", str(point.size), f"{point.macs / 1e6:,.1f}",
+            f"{point.cycles:,}", f"{point.inferences_per_second:,.1f}",
+            _percent(point.utilization or 0),
+        ))
+    return _table(("network", "α", "ρ", "M MACs", "cycles", "frames/s", "utilisation"), *rows)
+
+
+def detector(figures: Figures) -> str:
+    """Return the table of docs/networks.md of the detector that ships."""
+    f = lookup(figures, "detector")
+    size = default_detector().stat().st_size
+    return _table(
+        ("", f"`{DETECTOR.name}.tflite`"),
+        ("network", "FOMO over V2, α = 0.35, 96 × 96, grey"),
+        ("multiply-adds", f"{DETECTOR.macs:,}"),
+        ("file", f"{size / 1024:.0f} KB"),
+        ("cycles on the iCEBreaker",
+         f"{f['cycles']:,} ({f['inferences_per_second']:.1f} frames/s)"),
+        (f"F1 of {f['garments']:,} garments in {f['scenes']} scenes, int8, golden model",
+         f"**{_percent(f['f1_int8'])}**"),
+        ("the same on the simulated core", f"{_percent(f['f1_simulated'])}"),
+    )
+
+
 def inputs(figures: Figures) -> str:
     """Return the table of docs/input.md."""
     rows = []
@@ -221,7 +252,8 @@ def times(figures: Figures) -> str:
 
 TABLES: dict[str, Callable[[Figures], str]] = {
     table.__name__: table
-    for table in (summary, benchmark, mlperf, mlperf_rivals, rivals, explorer, inputs, shipped,
+    for table in (summary, benchmark, mlperf, mlperf_rivals, rivals, explorer, detectors,
+                  detector, inputs, shipped,
                   cycles, cells, supported, core_limits, file_rules, core_rules, times)
 }
 """By the name that documents have in their markers."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from common import progress
 from common.errors import InputError
 from sw import golden, images
-from sw.inference import TOP, Run
+from sw.inference import Run
 from sw.ir import Graph
 from sw.labelled.folder import Folder, Picture
+from sw.outputs.classes import TOP
 
 __all__ = ["Answer", "Score", "evaluate"]
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from common import reading
 from common.errors import InputError
 from sw.ir import ArgMax, Graph
+from sw.networks.scenes import KINDS
 from sw.networks.shipped import default_labels
+from sw.outputs.detections import Detector, detector_of
 
 __all__ = ["check_number", "classes_of", "labels_of"]
 
@@ -29,7 +31,7 @@ def labels_of(graph: Graph, model: str | None, file: str | None) -> Sequence[str
     graph : Graph
         The network, with what its file's metadata says.
     model : str or None
-        What was given for MODEL; ``None`` for the network that ships, whose classes are known.
+        What was given for MODEL; ``None`` for a network that ships, whose classes are known.
     file : str or None
         What was given for ``--labels``: names, one a line.
 
@@ -40,7 +42,9 @@ def labels_of(graph: Graph, model: str | None, file: str | None) -> Sequence[str
     """
     given = [] if file is None else reading.read_lines(file)
     check_number(graph, given, f"{file}: ")
-    return given or graph.labels or ([] if model else default_labels())
+    if given or graph.labels or model:
+        return given or graph.labels
+    return default_labels() if detector_of(graph) is None else KINDS
 
 
 def check_number(graph: Graph, labels: Sequence[str], where: str = "") -> None:
@@ -53,9 +57,26 @@ def check_number(graph: Graph, labels: Sequence[str], where: str = "") -> None:
     where : str
         What the message begins with.
     """
+    if not labels:
+        return
+    if (detector := detector_of(graph)) is not None:
+        _check_detector(detector, graph, labels, where)
+        return
     classes = classes_of(graph)
-    if labels and classes is not None and len(labels) != classes:
+    if classes is not None and len(labels) != classes:
         raise InputError(
             f"{where}{len(labels):,} labels, and network {graph.name!r} tells {classes:,} classes "
             "apart; give one for each, in their order"
+        )
+
+
+def _check_detector(
+    detector: Detector, graph: Graph, labels: Sequence[str], where: str
+) -> None:
+    classes = detector.classes
+    if len(labels) not in (classes, classes + 1):
+        raise InputError(
+            f"{where}{len(labels):,} labels, and network {graph.name!r} finds objects of "
+            f"{classes:,} classes; give one for each, in their order, perhaps with the "
+            "background's in front"
         )

@@ -1,6 +1,6 @@
-"""The networks that ship with the project, and test images for them.
+"""The networks that ship with the project, and test images and scenes for them.
 
-Both are trained on Fashion-MNIST; ``docs/networks.md`` says how, and how accurate they are.
+All are trained on Fashion-MNIST; ``docs/networks.md`` says how, and how accurate they are.
 """
 
 from __future__ import annotations
@@ -13,16 +13,22 @@ import numpy.typing as npt
 
 from common.errors import InputError
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
-from sw.networks.fashion_mnist import LABELS
+from sw.networks.detectors import fomo
+from sw.networks.fashion_mnist import LABELS, Split
+from sw.networks.scenes import KINDS, SIZE, Scene, scene
 
 __all__ = [
     "DATA",
     "DEFAULT",
+    "DETECTOR",
+    "FOMO",
     "IMAGES",
     "NETWORKS",
+    "default_detector",
     "default_images",
     "default_labels",
     "default_model",
+    "default_scenes",
 ]
 
 NETWORKS: dict[str, Architecture] = {
@@ -33,7 +39,15 @@ NETWORKS: dict[str, Architecture] = {
         0.25, 28, classes=10, channels=1, stem_stride=1, head=256, name="fashion_mnist_v2_025"
     ),
 }
-"""What ships, by short name."""
+"""Classifiers that ship, by short name."""
+
+DETECTOR = fomo(
+    mobilenet_v2(0.35, SIZE, classes=len(KINDS), channels=1), name="garments_fomo_035"
+)
+"""The detector that ships: it finds garments in scenes."""
+
+FOMO = "fomo"
+"""Its short name."""
 
 DEFAULT = "v1"
 """The network that tools use when none is named."""
@@ -69,6 +83,31 @@ def default_model(name: str = DEFAULT) -> Path:
             f"no network {name!r} ships with the project; there are {', '.join(sorted(NETWORKS))}"
         )
     return _file(f"{NETWORKS[name].name}.tflite")
+
+
+def default_detector() -> Path:
+    """Return the path of the detector that ships.
+
+    Returns
+    -------
+    Path
+        A ``.tflite`` file: int8 input [1, 96, 96, 1] (the pixel less 128), int8 output
+        [1, 12, 12, 6]: probability × 256 − 128 of the background and of each of
+        :data:`sw.networks.scenes.KINDS`.
+
+    Raises
+    ------
+    InputError
+        If the file is missing.
+    """
+    return _file(f"{DETECTOR.name}.tflite")
+
+
+def default_scenes(count: int) -> list[Scene]:
+    """Return scenes of the test images that ship, which no network was trained with."""
+    images, labels = default_images()
+    split = Split(images=images, labels=labels)
+    return [scene(split, number) for number in range(count)]
 
 
 def default_images() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:

@@ -7,6 +7,7 @@ project's own training.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from common.errors import InputError
 from common.terminal import printable
 from sw import images, importer
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
+from sw.networks.detectors import CELL, HEAD, fomo
 from sw.quantize import states
 from sw.quantize.accuracy import accuracy, float_predictions, golden_outputs
 from sw.quantize.export import quantize
@@ -113,7 +115,14 @@ def _parser() -> tool.Parser:
         "--stem-stride", type=int, default=2, help="of the first convolution (default: 2)"
     )
     parser.add_argument(
-        "--head", type=int, help="channels of V2's last convolution (default: 1280)"
+        "--head", type=int,
+        help="channels of V2's last convolution (default: 1280; with --fomo: of the one before "
+        f"the classes, {HEAD})",
+    )
+    parser.add_argument(
+        "--fomo", action="store_true",
+        help=f"a FOMO detector over it: for each cell of {CELL} × {CELL} pixels the classes, and "
+        "the background before them",
     )
     parser.add_argument(
         "--padding", choices=("same", "symmetric"), default="same",
@@ -141,22 +150,33 @@ def _parser() -> tool.Parser:
     return parser
 
 
-@tool.command
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command-line tool."""
-    options = _parser().parse_args(arguments)
-    files.check_outputs([options.output], (options.weights, options.images, options.test))
+def _network(options: argparse.Namespace) -> Architecture:
+    """Return the network that the options describe."""
     shape = {
         "classes": options.classes, "channels": options.channels,
         "stem_stride": options.stem_stride, "padding": options.padding,
         "name": Path(options.output).stem,
     }
+    if options.fomo:
+        if options.test:
+            raise InputError("--test is for classifiers; leave it out with --fomo")
+        family = mobilenet_v2 if options.network == "v2" else mobilenet_v1
+        backbone = family(options.alpha, options.resolution, **shape)
+        head = HEAD if options.head is None else options.head
+        return fomo(backbone, head=head, name=backbone.name)
     if options.network == "v2":
-        net = mobilenet_v2(options.alpha, options.resolution, head=options.head, **shape)
-    elif options.head is not None:
-        raise InputError("--head is for --network v2; V1 has no such layer")
-    else:
-        net = mobilenet_v1(options.alpha, options.resolution, **shape)
+        return mobilenet_v2(options.alpha, options.resolution, head=options.head, **shape)
+    if options.head is not None:
+        raise InputError("--head is for --network v2 and --fomo; V1 has no such layer")
+    return mobilenet_v1(options.alpha, options.resolution, **shape)
+
+
+@tool.command
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command-line tool."""
+    options = _parser().parse_args(arguments)
+    files.check_outputs([options.output], (options.weights, options.images, options.test))
+    net = _network(options)
     with _of(options.weights):
         weights = states.load(states.read(options.weights), net)
         network = FloatNetwork(net, weights, PREPROCESSING[options.preprocessing])

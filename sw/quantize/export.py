@@ -187,11 +187,13 @@ class _Exporter:
         self.file.operator(
             "RESHAPE", [y, self.integers("logits/shape", shape)], [flat], ("ReshapeOptions", {})
         )
-        if not softmax:
-            return flat
-        # The scale and zero point that the specification prescribes.
+        return self.softmax(flat) if softmax else flat
+
+    def softmax(self, x: int) -> int:
+        """Add the probabilities, with the scale and zero point that the specification gives."""
+        shape = self.file.tensors[x].shape
         scores = self.activation("scores", shape, ActivationQuantization(1 / 256, -128))
-        self.file.operator("SOFTMAX", [flat], [scores], ("SoftmaxOptions", {"Beta": 1.0}))
+        self.file.operator("SOFTMAX", [x], [scores], ("SoftmaxOptions", {"Beta": 1.0}))
         return scores
 
     def build(self, softmax: bool) -> bytes:
@@ -208,6 +210,9 @@ class _Exporter:
             if layer.skip is not None:
                 x = self.add(layer, x, values[layer.skip])
             values[layer.name] = x
+        if softmax and net.layers[-1].kind != "linear":
+            # A detector: of each cell.
+            x = self.softmax(x)
         return self.file.build([first], [x])
 
 

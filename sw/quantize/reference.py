@@ -160,7 +160,7 @@ class FloatNetwork:
 
         Returns
         -------
-        (N, classes) float32
+        (N, classes) float32, of a detector (N, rows, columns, classes)
             Logits: the same on every processor, and whatever else is in the batch.
         """
         images = check_images(self.net, images)
@@ -187,7 +187,7 @@ class FloatNetwork:
                 report(sum_name(layer), x)
             if layer.name in kept:
                 values[layer.name] = x
-        return x.T
+        return x.swapaxes(0, -1)
 
     def _check_size(self, name: str, what: str, values: Floats) -> None:
         """Refuse values so large that those of the next layers could be beyond float32."""

@@ -27,6 +27,8 @@ from sw.driver import backends, open_loaded
 from sw.model_file import Model, open_model
 from sw.networks import shipped
 from sw.networks.labels import classes_of, labels_of
+from sw.networks.scenes import KINDS
+from sw.outputs.detections import THRESHOLD, THRESHOLD_HELP, check_threshold
 from sw.stream.engine import Engine, Streams
 from sw.stream.open import open_source
 from sw.stream.prefetch import Prefetch
@@ -36,6 +38,9 @@ from sw.stream.view import About, JsonLines, LiveView, PlainLines, View
 from sw.stream.web import DEFAULT_ADDRESS, Page, parse_address
 
 __all__ = ["main"]
+
+SCENES = 64
+"""That a detector is shown if no SOURCE is given."""
 
 TERMINATED = 143
 """What shells report of a command that SIGTERM has ended."""
@@ -56,9 +61,15 @@ def _parser() -> tool.Parser:
         "frames on standard input (default: a network that ships with Separable, and test "
         "images for it)",
     )
+    parser.add_argument(
+        "--detect", action="store_true",
+        help="run the detector that ships, which finds garments, and without SOURCE scenes for it",
+    )
     boards.add_option(parser)
     parser.add_argument("--backend", default=backends.DEFAULT, help=backends.help_text())
     parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
+    parser.add_argument("--threshold", metavar="T", type=float, default=THRESHOLD,
+                        help=THRESHOLD_HELP)
     parser.add_argument("--limit", metavar="N", type=_positive, help="end after N frames")
     parser.add_argument("--loop", action="store_true", help="begin again at the end")
     parser.add_argument(
@@ -124,12 +135,25 @@ def _test_images(prepare: Preparer) -> Source:
     )
 
 
+def _scenes(prepare: Preparer) -> Source:
+    """Return scenes of the test images that ship, for the detector that ships."""
+    pictures = [
+        (f"scene {number} ({', '.join(KINDS[g.kind] for g in scene.garments) or 'empty'})",
+         scene.image)
+        for number, scene in enumerate(shipped.default_scenes(SCENES))
+    ]
+    return ArraySource("scenes of test images of Fashion-MNIST", pictures, prepare)
+
+
 def _open(
     options: argparse.Namespace, board: Board
 ) -> tuple[Model, Sequence[str], Preparer, Source]:
     """Return the network, its labels, and where its frames come from."""
     name, where = _names(options.what)
-    model = open_model(name, board, options)
+    if options.detect and name is not None:
+        raise InputError(f"--detect runs the detector that ships; leave it out, or {name}")
+    file = str(shipped.default_detector()) if options.detect else name
+    model = open_model(file, board, options)
     graph = model.graph
     labels = labels_of(graph, name, options.labels)
     for text in graph.remarks:
@@ -140,7 +164,7 @@ def _open(
     if options.pixels and where != "-":
         raise InputError("--pixels is about raw frames on standard input, for SOURCE -")
     if where is None:
-        source = _test_images(prepare)
+        source = _scenes(prepare) if options.detect else _test_images(prepare)
     else:
         source = open_source(where, prepare, pixels=options.pixels)
     if options.loop and not source.repeatable:
@@ -251,7 +275,7 @@ def _run(options: argparse.Namespace) -> int:
         device = stack.enter_context(_device(options, board, model))
         engine = Engine(
             graph, device, clock_mhz=about.clock_mhz, labels=labels, verify=options.verify,
-            link=backends.find(options.backend).has_line,
+            link=backends.find(options.backend).has_line, threshold=options.threshold,
         )
         signals = stack.enter_context(_Signals())
         statistics = Statistics()
@@ -279,6 +303,7 @@ def _run(options: argparse.Namespace) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool; returns the exit code."""
     options = _parser().parse_intermixed_args(arguments)
+    check_threshold(options.threshold)
     try:
         return _run(options)
     except BrokenPipeError:

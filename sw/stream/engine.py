@@ -13,8 +13,10 @@ from common.errors import SeparableError
 from sw import golden
 from sw.driver import StreamResult
 from sw.ir import Graph
+from sw.outputs.classes import classify
+from sw.outputs.detections import THRESHOLD, detector_of
 from sw.stream.prefetch import Prefetch
-from sw.stream.records import Record, classify
+from sw.stream.records import Record
 from sw.stream.sources import Frame
 from sw.verify import Difference, check
 
@@ -46,6 +48,8 @@ class Engine:
         Compare what the device gives with the golden model.
     link : bool
         There is a line to the device whose times mean something; otherwise they are left out.
+    threshold : float
+        Of a detector: the least score of what counts as found, 0 to 1.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Engine:
         labels: Sequence[str] = (),
         verify: bool = False,
         link: bool = True,
+        threshold: float = THRESHOLD,
     ) -> None:
         self._graph = graph
         self._device = device
@@ -64,6 +69,8 @@ class Engine:
         self._labels = labels
         self._verify = verify
         self._link = link
+        self._detector = detector_of(graph)
+        self._threshold = threshold
 
     def run(self, source: Prefetch) -> Iterator[Record]:
         """Run what a source gives.
@@ -128,7 +135,7 @@ class Engine:
         exact, difference = self._compared(frame, result) if self._verify else (None, "")
         return Record(
             outputs=outputs,
-            top=classify(self._graph, outputs[0], self._labels),
+            **self._read(outputs),
             cycles=result.cycles,
             board_seconds=result.cycles / self._clock_hz if result.cycles is not None else None,
             upload_seconds=result.upload_seconds if self._link else None,
@@ -140,6 +147,12 @@ class Engine:
             error=difference,
             **common,
         )
+
+    def _read(self, outputs: Sequence[Array]) -> dict[str, Any]:
+        """Return the record's fields of what the outputs say."""
+        if self._detector is None:
+            return {"top": classify(self._graph, outputs[0], self._labels)}
+        return {"found": self._detector.found(outputs, self._labels, self._threshold)}
 
     def _compared(self, frame: Frame, result: StreamResult) -> tuple[bool, str]:
         """Compare every tensor that the host has with the golden model's."""

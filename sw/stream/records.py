@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,39 +12,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sw import ir
-from sw.ir import Graph
+from sw.outputs.classes import Top
+from sw.outputs.detections import Found
 
-__all__ = ["TOP", "Record", "Snapshot", "Statistics", "Top", "classify", "scores"]
+__all__ = ["Record", "Snapshot", "Statistics"]
 
 Array = npt.NDArray[np.integer]
 
-TOP = 5
 SOME_OF_THE_TIME = 0.1
 """Part of the core's time from which the host's is worth a word."""
 
 WINDOW_FRAMES = 32
 WINDOW_SECONDS = 5.0
 """The rate is measured over the frames that are in both."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Top:
-    """One of the best classes.
-
-    Attributes
-    ----------
-    number : int
-        Of the class.
-    label : str
-        Its name, or its number as text.
-    score : float
-        Between 0 and 1; see :func:`scores`.
-    """
-
-    number: int
-    label: str
-    score: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +39,9 @@ class Record:
     outputs : list of ndarray
         The network's; empty if there is an error.
     top : list of Top
-        Best first.
+        Best first; empty if the network is a detector.
+    found : list of Found or None
+        Best first; None if the network is no detector.
     cycles : int or None
         Counted by the core.
     board_seconds : float or None
@@ -92,6 +74,7 @@ class Record:
     name: str
     outputs: list[Array] = field(default_factory=list)
     top: list[Top] = field(default_factory=list)
+    found: list[Found] | None = None
     cycles: int | None = None
     board_seconds: float | None = None
     prepare_seconds: float = 0.0
@@ -121,15 +104,17 @@ class Record:
 
     def json(self) -> dict[str, Any]:
         """Return the object that ``--json-lines`` prints; docs/stream.md lists its keys."""
-        flat = [[int(value) for value in output.ravel()] for output in self.outputs]
+        flat = [output.ravel().tolist() for output in self.outputs]
         return {
             "frame": self.number,
             "input": self.name,
             "output": flat[0] if len(flat) == 1 else flat,
             "top": [
-                {"class": top.number, "label": top.label, "score": round(top.score, 6)}
+                {"class": top.number, "label": top.label,
+                 "score": None if top.score is None else round(top.score, 6)}
                 for top in self.top
             ],
+            "found": None if self.found is None else [found.json() for found in self.found],
             "truth": self.truth,
             "right": self.right,
             "cycles": self.cycles,
@@ -147,54 +132,6 @@ class Record:
 
 def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1e3, 4)
-
-
-def scores(graph: Graph, output: Array) -> npt.NDArray[np.float64]:
-    """Return the scores of a network's first output.
-
-    Parameters
-    ----------
-    graph : Graph
-    output : ndarray
-
-    Returns
-    -------
-    (N,) float64
-        The real numbers that the integers stand for where a softmax made them.  Otherwise their
-        softmax, or their logistic function if there is only one.
-    """
-    index = graph.outputs[0]
-    quantization = graph.tensors[index].quantization
-    values = output.ravel().astype(np.float64)
-    if quantization is not None:
-        values = (values - quantization.zero_point) * quantization.scale
-    if any(isinstance(op, ir.Softmax) and op.output == index for op in graph.ops):
-        return np.clip(values, 0.0, 1.0)
-    if values.size == 1:
-        # A softmax of one value would always be 1.
-        values = np.array([0.0, values[0]])
-        return _softmax(values)[1:]
-    return _softmax(values)
-
-
-def _softmax(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    powers = np.exp(values - values.max())
-    result: npt.NDArray[np.float64] = powers / powers.sum()
-    return result
-
-
-def classify(graph: Graph, output: Array, labels: Sequence[str], count: int = TOP) -> list[Top]:
-    """Return the best classes of the first output, best first; of equals the lower number."""
-    values = scores(graph, output)
-    order = np.argsort(-output.ravel().astype(np.int64), kind="stable")[:count]
-    return [
-        Top(
-            number=int(number),
-            label=labels[number] if number < len(labels) else str(number),
-            score=float(values[number]),
-        )
-        for number in order
-    ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, TextIO
@@ -19,7 +20,9 @@ from rich.text import Text
 from common import live, progress
 from common.terminal import output_errors, printable
 from sw.driver.backends import find
-from sw.stream.records import TOP, Record, Snapshot
+from sw.outputs.classes import TOP, Top
+from sw.outputs.detections import Found
+from sw.stream.records import Record, Snapshot
 
 __all__ = ["About", "JsonLines", "LiveView", "PlainLines", "View"]
 
@@ -135,9 +138,7 @@ class PlainLines(_Lines):
     def show(self, record: Record, now: Snapshot) -> None:
         """Print a line."""
         parts = [f"{record.number:6}  {record.name}"]
-        if record.top:
-            best = record.top[0]
-            parts.append(f"{best.label} {best.score:.1%}")
+        parts += _in_short(record)
         if record.board_seconds is not None:
             parts.append(f"{record.board_seconds * 1e3:.2f} ms")
         if now.rate is not None:
@@ -154,6 +155,23 @@ class PlainLines(_Lines):
             error = " ".join(record.error.split("\n"))
             parts.append(f"{'DIFFERS' if record.exact is False else 'ERROR'}: {error}")
         self._print(printable("  ".join(parts)))
+
+
+def _rated(shown: Top | Found) -> str:
+    """Return a label with its score, if it has one."""
+    return shown.label if shown.score is None else f"{shown.label} {shown.score:.1%}"
+
+
+def _in_short(record: Record) -> list[str]:
+    """Return what was recognised: the best class, or the best object and how many there are."""
+    if record.top:
+        return [_rated(record.top[0])]
+    if record.found is None:
+        return []
+    if not record.found:
+        return ["nothing found"]
+    more = len(record.found) - 1
+    return [_rated(record.found[0]) + (f" and {more} more" if more else "")]
 
 
 class LiveView:
@@ -232,22 +250,28 @@ def _bars(record: Record) -> RenderableType:
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=32, min_width=12)
     table.add_column(ratio=1)
     table.add_column(justify="right", no_wrap=True, width=7)
-    for rank in range(TOP):
-        if rank >= len(record.top):
-            break
-        top = record.top[rank]
+    shown: Sequence[Top | Found] = record.top if record.found is None else record.found
+    for rank, item in enumerate(shown[:TOP]):
+        style = "" if rank else "bold"
+        if item.score is None:
+            table.add_row(Text(printable(item.label), style=style), Text(), Text())
+            continue
         table.add_row(
-            Text(printable(top.label), style="" if rank else "bold"),
+            Text(printable(item.label), style=style),
             ProgressBar(
-                total=1.0, completed=top.score,
-                complete_style="green" if rank == 0 else "blue", finished_style="green",
+                total=1.0, completed=item.score,
+                complete_style="blue" if rank else "green", finished_style="green",
             ),
-            Text(f"{top.score:.1%}", style="" if rank else "bold"),
+            Text(f"{item.score:.1%}", style=style),
         )
+    if len(shown) > TOP:
+        table.add_row(Text(f"{len(shown) - TOP:,} more", style="dim"), Text(), Text())
     if record.right is False:
         table.add_row(Text("wrong label", style="red"), Text(), Text())
-    if not record.top:
+    if not record.outputs:
         table.add_row(Text("no result", style="red"), Text(), Text())
+    elif not shown:
+        table.add_row(Text("nothing found", style="dim"), Text(), Text())
     return table
 
 

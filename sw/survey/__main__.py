@@ -7,18 +7,17 @@ simulated core run it, and all tensors have to be equal.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
 import boards
-from common import door, files, progress, terminal, tool
+from common import door, files, terminal, tool
 from common.errors import InputError
-from common.parallel import default_jobs, parallel, under_way
+from common.parallel import default_jobs, largest_first
 from common.terminal import printable
 from sw.driver import open_device
 from sw.fuzz.judge import check_available
-from sw.survey.examine import Finding, Task, examine
+from sw.survey.examine import Task, examine
 from sw.survey.tables import reasons, summary, table, write_csv
 
 __all__ = ["main"]
@@ -68,26 +67,6 @@ def _found(what: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(paths))
 
 
-def _examine_all(tasks: Sequence[Task], jobs: int) -> list[Finding]:
-    """Examine files, the largest first, with a bar; return the findings in order."""
-    sizes = [Path(task.path).stat().st_size for task in tasks]
-    order = sorted(range(len(tasks)), key=lambda number: -sizes[number])
-    found: dict[int, Finding] = {}
-    with (
-        closing(parallel(examine, [tasks[n] for n in order], jobs=jobs)) as results,
-        progress.stage("examining", total=len(tasks), unit="files") as stage,
-    ):
-        names = [Path(tasks[number].path).stem for number in order]
-        ready: set[int] = set()
-        stage.at(under_way(names, ready, jobs))
-        for position, finding in results:
-            found[order[position]] = finding
-            ready.add(position)
-            stage.reached(len(found))
-            stage.at(under_way(names, ready, jobs))
-    return [found[number] for number in range(len(tasks))]
-
-
 @tool.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command-line tool."""
@@ -111,7 +90,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.no_core and min(options.jobs, len(tasks)) > 1:
         # All processes need the simulated core; of this one it is seen that it is compiled.
         open_device("sim", board.config, baud=board.baud).close()
-    findings = _examine_all(tasks, options.jobs)
+    findings = largest_first(
+        examine, tasks, size=lambda task: Path(task.path).stat().st_size,
+        name=lambda task: Path(task.path).stem, jobs=options.jobs, doing="examining",
+        unit="files",
+    )
     screen = terminal.console()
     screen.print(table(findings))
     for line in reasons(findings):

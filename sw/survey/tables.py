@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -92,9 +90,5 @@ def summary(findings: Sequence[Finding]) -> str:
 
 def write_csv(path: str, findings: Sequence[Finding]) -> None:
     """Write the findings, a row each."""
-    text = io.StringIO(newline="")
     rows = [asdict(f) | {"falls_back": " ".join(f.falls_back)} for f in findings]
-    writer = csv.DictWriter(text, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    files.write_text(path, text.getvalue())
+    files.write_csv(path, rows)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 from common.drawing import Box, Drawing
-from hw.contract import latency
 from sw.compiler import Program
 from sw.timeline.residents import Area, Resident, residents_of, ring_of
 from sw.timeline.slices import ARRAY, PORT, Slice, segments, slices_of
@@ -86,7 +85,7 @@ def draw_timeline(drawing: Drawing, figure: Figure) -> None:
                 [(name, partial(_array_share, name)) for name in ARRAY])
     at = _track(drawing, figure, at, 64, "memory port", "accesses a cycle",
                 [(name, partial(_port_share, name)) for name in PORT])
-    most = 2 / latency.FLASH_HALFWORD
+    most = 2 / config.flash_read.halfword
     at = _track(drawing, figure, at, 36, "flash", f"of {most:g} byte a cycle", [
         ("flash", lambda s: s.flash_bytes(config.word_bytes) / s.cycles / most)])
     at = _track(drawing, figure, at, 36, "requantiser", "cycles at work", [

@@ -1,38 +1,20 @@
-"""Training loop: augmented batches, the optimiser and its schedule, accuracy."""
+"""Training loop: the optimiser and its schedule."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from common import live, progress
-from sw.networks.fashion_mnist import Split
 from sw.quantize.weights import save
 from sw.training.torch_model import Module, weights_of
 
-__all__ = ["accuracy", "augment", "batches", "train"]
-
-SHIFT = 2
-"""Pixels that images are shifted by at most."""
-
-
-def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror half of the images (N, H, W) and shift all of them a little."""
-    count, height, width = images.shape
-    flip = torch.rand(count, generator=generator) < 0.5
-    images = torch.where(flip[:, None, None], images.flip(2), images)
-    padded = functional.pad(images, (SHIFT,) * 4)
-    rows, columns = (
-        torch.randint(2 * SHIFT + 1, (count, 1), generator=generator) + torch.arange(size)
-        for size in (height, width)
-    )
-    which = torch.arange(count)[:, None, None]
-    return padded[which, rows[:, :, None], columns[:, None, :]]
+__all__ = ["Task", "as_input", "train"]
 
 
 def as_input(images: Tensor) -> Tensor:
@@ -41,26 +23,28 @@ def as_input(images: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def batches(split: Split, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield one epoch of whole augmented batches."""
-    images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels).long()
-    order = torch.randperm(len(images), generator=generator)
-    for first in range(0, len(order) - size + 1, size):
-        chosen = order[first : first + size]
-        yield as_input(augment(images[chosen], generator)), labels[chosen]
+class Task(Protocol):
+    """What a network is trained for.
 
+    Attributes
+    ----------
+    count : int
+        Examples in an epoch.
+    measure : str
+        Name of :meth:`score`.
+    """
 
-def accuracy(module: Module, split: Split, size: int = 500) -> float:
-    """Return the part of the images that are classified rightly."""
-    module.eval()
-    right = 0
-    with torch.inference_mode():
-        for first in range(0, len(split.images), size):
-            images = torch.from_numpy(split.images[first : first + size])
-            labels = torch.from_numpy(split.labels[first : first + size])
-            right += int((module(as_input(images)).argmax(1) == labels).sum())
-    module.train()
-    return right / len(split.images)
+    count: int
+    measure: str
+
+    def batches(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield one epoch of whole batches: inputs (N, 1, H, W) from 0 to 1, and targets."""
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return what is minimised."""
+
+    def score(self, module: Module) -> float:
+        """Return how good a network is on the validation set, 0 to 1."""
 
 
 def optimiser(module: Module, rate: float, decay: float) -> torch.optim.Optimizer:
@@ -87,8 +71,7 @@ def _warm_cosine(
 
 def train(
     module: Module,
-    training: Split,
-    validation: Split,
+    task: Task,
     output: Path,
     *,
     epochs: int,
@@ -96,7 +79,6 @@ def train(
     rate: float = 0.1,
     warmup: float = 1.0,
     decay: float = 1e-4,
-    smoothing: float = 0.1,
     seed: int = 0,
     compiled: bool = False,
 ) -> None:
@@ -105,7 +87,7 @@ def train(
     Parameters
     ----------
     module : Module
-    training, validation : Split
+    task : Task
     output : Path
         Where weights are written after every epoch (``.npz``).
     epochs, batch : int
@@ -115,8 +97,6 @@ def train(
         Epochs that the rate rises to it.
     decay : float
         Weight decay.
-    smoothing : float
-        Of the labels.
     seed : int
         Of order and augmentation.
     compiled : bool
@@ -126,7 +106,7 @@ def train(
     module = module.to(memory_format=torch.channels_last)
     forward = torch.compile(module) if compiled else module
     sgd = optimiser(module, rate, decay)
-    per_epoch = len(training.images) // batch
+    per_epoch = task.count // batch
     schedule = _warm_cosine(sgd, max(1, round(per_epoch * warmup)), per_epoch * epochs)
     start = time.monotonic()
     for epoch in progress.each(
@@ -134,10 +114,10 @@ def train(
     ):
         total = 0.0
         for images, labels in progress.each(
-            batches(training, batch, generator), f"epoch {epoch}", total=per_epoch, unit="batches"
+            task.batches(batch, generator), f"epoch {epoch}", total=per_epoch, unit="batches"
         ):
             sgd.zero_grad()
-            loss = functional.cross_entropy(forward(images), labels, label_smoothing=smoothing)
+            loss = task.loss(forward(images), labels)
             loss.backward()
             sgd.step()
             schedule.step()
@@ -146,7 +126,7 @@ def train(
         with live.hidden():
             print(
                 f"{module.net.name}: epoch {epoch}/{epochs}, loss {total / per_epoch:.4f}, "
-                f"validation {accuracy(module, validation):.2%}, "
+                f"validation {task.measure} {task.score(module):.2%}, "
                 f"{time.monotonic() - start:.0f} s",
                 flush=True,
             )

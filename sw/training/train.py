@@ -13,14 +13,14 @@ from pathlib import Path
 from common import door, files, tool
 from common.errors import InputError
 from sw.networks import fashion_mnist
-from sw.networks.shipped import NETWORKS
+from sw.networks.shipped import DETECTOR, FOMO, NETWORKS
 from sw.quantize.states import read
 from sw.quantize.weights import load
 
 
 def _parser() -> tool.Parser:
     parser = tool.Parser(prog="python -m sw.training.train", description=__doc__)
-    parser.add_argument("network", choices=sorted(NETWORKS), help="what is trained")
+    parser.add_argument("network", choices=[*sorted(NETWORKS), FOMO], help="what is trained")
     parser.add_argument("--data", required=True, metavar="DIR", help="the images")
     parser.add_argument("--output", required=True, metavar="FILE.npz", help="the float weights")
     parser.add_argument(
@@ -51,20 +51,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError:
         raise InputError("training needs PyTorch; install it (pip install torch)") from None
     # Only now: they want it.
+    from sw.training.classification import Classification
+    from sw.training.detection import Detection
     from sw.training.loop import train
     from sw.training.torch_model import Module, set_weights
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     training, validation, _ = fashion_mnist.split(fashion_mnist.load(options.data))
-    net = NETWORKS[options.network]
+    net = NETWORKS.get(options.network, DETECTOR)
     module = Module(net)
     if options.start:
         set_weights(module, load(read(options.start), net))
+    task = Detection if net is DETECTOR else Classification
     train(
         module,
-        training,
-        validation,
+        task(training, validation),
         Path(options.output),
         epochs=options.epochs,
         batch=options.batch,

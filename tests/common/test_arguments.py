@@ -19,6 +19,7 @@ import sw.compile
 import sw.models
 import sw.run
 from common.errors import ModelFormatError
+from hw.selftest.__main__ import main as selftest
 from sw import importer
 from sw.bench.__main__ import default_models
 from sw.bench.__main__ import main as bench
@@ -36,7 +37,7 @@ Main = Callable[[list[str]], int]
 
 DOORS: list[Main] = [
     hw.build.main, sw.run.main, sw.compile.main, stream, bench, explore, quantize, fuzz,
-    sw.models.main, sim.layer.main, sim.pty.main,
+    sw.models.main, sim.layer.main, sim.pty.main, selftest,
 ]  # fmt: skip
 
 
@@ -145,7 +146,7 @@ def test_pictures_are_checked_before_anything_is_measured(
     model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sw.bench.__main__._all", None)
-    monkeypatch.setattr("sw.explore.__main__._run", None)
+    monkeypatch.setattr("sw.explore.__main__.sweep", None)
     line = refused(bench, [model, *BOARD, "--model", "--chart", "x.svg"], capsys)
     assert "name vww_96_int8.tflite as well" in line
     vww = shutil.copy(model, Path(model).parent / "vww_96_int8.tflite")

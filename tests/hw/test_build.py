@@ -13,12 +13,14 @@ from amaranth.lib.memory import Memory
 from support.places import REPOSITORY
 
 import boards
+import hw.bitstream
 import hw.build
 from boards import BoardError
 from hw.flow.report import BuildResult, Clock, Usage
 from hw.flow.rtlil import allow_collisions
 from hw.flow.tools import BuildError
 from hw.technology.ice40 import flow
+from hw.technology.ice40.capture import NOMINAL
 from hw.technology.ice40.pll import pll_settings
 from hw.technology.ice40.timing import global_correction
 
@@ -69,12 +71,14 @@ def test_pll_out_of_range(mhz):
 
 
 def test_boards():
-    assert boards.board_names() == ["icebreaker"]
+    assert boards.board_names() == ["icebreaker", "icebreaker_iq", "icesugar", "pico_ice"]
     assert ICEBREAKER.config.multipliers == 16
     with pytest.raises(BoardError, match="did you mean icebreaker"):
         boards.get("icebraker")
     with pytest.raises(ValueError, match="program_base must be a multiple of 4096, not 1"):
         dataclasses.replace(ICEBREAKER.flash, program_base=1)
+    with pytest.raises(ValueError, match="flash_dtr of icebreaker must be False: its flash has no"):
+        dataclasses.replace(ICEBREAKER, flash=dataclasses.replace(ICEBREAKER.flash, dtr=False))
 
 
 def test_boards_do_not_import_amaranth():
@@ -145,7 +149,7 @@ def test_usage_from_the_log_of_a_failed_run():
 @pytest.mark.slow
 def test_quick_build_is_proven_and_honest(tmp_path):
     output = tmp_path / "out"
-    result = hw.build.build(SLOW, StandIn(), output=output, seeds=(1, 2))
+    result = hw.bitstream.build(SLOW, StandIn(), output=output, seeds=(1, 2))
     assert sorted(path.name for path in output.iterdir()) == [
         "floorplan.svg", "icebreaker.bin", "icebreaker.json", "nextpnr.log", "yosys.log"]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -163,6 +167,10 @@ def test_quick_build_is_proven_and_honest(tmp_path):
     # The path from the multiplier, or that from the single-port RAM, is longer than reported.
     assert core["achieved_mhz"] < core["reported_mhz"] < 60
     assert core["critical_path"]["from_cell"] in ("ICESTORM_DSP", "ICESTORM_SPRAM")
+    assert "capture" not in data, "nothing captures with another clock"
+    (setup,) = (check for check in data["timing"]["checks"] if check["kind"] == "set-up")
+    assert setup["what"] == "core"
+    assert setup["slack_ns"] == pytest.approx(1000 / 12 - 1000 / core["achieved_mhz"], abs=0.01)
     assert result.margin > 2
 
 
@@ -173,7 +181,7 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch):
         dataclasses.replace(RESULT, clocks={"core": Clock(
             target_mhz=36.0, reported_mhz=36.5, achieved_mhz=34.0 + seed, proven=False)})))
     with pytest.raises(BuildError, match=r"reaches 35\.00 MHz of 36 MHz"):
-        hw.build.build(SLOW, None, output=tmp_path / "out")
+        hw.bitstream.build(SLOW, None, output=tmp_path / "out")
     assert not list(tmp_path.iterdir())
     report = tmp_path / "report.json"
     monkeypatch.setattr("hw.top.Top", lambda board: None)
@@ -186,7 +194,8 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--board", "arty"], "error: there is no board 'arty'; boards: icebreaker\n"),
+    (["--board", "arty"], "error: there is no board 'arty'; boards: "
+     "icebreaker, icebreaker_iq, icesugar, pico_ice\n"),
     (["--board", "icebreaker", "--sweep", "0"],
      "error: --sweep must be at least 1, not 0 (try --help)\n"),
     (["--sweep"], "error: argument --sweep: expected one argument (try --help)\n"),
@@ -217,3 +226,18 @@ def test_the_icebreaker_is_built(tmp_path):
         assert modules[f"core.array.lane_{number}"]["RAM"] == 4
         assert modules[f"core.scratchpad.slice_{number}"]["SPRAM"] == 1
     assert (tmp_path / "out" / "floorplan.svg").is_file()
+    # What the simulated board has is what is routed.
+    late = data["capture"]
+    assert late["delay_ns"] == pytest.approx(NOMINAL.delay_ns, abs=0.01)
+    assert late["edges_ns"] == pytest.approx(NOMINAL.edges_ns, abs=0.4)
+    low, high = late["window_ns"]
+    assert low + 1 <= late["delay_ns"] <= high - 1
+    assert list(late["corners"]) == ["slow", "typical", "fast"]
+    checks = {(check["what"], check["kind"]): check for check in data["timing"]["checks"]}
+    assert {("core", "set-up"), ("core", "hold"), ("capture to core", "set-up"),
+            ("capture to core", "hold"), ("capture falling to capture", "set-up"),
+            ("flash to input registers", "set-up")} <= set(checks)
+    assert all(check["slack_ns"] >= 0 for check in checks.values())
+    # All but the core's own set-up have what the clocks may take.
+    assert all(check["left_ns"] >= 0 for key, check in checks.items() if key != ("core", "set-up"))
+    assert len(data["timing"]["not_covered"]) >= 5

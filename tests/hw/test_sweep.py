@@ -7,6 +7,7 @@ import threading
 import pytest
 
 import boards
+import hw.bitstream
 import hw.build
 from hw.flow.report import BuildResult, Clock, Sweep, Usage
 from hw.flow.tools import BuildError
@@ -62,7 +63,7 @@ def test_the_best_is_kept(tmp_path, flow, capsys, jobs):
 
 
 def test_one_seed_is_no_sweep(tmp_path, flow):
-    best = hw.build.build(ICEBREAKER, None, output=tmp_path / "out", seeds=(4,))
+    best = hw.bitstream.build(ICEBREAKER, None, output=tmp_path / "out", seeds=(4,))
     assert best.sweep is None and "sweep" not in best.json()
 
 
@@ -82,8 +83,8 @@ def test_an_interrupt_keeps_the_best_so_far(tmp_path, flow, monkeypatch, capsys)
             raise KeyboardInterrupt
 
     monkeypatch.setattr(ice40_flow, "place_and_route", place_and_route)
-    monkeypatch.setattr(hw.build, "_say_so_far", say_so_far)
-    best = hw.build.build(ICEBREAKER, None, output=tmp_path / "out", seeds=range(3, 7), jobs=1)
+    monkeypatch.setattr(hw.bitstream, "_say_so_far", say_so_far)
+    best = hw.bitstream.build(ICEBREAKER, None, output=tmp_path / "out", seeds=range(3, 7), jobs=1)
     assert best.seed == 4 and best.sweep is not None
     assert [r.seed for r in best.sweep.results] == [3, 4, 5] and best.sweep.wanted == 4
     assert "interrupted after 3 of 4 seeds" in capsys.readouterr().out
@@ -96,7 +97,7 @@ def test_an_interrupt_before_the_first_seed(tmp_path, flow, monkeypatch):
 
     monkeypatch.setattr(ice40_flow, "place_and_route", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        hw.build.build(ICEBREAKER, None, output=tmp_path / "out", seeds=(3, 4))
+        hw.bitstream.build(ICEBREAKER, None, output=tmp_path / "out", seeds=(3, 4))
     assert not list(tmp_path.iterdir())
 
 

@@ -2,11 +2,18 @@
 
 import random
 
+import pytest
 from amaranth.sim import Simulator
 
+from hw.contract.flash import DOUBLE_RATE, SINGLE_RATE
 from hw.contract.sections import seal
 from hw.program.flash_reader import FlashReader
+from hw.technology.ice40.capture import SAME_CLOCK
 from sim.board.flash_model import FlashModel
+from sim.board.flash_part import FlashTiming
+
+RATES = pytest.mark.parametrize("read", [DOUBLE_RATE, SINGLE_RATE], ids=["EDh", "EBh"])
+"""With either command."""
 
 WATCHDOG = 100_000
 PAYLOAD = random.Random(1).randbytes(1 << 13)
@@ -16,8 +23,11 @@ PAYLOAD = random.Random(1).randbytes(1 << 13)
 class FlashBench:
     """A reader, a flash, and a count of cycles; every wait has a limit."""
 
-    def __init__(self, contents=b"", *, sample_latency=2, **options):
-        self.reader = FlashReader(sample_latency=sample_latency)
+    def __init__(self, contents=b"", *, read=DOUBLE_RATE, sample_latency=2, **options):
+        self.reader = FlashReader(read=read, sample_latency=sample_latency)
+        if read == SINGLE_RATE:
+            # As on a board without the other one, and without a late clock.
+            options = {"dtr": False, "timing": FlashTiming(capture=SAME_CLOCK), **options}
         self.flash = FlashModel(contents, **options)
         self.cycle = 0
 

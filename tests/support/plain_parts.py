@@ -90,18 +90,19 @@ class Flash:
 
     Parameters
     ----------
-    lanes : int
+    config : CoreConfig
     words : int
         Of the program.
     """
 
     SECTION = SECTION_BYTES // 2
 
-    def __init__(self, lanes: int, words: int) -> None:
-        self.lanes = lanes
+    def __init__(self, config: CoreConfig, words: int) -> None:
+        self.read = config.flash_read
+        self.lanes = lanes = config.lanes
         self.left = -(-words * lanes // self.SECTION) * self.SECTION
         """Halfwords still to come."""
-        self.begun = latency.FLASH_FIRST - latency.FLASH_HALFWORD
+        self.begun = self.read.first - self.read.halfword
         """When the latest transfer began."""
         self.counted = 0
         """Transfers begun that count."""
@@ -116,7 +117,7 @@ class Flash:
         self._transfer_word()
 
     def _transfer(self) -> None:
-        self.begun += latency.FLASH_HALFWORD
+        self.begun += self.read.halfword
         # The buffer keeps one word's place free.
         full = self.counted >= latency.FLASH_BUFFER - self.lanes
         if full:
@@ -138,12 +139,12 @@ class Flash:
             if self.left % self.SECTION == 0 and self.verified == NEVER:
                 last = self.begun
                 self._transfer()
-                self.uncounted_from = self.begun + latency.FLASH_TRAILER
+                self.uncounted_from = self.begun + self.read.trailer
                 if self.left == 0:
-                    self.verified = self.begun + latency.FLASH_CHECK
-                self.ready = last + latency.FLASH_TRANSFER
+                    self.verified = self.begun + self.read.check
+                self.ready = last + self.read.transfer
                 return
-        self.ready = self.begun + latency.FLASH_TRANSFER
+        self.ready = self.begun + self.read.transfer
 
     def take(self, cycle: int) -> None:
         """The next word is taken, a halfword per cycle."""

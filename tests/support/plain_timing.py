@@ -154,7 +154,7 @@ def simulate(tasks: Sequence[Task], ring_words: int, config: CoreConfig) -> list
     """
     lanes = config.lanes
     reads = Reads(lanes)
-    flash = Flash(lanes, sum(map(_words, tasks, repeat(config))) + 1)
+    flash = Flash(config, sum(map(_words, tasks, repeat(config))) + 1)
     loader = Loader(tasks, config)
     ring = Ring(ring_words, config.memory_depth)
     sequencer = Sequencer(tasks, loader, reads, ring)

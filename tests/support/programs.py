@@ -21,7 +21,9 @@ ICEBREAKER = boards.get("icebreaker").config
 SMALL = CoreConfig(lanes=2, weight_depth=32, parameter_slots=4, descriptor_slots=4)
 """A core in which everything is full most of the time."""
 
-CONFIGS = {"icebreaker": ICEBREAKER, "small": SMALL}
+CONFIGS = {"icebreaker": ICEBREAKER, "small": SMALL,
+           "single": replace(ICEBREAKER, flash_dtr=False),
+           "small_single": replace(SMALL, flash_dtr=False)}
 
 
 def stream(work: list[Work], config: CoreConfig, rng: random.Random) -> bytes:

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 from support.networks import SMALL_SHAPE
 
-from sw.stream.records import Record, Snapshot, Top
+from sw.outputs.classes import Top
+from sw.stream.records import Record, Snapshot
 from sw.stream.view import About
 
 GOOD = Record(
@@ -17,7 +18,8 @@ GOOD = Record(
 )
 BAD = Record(number=4, name="dog.png", error="dog.png: not a readable image")
 KEYS = {
-    "frame": int, "input": str, "output": list, "top": list, "truth": int, "right": bool,
+    "frame": int, "input": str, "output": list, "top": list, "found": list, "truth": int,
+    "right": bool,
     "cycles": int, "ms": float,
     "prepare_ms": float, "upload_ms": float, "compute_ms": float, "download_ms": float,
     "host_ms": float,

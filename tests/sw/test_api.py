@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.detections import cells
 from support.networks import SMALL_SHAPE, small_model, small_network
 from support.places import REPOSITORY
 
@@ -28,8 +29,8 @@ from sw import compile as sw_compile
 from sw.answers import Outputs
 from sw.driver import GoldenDevice
 from sw.fuzz.builder import NetworkBuilder
-from sw.inference import best
 from sw.networks.shipped import default_images, default_labels
+from sw.outputs.classes import best
 
 INPUT = np.random.default_rng(0).integers(-128, 128, SMALL_SHAPE).astype(np.int8)
 
@@ -64,6 +65,29 @@ def test_five_lines(net: separable.Network, model: Path) -> None:
     assert top[0].value == quantization.scale * (int(expected.max()) - quantization.zero_point)
     assert len(out.top(99)) == expected.size
     assert f"{out.cycles:,} cycles" in repr(out) and "small" in repr(net)
+
+
+def test_a_detector(tmp_path: Path) -> None:
+    (tmp_path / "cells.tflite").write_bytes(cells())
+    x = np.random.default_rng(3).integers(-128, 128, (1, 24, 24, 1)).astype(np.int8)
+    found_by = {}
+    for name in ("golden", "sim"):
+        with separable.compile(tmp_path / "cells.tflite", "icebreaker", backend=name,
+                               labels=["cup", "face"]) as net:
+            out = net.run(x)
+        found_by[name] = out.found(0.9)
+        assert repr(out).startswith(f"<Result {len(out.found())} found")
+        with pytest.raises(InputError, match="use found instead of top"):
+            out.top()
+        with pytest.raises(InputError, match="a threshold is from 0 to 1"):
+            out.found(-1)
+    assert found_by["sim"] == found_by["golden"] != []
+    assert {one.label for one in found_by["sim"]} <= {"cup", "face"}
+
+
+def test_a_classifier_finds_nothing(net: separable.Network) -> None:
+    with pytest.raises(InputError, match="use top instead of found"):
+        net.run(INPUT).found()
 
 
 def test_verify(net: separable.Network, monkeypatch: pytest.MonkeyPatch) -> None:

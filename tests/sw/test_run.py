@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.command import BOARD, error_of
+from support.detections import cells
 from support.networks import SCORES, frame, small_model, small_network
 from support.places import REPOSITORY
 
@@ -70,6 +71,26 @@ def test_report(files: tuple[str, list[str]], tmp_path: Path, backend: str) -> N
     else:
         assert data["cycles"] is None
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_detector(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, frame, report = (tmp_path / name for name in ("cells.tflite", "x.npy", "run.json"))
+    model.write_bytes(cells())
+    x = np.random.default_rng(3).integers(-128, 128, (1, 24, 24, 1)).astype(np.int8)
+    np.save(frame, x)
+    command = [str(model), str(frame), *BOARD, "--backend", "golden", "--json", str(report)]
+    assert run.main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (entry,) = json.loads(report.read_text())["results"]
+    assert entry["top"] == [] and entry["found"]
+    first = entry["found"][0]
+    left, right = (24 * value for value in (first["left"], first["left"] + first["width"]))
+    line = next(line for line in lines if "found" in line)
+    assert line.split()[:5] == [
+        "found", f"{first['score']:.1%}", "x", f"{left:.4g}", "to"]
+    assert f" to {right:.4g}, y " in line
+    assert run.main([*command, "--threshold", "1"]) == 0
+    assert "  found    nothing" in capsys.readouterr().out.splitlines()
 
 
 @pytest.mark.slow

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from amaranth.hdl import Elaboratable
     from amaranth.lib import wiring
 
+    from hw.flow.capture import CaptureTaps
+
 __all__ = ["TECHNOLOGY", "Ice40"]
 
 
@@ -29,16 +31,29 @@ class Ice40(Technology):
         return DualMultiplier()
 
     def clock_generator(
-        self, *, reference_mhz: float, output_mhz: float, pin: Any
+        self, *, reference_mhz: float, output_mhz: float, pin: Any, capture: bool = True
     ) -> Elaboratable:
         from hw.technology.ice40.cells import ClockGenerator
 
-        return ClockGenerator(reference_mhz=reference_mhz, output_mhz=output_mhz, pin=pin)
+        return ClockGenerator(reference_mhz=reference_mhz, output_mhz=output_mhz, pin=pin,
+                              capture=capture)
 
-    def flash_cells(self, port: Any) -> wiring.Component:
+    def tapped_clock_generator(
+        self, *, reference_mhz: float, output_mhz: float, pin: Any
+    ) -> Elaboratable:
+        from hw.technology.ice40.taps import TappedClockGenerator
+
+        return TappedClockGenerator(reference_mhz=reference_mhz, output_mhz=output_mhz, pin=pin)
+
+    def capture_taps(self, clock_mhz: float) -> CaptureTaps:
+        from hw.technology.ice40.tap_delays import capture_taps
+
+        return capture_taps(clock_mhz)
+
+    def flash_cells(self, port: Any, *, dtr: bool = True) -> wiring.Component:
         from hw.technology.ice40.cells import FlashCells
 
-        return FlashCells(port)
+        return FlashCells(port, dtr=dtr)
 
     @property
     def flow(self) -> Flow:

@@ -2,17 +2,24 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from common import progress
 from hw.contract.board import Board
+from hw.flow.capture import Capture
+from hw.flow.checks import Checks
 from hw.flow.report import BuildResult, Clock, Usage
 from hw.flow.rtlil import allow_collisions
 from hw.flow.tools import YOSYS, BuildError, Tool, run_tool, tool_versions
+from hw.technology.ice40.capture import CAPTURE_LUTS, capture
+from hw.technology.ice40.capture_route import read_captures
+from hw.technology.ice40.checks import check_timing
 from hw.technology.ice40.placement import module_names, read_placement
-from hw.technology.ice40.timing import TimingError, global_correction, longest_paths, read_sdf
+from hw.technology.ice40.sdf import Delays, TimingError, read_sdf
+from hw.technology.ice40.timing import global_correction, longest_paths
 
 __all__ = ["SYNTHESIS", "elaborate", "place_and_route", "synthesize", "versions"]
 
@@ -108,14 +115,37 @@ def place_and_route(board: Board, folder: Path, *, seed: int) -> BuildResult:
         return result
     report = json.loads(report_file.read_text())
     progress.at("timing")
-    clocks = _clocks(board, report["fmax"], folder / f"{name}.sdf")
+    delays = read_sdf(folder / f"{name}.sdf")
+    routed = json.loads((folder / f"{name}.placed.json").read_text())["modules"]["top"]
+    clocks = _clocks(board, report["fmax"], delays)
+    captures, checks = _timing(board, delays, routed)
     run_tool(ICEPACK, [f"{name}.asc", f"{name}.bin"], folder=folder)
     usage = {ours: Usage(**report["utilization"][theirs], words=words)
              for theirs, (ours, words) in RESOURCES.items() if theirs in report["utilization"]}
     return BuildResult(board=board.name, seed=seed, utilization=usage, clocks=clocks,
                        versions=versions(), bitstream=str(folder / f"{name}.bin"),
-                       placement=read_placement(folder / f"{name}.placed.json",
+                       capture=_chosen(captures), timing=checks,
+                       taps=tuple(captures) if len(captures) > 1 else (),
+                       placement=read_placement(routed,
                                                 module_names((folder / "top.il").read_text())))
+
+
+def _chosen(captures: Sequence[Any]) -> Any:
+    """Return the capture clock: of several, the one that other designs have."""
+    return next(iter(captures[len(CAPTURE_LUTS) - 1:] or captures), None)
+
+
+def _timing(
+    board: Board, delays: Delays, routed: dict[str, Any]
+) -> tuple[list[Capture], Checks]:
+    """Return the capture clocks, and what is checked besides the clocks' frequencies."""
+    mhz = board.config.core_mhz
+    try:
+        clocks = read_captures(delays, routed)
+        checks = check_timing(delays, _chosen(clocks), mhz, single_rate=not board.config.flash_dtr)
+    except TimingError as error:
+        raise BuildError(f"the routed design's timing is not known: {error}") from None
+    return [capture(clock, mhz) for clock in clocks], checks
 
 
 def _usage(log: str) -> dict[str, Usage]:
@@ -131,10 +161,9 @@ def _usage(log: str) -> dict[str, Usage]:
     return usage
 
 
-def _clocks(board: Board, fmax: dict[str, dict[str, float]], sdf: Path) -> dict[str, Clock]:
+def _clocks(board: Board, fmax: dict[str, dict[str, float]], delays: Delays) -> dict[str, Clock]:
     """Return all clocks; the one that the PLL makes for the core is ``core``."""
     try:
-        delays = read_sdf(sdf)
         routers = longest_paths(delays, honest=False)
         honest = longest_paths(delays, honest=True)
     except TimingError:

@@ -1,9 +1,7 @@
 """Placement as nextpnr-ice40 writes it (``--write``)."""
 
-import json
 import re
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 from hw.flow.placement import PlacedCell, module_of
@@ -25,7 +23,7 @@ def module_names(rtlil: str) -> frozenset[str]:
     return frozenset(MODULE.findall(rtlil))
 
 
-def read_placement(path: Path, modules: frozenset[str]) -> tuple[PlacedCell, ...]:
+def read_placement(top: dict[str, Any], modules: frozenset[str]) -> tuple[PlacedCell, ...]:
     """Read where the cells of a routed design are.
 
     Synthesis flattens the design, and names cells after the signals that they drive: a cell is of
@@ -34,12 +32,11 @@ def read_placement(path: Path, modules: frozenset[str]) -> tuple[PlacedCell, ...
 
     Parameters
     ----------
-    path : Path
-        nextpnr's JSON.
+    top : dict
+        The top module of nextpnr's JSON.
     modules : frozenset of str
         From :func:`module_names`.
     """
-    top = json.loads(path.read_text())["modules"]["top"]
     nets: dict[int, list[str]] = defaultdict(list)
     for name, net in top["netnames"].items():
         for bit in net["bits"]:

@@ -9,139 +9,28 @@ clock, once with nextpnr's cell delays and once with the real ones.  If the firs
 with nextpnr's own, the second is proven, path by path.  If not, what is left is
 :func:`global_correction`.
 
-Real delays: icestorm's ``timings_up5k.txt``, slow corner (the factor 1.3244 that nextpnr applies
-to the table), as also quoted by Yosys in ``ice40/cells_sim.v``.
+Clocks that are not the core's, and what is between clocks, is for
+:mod:`hw.technology.ice40.checks`.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from hw.flow.report import PathEnd, Pin
+from hw.technology.ice40.cell_delays import UNTIMED, honest_arc, honest_setup
+from hw.technology.ice40.sdf import CLOCK_PORTS, Delays, TimingError
 
-__all__ = ["Delays", "TimingError", "global_correction", "longest_paths", "read_sdf"]
+__all__ = ["global_correction", "levels", "longest_paths"]
 
 GLOBAL_CORRECTION_NS = 2.02
 """What SB_MAC16's clock to output (2.12 ns) exceeds nextpnr's (0.1 ns) by."""
-
-CLOCK_PORTS = {"CLK", "RCLK", "WCLK", "CLOCK", "INPUT_CLK", "OUTPUT_CLK"}
-
-DSP_CLOCK_TO_OUTPUT = 2.12
-DSP_COMBINATIONAL = 11.4
-
-SETUP_NS: dict[str, dict[str, float]] = {
-    # At least; by type of cell and name of port without its index.
-    "ICESTORM_LC": {"SR": 0.53},
-    "ICESTORM_RAM": {"RADDR": 0.384, "RCLKE": 0.503, "RE": 0.185, "WADDR": 0.424, "WCLKE": 0.503,
-                     "WDATA": 0.305, "WE": 0.252, "MASK": 0.517},
-    "ICESTORM_SPRAM": {"ADDRESS": 0.268, "CHIPSELECT": 0.404, "DATAIN": 0.143,
-                       "MASKWREN": 0.143, "WREN": 0.289},
-}
-
-# Set-up of registers that nextpnr does not time at all: port, clock, falling edge, nanoseconds.
-UNTIMED = {"SB_IO": [("OUTPUT_ENABLE", "OUTPUT_CLK", False, 0.205)]}
-
-# Ports of SB_MAC16 whose registered set-up is below nextpnr's 0.1 ns.  Any other is refused.
-DSP_REGISTERED_INPUTS = {"A", "B", "CE"}
-
-
-class TimingError(Exception):
-    """The delays can't be analysed; only the global correction is left."""
-
-
-@dataclass
-class Cell:
-    """Delays of a cell, nanoseconds."""
-
-    kind: str
-    arcs: dict[str, list[tuple[str, float]]] = field(default_factory=lambda: defaultdict(list))
-    setups: list[tuple[str, str, bool, float]] = field(default_factory=list)
-    """Port, clock port, falling edge, set-up."""
-
-
-@dataclass
-class Delays:
-    """Delays of a routed design."""
-
-    cells: dict[str, Cell]
-    wires: dict[Pin, list[tuple[Pin, float]]]
-    drivers: dict[Pin, tuple[Pin, float]]
 
 
 def global_correction(mhz: float) -> float:
     """Return the honest frequency where no path is known: every path may leave an SB_MAC16."""
     return 1 / (1 / mhz + GLOBAL_CORRECTION_NS / 1000)
 
-
-NUMBERS = r"\((-?[\d.]+):[^)]*\)"
-SDF_LINES = [
-    ("wire", re.compile(rf"\(INTERCONNECT (\S+) (\S+) {NUMBERS} {NUMBERS}\)")),
-    ("arc", re.compile(rf"\(IOPATH (\S+) (\S+) {NUMBERS} {NUMBERS}\)")),
-    ("setup", re.compile(rf"\(SETUPHOLD \(\w+ (\S+)\) \((\w+) (\S+)\) {NUMBERS}")),
-    ("kind", re.compile(r'\(CELLTYPE "(.*)"\)')),
-    ("instance", re.compile(r"\(INSTANCE (\S*)\)")),
-]
-
-
-def _pin(text: str) -> Pin:
-    cell, _, port = text.rpartition("/")
-    return cell, port
-
-
-def read_sdf(path: Path) -> Delays:
-    """Read nextpnr's SDF (``--sdf``)."""
-    delays = Delays({}, defaultdict(list), {})
-    kind = ""
-    cell = Cell("")
-    with path.open() as lines:
-        for line in lines:
-            for what, pattern in SDF_LINES:
-                match = pattern.search(line)
-                if match is None:
-                    continue
-                groups = match.groups()
-                if what == "wire":
-                    source = _pin(groups[0])
-                    sink = _pin(groups[1])
-                    time = max(float(groups[2]), float(groups[3])) / 1000
-                    delays.wires[source].append((sink, time))
-                    delays.drivers[sink] = source, time
-                elif what == "arc":
-                    time = max(float(groups[2]), float(groups[3])) / 1000
-                    cell.arcs[groups[0]].append((groups[1], time))
-                elif what == "setup":
-                    port, edge, clock, setup = groups
-                    cell.setups.append((port, clock, edge == "negedge", float(setup) / 1000))
-                elif what == "kind":
-                    kind = groups[0]
-                else:
-                    cell = Cell(kind)
-                    delays.cells[groups[0]] = cell
-                break
-    if not delays.wires:
-        raise TimingError(f"no delays in {path.name}")
-    return delays
-
-
-def _base(port: str) -> str:
-    return re.sub(r"_\d+$", "", port)
-
-
-def _honest_arc(kind: str, source: str, sink: str, time: float) -> float:
-    if kind == "ICESTORM_DSP":
-        return max(time, DSP_CLOCK_TO_OUTPUT if source in CLOCK_PORTS else DSP_COMBINATIONAL)
-    return time
-
-
-def _honest_setup(kind: str, port: str, time: float) -> float:
-    if kind == "ICESTORM_DSP" and _base(port) not in DSP_REGISTERED_INPUTS:
-        raise TimingError(f"no set-up time is known for port {port} of SB_MAC16")
-    return max(time, SETUP_NS.get(kind, {}).get(_base(port), 0.0))
-
-
-def _levels(delays: Delays) -> Iterable[Pin]:
+def levels(delays: Delays) -> Iterable[Pin]:
     """Yield output pins so that every pin comes after those that it depends on."""
     inputs: dict[Pin, list[Pin]] = defaultdict(list)
     for name, cell in delays.cells.items():
@@ -184,7 +73,7 @@ def longest_paths(delays: Delays, *, honest: bool) -> dict[Pin, PathEnd]:
     """
     arrival: dict[Pin, dict[Pin, tuple[float, Pin]]] = defaultdict(dict)
     arc_time: Callable[[str, str, str, float], float] = (
-        _honest_arc if honest else lambda kind, source, sink, time: time)
+        honest_arc if honest else lambda kind, source, sink, time: time)
 
     latest: dict[Pin, float] = defaultdict(float)   # arrival of each clock, anywhere
     for (_, port), (driver, time) in delays.drivers.items():
@@ -213,7 +102,7 @@ def longest_paths(delays: Delays, *, honest: bool) -> dict[Pin, PathEnd]:
             if source not in CLOCK_PORTS:
                 for sink, time in arcs:
                     into[name, sink].append((source, arc_time(cell.kind, source, sink, time)))
-    for pin in _levels(delays):
+    for pin in levels(delays):
         for source, time in into[pin]:
             wire = delays.drivers.get((pin[0], source))
             if wire is None:
@@ -237,7 +126,7 @@ def _worst(
             if wire is None or clocked is None or clocked[0] not in arrival[wire[0]]:
                 continue
             if honest:
-                setup = _honest_setup(cell.kind, port, setup)
+                setup = honest_setup(cell.kind, port, setup)
             clock, skew = clocked
             before, launch = arrival[wire[0]][clock]
             period = before + wire[1] + setup - skew

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode
 from sw.compiler.lowering.layers import Command, LoweredLayer
@@ -37,7 +36,7 @@ def first_rows_early(layer: LoweredLayer, layout: InputLayout, config: CoreConfi
     if geometry is None or layer.by_row or any(c.mode != Mode.SYSTOLIC for c in layer.commands):
         return layer
     height = geometry.output_rows
-    word = latency.FLASH_HALFWORD * config.lanes
+    word = config.flash_read.halfword * config.lanes
 
     def cycles(rows: int) -> int:
         """Return about what so many rows of the output take."""

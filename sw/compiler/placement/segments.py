@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from hw.contract import latency
 from hw.contract.config import CoreConfig
 from sw.compiler.lowering.layers import LoweredLayer
 from sw.compiler.placement.chains import Segment
@@ -157,7 +156,7 @@ class Division:
             times = rows if rolls else 1
             array += steps + BETWEEN_DESCRIPTORS * times * descriptors
             words += times * from_flash
-        return max(array, words * latency.FLASH_HALFWORD * self.config.lanes)
+        return max(array, words * self.config.flash_read.halfword * self.config.lanes)
 
     def _rolls(self, first: int, end: int) -> bool:
         """Whether a segment runs row by row: it is a chain, or reads what is never whole."""

@@ -48,13 +48,15 @@ class Flash:
 
     Parameters
     ----------
-    lanes : int
+    config : CoreConfig
     words : int
         Of the program.
     """
 
-    def __init__(self, lanes: int, words: int) -> None:
-        self.halfword = latency.FLASH_HALFWORD
+    def __init__(self, config: CoreConfig, words: int) -> None:
+        self.timing = config.flash_read
+        self.halfword = self.timing.halfword
+        lanes = config.lanes
         self.lanes = lanes
         self.rest_of_word = (lanes - 1) * self.halfword
         self.section = SECTION_BYTES // 2 // lanes
@@ -63,7 +65,7 @@ class Flash:
         """Words of sections that are not yet complete."""
         self.in_section = self.section
         """Words until the next checksum."""
-        self.begun = latency.FLASH_FIRST - self.halfword
+        self.begun = self.timing.first - self.halfword
         """When the latest transfer began."""
         # The buffer keeps one word's place free.
         self.taken = deque([-NEVER] * ((latency.FLASH_BUFFER - lanes) // lanes))
@@ -90,7 +92,7 @@ class Flash:
             # The halfword that does not count waits for room, too: for the next word's.
             begun = max(begun, self.taken[0] + 1)
         self.begun = begun
-        self.ready = begun + latency.FLASH_TRANSFER
+        self.ready = begun + self.timing.transfer
         self.in_section -= 1
         if not self.in_section:
             self._checksum()
@@ -102,7 +104,7 @@ class Flash:
         self.left -= self.section
         self.begun = max(self.begun + self.halfword, self.taken[0] + 1)
         if not self.left:
-            self.verified = self.begun + latency.FLASH_CHECK
+            self.verified = self.begun + self.timing.check
 
     def finish(self) -> None:
         """No more words are taken."""
@@ -245,7 +247,7 @@ class Feeder:
         self, tasks: Sequence[Task], ring_words: int, config: CoreConfig, port: Port
     ) -> None:
         self.port = port
-        self.flash = Flash(config.lanes, sum(task.words(config) for task in tasks) + 1)
+        self.flash = Flash(config, sum(task.words(config) for task in tasks) + 1)
         self.loader = Loader(tasks, config)
         self.ring = Ring(ring_words, config.memory_depth)
         self.push_spacing = max(config.lanes, 3)

@@ -22,6 +22,7 @@ from hw.contract.words import HALFWORD_BITS
     ("acc_bits", 25, "acc_bits must be 18 to 24, not 25"),
     ("fraction_bits", 16, "fraction_bits must be odd, 9 to 31, not 16"),
     ("technology", "ecp5", "technology must be 'ice40' or 'portable', not 'ecp5'"),
+    ("flash_dtr", 1, "flash_dtr must be True or False, not 1"),
     ("core_mhz", 0, "core_mhz must be 1 to 200, not 0"),
 ])
 def test_bad_configuration(field, value, message):

@@ -42,7 +42,8 @@ def test_digests_differ():
     one = digest(CONFIG, 12_000_000)
     assert one == digest(replace(CONFIG, technology="portable"), 12_000_000)
     assert len({one, digest(CONFIG, 6_000_000), digest(replace(CONFIG, lanes=2), 12_000_000),
-                digest(replace(CONFIG, acc_bits=23), 12_000_000)}) == 4
+                digest(replace(CONFIG, flash_dtr=False), 12_000_000),
+                digest(replace(CONFIG, acc_bits=23), 12_000_000)}) == 5
 
 
 def test_bad_fields():

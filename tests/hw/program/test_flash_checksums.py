@@ -3,17 +3,17 @@
 import random
 
 import pytest
-from support.flash_bench import PAYLOAD, FlashBench, flipped, halfwords
+from support.flash_bench import PAYLOAD, RATES, FlashBench, flipped, halfwords
 from support.marks import slow
 
 from hw.contract.sections import SECTION_BYTES, seal
-from hw.program.flash_reader import FlashReader
 
 SECTION = SECTION_BYTES // 2
 
 
+@RATES
 @pytest.mark.parametrize("sections", [1, 2, 5])
-def test_a_whole_stream_is_verified(sections):
+def test_a_whole_stream_is_verified(sections, read):
     payload = PAYLOAD[: sections * SECTION_BYTES - 6]
 
     async def scenario(bench):
@@ -29,8 +29,7 @@ def test_a_whole_stream_is_verified(sections):
             assert bench.get(reader.program.verified) and not bench.get(reader.program.corrupt)
             transfers = sections * (SECTION + 1)
             assert bench.cycle - start == (
-                FlashReader.FIRST_TRANSFER + FlashReader.CYCLES_PER_HALFWORD * (transfers - 1)
-                + FlashReader.CHECK_LATENCY)
+                read.first + read.halfword * (transfers - 1) + read.check)
             # What is left in the buffer is padding, which can still be taken.
             assert (await bench.take(3))[0] == [0, 0, 0]
             assert (await bench.exchange(0x9F, 0))[1] == 0xEF, "the flash is free"
@@ -38,10 +37,11 @@ def test_a_whole_stream_is_verified(sections):
             await bench.stop()
             assert not bench.get(reader.program.verified)
 
-    FlashBench().run(scenario)
+    FlashBench(read=read).run(scenario)
 
 
-def test_the_last_section_is_read_whatever_is_taken():
+@RATES
+def test_the_last_section_is_read_whatever_is_taken(read):
     """The loader may stop anywhere in it."""
     async def scenario(bench):
         reader = bench.reader
@@ -51,12 +51,13 @@ def test_the_last_section_is_read_whatever_is_taken():
         await bench.take(2 * 4)
         await bench.until(reader.program.verified)
 
-    FlashBench().run(scenario)
+    FlashBench(read=read).run(scenario)
 
 
+@RATES
 @pytest.mark.slow
 @pytest.mark.parametrize("where", ["first", slow("middle"), slow("last"), slow("trailer")])
-def test_one_wrong_bit_is_found(where):
+def test_one_wrong_bit_is_found(where, read):
     """Any bit of a stream: nothing of what is behind its section is delivered."""
     data, size = seal(PAYLOAD[: 3 * SECTION_BYTES]), SECTION_BYTES + 2
     section = {"first": 0, "middle": 1, "last": 2, "trailer": 1}[where]
@@ -82,11 +83,12 @@ def test_one_wrong_bit_is_found(where):
             await bench.stop()
             assert not bench.get(reader.program.corrupt)
 
-    FlashBench().run(scenario)
+    FlashBench(read=read).run(scenario)
 
 
+@RATES
 @pytest.mark.parametrize("value", [0x00, 0xFF])
-def test_an_empty_flash_is_found(value):
+def test_an_empty_flash_is_found(value, read):
     async def scenario(bench):
         await bench.until(bench.reader.program.ready)
         bench.flash.array[:] = bytes([value]) * len(bench.flash.array)
@@ -94,4 +96,4 @@ def test_an_empty_flash_is_found(value):
         await bench.take(10)
         await bench.until(bench.reader.program.corrupt)
 
-    FlashBench().run(scenario)
+    FlashBench(read=read).run(scenario)

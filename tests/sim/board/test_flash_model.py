@@ -1,11 +1,13 @@
 """Flash model: what it refuses, and the C++ model equal to the Python one on random traces."""
 
+import dataclasses
 import random
 import shutil
 import subprocess
 
 import pytest
 
+from sim.board.flash_faults import FlashFaults
 from sim.board.flash_model import FlashModel
 from sim.board.flash_part import FlashTiming
 from sim.errors import FlashError
@@ -53,6 +55,7 @@ class Master:
         for o, oe in outgoing + [(0, 0)] * (2 * count):
             seen.append(self.step(0, 2, o, oe) & 0xF)
         seen.append(self.step(0, 0, 0, 0) & 0xF)
+        self.step(1, 0, 0, 0)
         seen = seen[1 + len(outgoing):]
         self.idle(4)
         return bytes(seen[2 * k] << 4 | seen[2 * k + 1] for k in range(count))
@@ -68,6 +71,7 @@ class Master:
             self.step(0, 2, 0, 0)
         seen = [self.step(0, 2, 0, 0) for _ in range(count)]
         seen.append(self.step(0, 0, 0, 0))
+        self.step(1, 0, 0, 0)
         self.idle(4)
         return bytes(seen[1:])
 
@@ -110,7 +114,7 @@ def test_a_wrong_number_of_dummy_clocks_gives_wrong_data(dummies):
 
 @pytest.mark.parametrize(("options", "text"), [
     ({"quad_enabled": False}, "command EDh: the quad-enable bit is 0"),
-    ({"dtr": False}, "command EDh: the flash is not a W25Q128JV-DTR"),
+    ({"dtr": False}, "command EDh: the flash has no double transfer rate"),
     ({"clock_mhz": 70}, "command EDh: clock above 66 MHz"),
 ])
 def test_double_transfer_rate_is_refused(options, text):
@@ -211,6 +215,60 @@ def test_contention_is_found():
                       + [(0, 0xF)] * 4)
 
 
+@pytest.mark.parametrize(("clock_mhz", "off", "refused"), [
+    (39, 0, True), (39, 1, False), (70, 0, True), (133, 0, True), (133, 1, False), (12, 0, True),
+])
+def test_outputs_of_the_host_too_early_behind_a_read_are_refused(clock_mhz, off, refused):
+    """Half a cycle of 133 MHz is less than tSHQZ, a whole one is not."""
+    master = awake(clock_mhz=clock_mhz, strict=False)
+    master.step(0)
+    for o, oe in ([(0xC | (0xEB >> k & 1), 0xD) for k in range(7, -1, -1)]
+                  + [(0xF, 0xF)] * 8 + [(0, 0)] * 8):
+        master.step(0, 2, o, oe)
+    assert not master.model.errors
+    for _ in range(off):
+        master.step(1, 0, 0, 0)
+    master.idle(4)
+    assert bool(master.model.errors) == refused
+    assert all("less than 7 ns (tSHQZ) after /CS went high" in e for e in master.model.errors)
+
+
+def test_outputs_of_the_host_behind_a_single_read_are_no_matter():
+    """The flash drives IO1 alone, the host all others."""
+    master = awake()
+    master.command([0x05], 1)
+    master.command([0x9F], 3)
+    master.clocks([(0xC | (0x05 >> k & 1), 0xD) for k in range(7, -1, -1)] + [(0xC, 0xD)] * 8)
+    with pytest.raises(FlashError, match="the host drives lines less than 7 ns"):
+        master.step(1, 0, 0xF, 0xF)
+
+
+def test_clocks_at_edges_of_cs_are_refused():
+    master = awake()
+    with pytest.raises(FlashError, match=r"clock rises too early after /CS$"):
+        master.step(0, 1)
+    master = awake()
+    master.step(0)
+    with pytest.raises(FlashError, match="clock rises too early after /CS went high"):
+        master.step(1, 1)
+    # With the clock's other edge it is half a cycle, and nobody listens.
+    awake().step(1, 2)
+
+
+def test_pins_that_move_in_reset_are_refused():
+    master = Master(FlashModel(CONTENTS, reset_cycles=10))
+    master.idle(5)
+    with pytest.raises(FlashError, match="the clock runs in reset"):
+        master.step(1, 2)
+    master = Master(FlashModel(CONTENTS, reset_cycles=10))
+    master.idle(5)
+    with pytest.raises(FlashError, match="/CS is low in reset"):
+        master.step(0)
+    master = Master(FlashModel(CONTENTS, reset_cycles=10))
+    master.idle(10)
+    master.command([0xAB])
+
+
 @pytest.mark.parametrize("options", [{"clock_mhz": 0.5}, {"clock_mhz": 134},
                                      {"contents": bytes((1 << 24) + 1)}])
 def test_bad_parameters(options):
@@ -218,14 +276,26 @@ def test_bad_parameters(options):
         FlashModel(**options)
 
 
+def random_faults(seed):
+    """Return faults of the lines, or none."""
+    rng = random.Random(seed)
+    if rng.random() < 0.5:
+        return FlashFaults()
+    masks = [1 << rng.randrange(4) if rng.random() < 0.3 else 0 for _ in range(3)]
+    return FlashFaults(flip=rng.choice([0.0, 1e-3, 0.3]), high=masks[0], low=masks[1],
+                       late=masks[2], seed=seed)
+
+
 def random_trace(seed):
     """A master that does sensible and senseless things, on a model that only takes notes."""
     rng = random.Random(seed)
-    clock_mhz = rng.choice([12, 30, 39.75, 39.75, 48, 66, 100])
+    clock_mhz = rng.choice([12, 30, 39.75, 39.75, 48, 66, 100, 133])
     options = {"clock_mhz": clock_mhz, "quad_enabled": rng.random() < 0.5,
                "powered_down": rng.random() < 0.5,
-               "continuous_read": rng.choice([0, 0, 0, 0xEB, 0xED]), "dtr": rng.random() < 0.8}
+               "continuous_read": rng.choice([0, 0, 0, 0xEB, 0xED]), "dtr": rng.random() < 0.8,
+               "reset_cycles": rng.choice([0, 20, 100]), "size": rng.choice([1 << 24, 1 << 22])}
     model = FlashModel(CONTENTS, strict=False, timing=FlashTiming(busy_scale=1e-5), **options)
+    model.have(random_faults(seed))
     master = Master(model)
     master.command([0xFF])
     if rng.random() < 0.8:
@@ -271,10 +341,21 @@ int main(int, char **argv) {
     options.powered_down = atoi(argv[3]);
     options.continuous_read = atoi(argv[4]);
     options.dtr = atoi(argv[5]);
+    options.reset_cycles = atoi(argv[6]);
+    options.size = atoi(argv[7]);
+    options.path_max = atof(argv[8]);
+    options.path_min = atof(argv[9]);
     options.strict = false;
     options.busy_scale = 1e-5;
     FlashModel flash(options);
-    FILE *contents = fopen(argv[6], "rb");
+    FlashFaults faults;
+    faults.flip = atof(argv[10]);
+    faults.high = atoi(argv[11]);
+    faults.low = atoi(argv[12]);
+    faults.late = atoi(argv[13]);
+    faults.seed = atoi(argv[14]);
+    flash.have(faults);
+    FILE *contents = fopen(argv[15], "rb");
     std::vector<uint8_t> bytes(1 << 16);
     if (fread(bytes.data(), 1, bytes.size(), contents) != bytes.size()) return 1;
     flash.load(0, bytes.data(), bytes.size());
@@ -308,7 +389,9 @@ def replay(tmp_path_factory):
 def test_both_models_are_equal(replay, seed):
     options, master = random_trace(seed)
     steps = "\n".join(" ".join(str(int(x)) for x in step[:4]) for step in master.trace)
-    arguments = [str(replay / "replay"), *(str(float(value)) for value in options.values()),
+    values = [*options.values(), *FlashTiming().path(options["clock_mhz"]),
+              *dataclasses.astuple(random_faults(seed))]
+    arguments = [str(replay / "replay"), *(repr(float(value)) for value in values),
                  str(replay / "contents")]
     result = subprocess.run(arguments, input=steps, capture_output=True, text=True, check=True)
     lines = result.stdout.splitlines()
@@ -324,3 +407,24 @@ def test_both_models_are_equal(replay, seed):
     series = (pow(31, tail, 30 << 64) - 1) // 30
     total = (total * power + 255 * series) % (1 << 64)
     assert int(lines[-1]) == total % 1000003
+
+
+def test_faults_of_lines():
+    """Each of them by itself, on a read that is right without."""
+    def read(**faults):
+        master = awake()
+        master.model.have(FlashFaults(**faults))
+        return master.dtr_read(0x40, 64)
+
+    right = CONTENTS[0x40:0x80]
+    assert read() == right
+    assert read(high=0b0010) == bytes(byte | 0x22 for byte in right)
+    assert read(low=0b1000) == bytes(byte & 0x77 for byte in right)
+    late = read(late=0b0001)
+    assert late != right and [byte & 0xEE for byte in late] == [byte & 0xEE for byte in right]
+    # The low nibble's line has what was there with the high one.
+    assert [byte & 1 for byte in late] == [byte >> 4 & 1 for byte in right]
+    wrong = [a ^ b for a, b in zip(read(flip=0.2, seed=3), right, strict=True)]
+    nibbles = [nibble for byte in wrong for nibble in (byte >> 4, byte & 15) if nibble]
+    assert 10 < len(nibbles) < 45 and all(nibble in (1, 2, 4, 8) for nibble in nibbles)
+    assert {1, 2, 4, 8} <= set(nibbles)

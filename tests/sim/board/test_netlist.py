@@ -1,4 +1,4 @@
-"""The netlist that is placed and routed, pads and all, with the driver at its serial line."""
+"""The design as it is placed and routed, pads and all, with the driver at its serial line."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 import boards
 from hw.contract.registers import Register
+from hw.technology.ice40.capture import NOMINAL
 from sim.board import netlist
 from sim.board.serial_port import SimulatedSerialPort
 from sw import golden, importer
@@ -38,9 +39,11 @@ def port(request: pytest.FixtureRequest) -> Iterator[SimulatedSerialPort]:
     port.close()
 
 
-def test_the_clock_is_the_boards() -> None:
-    mhz = netlist.pll_mhz(netlist.synthesized(BOARD), BOARD.oscillator_mhz)
-    assert mhz == pytest.approx(BOARD.config.core_mhz, rel=1e-6)
+def test_clocks_are_the_boards(port: SimulatedSerialPort) -> None:
+    assert isinstance(port.board, netlist.NetlistBoard)
+    assert port.board.mhz == pytest.approx(BOARD.config.core_mhz, rel=1e-6)
+    assert port.board.capture.delay_ns == pytest.approx(NOMINAL.delay_ns, abs=0.01)
+    assert port.board.capture.edges_ns == pytest.approx(NOMINAL.edges_ns, abs=0.4)
 
 
 def test_a_network(port: SimulatedSerialPort) -> None:

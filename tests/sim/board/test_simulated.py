@@ -11,9 +11,9 @@ from support.standin import LAYERS, NEVER, WORDS, StandIn
 
 from common import cache
 from hw.contract.config import CoreConfig
+from hw.contract.flash import DOUBLE_RATE
 from hw.contract.registers import IDENTITY, Register
 from hw.contract.sections import seal
-from hw.program.flash_reader import FlashReader
 from sim.board import verilate
 from sim.board.simulated import FLASH_SIZE, LayerEnd, SimulatedBoard
 from sim.errors import BuildError, FlashError, HangError
@@ -99,7 +99,7 @@ def test_run_with_flash_in_the_loop(board: SimulatedBoard) -> None:
     assert [end.cycle for end in seen] == ends
     assert len(ends) == LAYERS
     # There are two checksums on the way.
-    assert ends[1] - ends[0] == FlashReader.CYCLES_PER_HALFWORD * (4 * WORDS + 2)
+    assert ends[1] - ends[0] == DOUBLE_RATE.halfword * (4 * WORDS + 2)
     for number, end in enumerate(seen):
         assert end.memory is not None
         expected = np.frombuffer(data, np.int8)[800 * number :][:800].reshape(100, 8)

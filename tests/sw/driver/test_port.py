@@ -63,13 +63,34 @@ def test_no_setting_of_the_line_for_an_answer(
     port.baud = baud
     assert calls["tcsetattr"] + calls["ioctl"] > 0, "the settings are counted"
     calls.clear()
-    for number in range(100):
+    for number in range(1000):
         port.write(b"?")
         assert os.read(board, 10) == b"?"
-        os.write(board, bytes([number]) * 3)
-        assert port.receive(1.0) == bytes([number]) * 3
+        os.write(board, bytes([number & 0xFF]) * 3)
+        assert port.receive(number / 1000) == bytes([number & 0xFF]) * 3
         assert port.receive(0) == b""
     assert not calls
+    # What is rare may cost something, but not much.
+    port.discard()
+    assert calls == {"tcflush": 1}
+    calls.clear()
+    port.baud = baud
+    assert calls["tcdrain"] == 1 and sum(calls.values()) <= 6
+
+
+def test_where_a_port_cannot_be_waited_for(
+    ends: tuple[int, HardwarePort], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows: what is there comes at once, the rest within the time."""
+    board, port = ends
+    began = time.monotonic()
+    assert port._polled(0.05) == b"" and port._polled(-1) == b""
+    assert time.monotonic() - began >= 0.05
+    os.write(board, b"there")
+    assert port._polled(1.0) == b"there"
+    sleep = port.sleep
+    monkeypatch.setattr(port, "sleep", lambda seconds: (sleep(seconds), os.write(board, b"late")))
+    assert port._polled(1.0)[:4] == b"late"
 
 
 def test_waits_no_longer_than_asked(ends: tuple[int, HardwarePort]) -> None:

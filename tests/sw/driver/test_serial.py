@@ -255,7 +255,7 @@ def test_bad_flashes() -> None:
         SpiFlash(StubFlash()).store((1 << 24) - SECTOR, bytes(SECTOR))
     # It takes commands, and nothing changes.
     with pytest.raises(DeviceError, match="sector at 0x1000 cannot be written"):
-        SpiFlash(StubFlash(x9f=b"\xef\x70\x18", x05=b"\0")).store(0x1000, b"x")
+        SpiFlash(StubFlash(x9f=b"\xef\x70\x18", x35=b"\2", x05=b"\0")).store(0x1000, b"x")
     with pytest.raises(DeviceTimeout, match="does not finish"):
         SpiFlash(StubFlash(x9f=b"\xef\x70\x18", x05=b"\1")).store(0x1000, b"x")
 

@@ -13,6 +13,7 @@ from support.float_networks import random_images, random_weights
 from common.errors import InputError
 from sw import golden, importer
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
+from sw.networks.detectors import fomo
 from sw.quantize import states, weights
 from sw.quantize.__main__ import main
 from sw.quantize.accuracy import accuracy, golden_outputs
@@ -294,6 +295,21 @@ def test_command(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> N
     assert golden.run(graph, np.zeros((1, 32, 32, 3), np.int8))
 
 
+def test_a_detector(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    net = fomo(mobilenet_v1(0.125, 32, classes=5), head=16)
+    weights.save(files["w.npz"], random_weights(net))
+    arguments = [
+        files["w.npz"], *OPTIONS, "--fomo", "--head", "16", "--images", files["images.npz"],
+        "--output", files["out.tflite"],
+    ]
+    assert main(arguments) == 0
+    graph = importer.load(files["out.tflite"])
+    assert graph.tensors[graph.outputs[0]].shape == (1, 4, 4, 6)
+    assert f"{net.macs:,} multiply-adds" in capsys.readouterr().out
+    assert main([*arguments, "--test", files["test.npz"]]) == 2
+    assert "--test is for classifiers" in capsys.readouterr().err
+
+
 def test_folder_of_images(files: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for number, image in enumerate(random_images(V1, 3)):
@@ -313,7 +329,7 @@ def test_folder_of_images(files: dict[str, str], tmp_path: Path) -> None:
         (["--resolution", "64"], "images.npz: "),
         (["--test", "WEIGHTS"], "w.npz: there is no array 'images' in it"),
         (["--images", "FOLDER"], "note.txt: not a readable image"),
-        (["--head", "10"], "--head is for --network v2"),
+        (["--head", "10"], "--head is for --network v2 and --fomo"),
         (["--quantile", "3"], "quantile"),
         (["--resolution", "64"], "takes images of uint8"),
         (["--images", "/nonexistent.npz"], "cannot be read"),

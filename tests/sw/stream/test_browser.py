@@ -20,7 +20,9 @@ from support.places import REPOSITORY
 from support.streams import ABOUT, FULL, GOOD, NOW, picture
 
 from sw import importer
-from sw.stream.records import Record, Top
+from sw.outputs.classes import Top
+from sw.outputs.detections import Found
+from sw.stream.records import Record
 from sw.stream.sources import Preparer
 from sw.stream.web import Page
 
@@ -297,3 +299,41 @@ def test_a_wrong_label_is_marked(browser: Any, page: Page) -> None:
         assert browser.execute_script(
             "return document.getElementById('labels').classList.contains('mistaken')"
         ) is mark
+
+
+FOUND = [
+    Found(number=1, label="face", score=0.9, left=0.25, top=0.5, width=0.25, height=0.5),
+    Found(number=2, label="<b>cup</b>", score=0.55, left=-0.5, top=0.9, width=3, height=3),
+]
+
+
+@pytest.mark.parametrize("size", [(64, 64), (300, 150), (40, 400)])
+def test_boxes_lie_on_the_picture(browser: Any, page: Page, size: tuple[int, int]) -> None:
+    """Whatever its proportions, and whatever the page is wide."""
+    look_at(browser, page)
+    page.show(replace(FULL, top=[], found=FOUND, picture=picture(size=size)), NOW)
+    until(browser, f"document.getElementById('frame').naturalWidth === {size[0]}")
+    until(browser, "document.querySelectorAll('#boxes rect').length === 4")
+    box, image = browser.execute_script(
+        "const place = (e) => { const r = e.getBoundingClientRect();"
+        " return [r.left, r.top, r.width, r.height]; };"
+        "return [place(document.querySelector('#boxes rect')),"
+        " place(document.getElementById('frame'))];")
+    # The picture is as large as possible in the middle of its element.
+    scale = min(image[2] / size[0], image[3] / size[1])
+    width, height = size[0] * scale, size[1] * scale
+    left, top = image[0] + (image[2] - width) / 2, image[1] + (image[3] - height) / 2
+    expected = [left + width / 4, top + height / 2, width / 4, height / 2]
+    assert all(abs(a - b) < 1.5 for a, b in zip(box, expected, strict=True)), (box, expected)
+    texts = browser.execute_script(
+        "return [...document.querySelectorAll('#boxes text')].map((e) => e.textContent)")
+    assert texts == ["face 90 %", "<b>cup</b> 55 %"]
+    assert text_of(browser, "labels-title") == "Found: 2"
+    assert text_of(browser, "labels").splitlines()[:2] == ["face", "90.0 %"]
+    # Nothing is left of them in the next frame.
+    page.show(replace(FULL, top=[], found=[], number=4), NOW)
+    until(browser, "latest.record.frame === 4")
+    until(browser, "document.querySelectorAll('#boxes rect').length === 0")
+    assert text_of(browser, "no-labels") == "nothing found"
+    problems = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert problems == []

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.command import BOARD, error_of
+from support.detections import cells
 from support.networks import SCORES
 from support.places import REPOSITORY
 from support.stream_process import output, start
@@ -19,8 +20,11 @@ from support.streams import KEYS, picture
 
 import boards
 from common import tool
+from sw import golden, importer
 from sw.driver import DeviceLost, GoldenDevice
 from sw.networks import shipped
+from sw.networks.scenes import KINDS
+from sw.outputs.detections import detector_of
 from sw.stream.__main__ import main
 
 GOLDEN = [*BOARD, "--backend", "golden"]
@@ -37,7 +41,7 @@ def test_json_lines(model: str, folder: str, capsys: pytest.CaptureFixture[str])
         assert list(entry) == list(KEYS)
         for key, kind in KEYS.items():
             # The simulated board has no serial line; of the frames no class is known.
-            missing = key in ("error", "upload_ms", "download_ms", "truth", "right")
+            missing = key in ("error", "found", "upload_ms", "download_ms", "truth", "right")
             assert entry[key] is None if missing else isinstance(entry[key], kind), key
         assert entry["frame"] == number
         if number < 3:
@@ -47,6 +51,47 @@ def test_json_lines(model: str, folder: str, capsys: pytest.CaptureFixture[str])
         assert entry["ms"] == pytest.approx(entry["cycles"] / (1e3 * clock_mhz), abs=1e-3)
     (summary,) = captured.err.splitlines()
     assert re.match(r"4 frames in [\d.]+ s; .* cycles each on average .*; all exact", summary)
+
+
+def test_a_detector(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, frame = tmp_path / "cells.tflite", tmp_path / "frame.npy"
+    model.write_bytes(cells())
+    x = np.random.default_rng(3).integers(-128, 128, (1, 24, 24, 1)).astype(np.int8)
+    np.save(frame, x)
+    labels = tmp_path / "labels.txt"
+    labels.write_text("cup\nface\n")
+    command = [str(model), str(frame), *GOLDEN, "--labels", str(labels)]
+    assert main([*command, "--json-lines", "--threshold", "0.9"]) == 0
+    (entry,) = map(json.loads, capsys.readouterr().out.splitlines())
+    graph = importer.load(model)
+    expected = detector_of(graph).found(
+        [golden.run(graph, x)[graph.outputs[0]]], ["cup", "face"], 0.9)
+    assert entry["top"] == [] and entry["found"] == [one.json() for one in expected] != []
+    assert main([*command, "--threshold", "0.9"]) == 0
+    line = capsys.readouterr().out.splitlines()[0]
+    more = len(expected) - 1
+    assert f"{expected[0].label} {expected[0].score:.1%}" in line
+    assert line.endswith(f" and {more} more") is bool(more)
+    assert main([*command, "--threshold", "2"]) == tool.USER_ERROR
+    assert error_of(capsys) == "error: a threshold is from 0 to 1, not 2"
+    labels.write_text("one\n" * 5)
+    assert main(command) == tool.USER_ERROR
+    assert "5 labels, and network 'cells' finds objects of 2 classes" in error_of(capsys)
+
+
+def test_the_detector_that_ships(capsys: pytest.CaptureFixture[str]) -> None:
+    """Scenes without a SOURCE; most of what is there is found."""
+    count = 20
+    assert main(["--detect", *GOLDEN, "--json-lines", "--limit", str(count)]) == 0
+    data = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    scenes = shipped.default_scenes(count)
+    there = sum(len(one.garments) for one in scenes)
+    assert abs(sum(len(entry["found"]) for entry in data) - there) < there / 4
+    assert {one["label"] for entry in data for one in entry["found"]} <= set(KINDS)
+    names = ", ".join(KINDS[garment.kind] for garment in scenes[1].garments)
+    assert data[1]["input"] == f"scene 1 ({names or 'empty'})"
+    assert main(["--detect", "model.tflite", *GOLDEN]) == tool.USER_ERROR
+    assert error_of(capsys).endswith("leave it out, or model.tflite")
 
 
 def test_plain_lines(model: str, folder: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,9 +20,7 @@ from sw import golden, importer
 from sw.compiler import compile_graph
 from sw.compiler.timing import predict
 from sw.driver import DeviceError, GoldenDevice, StreamResult, open_device
-from sw.fuzz.builder import NetworkBuilder
 from sw.ir import Graph
-from sw.stream import records
 from sw.stream.engine import Engine
 from sw.stream.prefetch import Prefetch
 from sw.stream.records import Record, Statistics
@@ -163,51 +161,13 @@ def test_the_golden_model_as_a_device(graph: Graph) -> None:
     assert record.compute_seconds > 0
 
 
-# -- scores ----------------------------------------------------------------------------------------
-
-
-def classifier(outputs: int, softmax: bool) -> Graph:
-    net = NetworkBuilder(seed=1)
-    y = net.fully_connected(net.reshape(net.input((1, 2, 2, 1)), (1, 4)), outputs)
-    return importer.loads(net.build(outputs=[net.softmax(y) if softmax else y]))
-
-
-def test_scores_of_a_softmax_are_its_own() -> None:
-    graph = classifier(3, softmax=True)
-    got = records.scores(graph, np.array([[-128, 0, 127]], np.int8))
-    np.testing.assert_array_equal(got, [0, 128 / 256, 255 / 256])
-
-
-def test_scores_of_logits_are_their_softmax() -> None:
-    graph = classifier(3, softmax=False)
-    q = graph.tensors[graph.outputs[0]].quantization
-    values = np.array([[-100, 20, 25]], np.int8)
-    real = (values.ravel() - float(q.zero_point)) * q.scale
-    got = records.scores(graph, values)
-    np.testing.assert_allclose(got, np.exp(real) / np.exp(real).sum())
-    assert got.sum() == pytest.approx(1)
-    single = classifier(1, softmax=False)
-    q = single.tensors[single.outputs[0]].quantization
-    got = records.scores(single, np.array([[30]], np.int8))
-    np.testing.assert_allclose(got, [1 / (1 + np.exp(-(30 - q.zero_point) * q.scale))])
-
-
-def test_labels() -> None:
-    graph = classifier(7, softmax=True)
-    output = np.array([[3, 9, -1, 9, 0, 3, 3]], np.int8)
-    top = records.classify(graph, output, ["zero", "one", "two", "three"])
-    assert [(t.number, t.label) for t in top] == [
-        (1, "one"), (3, "three"), (0, "zero"), (5, "5"), (6, "6")
-    ]
-    assert [t.score for t in top] == [(v + 128) / 256 for v in (9, 9, 3, 3, 3)]
-
-
 # -- records and statistics ------------------------------------------------------------------------
 
 def test_json() -> None:
     assert GOOD.json() == {
         "frame": 3, "input": "cat.png", "output": [1, -2],
-        "top": [{"class": 0, "label": "cat", "score": 0.75}], "cycles": 397_500, "ms": 10.0,
+        "top": [{"class": 0, "label": "cat", "score": 0.75}], "found": None,
+        "cycles": 397_500, "ms": 10.0,
         "prepare_ms": 1.2346, "upload_ms": 2.0, "compute_ms": 10.0, "download_ms": 1.0,
         "host_ms": 0.0,
         "retries": 2, "exact": True, "error": None, "truth": None, "right": None,

@@ -13,8 +13,9 @@ from support.command import BOARD
 from support.streams import ABOUT, GOOD, NOW
 
 from sw.driver import backends
+from sw.outputs.classes import Top
 from sw.stream.__main__ import main
-from sw.stream.records import Record, Statistics, Top
+from sw.stream.records import Record, Statistics
 from sw.stream.view import LiveView, PlainLines
 
 WRONG = replace(GOOD, truth=GOOD.top[0].number + 1)

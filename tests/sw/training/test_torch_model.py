@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.fashion import images as garments_of
 from support.float_networks import random_images, random_weights
 
 from sw.networks.architecture import Architecture, mobilenet_v1, mobilenet_v2
+from sw.networks.detectors import fomo
 from sw.networks.fashion_mnist import Split
+from sw.networks.scenes import KINDS, Garment, Scene
 from sw.quantize import states
 from sw.quantize.reference import FloatNetwork
 
@@ -19,9 +22,10 @@ torch.set_num_threads(1)
 
 V1 = mobilenet_v1(0.125, 28, classes=10, channels=1, stem_stride=1)
 V2 = mobilenet_v2(0.1, 28, classes=10, channels=1, head=16, padding="symmetric")
+FOMO = fomo(mobilenet_v2(0.1, 48, classes=2, channels=1), head=8)
 
 
-@pytest.mark.parametrize("net", [V1, V2])
+@pytest.mark.parametrize("net", [V1, V2, FOMO])
 def test_module_is_the_float_network(net: Architecture) -> None:
     """NumPy and PyTorch agree, and weights come back as they went in."""
     from sw.training.torch_model import Module, set_weights, weights_of
@@ -38,6 +42,8 @@ def test_module_is_the_float_network(net: Architecture) -> None:
     with torch.inference_mode():
         x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
         logits = module(x).numpy()
+    if logits.ndim == 4:
+        logits = logits.transpose(0, 2, 3, 1)
     np.testing.assert_allclose(logits, FloatNetwork(net, found).run(images), rtol=1e-3, atol=1e-3)
     # The module's state is one that a PyTorch user would bring along.
     state = {k: v.numpy() for k, v in module.state_dict().items()}
@@ -58,7 +64,7 @@ def ordered(state: dict[str, np.ndarray], net: Architecture) -> dict[str, np.nda
 
 
 def test_augmentation_only_moves_pixels() -> None:
-    from sw.training.loop import augment
+    from sw.training.classification import augment
 
     images = torch.zeros(50, 28, 28, dtype=torch.uint8)
     images[:, 10:18, 12:15] = torch.arange(1, 25, dtype=torch.uint8).reshape(8, 3)
@@ -71,7 +77,8 @@ def test_augmentation_only_moves_pixels() -> None:
 
 def test_training_learns(tmp_path: Path) -> None:
     """Two classes that differ in brightness; weights are written as they are read."""
-    from sw.training.loop import accuracy, train
+    from sw.training.classification import Classification
+    from sw.training.loop import train
     from sw.training.torch_model import Module
 
     torch.manual_seed(0)
@@ -84,10 +91,47 @@ def test_training_learns(tmp_path: Path) -> None:
         # So few steps are not enough for the usual slow averages.
         norm.momentum = 0.5
     path = tmp_path / "w.npz"
-    train(module, split, split, path, epochs=4, batch=16, rate=0.02)
-    assert accuracy(module, split) > 0.9
+    task = Classification(split, split)
+    train(module, task, path, epochs=4, batch=16, rate=0.02)
+    assert task.score(module) > 0.9
     network = FloatNetwork(V1, states.load(states.read(path), V1))
     assert np.mean(network.run(pixels[..., None]).argmax(axis=1) == labels) > 0.9
+
+
+def test_cells_of_a_scene() -> None:
+    """Those whose centres are well inside a garment, and nothing else."""
+    from sw.training.detection import cells
+
+    garments = (Garment(kind=0, left=0, top=0, side=32), Garment(kind=4, left=64, top=40, side=24))
+    one = Scene(image=np.zeros((96, 96), np.uint8), garments=garments)
+    expected = np.zeros((12, 12), np.int64)
+    expected[1:3, 1:3] = 1
+    expected[6, 9:10] = 5
+    np.testing.assert_array_equal(cells(one), expected)
+
+
+def test_a_detector_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its loss falls, scenes are never the same, and weights are written as they are read."""
+    from sw.training import detection
+    from sw.training.loop import train
+    from sw.training.torch_model import Module
+
+    monkeypatch.setattr(detection, "SCENES", 32)
+    monkeypatch.setattr(detection, "VALIDATION", 4)
+    torch.manual_seed(0)
+    net = fomo(mobilenet_v2(0.1, 96, classes=len(KINDS), channels=1))
+    task = detection.Detection(garments_of(3), garments_of(3))
+    generator = torch.Generator().manual_seed(0)
+    (first, _), (second, target) = (next(iter(task.batches(8, generator))) for _ in range(2))
+    assert first.shape == (8, 1, 96, 96) and target.shape == (8, 12, 12)
+    assert not torch.equal(first, second)
+    module = Module(net)
+    before = task.loss(module(second), target).item()
+    path = tmp_path / "w.npz"
+    train(module, task, path, epochs=3, batch=8, rate=0.05)
+    assert task.loss(module(second), target).item() < before
+    assert 0 <= task.score(module) <= 1
+    FloatNetwork(net, states.load(states.read(path), net))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import pytest
 from support.compiled import check_program, random_inputs
 
 from common.errors import UnsupportedError
-from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.contract.modes import Mode
 from sw import importer
@@ -212,7 +211,7 @@ def test_costs_count_the_words_of_descriptors(lanes: int) -> None:
         commands=(command, command))
     needs = Needs(layers=[layer], words={0: 1, 1: 1}, inputs=(0,), outputs=(1,))
     division = Division(needs=needs, config=config)
-    from_flash = 2 * words * latency.FLASH_HALFWORD * lanes
+    from_flash = 2 * words * config.flash_read.halfword * lanes
     assert division._cycles(0, 1) == max(from_flash, 2 * BETWEEN_DESCRIPTORS)
     assert division._loads == [(0, 2, 2 * words, 1)]
 

@@ -35,7 +35,8 @@ def check(work: list[Work] | tuple[Work, ...], ring_words: int, config: CoreConf
 def random_config(rng: random.Random) -> CoreConfig:
     return CoreConfig(
         lanes=rng.choice((2, 4)), weight_depth=rng.choice((32, 64, 512)),
-        parameter_slots=rng.choice((4, 8, 64)), descriptor_slots=rng.choice((4, 8)))
+        parameter_slots=rng.choice((4, 8, 64)), descriptor_slots=rng.choice((4, 8)),
+        flash_dtr=rng.random() < 0.5)
 
 
 @pytest.mark.parametrize("kind", [*CONFIGS, "random"])

@@ -1,0 +1,1 @@
+"""What the outputs of a network say: classes, or objects and where they are."""

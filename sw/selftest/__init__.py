@@ -1,0 +1,1 @@
+"""Self-test of a board: what its bitstream measures, told stage by stage."""
