@@ -40,7 +40,7 @@ def test_commands(tmp_path: Path) -> None:
     [
         ("separable run --verif", {"--verify"}),
         ("separable -q run --verif", {"--verify"}),
-        ("separable build --board ", {"icebreaker"}),
+        ("separable build --board icebreaker_", {"icebreaker_iq"}),
         ("separable models g", {"get"}),
         ("separable models get kws", {"kws_ref_model"}),
     ],
