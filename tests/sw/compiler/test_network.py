@@ -134,6 +134,12 @@ def test_programs_that_do_not_fit_into_the_flash() -> None:
         match=r"large: its programs end at byte .* of the flash.*; put fewer networks in front",
     ):
         compile_network(graph, CONFIG, flash_address=(1 << 24) - 4096)
+    plan = compile_network(graph, CONFIG)
+    assert compile_network(graph, CONFIG, flash_size=plan.flash_end).flash_end == plan.flash_end
+    with pytest.raises(
+        UnsupportedError, match=rf"of the flash, and the board has {plan.flash_end - 1:,}; use a sm"
+    ):
+        compile_network(graph, CONFIG, flash_size=plan.flash_end - 1)
 
 
 def test_what_no_output_depends_on_is_not_the_hosts() -> None:
