@@ -2,6 +2,7 @@
 
 from amaranth.hdl import Mux, Signal
 
+from hw.contract import latency
 from hw.contract.config import CoreConfig
 from hw.proofs.bench import Bench
 from hw.proofs.proof import Proof
@@ -10,7 +11,7 @@ from hw.proofs.streams import claim_stream
 
 MODULE = "hw.control.registers"
 
-KEPT = 4
+KEPT = latency.HOST_ITEM
 """Cycles, from that of the request on, in which a link leaves ``data`` as it is; the other side
 is proven of the link."""
 

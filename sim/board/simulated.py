@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +18,7 @@ from hw.contract.registers import Register
 from sim.board import verilate
 from sim.board.flash_faults import FlashFaults
 from sim.board.flash_part import FlashTiming
+from sim.board.interface import load
 from sim.board.recorder import Recorder
 from sim.board.waves import Wave, choose, waves_for
 from sim.errors import FlashError, HangError, SimulationError
@@ -79,40 +79,6 @@ class Feed:
     halfwords: _HALFWORDS
     hold: int
     pace: int = 1
-
-
-@cache
-def _load(contents: bytes) -> ctypes.CDLL:
-    library = verilate.load(contents)
-    board, u32, u64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
-    data, flag = ctypes.c_void_p, ctypes.c_int
-    prototypes: dict[str, tuple[Any, tuple[Any, ...]]] = {
-        "board_create": (board, (u64, *[ctypes.c_double] * 3, flag, u32)),
-        "board_destroy": (None, (board,)),
-        "board_error": (ctypes.c_char_p, (board,)),
-        "board_flash_write": (flag, (board, u32, data, u32)),
-        "board_flash_read": (flag, (board, u32, data, u32)),
-        "board_flash_faults": (None, (board, ctypes.c_double, u32, u32, u32, u64)),
-        "board_taps": (None, (board, u32, data, data)),
-        "board_transfer": (flag, (board, flag, flag, u32, data, u32)),
-        "board_uart_divisor": (None, (board, ctypes.c_double)),
-        "board_uart_send": (None, (board, data, u32, u64)),
-        "board_uart_idle": (flag, (board,)),
-        "board_uart_receive": (u32, (board, data, u32, u64, u64)),
-        "board_begin": (None, (board,)),
-        "board_feed": (None, (board, u64, u64, u32, data, u32, u32, ctypes.c_uint16)),
-        "board_run": (flag, (board, u64)),
-        "board_wait": (flag, (board, u64, flag)),
-        "board_busy": (flag, (board,)),
-        "board_cycle": (u64, (board,)),
-        "board_layers": (u32, (board, data, u32)),
-        "board_memory": (None, (board, data)),
-        "board_memory_replace": (None, (board, data)),
-    }
-    for name, (result, arguments) in prototypes.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library
 
 
 class SimulatedBoard(Closing):
@@ -180,7 +146,7 @@ class SimulatedBoard(Closing):
         self.config = config
         self._board: int | None = None
         self.flash_size = flash.size if flash else FLASH_SIZE
-        self._library: ctypes.CDLL = _load(library)
+        self._library: ctypes.CDLL = load(library)
         path = (timing or FlashTiming()).model_path(config.core_mhz, dtr=config.flash_dtr)
         self._board = self._library.board_create(
             seed, config.core_mhz, *path, flash.dtr if flash else config.flash_dtr,

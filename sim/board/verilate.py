@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 HERE = Path(__file__).resolve().parent
-HARNESS = ("harness.cpp", "host_bus.h", "uart.h", "flash_model.h", "flash_pads.h",
+HARNESS = ("harness.cpp", "board.h", "host_bus.h", "uart.h", "flash_model.h", "flash_pads.h",
            "flash_faults.h", "flash_part.h", "wave.h")
 """What the library is compiled from, besides the core."""
 

@@ -224,4 +224,6 @@ class _Rate:
         if crc32(answer, self.device.seed) or len(answer) < REPLY_BYTES:
             return None, answer
         line.sequence = answer[1]
+        # All of the answer is there: the board listens.
+        line.gap = 2 * HEADER_BYTES
         return Status(answer[0] & 3), answer
