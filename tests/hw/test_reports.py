@@ -24,7 +24,7 @@ def test_a_report_shows_the_clock(name):
     assert any(check["what"].startswith("flash to") for check in report["timing"]["checks"])
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Domain .sync. is used in:DeprecationWarning")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", boards.board_names())
 def test_the_report_is_of_todays_design(name, tmp_path):
