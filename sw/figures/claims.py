@@ -137,8 +137,8 @@ OTHERS: dict[str, dict[str, str]] = {
     "docs/requantiser.md": {"": DESIGN},
     "docs/selftest.md": {
         "all 65,536 products": DESIGN,
-        "`--bytes` is 1,048,576 on a board. In the simulation it is 4,096: a byte on the line is 33 "
-        "to 260 cycles": DESIGN,
+        "`--bytes` is 1,048,576 on a board. In the simulation it is 4,096: a byte on the line is "
+        "33 to 260 cycles": DESIGN,
         "`layer` the last 64 KB": DESIGN,
         "stored from 1 MB on": DESIGN,
         "2,245 of 5,280 logic cells, all memories and multipliers; 41.93 MHz": HISTORY,
