@@ -106,7 +106,10 @@ class SimulatedBoard(Closing):
     flash : Flash, optional
         Which one it is; without, one of 16 MB that the core can read.
 
-    Raises :class:`BuildError` if the core cannot be compiled.
+    Raises
+    ------
+    BuildError
+        If the core cannot be compiled.
     """
 
     _recorder: Recorder | None = None
