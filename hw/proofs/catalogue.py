@@ -2,6 +2,7 @@
 
 from hw.proofs import (
     arbiter,
+    flash_reader,
     halfword_buffer,
     host_port,
     link_engine,
@@ -19,7 +20,7 @@ __all__ = ["PROOFS"]
 PROOFS: dict[str, Proof] = {
     proof.name: proof
     for block in (ring, halfword_buffer, word_reader, arbiter, loader, sequencer, host_port,
-                  link_engine, serial_line, requantiser)
+                  link_engine, serial_line, flash_reader, requantiser)
     for proof in block.PROOFS
 }
 """By name."""
