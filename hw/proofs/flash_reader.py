@@ -4,13 +4,17 @@ The pins are those of :class:`hw.interfaces.FlashPins`: outputs change at a cycl
 there (bit 0) and in its middle (bit 1).
 """
 
-from amaranth.hdl import Signal
+from amaranth.hdl import Module, Mux, Signal
 
-from hw.proofs.bench import Bench
+from hw.contract.sections import CRC_LAST, CRC_MARK, CRC_START, crc_residue
+from hw.proofs.bench import Bench, Block
 from hw.proofs.proof import Proof
 from hw.proofs.sources import Fault
 
 MODULE = "hw.program.flash_reader"
+
+POLYNOMIAL = 0x1021
+"""Of the sections' checksum: CRC-16, high bit first (docs/flash.md)."""
 
 HIGH = 4
 """Cycles that /CS is high at least behind a command of single bits: tSHSL2 is 50 ns."""
@@ -79,6 +83,43 @@ def harness(bench: Bench):
     bench.cover("data", data_phase & bench.past(data_phase))
 
 
+def checksum(bench: Bench):
+    """Compare the checksum, which takes eight bits at once, with its definition, bit by bit."""
+    m = bench.m
+    reader = bench.sources.get(MODULE).FlashReader()
+    # This part alone: the rest of the reader has nothing to do with it.
+    reader._MustUse__used = True
+    inner = Module()
+    m.submodules.checks = inner
+    byte = bench.free("byte", 8)
+    first = bench.free("first")
+    flush = bench.free("flush")
+    reader._check(inner, byte, first, bench.free("arrived"), bench.free("drop"), flush)
+    checks = Block(reader, inner)
+
+    expected = Signal(16, init=CRC_START)
+    folded = expected
+    for bit in reversed(range(8)):
+        folded = (folded << 1)[:16] ^ Mux(folded[15] ^ byte[bit], POLYNOMIAL, 0)
+    with m.If(first | checks.local("second")):
+        m.d.sync += expected.eq(folded)
+    with m.If(flush):
+        m.d.sync += expected.eq(CRC_START)
+    bench.show("crc", checks.local("crc"))
+    bench.claim("as_defined", checks.local("crc") == expected)
+    verified = reader.program.verified
+    corrupt = reader.program.corrupt
+    begins = {name: signal & ~bench.past(signal)
+              for name, signal in (("verified", verified), ("corrupt", corrupt))}
+    before = bench.past(expected)
+    last = crc_residue(CRC_LAST)
+    bench.claim("verified_is_the_end", ~begins["verified"] | (before == last))
+    bench.claim("corrupt_is_wrong", ~begins["corrupt"] | (before != last) & (
+        before != crc_residue(CRC_MARK)))
+    bench.cover("verified", begins["verified"])
+    bench.cover("corrupt", begins["corrupt"])
+
+
 PROOFS = (
     Proof(
         "flash-pins", "clocks in commands, no line is driven twice, /CS rests", harness,
@@ -92,6 +133,15 @@ PROOFS = (
                   "Cat(C(1, 1), quad, C(0b11, 2))", "Cat(C(1, 1), reading, C(0b11, 2))"),
             Fault("SCK runs on behind a stream", MODULE,
                   "(reading & ~hold & ~fall)", "((reading | turning) & ~hold & ~fall)"),
+        ),
+    ),
+    Proof(
+        "flash-crc", "the checksum is the CRC by its definition, and so is its verdict", checksum,
+        steps=4, cover_steps=12,
+        faults=(
+            Fault("a term is a place off", MODULE, "(top << 5)", "(top << 6)"),
+            Fault("any residue but a wrong one ends well", MODULE,
+                  "self.program.verified.eq(crc == last)", "self.program.verified.eq(crc != last)"),
         ),
     ),
 )

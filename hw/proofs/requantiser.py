@@ -71,5 +71,10 @@ PROOFS = tuple(
         ("half-once", 1 << 30, 7, 1, False),
         ("greatest", (1 << 31) - 1, 0, 0, True),
         ("alternating", 0x55555555, 0, 0, True),
+        ("root", 1518500250, 5, 0, True),
+        ("odd-once", 0x55555555, 3, 1, True),
+        # First channels of vww_96_int8 and mobilenet_v1_0.25_128_quant.
+        ("vww", 1179182713, 7, 0, True),
+        ("mobilenet", 1621424953, 8, 0, True),
     )
 )

@@ -1,5 +1,7 @@
 """Serial line: every byte, at any phase, with jitter; and what the link engine builds upon."""
 
+from functools import partial
+
 from amaranth.hdl import C, Const, Mux, Signal
 
 from hw.proofs.bench import Bench
@@ -123,13 +125,25 @@ def frames(bench: Bench):
 PROOFS = (
     Proof(
         "uart-jitter", "any byte and phase, edges ±16 ns", receives,
-        steps=52, cover_steps=52, bounded=True, long=True,
+        steps=52, cover_steps=52, bounded=True,
         faults=(
             Fault("a sample half a bit late", MODULE,
                   "(1 << PHASE_BITS - 1) - cycles * step", "- cycles * step"),
             Fault("phases do not see which half of the cycle", MODULE,
                   "Mux(self.samples[0], seen_high, seen_low)", "seen_high"),
         ),
+    ),
+    *(
+        Proof(
+            f"uart-{name}", f"the same of a host whose clock is 2.5 % {name}, edges ±4 ns",
+            partial(receives, ratio=ratio, jitter=4.0),
+            steps=52, cover_steps=52, bounded=True,
+            faults=(
+                Fault("a sample half a bit late", MODULE,
+                      "(1 << PHASE_BITS - 1) - cycles * step", "- cycles * step"),
+            ),
+        )
+        for name, ratio in (("fast", 0.975), ("slow", 1.025))
     ),
     Proof(
         "uart-frames", f"eight bits a byte, {GAP} cycles from byte to bit, any line", frames,
