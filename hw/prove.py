@@ -8,22 +8,33 @@ Each proof runs with covers, which show that its assumptions can be met, and wit
 has to disprove.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common import door, files, progress, terminal, tool
 from common.errors import InputError
 from common.tables import Table, add_figures, add_names, add_text, new_table
-from hw.proofs.catalogue import PROOFS
-from hw.proofs.proof import Proof
-from hw.proofs.run import Result, check
-from hw.proofs.solver import Answer
+
+if TYPE_CHECKING:
+    from hw.proofs.proof import Proof
+    from hw.proofs.run import Result
+    from hw.proofs.solver import Answer
 
 __all__ = ["main"]
 
 CYCLES = 12
 """Cycles of a counterexample that are printed, the last ones."""
+
+
+def _proofs() -> Mapping[str, Proof]:
+    """Return all proofs by name."""
+    # Not every call needs them, and Amaranth with them.
+    from hw.proofs.catalogue import PROOFS
+
+    return PROOFS
 
 
 def _parser() -> tool.Parser:
@@ -33,7 +44,7 @@ def _parser() -> tool.Parser:
     names = parser.add_argument(
         "names", metavar="NAME", nargs="*", help="a proof (default: all that are quick)"
     )
-    names.completer = lambda **_: list(PROOFS)  # type: ignore[attr-defined]  # argcomplete's
+    names.completer = lambda **_: list(_proofs())  # type: ignore[attr-defined]  # argcomplete's
     parser.add_argument("--list", action="store_true", help="show the proofs and run none")
     parser.add_argument(
         "--markdown", action="store_true", help="show them as the table of docs/proofs.md"
@@ -48,12 +59,13 @@ def _parser() -> tool.Parser:
 
 
 def _chosen(names: Sequence[str], *, everything: bool) -> list[Proof]:
+    known = _proofs()
     for name in names:
-        if name not in PROOFS:
-            raise InputError(f"there is no proof {name!r}; known: {', '.join(PROOFS)}")
+        if name not in known:
+            raise InputError(f"there is no proof {name!r}; known: {', '.join(known)}")
     if names:
-        return [PROOFS[name] for name in dict.fromkeys(names)]
-    return [proof for proof in PROOFS.values() if everything or not proof.long]
+        return [known[name] for name in dict.fromkeys(names)]
+    return [proof for proof in known.values() if everything or not proof.long]
 
 
 def _listing(proofs: Sequence[Proof]) -> Table:
@@ -124,12 +136,14 @@ def _run(options: Any) -> int:
     proofs = _chosen(options.names, everything=options.all)
     files.check_outputs([options.json])
     if options.list or options.markdown:
-        shown = proofs if options.names else list(PROOFS.values())
+        shown = proofs if options.names else list(_proofs().values())
         if options.markdown:
             print(_markdown(shown))
         else:
             terminal.console().print(_listing(shown))
         return 0
+    from hw.proofs.run import check
+
     results = []
     for proof in progress.each(proofs, "proofs", total=len(proofs), unit="proofs",
                                name=lambda proof: proof.name):

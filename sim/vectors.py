@@ -15,7 +15,6 @@ from pathlib import Path
 from common import cache, door, progress, tool
 from common.errors import InputError
 from hw.contract.requantiser import FRACTION_BITS, u_limit
-from hw.requantise.requantiser import Requantiser
 from sim.board import verilate
 
 __all__ = ["Vector", "library", "main", "try_vectors"]
@@ -48,6 +47,9 @@ def library(fraction_bits: int) -> ctypes.CDLL:
     BuildError
         If it cannot be compiled.
     """
+    # Only now: --help does not need Amaranth.
+    from hw.requantise.requantiser import Requantiser
+
     text = verilate.rtlil(Requantiser(acc_bits=ACC_BITS, fraction_bits=fraction_bits))
     key = cache.key([
         text, SOURCE.read_bytes(), Path(verilate.__file__).read_bytes(),
