@@ -21,6 +21,7 @@ from hw.contract.board import Board
 from hw.contract.config import CoreConfig
 from hw.flow.capture import CaptureTaps
 from hw.flow.tools import BuildError
+from sw.driver.backends import BACKENDS
 from sw.selftest.device import SelfTestDevice
 from sw.selftest.picture import picture
 from sw.selftest.report import NotRun, Report, Stage, carry_out
@@ -157,6 +158,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     simulation = options.backend == "sim"
+    if not simulation and options.backend in BACKENDS:
+        parser.error(f"--backend is sim or the board's serial port, not {options.backend}")
     count = options.bytes or (SIMULATED_BYTES if simulation else BOARD_BYTES)
     if options.bytes is not None and not 2 <= options.bytes <= LIMIT:
         parser.error(f"--bytes must be 2 to {LIMIT}, not {options.bytes}")

@@ -115,3 +115,13 @@ def test_delays_are_those_of_the_bitstream(tmp_path: Path) -> None:
 def test_a_board_without_a_capture_clock_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert door.main(["--board", "icebreaker_iq"]) == 2
     assert "and icebreaker_iq has none of its own: check it with sw.run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["golden", "sim:link"])
+def test_backends_that_are_no_board_are_refused(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        door.main(["--board", "icebreaker", "--backend", name])
+    assert left.value.code == 2
+    assert f"--backend is sim or the board's serial port, not {name}" in capsys.readouterr().err
