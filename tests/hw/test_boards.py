@@ -41,7 +41,7 @@ def test_no_rate_without_a_report_that_shows_the_clock():
 
 def test_no_rate_without_room(monkeypatch):
     board = dataclasses.replace(
-        boards.get("icesugar"), flash=Flash(size=2 << 20, program_base=(2 << 20) - 4096, dtr=False))
+        boards.get("pico_ice"), flash=Flash(size=2 << 20, program_base=(2 << 20) - 4096, dtr=False))
 
     class Plan:
         flash_bytes = 4097
@@ -51,7 +51,7 @@ def test_no_rate_without_room(monkeypatch):
     monkeypatch.setattr(hw.boards, "predict_plan", lambda _: [10])
     monkeypatch.setattr(boards, "report",
                         lambda _: {"clocks": {"core": {"achieved_mhz": 40.0}}})
-    (run,) = hw.boards._runs([board])["icesugar"]
+    (run,) = hw.boards._runs([board])["pico_ice"]
     assert not run.fits and run.per_second is None and run.json()["cycles"] == 10
 
 

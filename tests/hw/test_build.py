@@ -71,7 +71,7 @@ def test_pll_out_of_range(mhz):
 
 
 def test_boards():
-    assert boards.board_names() == ["icebreaker", "icebreaker_iq", "icesugar"]
+    assert boards.board_names() == ["icebreaker", "icebreaker_iq", "icesugar", "pico_ice"]
     assert ICEBREAKER.config.multipliers == 16
     with pytest.raises(BoardError, match="did you mean icebreaker"):
         boards.get("icebraker")
@@ -195,7 +195,7 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--board", "arty"], "error: there is no board 'arty'; boards: "
-     "icebreaker, icebreaker_iq, icesugar\n"),
+     "icebreaker, icebreaker_iq, icesugar, pico_ice\n"),
     (["--board", "icebreaker", "--sweep", "0"],
      "error: --sweep must be at least 1, not 0 (try --help)\n"),
     (["--sweep"], "error: argument --sweep: expected one argument (try --help)\n"),
