@@ -36,16 +36,6 @@ FLASH_POLLS = 200
 """Times the device is asked whether its flash is ready: the flash wakes up within microseconds."""
 
 
-def _times(outcome: Outcome) -> dict[str, Any]:
-    """Return the fields of a result that say how long a job took on its way."""
-    return {
-        "upload_seconds": outcome.upload_seconds,
-        "compute_seconds": outcome.compute_seconds,
-        "link_seconds": outcome.link_seconds,
-        "retries": outcome.retries,
-    }
-
-
 def _halfwords(words: Memory) -> Halfwords:
     return np.ascontiguousarray(words).view("<u2").ravel()
 
@@ -223,7 +213,7 @@ class Device(Closing):
             "cycles": outcome.cycles,
             "layer_cycles": self._layer_cycles(outcome.cycles),
             "host_seconds": begun.seconds + seconds,
-            **_times(outcome),
+            **outcome.times(),
         }
 
     def _doubt(self, program: Program) -> None:
@@ -303,7 +293,7 @@ class Device(Closing):
         if outcome.error is not None or outcome.cycles is None:
             error = outcome.error or DeviceError("the device gave no result")
             return StreamResult(
-                index=index, error=error, finished=outcome.finished, **_times(outcome)
+                index=index, error=error, finished=outcome.finished, **outcome.times()
             )
         return StreamResult(
             index=index, finished=outcome.finished, **self._taken(outcome, begun)

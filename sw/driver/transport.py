@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -130,6 +131,11 @@ class Outcome:
     retries: int = 0
     finished: float = 0.0
     error: DeviceError | None = None
+
+    def times(self) -> dict[str, Any]:
+        """Return the fields of a result that say how long the job took on its way."""
+        names = ("upload_seconds", "compute_seconds", "link_seconds", "retries")
+        return {name: getattr(self, name) for name in names}
 
 
 CORRUPT = 1 << 2
