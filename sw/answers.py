@@ -11,7 +11,7 @@ import numpy.typing as npt
 from common.errors import InputError
 from sw.inference import Run
 from sw.ir import Graph, Quantization, Tensor
-from sw.outputs.classes import TOP, best, is_choice, real
+from sw.outputs.classes import TOP, best, is_choice, label, real
 from sw.outputs.detections import THRESHOLD, Found, check_threshold, detector_of
 
 __all__ = ["Class", "Outputs", "Result"]
@@ -200,7 +200,7 @@ class Result:
         value = output.ravel()[at]
         return Class(
             number=number,
-            label=self.labels[number] if 0 <= number < len(self.labels) else str(number),
+            label=label(number, self.labels),
             value=float(real(output, self._tensor).ravel()[at]),
             integer=int(value) if output.dtype.kind in "iu" else None,
         )

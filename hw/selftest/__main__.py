@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import boards
 from common import door, terminal
@@ -20,6 +21,7 @@ from hw import bitstream, technology
 from hw.contract.board import Board
 from hw.contract.config import CoreConfig
 from hw.flow.capture import CaptureTaps
+from hw.flow.report import BuildResult
 from hw.flow.tools import BuildError
 from sw.driver.backends import BACKENDS
 from sw.selftest.device import SelfTestDevice
@@ -65,30 +67,34 @@ def _parser() -> Parser:
     return parser
 
 
+def _made(
+    board: Board, top: Callable[[Board], Any], output: Path, *, seed: int, known: int | None = None
+) -> tuple[str, BuildResult | None]:
+    """Return a bitstream's file, and its build if it was not there, of seed ``known`` or of any."""
+    there = bitstream.existing(board, top(board), output=output, seed=known)
+    if there is not None:
+        return str(there["bitstream"]), None
+    result = bitstream.build(board, top(board), output=output, seeds=(seed,))
+    return str(result.bitstream), result
+
+
 def _bitstream(board: Board, output: Path, seed: int) -> str:
     """Return the self-test's bitstream, built if it is not there."""
     from hw.selftest.top import SelfTestTop
 
-    there = bitstream.existing(board, SelfTestTop(board), output=output, seed=seed)
-    if there is not None:
-        return str(there["bitstream"])
-    result = bitstream.build(board, SelfTestTop(board), output=output, seeds=(seed,))
-    for table in result.tables():
+    name, result = _made(board, SelfTestTop, output, seed=seed, known=seed)
+    for table in () if result is None else result.tables():
         if table.row_count:
             terminal.console().print(table)
-    return str(result.bitstream)
+    return name
 
 
 def _core_bitstream(board: Board) -> str:
     """Return the core's bitstream, built if it is not there."""
     from hw.top import Top
 
-    output = Path("build") / board.name
-    there = bitstream.existing(board, Top(board), output=output)
-    if there is not None:
-        return str(there["bitstream"])
-    result = bitstream.build(board, Top(board), output=output, seeds=(board.seed,))
-    return str(result.bitstream)
+    name, _ = _made(board, Top, Path("build") / board.name, seed=board.seed)
+    return name
 
 
 def _taps(board: Board) -> CaptureTaps:

@@ -145,20 +145,7 @@ def take_detector(path: Path) -> dict[str, Any]:
 def _take(
     path: Path, is_right: Callable[[list[str], list[str], float], bool], *options: str
 ) -> dict[str, Any]:
-    """Take a picture of a frame for which ``is_right(truths, answers, score)``.
-
-    Returns
-    -------
-    dict
-        What the picture states.
-
-    Raises
-    ------
-    InputError
-        If there is no browser.
-    SeparableError
-        If the stream fails, or no such frame comes.
-    """
+    """Take a picture of a frame for which ``is_right(truths, answers, score)``; as :func:`take`."""
     with _browser() as browser, _stream(*options) as address:
         browser.get(address)
         end = time.monotonic() + SECONDS

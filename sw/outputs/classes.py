@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sw import ir
 from sw.ir import Graph, Tensor
 
-__all__ = ["TOP", "Top", "best", "classify", "is_choice", "real", "scores"]
+__all__ = ["TOP", "Top", "best", "classify", "is_choice", "label", "real", "scores"]
 
 Array = npt.NDArray[Any]
 
@@ -37,6 +37,11 @@ class Top:
     number: int
     label: str
     score: float | None
+
+
+def label(number: int, labels: Sequence[str]) -> str:
+    """Return the name of a class; its number as text, if nobody knows one."""
+    return labels[number] if 0 <= number < len(labels) else str(number)
 
 
 def is_choice(output: Array) -> bool:
@@ -101,7 +106,7 @@ def classify(graph: Graph, output: Array, labels: Sequence[str], count: int = TO
     return [
         Top(
             number=number,
-            label=labels[number] if 0 <= number < len(labels) else str(number),
+            label=label(number, labels),
             score=None if rated is None else float(rated[number]),
         )
         for number in best(output, count)
